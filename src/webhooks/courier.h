@@ -6,15 +6,15 @@
 
 struct courier;
 
-/* Opens the endpoints and attaches to the log. Before the first append, after log_open. 0 or a
- * negative errno, and then nothing is left. */
+/* Opens the endpoints and attaches to the log. Call after log_open(), before the first append.
+ * Returns 0, or a negative errno and frees everything. */
 int courier_open(const struct courier_config *config, struct courier **ret_courier);
 
 /* Starts the thread. 0 or a negative errno. */
 int courier_start(struct courier *courier);
 
-/* Ends the thread: requests in flight have 2 s to end, cursors are kept, every courier_request is
- * answered. Call before log_close(), while the mailboxes for the answers still stand. */
+/* Ends the thread: requests in flight have 2 s to end, progress is saved, every courier_request is
+ * answered. Call before log_close(), while the mailboxes for the answers still exist. */
 void courier_stop(struct courier *courier);
 
 /* After log_close. */
@@ -22,7 +22,7 @@ void courier_free(struct courier *courier);
 
 const struct courier_stats *courier_stats(const struct courier *courier);
 
-/* How many endpoints there are. Any thread. */
+/* The number of endpoints. Any thread. */
 static inline uint64_t courier_endpoints(const struct courier *courier)
 {
     return atomic_load_explicit(&courier_stats(courier)->endpoints, memory_order_relaxed);

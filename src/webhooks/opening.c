@@ -22,7 +22,7 @@ enum {
     SETTLE_MS = 10000,
     QUEUED_DEFAULT = 64 << 20,
     READS_DEFAULT = 8 << 20,
-    MAIL_MAX = 8 << 20, /* bytes that the log has mailed and nobody has looked at */
+    MAIL_MAX = 8 << 20, /* bytes of batches that the log has mailed and that wait */
     REQUESTS_DEFAULT = 2048,
     PATIENCE_DEFAULT_MS = 250,
     HOPS_DEFAULT = 8,
@@ -111,14 +111,14 @@ void opening_set_up(struct courier *courier, const struct courier_config *config
     snprintf(courier->loop_error, sizeof(courier->loop_error), "loop: %u hops",
              courier->config.hops_max);
     steady_init(&courier->time, courier->config.clock);
-    courier->config.hub.branches_max = 0; /* endpoints_max and the terms of each bound them */
+    courier->config.hub.branches_max = 0; /* bounded by endpoints_max and the terms of each */
     pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);
     courier->config.hub.backlog_max = courier->config.backlog_max;
     courier->config.hub.on_missed = log_mail_on_missed;
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;
     courier->config.hub.slice_bytes = 0;
-    courier->config.hub.live_max = 0; /* lanes hold chunks, within bounds of their own */
+    courier->config.hub.live_max = 0; /* chunks held by lanes, bounded elsewhere */
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */
@@ -179,12 +179,12 @@ static void load(void *context, struct endpoint_row *row)
         say(SAY_ERROR, "webhook_unreadable", "id=%s", id);
 }
 
-/* Lanes come grouped by endpoint, so that each endpoint is searched for once. */
+/* Lanes come grouped by endpoint, so each endpoint is searched for once. */
 struct lane_loading {
     struct courier *courier;
     struct endpoint **by_number;
     size_t count;
-    struct endpoint *last; /* the endpoint of the last lane */
+    struct endpoint *last; /* the endpoint of the lane before */
 };
 
 static int compare_numbers(const void *a, const void *b)
@@ -222,7 +222,7 @@ static void load_lane(void *context, struct lane_row *row)
         free(row->channel);
 }
 
-/* Linear in lanes, with one binary search an endpoint: thousands of webhooks that fail leave
+/* Cost: linear in lanes, and a binary search for each endpoint. Thousands of failing webhooks leave
  * hundreds of thousands of lanes. */
 static int load_lanes(struct courier *courier)
 {

@@ -1,15 +1,15 @@
-/* Opening the courier: its parts, and what is on disk of endpoints and lanes. */
+/* Opens the courier: its parts, then endpoints and lanes from disk. */
 #pragma once
 
 #include "webhooks/endpoint/shared.h"
 
-/* Fills in the configuration's defaults and makes everything empty. */
+/* Fills in the configuration's defaults, and initializes an empty courier. */
 void opening_set_up(struct courier *courier, const struct courier_config *config);
 
-/* Opens registry, client and hub; the hub last, since once attached to the log it has to stay. 0 or
- * a negative errno, and then none of them is open. */
+/* Opens the registry, the client and the hub; the hub last, since it cannot be detached from the
+ * log. Returns 0, or a negative errno with none of them open. */
 int opening_open_parts(struct courier *courier);
 
-/* Loads everything. On an error the server does not start: to go on without the data would lose
- * it. */
+/* Loads endpoints and lanes. On an error the server does not start, because going on without them
+ * would lose them. */
 int opening_load(struct courier *courier);

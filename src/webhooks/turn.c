@@ -13,8 +13,8 @@
 
 enum {
     STOP_MS = 2000,
-    TURN_US = 5000, /* of a turn, for what endpoints do */
-    PRESS_MS = 5,   /* at least, between two looks at what is overdue */
+    TURN_US = 5000, /* time of a turn for endpoints */
+    PRESS_MS = 5,   /* least time between two checks for overdue requests */
 };
 
 static int until_ms(const struct courier *courier, int64_t at_ns)
@@ -68,7 +68,7 @@ static void count(struct courier *courier)
     set_stat(&stats->gave_way, pool->gave_way);
 }
 
-/* Requests that are overdue give way to those that wait, and those that may go are called. */
+/* Aborts overdue requests for endpoints that wait, and calls those that may send. */
 static void share_seats(struct courier *courier)
 {
     if (!pool_is_crowded(&courier->pool)) {
@@ -109,7 +109,7 @@ bool courier_is_done(const struct courier *courier)
     return !courier->client.inflight || courier_now_ns(courier) >= courier->stop_at_ns;
 }
 
-/* Pages that are being read for deliveries are not waited for: they may take long. */
+/* Does not wait for reads of the log, which may take long. */
 static void let_go(struct courier *courier)
 {
     list_each (&courier->endpoints, node) {
@@ -148,7 +148,7 @@ void courier_end(struct courier *courier)
     list_each (&courier->endpoints, node)
         endpoint_remove_and_free(container_of(node, struct endpoint, links.node));
     while (mailbox_empty(&courier->loop.mailbox))
-        ; /* requests that waited for an endpoint: who asked is still there */
+        ; /* requests that waited for an endpoint: their askers still exist */
     if (courier->bundle)
         discard_progress(courier);
     client_deinit(&courier->client);

@@ -8,15 +8,15 @@
 
 #include "webhooks/endpoint/shared.h"
 
-/* A turn. `most_ms` is the longest wait for something to do; -1: as long as there is nothing. */
+/* Runs a turn, waiting at most `most_ms` for work; -1: without limit. */
 void courier_turn(struct courier *courier, int most_ms);
 
-/* From now on nothing begins; requests in flight have 2 s to end. */
+/* Stops: nothing new begins, and requests in flight have 2 s to end. */
 void courier_begin_stop(struct courier *courier);
 
 /* Whether the courier was stopped, and nothing is left to wait for. */
 bool courier_is_done(const struct courier *courier);
 
-/* After the last turn: saves the rest, answers every request, and frees what only the thread has.
+/* After the last turn: saves progress, answers every request, and frees what belongs to the thread.
  */
 void courier_end(struct courier *courier);

@@ -6,8 +6,8 @@
 #include "webhooks/delivery/scan.h"
 #include "webhooks/endpoint/saving.h"
 
-/* The delivery that a lane would have tried again is not tried any more: its events come in others,
- * if they are still owed. That of a resend stays as it was. */
+/* Drops the lane's failed delivery for good: the scan will put its events into new deliveries if
+ * the endpoint still wants them. A resend keeps its delivery. */
 static void skip_delivery(const struct lane *lane)
 {
     if (lane->row.n && lane->kind != LANE_RESEND)
@@ -59,14 +59,15 @@ void deliveries_drop(struct endpoint *endpoint)
 void deliveries_end(struct endpoint *endpoint)
 {
     list_each (&endpoint->lanes.all, node)
-        /* The row on disk is gone with the endpoint's, or must stay. */
+        /* The lane's row is not deleted here: it goes with the endpoint's row, or stays for the
+         * next start. */
         container_of(node, struct lane, node)->saved = false;
     drop_all(endpoint);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
-/* Begins anew if lanes from disk do not fit. */
+/* Drops the lanes from disk and scans again, if they do not fit the endpoint's options. */
 static void mend_lanes(struct endpoint *endpoint)
 {
     if (!endpoint->lanes.misfits)

@@ -20,16 +20,16 @@
 
 #include "webhooks/endpoint/endpoint.h"
 
-/* The endpoint begins, after a start or as a new one: lanes that failed wait on, the others
- * continue at once. Lanes from disk that do not fit its options are dropped. */
+/* Starts an endpoint, after a start of the server or as a new one: failed lanes wait for their
+ * retry, the others continue at once. Drops lanes from disk that do not fit its options. */
 void deliveries_begin(struct endpoint *endpoint);
 
-/* The scan goes back to where everything was settled, and all lanes are dropped. Attempts under way
- * end first; `again`: what they deliver comes again. */
+/* Drops all lanes, and moves the scan back to the first event that is not settled. The scan waits
+ * for attempts under way. `again`: their events are delivered again. */
 void deliveries_begin_anew(struct endpoint *endpoint, bool again);
 
-/* Drops every lane, attempts too, and lets go of the hub. */
+/* Drops every lane, attempts included, and unsubscribes from the hub. */
 void deliveries_drop(struct endpoint *endpoint);
 
-/* The same, and leaves their rows: the endpoint goes away. */
+/* The same, but the lanes' rows stay on disk: for an endpoint that is removed. */
 void deliveries_end(struct endpoint *endpoint);

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { UNSAVED_LEAST = 32 }; /* accepted but not saved yet, and under way, for small windows */
+enum {
+    UNSAVED_LEAST = 32
+}; /* for small windows: deliveries that are accepted but not saved, or under way */
 
 struct attempt {
     struct call call;
@@ -17,7 +19,7 @@ struct attempt {
     uint32_t count;
     uint64_t first;
     uint64_t last;
-    uint8_t hops; /* the most that one of them has */
+    uint8_t hops; /* the most that any of them has */
     bool gap;
     struct buf body;
     size_t counted; /* of it, in courier->body_bytes */
@@ -68,7 +70,7 @@ int64_t attempt_since_ns(const struct lane *lane)
     return lane->attempt->call.started_ns;
 }
 
-/* The attempt is broken off for another that waits: what it carried comes first again. */
+/* Another attempt took the seat: try this one's events again first. */
 static void give_way(struct pool_seat *seat)
 {
     struct attempt *attempt = container_of(seat, struct attempt, seat);
@@ -76,7 +78,7 @@ static void give_way(struct pool_seat *seat)
     struct endpoint *endpoint = lane->endpoint;
     if (lane->state == LANE_LEAVING) {
         attempt_free(attempt);
-        lane_free(lane); /* the scan comes to it again */
+        lane_free(lane); /* drop it: the scan will find the event again */
         endpoint_ready(endpoint);
         endpoint_gave_way(endpoint);
         return;
@@ -124,14 +126,14 @@ bool attempt_take_seat(struct endpoint *endpoint)
     return pool_ask(&endpoint->courier->pool, &endpoint->flow.waiter, endpoint->flow.standing);
 }
 
-/* A page ends in front of an event that is not to be sent. */
+/* Ends a page before an event that must not be sent. */
 static void load(struct attempt *attempt, struct lane *lane)
 {
     uint32_t most = lane_most(lane);
     while (lane->queued && attempt->count < most && !lane_front_is_looped(lane)) {
         const struct event *event = pending_first(&lane->queue);
         if (lane->kind == LANE_ALL && lane->row.upto && event->id > lane->row.upto)
-            break; /* a page that failed comes again as it was */
+            break; /* a failed page is sent again with the same events */
         if (attempt->hops < event->hops)
             attempt->hops = event->hops;
         attempt->last = event->id;

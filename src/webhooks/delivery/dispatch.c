@@ -12,7 +12,7 @@ enum {
     GO_COST = BUDGET_STRIDE / 4,
 };
 
-/* Whether the lane may send now. If only a seat is missing, it is asked for. */
+/* Whether the lane may send now. If only a seat is missing, asks for one. */
 static bool take_seat(struct endpoint *endpoint, const struct lane *lane)
 {
     bool alone = lane->kind != LANE_RESEND && endpoint_circuit_open(endpoint);
@@ -40,23 +40,24 @@ static void send_next(struct lane *lane)
     struct endpoint *endpoint = lane->endpoint;
     if (lane_has_gap(lane) && row_is_websub(&endpoint->row)) {
         lane_move(lane, LANE_IDLE);
-        outcome_skip_gap_or_free(lane); /* a topic is what it is now: no gaps are told */
+        outcome_skip_gap_or_free(
+            lane); /* WebSub subscribers get no gaps: a topic is its newest state */
         endpoint_ready(endpoint);
         return;
     }
     if (attempt_start(lane, outcome_step_or_free))
         return;
-    /* No memory: not the receiver's fault. */
+    /* A lack of memory must not count against the receiver. */
     if (lane->kind == LANE_RESEND) {
-        lane_free(lane); /* stays in the delivery log as it was */
+        lane_free(lane); /* the delivery log keeps it as it was */
         endpoint_ready(endpoint);
     } else {
         lane_try_later(lane);
     }
 }
 
-/* Lanes that are due go in turn. Once neither a read nor a request may begin, the rest of them is
- * not looked at: there may be as many as LANES_MAX. */
+/* Gives due lanes their turn. Stops once neither a read nor a request may begin: there may be
+ * LANES_MAX lanes. */
 static void start(struct endpoint *endpoint)
 {
     bool refused = false;
@@ -100,7 +101,7 @@ static void advance(struct endpoint *endpoint)
     scan(endpoint);
     start(endpoint);
     if (endpoint->scan.crowded && !scan_is_crowded(endpoint))
-        endpoint_ready(endpoint); /* requests are under way, and there may be more */
+        endpoint_ready(endpoint); /* some requests have begun, and others might */
     resend_next(endpoint);
 }
 

@@ -1,7 +1,7 @@
-/* Turns of endpoints: which lanes read and send now. */
+/* Decides which lanes of an endpoint read or send now. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
 
-/* Looks through endpoints that are ready, for as long as the turn's budget lasts. */
+/* Looks at the ready endpoints, until the turn's budget is spent. */
 void endpoints_go(struct courier *courier);

@@ -80,8 +80,8 @@ static void warn(struct endpoint *endpoint, const struct call *call)
     buf_free(&more);
 }
 
-/* How many warnings are due: one when it is failing, one at half and one at nine tenths of the time
- * after which it is disabled. */
+/* The number of warnings that are due: the first when the endpoint counts as failing, the second at
+ * half and the third at nine tenths of the time after which it is disabled. */
 static uint32_t warnings_due(const struct endpoint *endpoint, int64_t now_us)
 {
     int64_t limit_us = endpoint->courier->config.disable_after_us,
@@ -116,7 +116,7 @@ bool health_failed(struct endpoint *endpoint, const struct call *call, int64_t a
         health_disable(endpoint, "gone");
         return false;
     }
-    /* A subscription of WebSub is tried until its lease ends (section 7). */
+    /* A WebSub subscription is tried until its lease ends (section 7). */
     if (now_us - row->since_us >= endpoint->courier->config.disable_after_us &&
         !row_is_websub(row)) {
         health_disable(endpoint, "failing");
@@ -156,7 +156,7 @@ void health_strike(struct lane *lane)
         set_probe(endpoint);
     if (!endpoint_circuit_open(endpoint) || was_open)
         return;
-    /* The lanes wait from now on, and a probe needs their memory. */
+    /* Free the queues: the lanes now wait, and a probe needs their memory. */
     list_each (&endpoint->lanes.all, node)
         lane_drop_queue(container_of(node, struct lane, node));
 }
@@ -191,8 +191,8 @@ static struct lane *oldest_to_probe(const struct endpoint *endpoint)
     return oldest;
 }
 
-/* Lanes that failed may end without an answer: by a change that is undone, or since retention has
- * trimmed their events. Nothing can probe then, and the circuit would stay open for ever. */
+/* Closes the circuit if no failed lane is left to probe with: a change may have been undone, or
+ * retention has trimmed their events. The circuit would otherwise stay open for ever. */
 void health_probe(struct endpoint *endpoint)
 {
     endpoint->circuit.probe_due = false;
@@ -202,7 +202,7 @@ void health_probe(struct endpoint *endpoint)
         endpoint->circuit.struck = endpoint->circuit.probes = 0;
         return;
     }
-    set_probe(endpoint); /* in case this one gets no answer either */
+    set_probe(endpoint); /* try another later, in case this one gets no answer */
     struct lane *oldest = is_probing(endpoint) ? NULL : oldest_to_probe(endpoint);
     if (!oldest)
         return;

@@ -11,16 +11,16 @@
 /* The receiver accepted something. */
 void health_accepted(struct endpoint *endpoint);
 
-/* A lane failed; its own failures are counted already. */
+/* Called after a lane has failed and its own failures are counted. */
 void health_strike(struct lane *lane);
 
-/* An attempt failed. `asked_ms` is the receiver's Retry-After, 0 for none. Returns false if the
- * endpoint was disabled. */
+/* Called after an attempt has failed. `asked_ms`: the receiver's Retry-After, 0 for none. Returns
+ * false if the endpoint was disabled. */
 bool health_failed(struct endpoint *endpoint, const struct call *call, int64_t asked_ms);
 
-/* Disables the endpoint: it lets go of the hub, and its lanes of their queues. */
+/* Disables the endpoint: unsubscribes it from the hub, and drops the queues of its lanes. */
 void health_disable(struct endpoint *endpoint, const char *reason);
 
-/* Lets the oldest lane that failed go out of turn, to see whether the receiver is well again.
- * Closes the circuit if no lane is left that failed. */
+/* Sends the oldest failed lane as a probe, to find out whether the receiver works again. Closes the
+ * circuit if no failed lane is left. */
 void health_probe(struct endpoint *endpoint);

@@ -40,7 +40,7 @@ void log_mail_on_missed(void *owner, uint64_t upto)
     count_one(&courier->stats.missed);
 }
 
-/* The newest event of a batch; of one that has none, that before it. */
+/* The id of the batch's newest event, or of the event before the batch if it has none. */
 static uint64_t newest_of(const struct batch *batch, uint64_t before)
 {
     for (uint32_t i = batch->count; i > 0; i--)
@@ -83,7 +83,7 @@ void log_mail_read(struct courier *courier)
     budget_begin(&budget, courier->config.clock, MAIL_US, INT64_MAX);
     while (!budget_is_spent(&budget) && (batch = take_mail(courier))) {
         fan_out(courier, batch);
-        /* An event may be for every endpoint, so that each batch is worth a look at the clock. */
+        /* Read the clock after each batch: an event may match every endpoint. */
         (void)budget_spend(&budget, BUDGET_STRIDE);
         batch_unref(batch);
     }

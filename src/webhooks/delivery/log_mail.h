@@ -12,7 +12,7 @@
 void log_mail_on_batch(void *owner, struct batch *batch);
 void log_mail_on_missed(void *owner, uint64_t upto);
 
-/* Fans out what the log has mailed, for as long as a turn may take. */
+/* Fans out batches from the log, until the turn's budget is spent. */
 void log_mail_read(struct courier *courier);
 
 /* Drops what is queued. */

@@ -37,7 +37,7 @@ static void pack_events(struct buf *out, const struct outcome *outcome)
         packed_add(out, &container_of(node, struct pending, node)->event);
 }
 
-/* A resend stays the delivery that it was, though it may be sent again in several requests. */
+/* A resend keeps its delivery's number, even if it takes several requests. */
 static bool has_own_extent(const struct lane *lane, const struct outcome *outcome)
 {
     return !outcome->gap && lane->kind != LANE_RESEND;

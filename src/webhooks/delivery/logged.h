@@ -1,4 +1,4 @@
-/* Attempts as the delivery log and the counters have them. */
+/* Records attempts in the delivery log and in the counters. */
 #pragma once
 
 #include "webhooks/delivery/attempt.h"
@@ -6,9 +6,9 @@
 /* Counts the attempt in the courier's counters. */
 void logged_count(struct courier *courier, const struct call *call, uint32_t events);
 
-/* Writes the attempt into the delivery log, as one after which its delivery is in `state`. The
- * first attempt gives the delivery its number. */
+/* Writes the attempt into the delivery log; `state` is that of its delivery afterwards. The first
+ * attempt gives the delivery its number. */
 void logged_add(struct lane *lane, const struct outcome *outcome, enum delivery_state state);
 
-/* The channel that the delivery log shows: that of the first event. */
+/* The channel of a delivery in the log: that of its first event. */
 struct str logged_channel(const struct lane *lane, const struct outcome *outcome);

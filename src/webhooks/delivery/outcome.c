@@ -12,7 +12,7 @@
 
 /* ---- accepted -------------------------------------------------------------------------------- */
 
-/* The front of the lane is settled: what comes next begins afresh. */
+/* The lane's first delivery is settled: reset its failures and its number for the next one. */
 static void settle(struct lane *lane, uint64_t upto)
 {
     struct lane_row *row = &lane->row;
@@ -51,14 +51,13 @@ static void gap_told_or_free(struct lane *lane)
     lane_free(lane);
 }
 
-/* A range that was read from the log may have been carried in part: a read is bounded in events,
- * bytes and rows. */
+/* A range may be only partly delivered: each read is bounded in events, bytes and rows. */
 static bool has_rest(const struct lane *lane, const struct outcome *outcome)
 {
     return lane->kind == LANE_RANGE && outcome->last < lane->row.upto;
 }
 
-/* The lane goes on behind the events that the attempt carried, or is over. */
+/* Moves the lane behind the events that the attempt carried, or ends it. */
 static void go_on_or_free(struct lane *lane, const struct outcome *outcome)
 {
     if (lane->kind == LANE_RANGE && !has_rest(lane, outcome)) {
@@ -82,7 +81,7 @@ static void accepted_or_free(struct lane *lane, const struct outcome *outcome)
     } else {
         go_on_or_free(lane, outcome);
     }
-    health_accepted(endpoint); /* looks at all lanes: this one may be gone */
+    health_accepted(endpoint); /* walks over all lanes: this one may be freed by it */
 }
 
 /* ---- failed ---------------------------------------------------------------------------------- */
@@ -104,7 +103,7 @@ static void tell_exhausted(struct lane *lane, const struct outcome *outcome, boo
 }
 
 /* Whether to give the delivery up: only if the receiver accepts others. While everything fails,
- * nothing is skipped. */
+ * nothing is given up. */
 static bool is_given_up(const struct lane *lane, const struct outcome *outcome)
 {
     const struct endpoint *endpoint = lane->endpoint;
@@ -121,7 +120,7 @@ static void give_up_or_free(struct lane *lane, const struct outcome *outcome)
     go_on_or_free(lane, outcome);
 }
 
-/* Puts the delivery off; its events are read from the log again when it is due. */
+/* Schedules a retry. The events are dropped, and read from the log again when it is due. */
 static void put_off_or_free(struct lane *lane, const struct outcome *outcome, int64_t asked_ms)
 {
     struct endpoint *endpoint = lane->endpoint;
@@ -156,7 +155,7 @@ static void failed_or_free(struct lane *lane, const struct outcome *outcome)
 {
     struct endpoint *endpoint = lane->endpoint;
     int64_t now_us = courier_now_us(endpoint->courier);
-    /* A date that the receiver names is one of its own clock. */
+    /* A date in Retry-After is by the receiver's clock. */
     int64_t asked_ms =
         retry_after_ms(str_from(outcome->call->retry_after), courier_wall_us(endpoint->courier));
     if (!lane->row.failures)
@@ -172,7 +171,7 @@ static void failed_or_free(struct lane *lane, const struct outcome *outcome)
     else
         put_off_or_free(lane, outcome, asked_ms);
     if (!endpoint_runs(endpoint))
-        save_progress(endpoint->courier, true); /* saved before anybody is told of it */
+        save_progress(endpoint->courier, true); /* save first, before anybody hears of it */
 }
 
 /* ---- loops -----------------------------------------------------------------------------------
@@ -214,8 +213,8 @@ void outcome_skip_loop_or_free(struct lane *lane)
     struct call call = {
         .error = lane->endpoint->courier->loop_error, .started_ns = now_ns, .ended_ns = now_ns};
     struct outcome outcome = {.call = &call, .events = &events};
-    /* A delivery in the log has as many events as a request would carry: it is a range of ids, and
-     * in the range of a channel's events there are events of others. */
+    /* The number of events in a resent delivery is known from the log: its range of ids may include
+     * events of other channels. */
     for (uint32_t most = lane_most(lane); outcome.count < most && lane_front_is_looped(lane);) {
         const struct pending *pending = lane_take_first(lane, &events);
         outcome.last = pending->event.id;
@@ -228,15 +227,15 @@ void outcome_skip_loop_or_free(struct lane *lane)
 
 /* ---- leaving --------------------------------------------------------------------------------- */
 
-/* Notes what a lane that leaves has delivered. */
+/* Remembers the events that a leaving lane has delivered. */
 static void carry(struct endpoint *endpoint, const struct list *events)
 {
     list_each (events, node)
         carried_add(&endpoint->scan.carried, container_of(node, struct pending, node)->event.id);
 }
 
-/* A lane of options that are no more ends with its request. What was not accepted comes anew, in
- * the lanes of today. */
+/* Ends a leaving lane with its request. Events that were not accepted come again, in lanes of the
+ * new options. */
 static void left_and_free(struct lane *lane, const struct outcome *outcome)
 {
     struct endpoint *endpoint = lane->endpoint;
@@ -251,7 +250,7 @@ static void left_and_free(struct lane *lane, const struct outcome *outcome)
     if (good)
         health_accepted(endpoint);
     else if (!health_failed(endpoint, call, asked_ms))
-        save_progress(endpoint->courier, true); /* saved before anybody is told of it */
+        save_progress(endpoint->courier, true); /* save first, before anybody hears of it */
 }
 
 /* ---- resends --------------------------------------------------------------------------------- */

@@ -3,13 +3,14 @@
 
 #include "webhooks/delivery/attempt.h"
 
-/* An attempt has ended: logs it, and steps its lane on, or frees the lane if it is over. The lane
- * is idle or leaving. */
+/* Handles the end of an attempt: logs it, and gives its lane the next step or frees it. The lane is
+ * idle or leaving. */
 void outcome_step_or_free(struct lane *lane, const struct outcome *outcome);
 
-/* Settles a gap without telling it. The lane is idle; it steps on or is freed. */
+/* Counts a gap as delivered without sending it. The lane is idle; it gets its next step or is
+ * freed. */
 void outcome_skip_gap_or_free(struct lane *lane);
 
-/* Settles the events at the front of an idle lane that came round too often: they are noted and not
- * sent. The lane steps on or is freed. */
+/* Skips the first events of an idle lane that have had too many hops: they are logged and not sent.
+ * The lane gets its next step or is freed. */
 void outcome_skip_loop_or_free(struct lane *lane);

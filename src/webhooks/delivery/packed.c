@@ -4,7 +4,7 @@ struct packed_head {
     uint64_t id;
     uint64_t prev;
     int64_t time_us;
-    uint32_t lens[5]; /* of channel, type, from, content type, data */
+    uint32_t lens[5]; /* the lengths of channel, type, from, content type and data */
     uint8_t kind;
     uint8_t state;
     uint8_t hops;

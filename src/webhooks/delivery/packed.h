@@ -1,5 +1,5 @@
-/* Events as bytes that can be read back without parsing: what the courier's hub writes into chunks,
- * and what is kept of a dead letter. */
+/* Events as bytes that are read back without parsing: the format of the courier's hub, and of dead
+ * letters. */
 #pragma once
 
 #include "base/buf.h"
@@ -8,6 +8,6 @@
 /* Adds the event. */
 void packed_add(struct buf *out, const struct event *event);
 
-/* Reads one back from the front of `bytes`; its strings point into them. Answers how many bytes it
- * took, 0 when they are none. */
+/* Reads an event from the front of `bytes`; its strings point into them. Returns its length, 0 if
+ * the bytes are no event. */
 size_t packed_read(struct str bytes, struct event *ret_event);

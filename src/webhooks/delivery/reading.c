@@ -14,7 +14,7 @@ struct reading {
     struct lane *lane; /* NULL once it is gone */
 };
 
-/* The lane's reading has ended: it is idle again. */
+/* Ends the lane's reading: the lane is idle again. */
 static struct lane *leave(struct reading *reading)
 {
     struct lane *lane = reading->lane;
@@ -35,8 +35,8 @@ void reading_stop(struct lane *lane)
 
 /* ---- the events that came -------------------------------------------------------------------- */
 
-/* A delivery that failed before the gap is not tried any more: the gap is one of its own, and so is
- * what comes behind it. */
+/* Drops the failed delivery before the gap: the gap becomes a delivery of its own, and so do the
+ * events after it. */
 static void begin_gap(struct lane *lane, uint64_t trimmed)
 {
     struct courier *courier = lane->endpoint->courier;
@@ -48,7 +48,7 @@ static void begin_gap(struct lane *lane, uint64_t trimmed)
     lane_changed(lane);
 }
 
-/* The events that the lane wanted are no longer in the log. */
+/* Handles a range whose events are no longer in the log. */
 static void found_nothing(struct lane *lane, const struct reading *reading)
 {
     if (lane_is_by_channel(lane)) {
@@ -61,7 +61,7 @@ static void found_nothing(struct lane *lane, const struct reading *reading)
         lane->behind = false;
         begin_gap(lane, lane->row.upto);
     } else {
-        lane->row.after = reading->fetch.through; /* the read's bound of rows ended it */
+        lane->row.after = reading->fetch.through; /* the read ended at its bound of rows */
         lane_changed(lane);
     }
 }
@@ -155,7 +155,7 @@ static void start(struct lane *lane, struct selection *selection)
     selection_unref(selection);
     lane_move(lane, LANE_READING);
     lane->reading = reading;
-    lane->closed = true; /* later events have lanes of their own */
+    lane->closed = true; /* events after these have lanes of their own */
     lane->endpoint->lanes.reading++;
     question_ask(&reading->fetch.question);
 }

@@ -1,10 +1,10 @@
-/* Readings: a lane reads from the log what its queue lacks. */
+/* Reads from the log the events that a lane lacks in its queue. */
 #pragma once
 
 #include "webhooks/endpoint/lane.h"
 
-/* Starts reading for a lane that is due. The lane steps on, or is freed, when that has ended. */
+/* Begins a reading for a due lane. When it ends, the lane gets its next step or is freed. */
 void reading_start(struct lane *lane);
 
-/* Breaks the lane's reading off, if there is one. */
+/* Cancels the lane's reading, if there is one. */
 void reading_stop(struct lane *lane);

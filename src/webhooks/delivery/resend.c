@@ -9,7 +9,7 @@
 
 enum { LIST_MOST = 64 };
 
-/* Finds one delivery for its lane, or the next numbers of dead letters. */
+/* A job that finds a delivery to resend, or the numbers of the next dead letters. */
 struct resend_job {
     struct saver_job job;
     struct courier *courier;
@@ -38,8 +38,8 @@ static void job_free(struct resend_job *own)
     free(own);
 }
 
-/* A dead letter has its events with it. Those of others are read from the log, a range like what a
- * lane has to send again: a large page may come in several requests. */
+/* A dead letter comes with its events. Those of other deliveries are read from the log as a range;
+ * a large page may then take several requests. */
 static void load(struct lane *lane, struct resend_job *own)
 {
     if (!own->letter.events.len) {
@@ -105,7 +105,7 @@ static void ask(struct endpoint *endpoint, uint64_t n)
     memcpy(own->id, endpoint->row.id, sizeof(own->id));
     endpoint->resends.asked = true;
     if (!n)
-        save_progress(endpoint->courier, true); /* a list holds what has died just now */
+        save_progress(endpoint->courier, true); /* the list must include what has just failed */
     courier_submit_job(endpoint->courier, &own->job);
 }
 

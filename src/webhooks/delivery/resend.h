@@ -1,14 +1,14 @@
-/* Deliveries that somebody wants sent again: dead letters, and what was delivered already. One at a
- * time, beside all that is in order. */
+/* Resends: dead letters and earlier deliveries that the owner wants again. They go one at a time,
+ * beside the ordinary lanes. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
 
-/* Adds a delivery to those that are sent again. False if too many wait. */
+/* Adds a delivery to the resends. False if too many wait. */
 bool resend_add(struct endpoint *endpoint, uint64_t n);
 
-/* Adds all dead letters that there are. */
+/* Adds all dead letters to the resends. */
 void resend_all_dead(struct endpoint *endpoint);
 
-/* Fetches the next one, if there is any and none is being sent. */
+/* Begins the next resend, if one waits and none is under way. */
 void resend_next(struct endpoint *endpoint);

@@ -7,7 +7,7 @@
 
 enum {
     BUSY_MS = 1000,
-    SLOW_MS = 200, /* a request under way for longer lets other channels pass by */
+    SLOW_MS = 200, /* the lane of a request under way for longer does not hold up other channels */
     GAPS_AT_ONCE = 4,
 };
 
@@ -54,7 +54,7 @@ static struct lane *lane_for(struct endpoint *endpoint, const struct event *even
     return lane;
 }
 
-/* Whether the event was taken; if not, the scan waits in front of it. */
+/* Takes an event into a lane. False: the scan waits before this event. */
 static bool route_in_order(struct endpoint *endpoint, const struct event *event)
 {
     struct lane *lane = lane_for(endpoint, event);
@@ -72,7 +72,7 @@ static bool route_in_order(struct endpoint *endpoint, const struct event *event)
     return true;
 }
 
-/* The page that still gathers; NULL without one. */
+/* The page that still takes events; NULL if there is none. */
 static struct lane *gathering(const struct endpoint *endpoint)
 {
     uint32_t batch = endpoint->row.options.batch;
@@ -84,7 +84,7 @@ static struct lane *gathering(const struct endpoint *endpoint)
     return gathers ? last : NULL;
 }
 
-/* A page that still gathers, or a lane for one event. */
+/* The lane for an event without order: the page that still takes events, or a new lane. */
 static struct lane *range_for(struct endpoint *endpoint, const struct event *event)
 {
     struct lane *lane = gathering(endpoint);
@@ -109,7 +109,7 @@ static bool route_apart(struct endpoint *endpoint, const struct event *event)
     return true;
 }
 
-/* A page that went on behind this event would carry it a second time. */
+/* Close the page, or it would take this event a second time. */
 static void pass_by(struct endpoint *endpoint)
 {
     struct lane *page = gathering(endpoint);
@@ -163,9 +163,9 @@ static void hold(struct endpoint *endpoint, const struct taken *taken)
     hub_sent(&endpoint->courier->hub, &endpoint->scan.sub, taken->bytes.len, false);
 }
 
-/* Telling a gap takes a request, and retention may have trimmed more when it is answered. The
- * events behind the gap are taken before it is told, so that they come next, whatever was trimmed
- * meanwhile: otherwise a receiver that is slower than retention would hear of gaps alone. */
+/* Take the events after the gap before the gap is delivered. Delivering takes a request, and
+ * retention may trim more meanwhile: a receiver slower than retention would otherwise get nothing
+ * but gaps. */
 static enum take take_behind_gaps(struct endpoint *endpoint, struct taken *taken,
                                   uint64_t *ret_trimmed)
 {
@@ -179,7 +179,7 @@ static enum take take_behind_gaps(struct endpoint *endpoint, struct taken *taken
     return take;
 }
 
-/* True when there are events to be routed. */
+/* Returns true if there are events to route. */
 static bool take(struct endpoint *endpoint)
 {
     struct taken taken;
@@ -196,7 +196,8 @@ static bool take(struct endpoint *endpoint)
     return take == TAKE_BYTES;
 }
 
-/* A cursor beyond the log: it lost its newest events (an older copy of the folder, say). */
+/* The cursor is beyond the log, which lost its newest events; an older copy of the folder, for
+ * example. */
 static bool is_unknown(const struct endpoint *endpoint)
 {
     return gap_is_beyond(endpoint->courier->config.log, endpoint->row.cursor);
@@ -220,8 +221,8 @@ static bool subscribe(struct endpoint *endpoint)
     return false;
 }
 
-/* Whether no more events may wait in memory. An endpoint without any may have one, whatever others
- * hold, so that it goes on. */
+/* Whether no more events may wait in memory. An endpoint without any may always have one, so that
+ * it makes progress whatever the others hold. */
 bool scan_is_crowded(const struct endpoint *endpoint)
 {
     const struct courier *courier = endpoint->courier;
@@ -229,7 +230,7 @@ bool scan_is_crowded(const struct endpoint *endpoint)
            (endpoint->lanes.queued && courier->queued_bytes >= courier->config.queued_max);
 }
 
-/* Queues of lanes that stand still are of no use in memory. */
+/* Frees the queues of lanes that are not being tried. */
 static bool make_room(struct endpoint *endpoint)
 {
     int64_t now_ns = courier_now_ns(endpoint->courier);
@@ -276,7 +277,7 @@ void scan(struct endpoint *endpoint)
             return;
         endpoint->scan.at++;
         if (!budget_spend(&endpoint->courier->budget, BUDGET_STEP)) {
-            endpoint_ready(endpoint); /* goes on in the next turn, behind the others */
+            endpoint_ready(endpoint); /* continues in the next turn, after the other endpoints */
             return;
         }
     }

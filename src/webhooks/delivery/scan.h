@@ -1,16 +1,16 @@
-/* From the hub into lanes: the one reading of the log that an endpoint does. */
+/* Moves events from the hub into lanes: the single reading of the log by an endpoint. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
 
-/* Routes events into lanes until there are none, there is no room, or the turn's budget is spent.
- */
+/* Routes events into lanes until there are none left, no room is left, or the turn's budget is
+ * spent. */
 void scan(struct endpoint *endpoint);
 
-/* Whether no more events may wait in memory. An endpoint without any may have one, whatever others
- * hold, so that it goes on. */
+/* Whether no more events may wait in memory. An endpoint without any may always have one, so that
+ * it makes progress whatever the others hold. */
 bool scan_is_crowded(const struct endpoint *endpoint);
 
-/* Lets go of events at hand, of queues and of the hub, to begin again where the scan was. Attempts
- * go on. */
+/* Drops the events at hand and the queues, and unsubscribes from the hub; the scan later begins
+ * again at its position. Attempts continue. */
 void scan_let_go(struct endpoint *endpoint);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the first id is that is not below `id`. */
+/* The index of the first id that is at least `id`. */
 static uint32_t place_of(const struct carried *carried, uint64_t id)
 {
     uint32_t low = 0, high = carried->count;

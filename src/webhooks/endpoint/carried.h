@@ -1,8 +1,8 @@
-/* The ids of events that a webhook's receiver has got although its scan goes back before them: the
- * scan passes them by.
+/* Ids of events that were delivered although the scan goes back before them: the scan skips these
+ * events.
  *
- * They come from lanes that ended with their request (see delivery/anew.h). They are few, and in
- * memory alone. */
+ * They come from lanes that ended with their request (see delivery/anew.h). They are few, and are
+ * kept in memory alone. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@ void carried_add(struct carried *carried, uint64_t id);
 
 bool carried_has(const struct carried *carried, uint64_t id);
 
-/* Whether `id` is above all of them. */
+/* Whether `id` is above all noted ids. */
 bool carried_is_passed(const struct carried *carried, uint64_t id);
 
 void carried_forget(struct carried *carried);

@@ -52,7 +52,7 @@ static void remember_key(struct endpoint *endpoint)
     if (!endpoint->row.creation.keyed)
         return;
     struct endpoint *older = find_key(endpoint->courier, key_of(endpoint));
-    if (older) /* the key expired before it was used again */
+    if (older) /* the key had expired */
         forget_key(older);
     map_add(&endpoint->courier->by_key, &endpoint->links.in_keys, key_of(endpoint));
     endpoint->links.has_key = true;

@@ -1,4 +1,4 @@
-/* The endpoints that there are: found by id and by the key that they were made under. */
+/* The table of all endpoints, by id and by the Idempotency-Key that created them. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
@@ -6,14 +6,14 @@
 void directory_init(struct courier *courier);
 void directory_deinit(struct courier *courier);
 
-/* Adds an endpoint behind the others. */
+/* Adds an endpoint at the end. */
 void directory_add(struct endpoint *endpoint);
-/* Takes it out again. It is neither ready nor changed any more. */
+/* Removes the endpoint, also from the lists of ready and of changed endpoints. */
 void directory_remove(struct endpoint *endpoint);
 
 /* NULL if there is none. */
 struct endpoint *directory_find(const struct courier *courier, const char *id);
 struct endpoint *directory_find_key(const struct courier *courier,
                                     const uint8_t key[HASH_SHA256_SIZE]);
-/* The endpoint behind `node` of courier->endpoints (or behind its head); NULL at the end. */
+/* The endpoint after `node` in courier->endpoints (`node` may be its head); NULL at the end. */
 struct endpoint *directory_next(const struct courier *courier, const struct list *node);

@@ -25,7 +25,7 @@ struct lines {
 static void add_line(void *context, const char *name, const char *value)
 {
     struct lines *lines = context;
-    /* curl's way to say a header without a value. */
+    /* curl's syntax for a header with an empty value. */
     const char *between = *value ? ": " : ";";
     if (lines->count == SPEC_HEADERS_MAX)
         return;
@@ -60,7 +60,7 @@ static void ring_probe(struct timer *timer)
 {
     struct endpoint *endpoint = container_of(timer, struct endpoint, circuit.probe);
     endpoint->circuit.probe_due =
-        true; /* looked for within the turn's budget: thousands may ring at once */
+        true; /* look at its lanes within the turn's budget: thousands of timers may ring at once */
     endpoint_ready(endpoint);
 }
 

@@ -138,7 +138,7 @@ static void free_queue(struct lane *lane)
     }
 }
 
-/* Removes the lane from where it is found: by its channel, or as the endpoint's gap. */
+/* Removes the lane from the map of channels, or as the endpoint's gap. */
 static void forget_name(struct lane *lane)
 {
     struct endpoint *endpoint = lane->endpoint;
@@ -242,13 +242,13 @@ uint32_t lane_most(const struct lane *lane)
 {
     uint32_t batch = lane->endpoint->row.options.batch;
     if (lane->kind == LANE_RANGE || lane->kind == LANE_RESEND)
-        return batch ? UINT32_MAX : 1; /* the pages may have been switched off meanwhile */
+        return batch ? UINT32_MAX : 1; /* pages may have been switched off since */
     return lane->kind == LANE_ALL && batch ? batch : 1;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-/* How long the lane is to wait; 0 if it may go on. */
+/* How long the lane must wait; 0 if it may continue now. */
 static int64_t wait_ms(struct lane *lane)
 {
     if (!lane->row.next_us || lane->probing)
@@ -256,7 +256,7 @@ static int64_t wait_ms(struct lane *lane)
     int64_t wait_ms = (lane->row.next_us - courier_now_us(lane->endpoint->courier)) / 1000;
     if (wait_ms <= 0)
         return 0;
-    /* The wall clock may have been put back meanwhile. */
+    /* The wall clock may have been set back since. */
     return wait_ms < 2 * SCHEDULE_DAY_MS ? wait_ms : 2 * SCHEDULE_DAY_MS;
 }
 
@@ -294,7 +294,7 @@ void lane_hurry(struct lane *lane)
         return;
     lane->row.next_us = 0;
     lane_changed(lane);
-    /* A lane that waits for its turn has something to do, so that it is not freed here. */
+    /* A lane that waits for its turn is not over: do not free it here. */
     lane_step_or_free(lane);
 }
 

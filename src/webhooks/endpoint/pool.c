@@ -152,7 +152,8 @@ void pool_rise(struct pool *pool, struct pool_seat *seat)
     seat->holder = NULL;
     if (!holder)
         return;
-    /* An endpoint that waits for more may have no seat now: it asks anew, behind the others. */
+    /* An endpoint that waits for a further seat may have lost the others since: then it asks again,
+     * at the end. */
     dequeue(pool, holder);
     holder->held--;
 }
@@ -176,7 +177,7 @@ static bool call_first(struct pool *pool, enum pool_class class)
     return true;
 }
 
-/* Endpoints that hold many seats may have to wait longer than those behind them. */
+/* Endpoints with many seats may have to wait longer than those behind them in the queue. */
 static bool call_more(struct pool *pool, enum pool_class class)
 {
     struct list *more = &pool->more[class];
@@ -194,7 +195,7 @@ static bool call_more(struct pool *pool, enum pool_class class)
 
 void pool_call(struct pool *pool)
 {
-    /* Each class gets one seat in turn, so that the seats that all share go round. */
+    /* Give each class a seat in turn, so that the common seats are divided. */
     for (unsigned idle = 0; idle < POOL_CLASSES;) {
         enum pool_class class = (enum pool_class)(pool->turn++ % POOL_CLASSES);
         idle = call_first(pool, class) ? 0 : idle + 1;
@@ -242,7 +243,7 @@ int64_t pool_press(struct pool *pool, int64_t now_ns)
         at_ns = press(pool, (enum pool_class)i, less(waiting, own), now_ns);
         next_ns = at_ns < next_ns ? at_ns : next_ns;
     }
-    /* The shares leave a seat for everybody unless the quick have taken what was free. */
+    /* The shares leave a seat for every class unless the quick have taken all free seats. */
     at_ns = press(pool, POOL_QUICK, less(wanted, left), now_ns);
     return at_ns < next_ns ? at_ns : next_ns;
 }

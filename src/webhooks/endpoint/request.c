@@ -11,7 +11,7 @@ void request_answer(struct courier_request *request)
         request->fault = COURIER_E_NOW;
         request->detail = "no memory: try again";
     }
-    /* From now on another request may create under the same key. */
+    /* Releases the key, so that another request may create under it. */
     if (request->creates)
         map_remove(&request->courier->creating, &request->in_keys);
     request->creates = false;
@@ -44,7 +44,7 @@ void requests_reopen(struct courier *courier, struct list *waiting)
     struct list all = LIST_INIT(all);
     list_take_all(&all, waiting);
     for (struct list *node; (node = list_take_first(&all));)
-        /* Behind one another again, if the first of them makes the endpoint busy. */
+        /* Queue them again if the first of them makes the endpoint busy. */
         mailbox_post(&courier->loop.mailbox,
                      &container_of(node, struct courier_request, waiting)->mail);
 }

@@ -18,7 +18,8 @@ static struct bundle *gathering(struct courier *courier)
 
 void endpoint_changed(struct endpoint *endpoint)
 {
-    if (!list_linked(&endpoint->links.node)) /* deleted, or not there yet: saved as a whole */
+    if (!list_linked(&endpoint->links.node)) /* deleted or not saved yet: such an endpoint is saved
+                                                as a whole */
         return;
     if (!list_linked(&endpoint->links.changed))
         list_add_last(&endpoint->courier->changed, &endpoint->links.changed);
@@ -58,8 +59,7 @@ void discard_progress(struct courier *courier)
     courier->bundle = NULL;
 }
 
-/* Lets the endpoints of the bundle send more requests: their stored progress no longer counts as
- * open. */
+/* Allows further requests of the bundle's endpoints: their progress is saved now. */
 static void release(struct courier *courier, const struct bundle *bundle)
 {
     for (size_t i = 0; i < bundle->rows_count; i++) {
@@ -67,13 +67,13 @@ static void release(struct courier *courier, const struct bundle *bundle)
         if (!endpoint)
             continue;
         endpoint->flow.saving -= bundle->rows[i].accepted;
-        if (bundle->rows[i].accepted) /* most rows only move a cursor, a thousand at a time */
+        if (bundle->rows[i].accepted) /* room for a thousand: most rows only move a cursor */
             endpoint_ready(endpoint);
     }
 }
 
-/* Takes over the attempts of a bundle that was not written. Accepted first attempts are left out:
- * while the disk is full there may be any number of them. */
+/* Takes over the attempts of a bundle that was not written. Accepted first attempts are left out,
+ * since there may be any number of them while the disk is full. */
 static void restore_attempts(struct courier *courier, const struct bundle *bundle)
 {
     for (size_t i = 0; i < bundle->attempts_count && i < AGAIN_MOST; i++) {
@@ -84,9 +84,9 @@ static void restore_attempts(struct courier *courier, const struct bundle *bundl
     gathering(courier)->restored = true;
 }
 
-/* Takes back a bundle that was not written. Rows are gathered anew, because deliveries that were
- * accepted since may have overtaken them. Attempts, skipped events, and the removal of lanes that
- * are gone are taken over. */
+/* Takes back a bundle that was not written. Its rows are gathered again, because further deliveries
+ * may have been accepted since. Attempts, skipped events and removed lanes are moved to the next
+ * bundle. */
 static void restore(struct courier *courier, struct bundle *bundle)
 {
     for (size_t i = 0; i < bundle->rows_count; i++) {
@@ -114,7 +114,7 @@ static void bundle_done(struct mail *mail, void *owner)
     courier->saving--;
     courier->save_fails = result != 0;
     if (result) {
-        /* Deliveries go on: what is not saved is delivered again after a crash. */
+        /* Deliveries continue: after a crash, those not saved are repeated. */
         say(SAY_WARN, "webhooks_not_kept", "error=%d", -result);
         restore(courier, bundle);
         courier->save_at_ns = courier_now_ns(courier) + SAVE_AGAIN_MS * INT64_C(1000000);
@@ -171,7 +171,7 @@ void save_progress(struct courier *courier, bool now)
     if (!now && (courier->saving || courier_now_ns(courier) < save_due_ns(courier)))
         return;
     if (courier->saving && courier->save_fails)
-        return; /* the saver refuses all but a whole bundle */
+        return; /* after a failure the saver accepts only a whole bundle */
     courier->bundle = NULL;
     bundle->whole = !courier->saving;
     courier->save_urgent = false;

@@ -16,22 +16,22 @@
 /* Notes that progress must be saved soon. */
 void endpoint_changed(struct endpoint *endpoint);
 void lane_changed(struct lane *lane);
-/* The lane is over: its row goes. */
+/* Notes that the lane is over: its row is deleted. */
 void lane_forgotten(struct lane *lane);
 
-/* Notes an attempt for the delivery log. Copies what it is given. */
+/* Adds an attempt to the delivery log. Copies its arguments. */
 void save_attempt(struct courier *courier, const struct logged_attempt *attempt);
 
 /* Notes that a delivery will not be tried again. */
 void save_skipped(struct courier *courier, uint64_t n);
 
-/* Hands what has changed to the saver, if it is time or `now`: then whatever is submitted behind
- * it finds it there. */
+/* Hands changed progress to the saver if it is time, or with `now`: jobs submitted afterwards find
+ * it on disk. */
 void save_progress(struct courier *courier, bool now);
-/* Forgets what could not be handed over. */
+/* Drops progress that could not be handed over. */
 void discard_progress(struct courier *courier);
-/* When the next bundle goes; 0 for not at all. */
+/* When the next bundle is due; 0: not at all. */
 int64_t save_due_ns(const struct courier *courier);
 
-/* Brings the cursors of those that have all there is up to date. */
+/* Moves the saved cursors of endpoints that have received everything. */
 void save_cursors(struct courier *courier);

@@ -45,7 +45,7 @@ int64_t retry_after_ms(struct str value, int64_t now_us)
     if (!result)
         return seconds > 86400 ? SCHEDULE_DAY_MS : at_most_a_day(seconds * 1000);
     if (value.len && http_all(value, HTTP_CHAR_DIGIT))
-        return SCHEDULE_DAY_MS; /* more seconds than a number holds */
+        return SCHEDULE_DAY_MS; /* more seconds than fit into the number */
     if (!value.len || value.len >= sizeof(text) || memchr(value.at, '\0', value.len))
         return 0;
     memcpy(text, value.at, value.len);

@@ -1,4 +1,4 @@
-/* When a delivery that failed is tried again. */
+/* The times at which a failed delivery is repeated. */
 #pragma once
 
 #include "base/str.h"
@@ -17,13 +17,13 @@ struct schedule {
 /* The schedule of Standard Webhooks: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h. */
 void schedule_init(struct schedule *schedule);
 
-/* The delay after the nth failure in a row (1 is the first); beyond the schedule its last delay, or
- * a day if that is longer. `random` spreads it evenly over ±20 %. Never earlier than `asked_ms`,
- * what the receiver asked for (at most a day). */
+/* The delay after the nth failure in a row (1 is the first). Beyond the schedule: its last delay,
+ * or a day if that is longer. `random` spreads it evenly over ±20 %. At least `asked_ms`, which the
+ * receiver asked for (a day at most). */
 int64_t schedule_delay_ms(const struct schedule *schedule, uint64_t failures, uint32_t random,
                           int64_t asked_ms);
 
-/* Whether so many failures in a row have used the schedule up. */
+/* Whether this many failures in a row use the schedule up. */
 static inline bool schedule_is_over(const struct schedule *schedule, uint64_t failures)
 {
     return failures > schedule->count;

@@ -19,7 +19,7 @@ struct courier {
     struct courier_config config;
     struct schedule schedule;
     char origin[256];    /* the origin that the CloudEvents handshake sends */
-    char loop_error[32]; /* in the delivery log, of events that came round too often */
+    char loop_error[32]; /* the delivery log's error for events with too many hops */
     void (*open_request)(struct mail *mail, void *owner);
     pthread_t thread;
 
@@ -28,39 +28,39 @@ struct courier {
 
     struct loop loop;
     struct steady time;   /* for courier_now_us() */
-    int64_t unshifted_us; /* a jump that schedules have not followed yet */
-    struct budget budget; /* of what endpoints do in this turn */
+    int64_t unshifted_us; /* a jump of the wall clock that schedules do not include yet */
+    struct budget budget; /* the budget of endpoints in this turn */
 
-    /* The log: it is asked, events come as mail, notices go to it. */
-    struct asker asker; /* the hub, lanes and requests ask the log by it */
+    /* The log: questions go to it, events come from it as mail, notices are published to it. */
+    struct asker asker; /* for questions of the hub, of lanes and of requests */
     struct hub hub;
-    struct list mail; /* of struct batch_mail, not fanned out yet */
+    struct list mail; /* struct batch_mail, to be fanned out */
     uint64_t mail_bytes;
-    uint64_t mailed; /* the newest event that was ever queued there */
+    uint64_t mailed; /* the newest event ever queued there */
     struct submitter submitter;
 
     /* Requests to receivers. */
     struct client client;
     struct pool pool;      /* the seats for them */
-    int64_t press_at_ns;   /* when one of them may have to give way; 0 for now */
-    uint64_t queued_bytes; /* in the lanes of all endpoints */
+    int64_t press_at_ns;   /* when the next request may have to be aborted; 0: now */
+    uint64_t queued_bytes; /* events in the lanes of all endpoints */
     uint64_t body_bytes;   /* of requests under way */
     struct list pings;
     struct list intents;     /* WebSub: GETs under way, */
     struct list confirmed;   /* and intents whose change is being saved, or waits for that */
-    struct sparing refusals; /* of WebSub, for the log lines */
-    struct sparing loops;    /* of events that came round too often, for the same */
+    struct sparing refusals; /* limits the log lines about WebSub */
+    struct sparing loops;    /* limits those about skipped events */
 
     /* Endpoints. */
     struct map by_id;
-    struct map by_key;     /* by the key that they were made under */
-    struct map creating;   /* requests under way that create under a key */
+    struct map by_key;     /* by the Idempotency-Key that created them */
+    struct map creating;   /* running requests that create under a key */
     struct list endpoints; /* the oldest first */
-    struct list loaded;    /* while it opens: those without their lanes yet, by `links.ready` */
-    struct list ready;     /* endpoints that may have work */
-    struct list listings;  /* of struct listing: lists of all endpoints that are being written */
-    struct timer lease;    /* the next that ends */
-    unsigned creations;    /* endpoints that are being saved for the first time */
+    struct list loaded; /* while opening: endpoints whose lanes are not loaded, by `links.ready` */
+    struct list ready;  /* endpoints that may have work */
+    struct list listings; /* struct listing: lists of all endpoints being written */
+    struct timer lease;   /* the next that ends */
+    unsigned creations;   /* endpoints that are being saved for the first time */
     uint64_t next_slot;
     uint64_t next_n;
 
@@ -68,7 +68,7 @@ struct courier {
     struct registry *registry;
     struct saver *saver;
     struct list changed;   /* endpoints whose progress is not saved yet */
-    struct bundle *bundle; /* being filled; NULL if there is nothing in it */
+    struct bundle *bundle; /* the bundle being filled; NULL if it is empty */
     unsigned saving;       /* bundles that the saver has */
     bool save_urgent;      /* somebody waits for it */
     bool save_fails;       /* the last bundle could not be written */
@@ -82,8 +82,8 @@ struct courier {
     struct mail stop_mail;
 };
 
-/* Wall time for what counts from now: waits, leases, for how long something fails. A wall clock
- * that jumps moves none of that: see shift.h. */
+/* The wall time for waits, leases and durations. Jumps of the wall clock are taken out: see
+ * shift.h. */
 int64_t courier_now_us(struct courier *courier);
 
 static inline int64_t courier_now_ns(const struct courier *courier)
@@ -96,8 +96,8 @@ static inline int64_t courier_wall_us(const struct courier *courier)
     return clock_wall_us(courier->config.clock);
 }
 
-/* Whether requests may go to a URL, as far as the URL tells: where a name leads is seen when it is
- * connected to. */
+/* Whether requests may go to the URL, as far as the URL itself tells. Addresses of a name are
+ * checked when it is connected to. */
 bool courier_may_call(const struct courier *courier, const char *url);
 
 /* Submits a job to the saver and counts it in courier->jobs, which its mail counts down. */

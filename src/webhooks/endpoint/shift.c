@@ -30,7 +30,7 @@ void shift_schedules(struct courier *courier)
         shift(&endpoint->row.next_us, by_us);
         shift(&endpoint->row.since_us, by_us);
         shift(&endpoint->row.lease_until_us, by_us);
-        /* While a change is being saved, the saver's thread reads the replaced keys. */
+        /* Skip it: while a change is being saved, the saver's thread reads the replaced keys. */
         for (uint32_t i = 0; !endpoint->change.busy && i < endpoint->row.olds.count; i++)
             shift(&endpoint->row.olds.at[i].until_us, by_us);
         shift(&endpoint->circuit.accepted_us, by_us);

@@ -1,4 +1,4 @@
-/* Times that are counted from the wall clock follow it when it jumps. */
+/* Adjusts times that were derived from the wall clock after the clock has jumped. */
 #pragma once
 
 #include "webhooks/endpoint/shared.h"

@@ -28,7 +28,7 @@ static bool is_http(CURLU *parts)
     return good;
 }
 
-/* curl takes http:/h and http:///h for http://h; receivers and proxies do not. */
+/* curl reads http:/h and http:///h as http://h; receivers and proxies do not, so refuse both. */
 static bool has_authority(const char *url)
 {
     const char *slashes = strstr(url, "://");
@@ -65,7 +65,7 @@ char *spec_url_host(const char *url)
 
 /* ---- members --------------------------------------------------------------------------------- */
 
-/* A member being read. Readers return NULL, or what would be right. */
+/* A member being read. Readers return NULL, or a text that says what would be right. */
 typedef const char *read_member(struct spec *spec, const json_t *value);
 
 static const char no_memory[] = "no memory: try again";
@@ -191,8 +191,7 @@ static bool header_valid(struct str name, const json_t *value)
            (!text.len || http_all(text, HTTP_CHAR_VALUE));
 }
 
-/* Whether a header is there twice, in different case. Requests would then have two headers of one
- * name. */
+/* Whether a header occurs twice, perhaps in different case. Requests would then carry it twice. */
 static bool header_is_twice(const json_t *headers, const char *name)
 {
     unsigned count = 0;
@@ -415,8 +414,8 @@ static bool is_allowed(const char *name, unsigned allowed)
     return false;
 }
 
-/* A slip in a name would otherwise select more than was meant, and quietly. Returns NULL if there
- * is none. */
+/* The first unknown member, or NULL. Unknown members are refused, because a misspelled one would
+ * silently select more than was meant. */
 static const char *find_stray(json_t *object, unsigned allowed, struct buf *room)
 {
     struct buf known = {0};
@@ -493,7 +492,7 @@ struct selection *spec_selection(const char *channels, const char *types)
     struct subscription asked = {.terms_count = 0};
     struct refusal refusal;
     json_t *terms = json_loads(channels, 0, NULL), *wanted = json_loads(types, 0, NULL);
-    /* An array that cannot be read is no array that selects everything. */
+    /* Return failure: an unreadable array must not become one that selects everything. */
     bool good = is_list(terms) && is_list(wanted) &&
                 add_list(&asked, terms, subscription_add_term, &refusal) &&
                 add_list(&asked, wanted, subscription_add_type, &refusal);

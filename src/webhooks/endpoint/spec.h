@@ -1,4 +1,4 @@
-/* The specification of a webhook by its owner: read from JSON, checked, stored as text. */
+/* The specification of a webhook by its owner: read from JSON, checked, and stored as text. */
 #pragma once
 
 #include "webhooks/progress/registry.h"
@@ -47,7 +47,7 @@ enum {
 
 enum spec_verify { SPEC_VERIFY_NONE, SPEC_VERIFY_PING, SPEC_VERIFY_CE, SPEC_VERIFY_SLACK };
 
-/* Texts are owned and end with a zero; NULL when not said. */
+/* Texts are owned and end with a zero; NULL if the member was not given. */
 struct spec {
     unsigned has; /* enum spec_member */
     char *url;
@@ -60,30 +60,30 @@ struct spec {
     enum spec_verify verify;
     char *schedule;                  /* a JSON array of seconds */
     struct endpoint_options options; /* options that `has` names */
-    struct sign_pair pair;           /* with options.wants_pair; unset when it is to be made */
+    struct sign_pair pair;           /* with options.wants_pair; not set if a pair is to be made */
     bool paused;                     /* by "state" */
 };
 
-/* Reads a JSON object with some of the members `allowed`, and all of those `needed`. True, or false
- * with what would be right in `*ret_why`, static or in `room`; the spec is freed then. */
+/* Reads a JSON object with some of the members `allowed` and all of those `needed`. On false, frees
+ * the spec and sets `*ret_why` to what would be right, static or in `room`. */
 bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *ret,
                struct buf *room, const char **ret_why);
 void spec_free(struct spec *spec);
 
-/* Puts the options that the spec has into `options`. NULL, or what would be right, when they do not
- * go together. */
+/* Copies the given options into `options`. Returns NULL, or what would be right if they contradict
+ * each other. */
 const char *spec_options(const struct spec *spec, struct endpoint_options *options);
 
-/* Reads what was kept as a schedule; an empty text leaves `schedule` as it is. */
+/* Reads a stored schedule; an empty text leaves `schedule` as it is. */
 void spec_schedule(const char *text, struct schedule *schedule);
 
-/* The host of a URL that a webhook may have: http or https, visible ASCII, no user, no zone, and a
- * host and port that a connection can be made to (see address_host_possible()). NULL when it is
- * none, else to be given to free(). An IPv4 address in any of its spellings (2130706433, 0x7f.1)
- * comes out as four decimals. */
+/* Returns the host of a URL, to be freed, or NULL if a webhook cannot have the URL. It must be http
+ * or https, visible ASCII, without user or zone, with a host and port that can be connected to (see
+ * address_host_possible()). An IPv4 address in any spelling (2130706433, 0x7f.1) becomes four
+ * decimals. */
 char *spec_url_host(const char *url);
 
-/* The selection that the texts of two arrays name; NULL when there is no memory. */
+/* The selection of the channels and types in two stored arrays; NULL if there is no memory. */
 struct selection *spec_selection(const char *channels, const char *types);
 
 /* Calls `each` with every header, its name and its value. */

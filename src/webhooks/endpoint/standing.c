@@ -2,8 +2,8 @@
 
 enum {
     QUICK_MS = 1000,         /* an endpoint that takes longer is slow */
-    QUICK_PATIENCE_MS = 100, /* at least, with one that is expected to answer at once */
-    PATIENCE_MORE = 4, /* times what the last answer took, or the patience that was not enough */
+    QUICK_PATIENCE_MS = 100, /* the least, for an endpoint that is expected to answer at once */
+    PATIENCE_MORE = 4,       /* factor on the time of the last answer, or on the last patience */
 };
 
 static void set_standing(struct endpoint *endpoint, enum pool_class standing, int64_t patience_ms)
@@ -14,7 +14,8 @@ static void set_standing(struct endpoint *endpoint, enum pool_class standing, in
     if (endpoint->flow.standing == standing)
         return;
     endpoint->flow.standing = standing;
-    pool_forget(&endpoint->courier->pool, &endpoint->flow.waiter); /* asks again in its new class */
+    pool_forget(&endpoint->courier->pool,
+                &endpoint->flow.waiter); /* it asks again in its new class */
     endpoint_ready(endpoint);
 }
 
@@ -32,14 +33,14 @@ void endpoint_judge(struct endpoint *endpoint, const struct call *call)
     else if (!call->status || endpoint->row.failures >= FAILING_AFTER ||
              endpoint_circuit_open(endpoint))
         set_standing(endpoint, POOL_FAILING, 0);
-    /* An endpoint that refuses some events, but quickly, keeps its standing. */
+    /* An endpoint that refuses some events, but quickly, keeps its class. */
 }
 
 void endpoint_gave_way(struct endpoint *endpoint)
 {
     int64_t patience_ms = endpoint->flow.patience_ms * PATIENCE_MORE;
     enum pool_class standing = endpoint->flow.standing;
-    /* A quick endpoint gets a second chance, because a slow endpoint may have to wait for long. */
+    /* A quick endpoint gets a second chance: as a slow one it may have to wait for long. */
     if (standing != POOL_FAILING && (standing != POOL_QUICK || patience_ms > QUICK_MS))
         standing = POOL_SLOW;
     set_standing(endpoint, standing, patience_ms);

@@ -1,16 +1,16 @@
-/* How well an endpoint answers: from that follows its class, and with it its share of the requests
- * that may be under way (see pool.h). */
+/* Measures how well an endpoint answers, which decides its class and thus its share of the requests
+ * under way (see pool.h). */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
 
-/* Begins the endpoint's standing anew: only whether it failed is known of it. */
+/* Resets the endpoint's standing: only its failures are known. */
 void endpoint_begin_standing(struct endpoint *endpoint);
-/* A request has ended, and what follows for `failures` is done. */
+/* Called when a request has ended and `failures` is updated. */
 void endpoint_judge(struct endpoint *endpoint, const struct call *call);
-/* A request of it gave way to others that wait. */
+/* Called when a request was aborted for others that wait. */
 void endpoint_gave_way(struct endpoint *endpoint);
-/* When a request that begins now is to give way. */
+/* When a request that begins now may be aborted for others. */
 int64_t endpoint_overdue_ns(const struct endpoint *endpoint);
-/* How many requests it may have under way, as far as it is concerned alone. */
+/* How many requests the endpoint itself allows to be under way. */
 unsigned endpoint_most(const struct endpoint *endpoint);

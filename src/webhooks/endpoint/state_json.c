@@ -5,9 +5,9 @@
 
 #include <stdio.h>
 
-/* How many events in memory are looked at to count what is owed; fewer with many patterns, since
- * each event is held against all of them. What that costs depends on the patterns and on the
- * channels' names, so that the time is bounded too: the clock is read after LAG_SLICE events. */
+/* Events in memory that are examined to count the lag; fewer if there are many patterns, each of
+ * which is compared with each event. The cost depends on patterns and names, so the time is bounded
+ * too: the clock is read after LAG_SLICE events. */
 enum { ROWS_A_LINE = 2000, ROWS_ALL = 100000, PATTERNS_FEW = 4, LAG_US = 5000, LAG_SLICE = 16 };
 
 static const char *state_name(const struct endpoint *endpoint)
@@ -37,7 +37,8 @@ struct lag {
     uint64_t count;
 };
 
-/* Below the scan only what is in a channel's lane is owed; ranges know their numbers themselves. */
+/* Below the scan, only events in the lane of their channel count; ranges have counts of their own.
+ */
 static bool count_event(void *context, const struct event *event)
 {
     struct lag *lag = context;
@@ -51,8 +52,8 @@ static bool count_event(void *context, const struct event *event)
     return true;
 }
 
-/* Counts what is owed above `from`, and returns how far it came. Names are looked up: only patterns
- * are held against each event. */
+/* Counts the lag above `from`, and returns how far it came. Names are looked up in a table; only
+ * patterns are compared with each event. */
 static uint64_t count_lag(struct lag *lag, uint64_t from, uint64_t rows)
 {
     struct courier *courier = lag->endpoint->courier;
@@ -71,8 +72,8 @@ static uint64_t count_lag(struct lag *lag, uint64_t from, uint64_t rows)
     return from;
 }
 
-/* Writes the number of owed events in the window: exact if the cursor lies in it and there are not
- * too many, else a lower bound. */
+/* Writes the lag: exact if the cursor lies in the window and there are not too many events, else a
+ * lower bound. */
 static void write_lag(const struct endpoint *endpoint, struct json_writer *writer, uint64_t cursor,
                       uint64_t rows)
 {
@@ -85,8 +86,8 @@ static void write_lag(const struct endpoint *endpoint, struct json_writer *write
     bool exact = from == cursor && through >= window->applied;
     list_each (&endpoint->lanes.all, node) {
         const struct lane *lane = container_of(node, struct lane, node);
-        if (lane->kind == LANE_RANGE &&
-            lane->state != LANE_LEAVING) /* the scan is before those that leave */
+        /* The scan stands before the events of leaving lanes, so they are counted already. */
+        if (lane->kind == LANE_RANGE && lane->state != LANE_LEAVING)
             lag.count += lane->count;
     }
     json_member_number(writer, "lag", lag.count);
@@ -123,7 +124,7 @@ static void write_options(const struct endpoint *endpoint, struct json_writer *w
     buf_free(&key);
 }
 
-/* Channels that wait for an event that failed. */
+/* Lists the channels that wait for a failed event. */
 static unsigned held_lanes(const struct endpoint *endpoint)
 {
     unsigned held = 0;
@@ -148,7 +149,7 @@ static void write_last(const struct endpoint *endpoint, struct json_writer *writ
     json_object_end(writer);
 }
 
-/* When something is tried again; 0 when nothing waits for a time. */
+/* When the next retry is due; 0: none is. */
 static int64_t next_attempt_us(const struct endpoint *endpoint)
 {
     int64_t next_us = 0;

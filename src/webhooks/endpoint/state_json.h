@@ -11,6 +11,6 @@ enum state_detail { STATE_LINE, STATE_ALL, STATE_SECRET };
 void endpoint_state_write(const struct endpoint *endpoint, struct json_writer *writer,
                           enum state_detail detail);
 
-/* Writes the endpoint and its id into the answer, which the caller sends. */
+/* Writes the endpoint and its id into the answer. */
 void endpoint_state_answer(const struct endpoint *endpoint, struct courier_request *request,
                            enum state_detail detail);

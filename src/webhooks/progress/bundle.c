@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 enum {
-    PRUNE_MOST = 20000,       /* looked at in a second; no more than that are delivered in one */
-    RESPONSES_MAX = 16 << 20, /* bytes; deliveries beyond are saved without theirs */
+    PRUNE_MOST = 20000,       /* attempts that a bundle keeps; no more are delivered in a second */
+    RESPONSES_MAX = 16 << 20, /* bytes; beyond them attempts are saved without their responses */
 };
 
 struct bundle *bundle_new(void)
@@ -76,7 +76,7 @@ void bundle_add_attempt(struct bundle *bundle, const struct logged_attempt *atte
                             sizeof(*bundle->attempts));
     struct logged_attempt *copy = &bundle->attempts[bundle->attempts_count++];
     *copy = *attempt;
-    /* While the disk is slow the bundle grows, and a response may be large. */
+    /* The bundle grows while the disk is slow, and a response may be large. */
     if (bundle->responses_bytes > RESPONSES_MAX)
         copy->response = STR_NONE;
     bundle->responses_bytes += copy->response.len;
@@ -84,7 +84,7 @@ void bundle_add_attempt(struct bundle *bundle, const struct logged_attempt *atte
     copy->type = arena_copy(&bundle->arena, attempt->type);
     copy->response = arena_copy(&bundle->arena, copy->response);
     copy->letter = arena_copy(&bundle->arena, attempt->letter);
-    /* Without memory it is the copy that suffers, not the delivery. */
+    /* If memory is short, leave out the copy in the log rather than the delivery. */
     struct str *parts[] = {&copy->channel, &copy->type, &copy->response, &copy->letter};
     for (size_t i = 0; i < 4; i++)
         if (!parts[i]->at)
@@ -122,7 +122,7 @@ static int compare_attempts(const void *a, const void *b)
 static int write_attempts(struct bundle *bundle, struct delivery_log *log)
 {
     int result = 0;
-    if (bundle->restored) /* a delivery shows the attempt that was written last */
+    if (bundle->restored) /* a delivery shows the last attempt written */
         qsort(bundle->attempts, bundle->attempts_count, sizeof(*bundle->attempts),
               compare_attempts);
     for (size_t i = 0; !result && i < bundle->attempts_count; i++)

@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* The deliveries that a page looks at, and the bytes that it has, before it ends and says where the
- * next one goes on. Responses may be large, and an owner may send a delivery again any number of
- * times, so a page has only the newest attempts of each delivery. */
+/* Bounds of a page: the deliveries that it looks at, and its bytes. Responses may be large, and an
+ * owner may resend a delivery any number of times, so a page shows only the newest attempts of each
+ * delivery. */
 enum { LOOKED_AT_MAX = 5000, TOLD_BYTES = 1 << 20 };
 #define ATTEMPTS_TOLD "100"
 
@@ -61,7 +61,7 @@ static const char *const texts[STATEMENTS] = {
         ATTEMPT) ")"
                  " SELECT n, 1, time, took, status, error, response FROM delivery"
                  " WHERE n = ?1 AND attempts = 1",
-    /* A retry may carry a part of the page: the rest is a delivery of its own. */
+    /* A retry may carry only a part of the page: the rest becomes a delivery of its own. */
     [AGAIN] = "INSERT INTO delivery(" DB_NAMES(DELIVERY) ") SELECT " DB_MARKS(
         DELIVERY) " WHERE EXISTS (SELECT 1 FROM delivery WHERE n = ?1 AND endpoint = ?2)"
                   " ON CONFLICT(n) DO UPDATE SET first = iif(excluded.count > 0, excluded.first, "
@@ -101,8 +101,8 @@ static const char *const texts[STATEMENTS] = {
 struct delivery_log {
     sqlite3 *db;
     sqlite3_stmt *of[STATEMENTS];
-    uint64_t aged;    /* pruning has gone round up to this delivery */
-    uint64_t counted; /* of those up to this one, what is too much is gone */
+    uint64_t aged;    /* pruning by age has come to this delivery */
+    uint64_t counted; /* pruning by number has come to this delivery */
 };
 
 static const char *const state_names[DELIVERY_STATES] = {"delivered", "failing", "dead", "skipped"};
@@ -214,7 +214,7 @@ int delivery_log_add(struct delivery_log *log, const struct logged_attempt *atte
     result = result ? result : add_delivery(log, attempt);
     bool settled = attempt->state == DELIVERY_DELIVERED || attempt->state == DELIVERY_SKIPPED;
     if (result || (attempt->number == 1 && settled))
-        return result; /* the commonest: one row has it all */
+        return result; /* the most frequent case: a single row has all of it */
     result = add_attempt(log, attempt);
     if (!result && attempt->letter.len)
         result = add_letter(log, attempt);
@@ -263,7 +263,7 @@ static int prune_range(struct delivery_log *log, uint64_t after, uint64_t throug
     return result;
 }
 
-/* Looks at the next `most` deliveries behind `*at` and below `end`; at 0 it begins again. */
+/* Looks at the next `most` deliveries after `*at` and below `end`; 0 begins again. */
 static int prune_slice(struct delivery_log *log, uint64_t *at, uint64_t end,
                        const struct prune *prune)
 {
@@ -278,9 +278,9 @@ static int prune_slice(struct delivery_log *log, uint64_t *at, uint64_t end,
     return through ? prune_range(log, after, through, prune) : 0;
 }
 
-/* Two walks, each of which goes on where it was: one goes round all there is, for what has grown
- * old; the other follows the bound of `rows`, and sees each delivery that falls behind it once. So
- * the work of a call is bounded by `most`, however many deliveries stay. */
+/* Two walks, each of which continues where it ended: one goes round all deliveries and drops old
+ * ones; the other follows the bound of `rows`, and sees each delivery beyond it once. So a call's
+ * work is bounded by `most`, however many deliveries stay. */
 int delivery_log_prune(struct delivery_log *log, int64_t before_us, uint64_t rows, uint64_t most)
 {
     struct prune prune = {.before_us = before_us, .most = most};
@@ -365,7 +365,7 @@ int delivery_log_list_dead(struct delivery_log *log, uint64_t endpoint, uint64_t
 
 /* ---- as JSON --------------------------------------------------------------------------------- */
 
-/* Places of the columns that deliveries and attempts have in common. */
+/* Indexes of the columns that deliveries and attempts have in common. */
 struct outcome_columns {
     int time, took, status, error, response;
 };
@@ -403,7 +403,7 @@ static int write_attempts(struct json_writer *writer, struct delivery_log *log,
         write_attempt(writer, db_id(row, ATTEMPT_number), row, &attempt_outcome);
         any = true;
     }
-    /* A first attempt that was accepted has no row of its own until another follows. */
+    /* An accepted first attempt has no row of its own until another attempt follows. */
     if (!result && !any)
         write_attempt(writer, 1, delivery, &delivery_outcome);
     json_array_end(writer);
@@ -456,7 +456,7 @@ static int prepare_query(struct delivery_log *log, const struct delivery_query *
     return 0;
 }
 
-/* Filters are applied here and not by SQLite, so that what is looked at can be counted. */
+/* Filters are applied here and not in SQL, so that all rows that are looked at count. */
 static bool is_wanted(const struct delivery_query *query, sqlite3_stmt *row)
 {
     int state = sqlite3_column_int(row, DELIVERY_state);
@@ -468,7 +468,7 @@ static bool is_wanted(const struct delivery_query *query, sqlite3_stmt *row)
     return !query->channel.len || str_eq(db_bytes(row, DELIVERY_channel), query->channel);
 }
 
-/* Where the next page is: all that was asked for, and where to go on. */
+/* The link to the next page: the query's parameters, and where to continue. */
 static void write_next(struct json_writer *writer, const struct delivery_query *query,
                        uint64_t before)
 {
@@ -491,8 +491,8 @@ static void write_next(struct json_writer *writer, const struct delivery_query *
     buf_free(&next);
 }
 
-/* Writes the deliveries that the rows have, up to the bounds of a page. Returns 1 if more may
- * follow after the delivery `*ret_last`, 0 at the end, or a negative errno. */
+/* Writes the deliveries of the rows, up to the bounds of a page. Returns 1 if more may follow after
+ * the delivery `*ret_last`, 0 at the end, or a negative errno. */
 static int write_deliveries(struct json_writer *writer, struct delivery_log *log,
                             const struct delivery_query *query, sqlite3_stmt *rows,
                             uint64_t *ret_last)

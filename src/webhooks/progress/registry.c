@@ -100,9 +100,9 @@ struct registry {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
     struct delivery_log *log;
-    uint64_t number; /* the highest that was given to an endpoint */
+    uint64_t number; /* the highest number given to an endpoint */
     bool in_memory;
-    bool unsure; /* a change that failed may be in the file after a crash */
+    bool unsure; /* a failed change may be in the file after a crash */
     int lanes_result;
 };
 
@@ -139,7 +139,7 @@ static int migrate(struct registry *registry)
     return registry_commit(registry, result);
 }
 
-/* Numbers are not given again while deliveries of a deleted endpoint may be about. */
+/* Never reuse numbers: deliveries of a deleted endpoint may still exist. */
 static int find_number(struct registry *registry)
 {
     int64_t number = 0;
@@ -230,7 +230,7 @@ static void read_pair(sqlite3_stmt *statement, int column, struct sign_pair *pai
     memcpy(pair->open, bytes.at + sizeof(pair->seed), sizeof(pair->open));
 }
 
-/* Versions before this one kept one old key, in columns of its own. */
+/* Earlier versions kept a single old key, in columns of its own. */
 static void read_olds(sqlite3_stmt *statement, struct olds *olds)
 {
     struct old_key one = {.until_us = sqlite3_column_int64(statement, ENDPOINT_old_until)};
@@ -482,7 +482,7 @@ static int drop(struct registry *registry, const char *id)
         return result;
     db_bind_text(registry->statements[DELETE], 1, str_from(id));
     result = db_run(registry->statements[DELETE]);
-    /* The endpoint may have many deliveries: pruning drops them little by little. */
+    /* Leave its deliveries to pruning: there may be many. */
     return result ? result : drop_lanes(registry, number);
 }
 
@@ -500,7 +500,7 @@ static int mend(struct registry *registry)
     int result = db_roll_back(registry->db, registry->statements[ROLLBACK]);
     if (!result && !registry->in_memory)
         result = wal_cut(registry->db);
-    /* Without memory the cut cannot end its own transaction, which would lock others out. */
+    /* Without memory the cut could not end its own transaction, which would lock others out. */
     (void)db_roll_back(registry->db, registry->statements[ROLLBACK]);
     registry->unsure = result != 0;
     return result ? REGISTRY_E_FATE_UNKNOWN : 0;

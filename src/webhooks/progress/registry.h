@@ -10,34 +10,32 @@ struct registry;
 /* The latest format of the webhooks' tables that this program knows. */
 enum { REGISTRY_VERSION = 5 };
 
-/* Opens `dir`/state.db, which the log has made, and brings our table up to date; with NULL a table
- * that dies with the process. 0 or a negative errno; -ENOTSUP when a newer version has written it.
- */
+/* Opens `dir`/state.db, which the log has made, and upgrades our tables. With NULL, opens tables in
+ * memory. Returns 0 or a negative errno; -ENOTSUP if a newer version has written them. */
 int registry_open(const char *dir, struct registry **ret_registry);
 /* NULL is fine. */
 void registry_close(struct registry *registry);
 
-/* Calls `each` for every endpoint, the oldest first; it takes the row over. */
+/* Calls `each` for every endpoint, oldest first; it takes the row over. */
 int registry_load(struct registry *registry, void (*each)(void *context, struct endpoint_row *row),
                   void *context);
 
-/* The same for every lane: those of one endpoint together, by rising `after`. */
+/* The same for every lane: those of an endpoint together, by ascending `after`. */
 int registry_load_lanes(struct registry *registry,
                         void (*each)(void *context, struct lane_row *row), void *context);
 
-/* A result of functions that change the registry: the write failed, and so did the proof that
- * nothing of the change will be there after a crash. */
+/* A result of changes: the write failed, and it could not be ensured that nothing of it is there
+ * after a crash. */
 enum { REGISTRY_E_FATE_UNKNOWN = 1 };
 
-/* Adds or replaces all of a row; `forget` drops its lanes in the same step. Durable when it returns
- * 0. */
+/* Adds or replaces a row; `forget` also deletes its lanes. Durable when it returns 0. */
 int registry_put(struct registry *registry, struct endpoint_row *row, bool forget);
-/* The result of the newest attempt to save lanes; 0 when they are saved. While it is not 0, lanes
- * are missing, and no row may say that the scan is beyond them. */
+/* The result of the last attempt to save lanes; 0: they are saved. Otherwise lanes are missing on
+ * disk, and no row may be saved whose scan is beyond them. */
 void registry_note_lanes(struct registry *registry, int result);
 int registry_lanes_result(const struct registry *registry);
 
-/* With its lanes; its deliveries go as the delivery log is pruned. Durable when it returns 0. */
+/* Deletes an endpoint with its lanes; pruning deletes its deliveries. Durable when it returns 0. */
 int registry_delete(struct registry *registry, const char *id);
 
 /* Between begin and commit: keeps how far an endpoint has got (cursor, told, next_us, failures,

@@ -7,26 +7,26 @@
 
 struct saver;
 
-/* Work for the saver. The submitter owns it, and lends it until its mail was opened. */
+/* Work for the saver. The submitter owns it, and lends it until its mail is opened. */
 struct saver_job {
     struct saver_job *next;
     /* On the saver's thread; 0 or a negative errno, which is `result` afterwards. */
     int (*run)(struct saver_job *job, struct registry *registry);
     int result;
-    bool looks; /* only reads: what is to be saved goes first, since deliveries wait for that */
+    bool looks; /* only reads: jobs that write go first, since deliveries wait for them */
     struct mailbox *reply;
-    struct mail mail; /* posted to `reply` when it has run */
+    struct mail mail; /* posted to `reply` when the job has run */
 };
 
-/* A saver without a thread: jobs run within saver_submit(). The registry is its own until
- * saver_free(). */
+/* Makes a saver without a thread: jobs run within saver_submit(). The saver owns the registry's use
+ * until saver_free(). */
 struct saver *saver_new(struct registry *registry);
 
-/* Gives it a thread, on which jobs run from now on. 0 or a negative errno. */
+/* Starts the thread, which runs all further jobs. 0 or a negative errno. */
 int saver_start(struct saver *saver);
 
-/* Runs a job behind all that were submitted before, but for those that only look. Any thread. */
+/* Queues a job behind all that were submitted before; jobs that only read come last. Any thread. */
 void saver_submit(struct saver *saver, struct saver_job *job);
 
-/* Runs all that was submitted, ends the thread and frees the saver. NULL is fine. */
+/* Runs all queued jobs, ends the thread and frees the saver. NULL is allowed. */
 void saver_free(struct saver *saver);

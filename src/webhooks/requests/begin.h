@@ -4,8 +4,8 @@
 #include "webhooks/endpoint/endpoint.h"
 #include "webhooks/endpoint/spec.h"
 
-/* `start` is where the webhook begins; NULL if the request was refused: the store cannot be read,
- * the courier stops, or this log does not have the position. */
+/* `start` is where the webhook begins. NULL if the request was refused: the store cannot be read,
+ * the courier stops, or the log has no such position. */
 typedef void begin_done(struct courier_request *request, struct endpoint *endpoint,
                         enum spec_verify verify, const struct start *start);
 

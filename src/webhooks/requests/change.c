@@ -23,8 +23,8 @@ static void swap(char **a, char **b)
     *b = c;
 }
 
-/* Exchanges the texts that the spec sets with those of the row. A second exchange undoes the
- * first. */
+/* Exchanges the texts given in the spec with those of the row. A second exchange undoes the first.
+ */
 static void exchange_texts(struct endpoint_row *row, struct spec *spec)
 {
     if (spec->has & SPEC_URL)
@@ -41,7 +41,7 @@ static void exchange_texts(struct endpoint_row *row, struct spec *spec)
         swap(&row->schedule, &spec->schedule);
 }
 
-/* Begins again, with nothing held against it. */
+/* Resets failures and warnings. */
 static void start_over(struct endpoint *endpoint)
 {
     endpoint->row.failures = 0;
@@ -58,7 +58,7 @@ static void start_over(struct endpoint *endpoint)
 static void prepare_anew(struct endpoint *endpoint)
 {
     if (!endpoint_prepare(endpoint))
-        abort(); /* cannot fail: it worked before, and the endpoint depends on it */
+        abort(); /* cannot fail: the row was prepared before, and the endpoint must stay usable */
 }
 
 static void undo(struct put *put)
@@ -102,7 +102,7 @@ static bool is_other(const char *text, const char *than)
 }
 
 /* Whether the change affects which events are delivered, or in which lanes. Members that repeat the
- * present value change nothing. */
+ * current value change nothing. */
 static bool begins_anew(const struct spec *spec, const struct endpoint_row *row,
                         const struct endpoint_options *options)
 {
@@ -115,8 +115,8 @@ static void begin_anew(struct put *put, const struct spec *spec,
 {
     struct endpoint *endpoint = put->endpoint;
     put->anew = put->forget = begins_anew(spec, &endpoint->row, options);
-    /* With order, events that are delivered until the change is saved are delivered again, because
-     * older events of their channel may be, too. */
+    /* With order, events delivered until the change is saved are delivered again, because older
+     * events of their channel may be delivered again, too. */
     if (put->anew)
         deliveries_begin_anew(endpoint, options->ordered);
 }
@@ -198,14 +198,14 @@ static void renewed(struct mail *mail, void *owner)
     put_free(put);
 }
 
-/* The body is the secret, n the lease. */
+/* The request's body is the secret, its `n` the lease. */
 static void op_renew(struct courier_request *request, struct endpoint *endpoint)
 {
     struct put *put = put_new(request, endpoint);
     endpoint->change.busy = request;
     endpoint->row.hub_secret = create_text(&request->body);
     endpoint->row.lease_until_us = create_lease_until_us(endpoint->courier, request->n);
-    /* One whose lease has ended is here still if it could not be deleted. */
+    /* A subscription whose lease has ended still exists if it could not be deleted. */
     if (endpoint->row.state == ENDPOINT_DISABLED || endpoint->change.expired)
         endpoint->row.state = ENDPOINT_ACTIVE;
     endpoint->change.expired = false;
@@ -215,7 +215,7 @@ static void op_renew(struct courier_request *request, struct endpoint *endpoint)
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
-/* Reads the body of a rotation: the owner's own keys, to be used instead of made ones. */
+/* Reads the body of a rotation: the owner's keys, in place of generated ones. */
 static bool read_rotation(struct courier_request *request, const struct endpoint_row *row,
                           struct spec *spec)
 {
@@ -269,8 +269,7 @@ static void op_rotate(struct courier_request *request, struct endpoint *endpoint
 
 /* ---- replaying ------------------------------------------------------------------------------- */
 
-/* What is under way is dropped, and is still owed: if the replay cannot be saved, it comes again.
- */
+/* Drops current deliveries; their events come again if the replay cannot be saved. */
 static void drop_owed(struct endpoint *endpoint)
 {
     uint64_t cursor = endpoint_cursor(endpoint);
@@ -291,7 +290,7 @@ static void replayed(struct mail *mail, void *owner)
     changed(mail, owner);
 }
 
-/* Replays from a start, in place of all current deliveries. */
+/* Replays from a start, which replaces all current deliveries. */
 static void replay(struct courier_request *request, struct endpoint *endpoint,
                    enum spec_verify verify, const struct start *start)
 {
@@ -356,7 +355,7 @@ static void op_delete(struct courier_request *request, struct endpoint *endpoint
     put_submit_as(put, run_delete, deleted);
 }
 
-/* A renewal may have been saved since the lease ended. */
+/* Do nothing if a renewal was saved since the lease ended. */
 static void op_expire(struct courier_request *request, struct endpoint *endpoint)
 {
     if (endpoint->change.expired)

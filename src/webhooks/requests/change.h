@@ -3,5 +3,6 @@
 
 #include "webhooks/endpoint/endpoint.h"
 
-/* CHANGE, PAUSE, RESUME, ROTATE, RENEW, REPLAY and DELETE, of an endpoint that is not busy. */
+/* Carries out CHANGE, PAUSE, RESUME, ROTATE, RENEW, REPLAY and DELETE, of an endpoint that is not
+ * busy. */
 void change_endpoint(struct courier_request *request, struct endpoint *endpoint);

@@ -86,7 +86,8 @@ static void created(struct mail *mail, void *owner)
     courier->jobs--;
     courier->creations--;
     if (put->job.result || courier->stopping) {
-        /* Saved although we stop: a client that asks again finds it in the list. */
+        /* Saved although the server stops: a client that asks again finds the webhook in the list.
+         */
         endpoint_free(endpoint);
         request_refuse_store(put->request, put->job.result ? put->job.result : -EAGAIN);
     } else {
@@ -96,7 +97,7 @@ static void created(struct mail *mail, void *owner)
         directory_add(endpoint);
         deliveries_begin(endpoint);
         request_answer(put->request);
-        /* The first ping is a help for the owner, who sees its result. Nothing depends on it. */
+        /* The first ping only informs the owner; nothing depends on its result. */
         if (put->made)
             ping_first(endpoint);
     }
@@ -122,7 +123,7 @@ static void save_verified(struct courier_request *request, struct endpoint *endp
     save_new(request, endpoint, false);
 }
 
-/* Everything is known but whether it works. */
+/* All is set but whether the receiver works. */
 static void create(struct courier_request *request, struct endpoint *endpoint,
                    enum spec_verify verify)
 {
@@ -192,8 +193,8 @@ void create_webhook(struct courier *courier, struct courier_request *request)
 
 /* ---- WebSub ---------------------------------------------------------------------------------- */
 
-/* Updates are tried again soon, without regard to earlier failures: subscribers want the topic as
- * it is now. */
+/* Retries go on at short intervals however often they fail: subscribers want the newest state of
+ * the topic. */
 #define WEBSUB_SCHEDULE "[5,15,60,300]"
 
 char *create_text(const struct buf *buf)

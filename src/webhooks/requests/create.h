@@ -1,4 +1,4 @@
-/* Creating endpoints: by a registration, and by a WebSub subscription that was verified. */
+/* Creates endpoints: by a registration, and by a verified WebSub subscription. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
@@ -9,10 +9,10 @@ void create_webhook(struct courier *courier, struct courier_request *request);
 /* COURIER_SUBSCRIBE: `request->wish` was verified. */
 void create_subscription(struct courier *courier, struct courier_request *request);
 
-/* Refuses a URL that webhooks may not go to. */
+/* Refuses a URL that webhooks may not use. */
 void create_refuse_target(struct courier_request *request);
 
-/* Makes the key pair that the options want, or drops the one that they do not. 0 or -ENOMEM. */
+/* Makes or drops the key pair, as the options want. 0 or -ENOMEM. */
 int create_fit_pair(struct endpoint_row *row);
 
 /* Copies; ends the program without memory. */

@@ -3,7 +3,7 @@
 #include "webhooks/endpoint/directory.h"
 #include "webhooks/endpoint/state_json.h"
 
-/* How long a key counts, if its webhook is there for as long. */
+/* How long a key is remembered, unless its webhook is deleted before. */
 #define KEY_US (INT64_C(86400) * 1000000)
 
 static bool creates_under(const struct map_node *node, struct str key)
@@ -37,7 +37,7 @@ static bool is_recent(const struct endpoint *endpoint)
     return age_us < KEY_US;
 }
 
-/* The answer has the secret again, because the first one, which alone had it, may have been
+/* Repeat the secret in the answer, because the first answer, the only one to have it, may have been
  * lost. */
 static void answer_again(struct courier_request *request, const struct endpoint *endpoint,
                          const struct creation *creation)

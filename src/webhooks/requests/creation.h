@@ -7,11 +7,11 @@
 
 #include "webhooks/endpoint/endpoint.h"
 
-/* The hashes of the request's key and body; not keyed without a key. */
+/* Hashes the request's key and body; no effect without a key. */
 struct creation creation_of(const struct courier_request *request);
 
-/* Answers a request whose key is known, and returns false. Otherwise notes the key, so that no
- * other request creates under it until this one is answered. */
+/* If the request's key is known, answers the request and returns false. Otherwise reserves the key
+ * until the request is answered. */
 bool creation_begin(struct courier *courier, struct courier_request *request);
 
 void creations_init(struct courier *courier);

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Something of the delivery log, read or changed by the saver. */
+/* A request for the delivery log, carried out by the saver. */
 struct look {
     struct saver_job job;
     struct courier_request *request;
@@ -43,7 +43,7 @@ static int run_discard(struct saver_job *job, struct registry *registry)
     return result ? result : delivery_log_dead(log, look->query.endpoint, &look->dead);
 }
 
-/* Refuses a request whose job failed, or found nothing. Returns whether it did. */
+/* Refuses a request whose job failed or found nothing. Returns whether it refused. */
 static bool refuse_failed(struct courier_request *request, int result)
 {
     if (result == -ENOENT || (!result && request->op == COURIER_DELIVERY && !request->answer.len))
@@ -110,7 +110,8 @@ static void look(struct courier_request *request, struct endpoint *endpoint,
                   .kept = buf_str(&request->filter.kept),
                   .limit = limit && limit <= DELIVERY_LOG_PAGE_MAX ? limit : DELIVERY_LOG_PAGE_MAX},
     };
-    save_progress(endpoint->courier, true); /* so that it shows what was just done */
+    save_progress(endpoint->courier,
+                  true); /* save first, so that the log includes recent attempts */
     courier_submit_job(endpoint->courier, &look->job);
 }
 
@@ -123,7 +124,7 @@ static void forgive(struct endpoint *endpoint)
     endpoint_ready(endpoint);
 }
 
-/* Whether the lane goes on when its attempt has ended. */
+/* Whether the lane will continue when its attempt has ended. */
 static bool goes_on(const struct lane *lane)
 {
     return lane->state != LANE_LEAVING;

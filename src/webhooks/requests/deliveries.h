@@ -1,4 +1,4 @@
-/* Requests about deliveries: the delivery log, and what is to be sent again. */
+/* Requests about deliveries: reading the delivery log, and resends. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
@@ -6,7 +6,7 @@
 /* COURIER_DELIVERIES and COURIER_DELIVERY. */
 void deliveries_show(struct courier_request *request, struct endpoint *endpoint);
 
-/* COURIER_RETRY, of one that waits or of one in the delivery log. */
+/* COURIER_RETRY, for a delivery that waits or is in the delivery log. */
 void deliveries_retry(struct courier_request *request, struct endpoint *endpoint);
 
 /* COURIER_RETRY_ALL. */

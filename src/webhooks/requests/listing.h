@@ -1,5 +1,4 @@
-/* Lists of all endpoints, written little by little: each costs as much as the endpoints have lanes.
- */
+/* Lists of all endpoints, written in slices: the cost of each grows with its lanes. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
@@ -7,9 +6,9 @@
 /* Begins a list. */
 void listing_start(struct courier *courier, struct courier_request *request);
 
-/* Writes more of the lists that somebody waits for, for as long as a turn may take. */
+/* Continues the lists being written, until the turn's budget is spent. */
 void listings_go_on(struct courier *courier);
-/* The endpoint goes away. It is still in the directory. */
+/* Called before an endpoint is removed from the directory. */
 void listings_forget(struct endpoint *endpoint);
 /* Refuses the requests that wait for a list. */
 void listings_end(struct courier *courier);

@@ -40,7 +40,7 @@ static void ping_free(struct ping *ping)
 
 /* ---- consent --------------------------------------------------------------------------------- */
 
-/* Slack takes the challenge as text, as a form's field, or as JSON. */
+/* Slack reads the challenge as text, as a form's field, or as JSON. */
 static bool has_challenge(const struct ping *ping)
 {
     struct str body = str_trim(buf_str(&ping->call.response)), expected = str_from(ping->challenge);
@@ -55,8 +55,8 @@ static bool has_challenge(const struct ping *ping)
     return has;
 }
 
-/* Whether the response allows our origin: that is consent, whatever its status (http-webhook
- * 4.2). */
+/* Whether the response allows our origin, which is consent, whatever its status (http-webhook 4.2).
+ */
 static bool is_allowed(const struct ping *ping)
 {
     struct str origin = str_from(ping->call.allowed_origin);
@@ -108,7 +108,7 @@ static void refuse_creation(struct ping *ping)
     request_refuse(ping->request, COURIER_E_BAD, detail);
 }
 
-/* A new endpoint exists only if it has verified. */
+/* Frees a new endpoint whose receiver did not verify. */
 static void end_creation(struct ping *ping)
 {
     if (has_consented(ping)) {
@@ -145,7 +145,7 @@ static void ping_done(struct call *call)
         endpoint_note(endpoint, call);
     if (endpoint && endpoint->flow.standing == POOL_NEW)
         endpoint_judge(endpoint, call);
-    ping->endpoint = NULL; /* so that it is not found through the ping */
+    ping->endpoint = NULL; /* remove it first, so that it is not found through the ping */
     if (is_creation(ping)) {
         ping->endpoint = endpoint;
         list_remove(&ping->node);
@@ -211,7 +211,7 @@ static bool ask_options(struct ping *ping)
            !call_options(&ping->courier->client, &ping->call, ping->endpoint->row.url, headers);
 }
 
-/* The first ping is not sent again, since nobody waits for it. */
+/* Do not repeat the first ping: nobody waits for it. */
 static void give_way(struct pool_seat *seat)
 {
     ping_free(container_of(seat, struct ping, seat));

@@ -37,8 +37,8 @@ void put_submit_as(struct put *put, int (*run)(struct saver_job *job, struct reg
     put->row.told = put->moves ? put->told : put->row.told;
     put->job.run = run;
     put->job.mail.open = done;
-    /* Lanes first: the row says that the scan is beyond them. If they cannot be saved, nor is it.
-     */
+    /* Save lanes first, because the row says that the scan is beyond them. If they cannot be saved,
+     * the row is not saved. */
     save_progress(put->courier, true);
     courier_submit_job(put->courier, &put->job);
 }

@@ -12,14 +12,15 @@ struct put {
     struct saver_job job;
     struct courier *courier;
     struct courier_request *request;
-    struct endpoint *endpoint;  /* stays while it is busy, or is not in the directory yet */
-    struct endpoint_row row;    /* borrows the endpoint's texts */
-    struct endpoint_row before; /* keys, options and state, if it cannot be saved */
-    struct spec spec;           /* the texts that were there before */
-    bool anew;                  /* the change affects which events are owed, or their lanes */
-    bool forget;                /* drops the lanes on disk */
-    bool made;                  /* a creation whose first ping is still to be sent */
-    bool moves;                 /* a replay: the scan goes to these once it is saved */
+    struct endpoint *endpoint; /* stays allocated while it is busy or not in the directory yet */
+    struct endpoint_row row;   /* borrows the endpoint's texts */
+    struct endpoint_row
+        before;       /* keys, options and state, to be restored if the change cannot be saved */
+    struct spec spec; /* the texts before the change */
+    bool anew;        /* the change affects which events are delivered, or in which lanes */
+    bool forget;      /* drops the lanes on disk */
+    bool made;        /* of a creation: the first ping is still to be sent */
+    bool moves;       /* of a replay: the scan's new position, once it is saved */
     uint64_t cursor, told;
     enum state_detail detail;
 };
@@ -27,13 +28,13 @@ struct put {
 struct put *put_new(struct courier_request *request, struct endpoint *endpoint);
 void put_free(struct put *put);
 
-/* Saves the endpoint as it is now. `done` is called with the job's result, and counts it out of
- * courier->jobs. */
+/* Saves the current state of the endpoint. `done` is called with the job's result, and removes it
+ * from courier->jobs. */
 void put_submit(struct put *put, void (*done)(struct mail *mail, void *owner));
 
-/* The same with a function of one's own, which runs on the saver's thread. */
+/* The same with the caller's function, which runs on the saver's thread. */
 void put_submit_as(struct put *put, int (*run)(struct saver_job *job, struct registry *registry),
                    void (*done)(struct mail *mail, void *owner));
 
-/* The endpoint is no longer busy: requests that wait for it go on. */
+/* Ends the endpoint's busy state: waiting requests are opened. */
 void put_end_busy(struct endpoint *endpoint);

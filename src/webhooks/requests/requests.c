@@ -60,7 +60,7 @@ void requests_open(struct mail *mail, void *owner)
 {
     struct courier *courier = owner;
     struct courier_request *request = container_of(mail, struct courier_request, mail);
-    log_mail_read(courier); /* read first: the answer must include earlier publishes */
+    log_mail_read(courier); /* the log's mail first: the answer must include earlier publishes */
     struct endpoint *endpoint = directory_find(courier, request->id);
     if (courier->stopping)
         request_refuse(request, COURIER_E_NOW,

@@ -1,4 +1,4 @@
-/* The way of a request on the courier's thread: from its mail to the function that does it. */
+/* Receives requests as mail, and passes each to the function that carries it out. */
 #pragma once
 
 #include "webhooks/endpoint/shared.h"

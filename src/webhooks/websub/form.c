@@ -11,7 +11,7 @@
 
 /* ---- the form -------------------------------------------------------------------------------- */
 
-/* The member of that name, decoded. 0, -EINVAL when it cannot be or is there twice, -ENOMEM. */
+/* The decoded value of a member. 0, -EINVAL if it is malformed or occurs twice, -ENOMEM. */
 static int take(struct str form, struct str name, struct buf *out)
 {
     struct str raw_name, raw_value;
@@ -48,7 +48,7 @@ static uint64_t clamp(const struct websub_leases *leases, uint64_t lease_s)
     return lease_s < leases->least ? leases->least : lease_s;
 }
 
-/* A number that does not fit is a long one. */
+/* A number that overflows counts as the longest lease. */
 static int read_lease(struct str form, const struct websub_leases *leases, uint64_t *ret_s)
 {
     struct buf text = {0};
@@ -77,7 +77,7 @@ static bool callback_is_fine(struct buf *callback)
     return host != NULL;
 }
 
-/* Whether a topic may stand in a header, as it does in every distribution. */
+/* Whether a topic may stand in a header, since each distribution repeats it in one. */
 static bool topic_is_fine(struct str topic)
 {
     for (size_t i = 0; i < topic.len; i++)
@@ -113,7 +113,7 @@ static int read_subscriber(struct str form, const struct websub_leases *leases,
     if (result || wish->secret.len > WEBSUB_SECRET_MAX)
         return refuse(result ? result : -EINVAL, "hub.secret has less than 200 bytes", ret_why);
     if (wish->mode == WEBSUB_UNSUBSCRIBE)
-        return 0; /* a lease is of no meaning then */
+        return 0; /* ignore the lease */
     result = read_lease(form, leases, &wish->lease_s);
     return refuse(result, "hub.lease_seconds is a number", ret_why);
 }

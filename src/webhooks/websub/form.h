@@ -18,17 +18,18 @@ struct websub_wish {
     uint64_t lease_s;    /* the lease that is granted */
 };
 
-/* Reads a form (section 5.1; `hub.topic` or `hub.url` to publish); what is not known is passed
- * over. `base` is the path under which the API hangs. Fills in a zeroed wish. 0, -ENOMEM, or
- * -EINVAL with what would be right in `*ret_why` (static). websub_wish_deinit() in any case. */
+/* Reads a form (section 5.1; `hub.topic` or `hub.url` to publish); unknown members are ignored.
+ * `base` is the path under which the API hangs. `wish` is zeroed before, and freed by
+ * websub_wish_deinit() in any case. 0, -ENOMEM, or -EINVAL with what would be right in `*ret_why`
+ * (static). */
 int websub_read(struct str form, struct str base, const struct websub_leases *leases,
                 struct websub_wish *wish, const char **ret_why);
 void websub_wish_deinit(struct websub_wish *wish);
 
-/* Adds the URL by which intent is verified (section 5.3): the callback's own query stays as it is,
- * ours follows. `lease_s` is 0 to unsubscribe. */
+/* Adds the URL that verifies an intent (section 5.3): the callback's own query, then ours.
+ * `lease_s` is 0 for an unsubscription. */
 void websub_add_intent(struct buf *out, struct str callback, enum websub_mode mode,
                        struct str topic, struct str challenge, uint64_t lease_s);
 
-/* Adds the URL by which a subscriber is told that it is none (section 5.2). */
+/* Adds the URL that tells a subscriber of a denial (section 5.2). */
 void websub_add_denial(struct buf *out, struct str callback, struct str topic, struct str reason);

@@ -11,7 +11,7 @@
 
 enum { CHALLENGE_LEN = 32, WATCH_MOST_MS = 3600 * 1000, EXPIRE_AGAIN_MS = 5000 };
 
-/* A GET to a subscriber: a verification or a denial, and the change that follows from its
+/* An intent: a GET to a subscriber that verifies or denies, and the change that follows from its
  * answer. */
 struct intent {
     struct list node; /* in courier->intents while the GET is under way, then in ->confirmed */
@@ -66,7 +66,7 @@ static void say_refused(struct courier *courier, const struct websub_wish *wish,
         mode_name(wish->mode), callback, topic, status, left_out, why);
 }
 
-/* Why a callback that was asked has not confirmed. */
+/* Why a callback did not confirm. */
 static const char *why_not(const struct call *call)
 {
     if (!call->status)
@@ -104,7 +104,7 @@ static bool are_alike(const struct websub_wish *a, const struct websub_wish *b)
            str_eq(buf_str(&a->callback), buf_str(&b->callback));
 }
 
-/* The intent whose turn it is with this subscription; NULL without any. */
+/* The first intent for this subscription; NULL if there is none. */
 static struct intent *first_alike(const struct intent *intent)
 {
     list_each (&intent->courier->confirmed, node) {
@@ -115,7 +115,7 @@ static struct intent *first_alike(const struct intent *intent)
     return NULL;
 }
 
-/* The intent's change is over. Returns the intent whose turn it is now. */
+/* Ends an intent's change. Returns the intent that is next. */
 static struct intent *leave(struct intent *intent)
 {
     list_remove(&intent->node);
@@ -131,7 +131,7 @@ static struct intent *leave_and_free(struct intent *intent)
 
 static bool apply(struct intent *intent);
 
-/* Goes on with an intent whose turn it is (NULL: with none), and those behind it. */
+/* Continues with the next intent of the subscription (NULL: none), and those after it. */
 static void go_on(struct intent *intent)
 {
     while (intent && !apply(intent))
@@ -145,7 +145,7 @@ static bool is_full(const struct courier_request *request)
     return request->fault == COURIER_E_MANY;
 }
 
-/* A subscription that has expired could not be deleted. */
+/* Whether the subscription has expired but could not be deleted. */
 static void expire_later(struct courier *courier, const char *id)
 {
     struct endpoint *endpoint = directory_find(courier, id);
@@ -154,7 +154,7 @@ static void expire_later(struct courier *courier, const char *id)
             courier_now_ns(courier) + EXPIRE_AGAIN_MS * INT64_C(1000000);
 }
 
-/* The change is saved, or could not be. */
+/* Called when the change is saved, or could not be. */
 static void applied(struct mail *mail, void *owner)
 {
     struct courier_request *request = container_of(mail, struct courier_request, reply_mail);
@@ -199,7 +199,7 @@ static void ask_self(struct intent *intent, enum courier_op op, const struct end
     courier_submit(intent->courier, request);
 }
 
-/* False if there is nothing to do. */
+/* Returns false if there is nothing to do. */
 static bool apply(struct intent *intent)
 {
     struct endpoint *endpoint = find(intent->courier, &intent->wish);
@@ -250,7 +250,7 @@ static void send_get(struct intent *intent)
     struct courier *courier = intent->courier;
     buf_add_char(&intent->url, '\0');
     if (buf_failed(&intent->url) || !pool_has_room(&courier->pool, POOL_ASKED)) {
-        intent_free(intent); /* a denial is a courtesy; those that ask were looked at before */
+        intent_free(intent); /* only deny: subscribers that ask were checked before */
         return;
     }
     list_add_last(&courier->intents, &intent->node);
@@ -305,7 +305,7 @@ void websub_ask(struct courier *courier, struct courier_request *request)
         say_refused(courier, wish, 0, why);
         request_refuse(request, fault, why);
     } else {
-        request_answer(request); /* to publish is nothing here: events go out as they come in */
+        request_answer(request); /* nothing to do for a publish: events go out as they come in */
     }
     if (asks && !fault)
         verify(intent);
@@ -331,7 +331,7 @@ void websub_end(struct courier *courier)
 
 /* ---- leases ---------------------------------------------------------------------------------- */
 
-/* Deletes a subscription whose lease has ended, by an intent that nobody is asked for. */
+/* Deletes a subscription whose lease has ended, by an intent without a request. */
 static void expire(struct endpoint *endpoint)
 {
     struct intent *intent = mem_alloc(sizeof(*intent));
@@ -344,7 +344,7 @@ static void expire(struct endpoint *endpoint)
     ask_self(intent, COURIER_EXPIRE, endpoint);
 }
 
-/* How long until the endpoint is to be deleted; WATCH_MOST_MS if it is being deleted now. */
+/* The time until the endpoint is to be deleted; WATCH_MOST_MS if that is under way. */
 static int64_t left_ms(const struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;

@@ -1,6 +1,7 @@
-/* WebSub on the courier's thread. A subscription is an endpoint with a topic and a lease. Whoever
- * asks is answered at once; then the callback is asked whether it wants that (section 5.3), and
- * only if it says so anything changes: a renewal that fails leaves the subscription as it was. */
+/* WebSub on the courier's thread. A subscription is an endpoint with a topic and a lease.
+ *
+ * A request is answered at once. Then the callback is asked for its intent (section 5.3), and only
+ * if it confirms does anything change: a renewal that fails leaves the subscription as it was. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
@@ -8,11 +9,11 @@
 /* COURIER_HUB: reads a form, answers, and asks the callback. */
 void websub_ask(struct courier *courier, struct courier_request *request);
 
-/* Looks when the next lease ends; those that have ended are deleted. */
+/* Deletes the subscriptions whose lease has ended, and sets the timer for the next one. */
 void websub_watch(struct courier *courier);
 
-/* Tells a subscriber that it is none any more. */
+/* Tells a subscriber that its subscription has ended. */
 void websub_deny(struct courier *courier, const struct endpoint_row *row, const char *reason);
 
-/* Breaks off what is under way. */
+/* Aborts the requests under way. */
 void websub_end(struct courier *courier);

@@ -23,7 +23,7 @@ static void add_percent(struct buf *out, char c)
     buf_addf(out, "%%%02X", (unsigned)(unsigned char)c);
 }
 
-/* A URI-reference: where a person would look for the event. */
+/* A URI-reference for people: where to look for the event. */
 static void add_source(struct buf *out, struct str channel)
 {
     buf_add_lit(out, "/channels/");
@@ -66,7 +66,7 @@ static void write_ce(struct json_writer *writer, const struct event *event)
     json_object_end(writer);
 }
 
-/* A value of a ce- header (HTTP protocol binding 3.1.3.2). */
+/* Adds a value of a ce- header (HTTP protocol binding 3.1.3.2). */
 static void add_ce_value(struct buf *out, struct str value)
 {
     for (size_t i = 0; i < value.len; i++) {
@@ -144,7 +144,7 @@ void body_add(struct buf *out, const struct body_terms *terms, const struct list
 
 struct header_list {
     struct curl_slist *list;
-    struct buf line; /* the header line that is being written */
+    struct buf line; /* the header line being written */
     bool failed;
 };
 
@@ -199,7 +199,7 @@ static void add_signatures(struct header_list *headers, const struct body_terms 
     end_line(headers);
 }
 
-/* Bytes that came as a header's value, or in a JSON text. */
+/* Bytes that arrived in a header's value or a JSON text are safe to send. */
 static bool is_header_safe(struct str value)
 {
     for (size_t i = 0; i < value.len; i++)
@@ -237,7 +237,7 @@ static void add_ce_headers(struct header_list *headers, const struct event *even
     add_data_type(headers, event);
 }
 
-/* Adds the members of an envelope as headers, for bodies that are only the data. */
+/* Adds the members of an envelope as headers, for bodies that are the data alone. */
 static void add_event_headers(struct header_list *headers, const struct event *event)
 {
     struct buf time = {0};
@@ -267,7 +267,7 @@ static void add_content(struct header_list *headers, const struct body_terms *te
         add_line(headers, "WebHook-Request-Origin", str_from(terms->origin));
 }
 
-/* Adds the headers for a subscriber of WebSub (sections 7 and 7.1). */
+/* Adds the headers for a WebSub subscriber (sections 7 and 7.1). */
 static void add_websub(struct header_list *headers, const struct body_terms *terms, struct str body,
                        const struct event *first)
 {
@@ -296,7 +296,7 @@ static void add_standard(struct header_list *headers, const struct body_terms *t
     add_signatures(headers, terms, id, now_us, body);
 }
 
-/* The receiver is told one hop more, for whatever it publishes because of this delivery. */
+/* The receiver gets one hop more, to repeat in what it publishes because of this delivery. */
 static void add_hops(struct header_list *headers, unsigned hops)
 {
     buf_addf(&headers->line, "Event-Hops: %u", hops < EVENT_HOPS_MAX ? hops + 1 : EVENT_HOPS_MAX);
@@ -312,7 +312,8 @@ struct curl_slist *body_headers(const struct body_terms *terms, struct str id, s
     else
         add_standard(&headers, terms, id, body, first);
     add_hops(&headers, hops);
-    /* An empty Expect keeps curl from asking first, for which it would wait a second. */
+    /* An empty Expect keeps curl from sending Expect: 100-continue and waiting a second for the
+     * answer. */
     buf_add_lit(&headers.line, "Expect:");
     end_line(&headers);
     for (char *const *line = terms->headers; line && *line; line++) {

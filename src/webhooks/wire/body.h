@@ -18,28 +18,27 @@ enum body_format {
     BODY_FORMATS,
 };
 
-/* The terms of a webhook's requests: how its owner wants them. Borrowed for as long as a body is
- * written. */
+/* The owner's settings for a webhook's requests. Borrowed while a body is written. */
 struct body_terms {
     enum body_format format;
-    uint32_t batch; /* events in a body at most; 0: a body is one event and no page */
+    uint32_t batch; /* events in a body at most; 0: a single event instead of a page */
     const struct sign_key *key;
     const struct sign_pair *pair;
     const struct olds *olds;
     char *const *headers;   /* "Name: value", ended by a NULL; or NULL */
     const char *origin;     /* of the CloudEvents handshake */
     const char *topic;      /* of a WebSub subscription; NULL for none */
-    const char *hub_secret; /* of the same; NULL or empty for none */
+    const char *hub_secret; /* secret of a WebSub subscription; NULL or empty for none */
     struct str base;        /* the path under which the API hangs */
-    int64_t wall_us;        /* the time that is told and signed */
-    int64_t now_us;         /* the time by which replaced keys end */
+    int64_t wall_us;        /* the time that the request names and signs */
+    int64_t now_us;         /* the time at which replaced keys expire */
 };
 
-/* Writes the body of a delivery, and its id. `events` are of struct pending, one at least. */
+/* Writes the body of a delivery, and its id. `events`: struct pending, at least one. */
 void body_add(struct buf *out, const struct body_terms *terms, const struct list *events,
               char id[WEBHOOK_ID_MAX]);
 
-/* The headers of a signed request; `first` (may be NULL) is the event that CloudEvents' binary mode
- * puts into them, and `hops` those of what is sent. NULL when there is no memory. */
+/* The headers of a signed request. `first` (may be NULL) is the event that CloudEvents' binary mode
+ * puts into headers, `hops` the hops of the delivery. NULL if there is no memory. */
 struct curl_slist *body_headers(const struct body_terms *terms, struct str id, struct str body,
                                 const struct event *first, unsigned hops);

@@ -1,10 +1,10 @@
-/* The keys of an endpoint that rotations have replaced: each signs as well until its time is over,
- * so that a receiver has a day to learn of the next one. */
+/* Replaced keys of an endpoint: after a rotation the old key also signs for a day, so that
+ * receivers have time to learn the new one. */
 #pragma once
 
 #include "fetch/sign.h"
 
-/* With the newest ten keys sign at most, which is what a receiver has to try. */
+/* Together with the current key ten keys sign at most: a receiver must try all of them. */
 enum { OLDS_MAX = 9 };
 
 struct old_key {
@@ -13,22 +13,21 @@ struct old_key {
     int64_t until_us;
 };
 
-/* The newest first. All zeroes is none. */
+/* Newest first. Zeroes: none. */
 struct olds {
     struct old_key *at; /* owned */
     uint32_t count;
 };
 
-/* A copy without those whose time is over, and with `key` in front. False, and nothing was made,
- * when there is no memory. */
+/* Copies the keys that have not expired, with `key` in front. Returns false, and makes nothing, if
+ * there is no memory. */
 bool olds_with(const struct olds *olds, const struct old_key *key, int64_t now_us,
                struct olds *ret);
 
 void olds_free(struct olds *olds);
 
-/* Adds the keys in the form in which the registry keeps them. Marks `out` failed when there is no
- * memory. */
+/* Adds the keys in the registry's format. Without memory `out` is failed. */
 void olds_pack(struct buf *out, const struct olds *olds);
 
-/* Reads that form. Bytes of another form are passed over. False when there is no memory. */
+/* Reads the registry's format. Malformed bytes give no keys. False if there is no memory. */
 bool olds_unpack(struct str bytes, struct olds *ret);

@@ -1,4 +1,4 @@
-/* An event on its way to a receiver, with the memory that its bytes lie in. */
+/* An event for a receiver, with a reference to the memory of its bytes. */
 #pragma once
 
 #include "base/list.h"
@@ -6,16 +6,17 @@
 #include "log/event.h"
 
 struct pending {
-    struct list node; /* in a lane's queue, or in the attempt that carries the event */
+    struct list node; /* in a lane's queue, or in the attempt that sends the event */
     struct event event;
     struct chunk *chunk; /* memory that the event points into, counted: a chunk of the hub, */
     struct batch *batch; /* a batch that was read from the log, or memory of its lane (both NULL) */
 };
 
-/* Copies the event and refers to `chunk` and `batch` (NULL is fine). NULL without memory. */
+/* Copies the event and takes references to `chunk` and `batch`, which may be NULL. NULL if there is
+ * no memory. */
 struct pending *pending_new(const struct event *event, struct chunk *chunk, struct batch *batch);
 
-/* Takes the event out of its list, too. */
+/* Frees the event, and removes it from its list. */
 void pending_free(struct pending *pending);
 
 void pending_free_all(struct list *events);

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-/* Where the path of an absolute URL begins; its end when it has none. */
+/* Where the path of an absolute URL begins; the end if it has none. */
 static size_t path_start(struct str url)
 {
     size_t scheme = str_starts(url, STR("https://")) ? 8 : str_starts(url, STR("http://")) ? 7 : 0;
