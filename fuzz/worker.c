@@ -328,7 +328,7 @@ static void end(struct fuzz *fuzz)
     buf_free(&fuzz->watcher.got);
     for (int i = 0; i < BENCH_STEPS; i++)
         bench_pass(bench, LONG_MS);
-    require(list_empty(&bench->worker.http1));
+    require(list_empty(&bench->worker.connections));
     for (unsigned kind = 0; kind < ACCOUNT_COUNT; kind++)
         require(kind == ACCOUNT_CHUNKS ||
                 account_held(&bench->worker.account, (enum account_kind)kind) == 0);

@@ -4,12 +4,12 @@
 set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
-    libsqlite3-dev libjansson-dev libcurl4-openssl-dev libssl-dev zlib1g-dev liburing-dev
+    libsqlite3-dev libjansson-dev libcurl4-openssl-dev libssl-dev zlib1g-dev liburing-dev libnghttp2-dev
     libyaml-dev libcmocka-dev curl"
 # curl is what the server's greeting and the README speak to it with.
 # libclang-rt holds the sanitizers; llvm, the symbols in their reports.
 test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy ca-certificates
-    python3-websockets"
+    python3-websockets nghttp2-client"
 # The proxies of docs/proxies.md (apache2-bin has no service), and browsers.
 check="nginx haproxy caddy apache2-bin openssl chromium firefox-esr"
 # The servers to compare with, the plots, and what tells where time goes.

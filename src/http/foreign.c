@@ -1,6 +1,6 @@
 #include "http/foreign.h"
 
-enum { FRAME_SETTINGS = 4, FRAME_GOAWAY = 7, HTTP_1_1_REQUIRED = 13 };
+enum { FRAME_SETTINGS = 4, FRAME_GOAWAY = 7, ENHANCE_YOUR_CALM = 11 };
 
 bool foreign_is_http2(struct str bytes)
 {
@@ -20,11 +20,11 @@ static void add_frame_head(struct buf *out, size_t len, char type)
 void foreign_add_goaway(struct buf *out)
 {
     const struct str why =
-        STR("only HTTP/1.1 is spoken here: leave out --http2-prior-knowledge, or "
-            "put a proxy in front that speaks HTTP/2");
+        STR("connection limit reached (limits.connections_max): try again later, or raise the "
+            "limit");
     add_frame_head(out, 0, FRAME_SETTINGS);
     add_frame_head(out, 8 + why.len, FRAME_GOAWAY);
     buf_add(out, "\0\0\0\0\0\0\0", 7); /* no stream was looked at */
-    buf_add_char(out, HTTP_1_1_REQUIRED);
+    buf_add_char(out, ENHANCE_YOUR_CALM);
     buf_add_str(out, why);
 }

@@ -30,8 +30,8 @@ static void a_client_of_http2_gets_settings_and_a_reason(void **state)
     const char *goaway = out.at + sizeof(frames);
     assert_int_equal(goaway[3], 7);
     assert_int_equal((unsigned char)goaway[2], out.len - sizeof(frames) - 9);
-    assert_int_equal(goaway[16], 13);
-    assert_non_null(memmem(out.at, out.len, "only HTTP/1.1", 13));
+    assert_int_equal(goaway[16], 11);
+    assert_non_null(memmem(out.at, out.len, "connections_max", 15));
     buf_free(&out);
 }
 

@@ -14,6 +14,8 @@
  * takes megabytes of kernel memory. */
 enum { NOTSENT_LOWAT = 64 * 1024 };
 
+enum { EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
+
 static void ready(struct watch *watch, uint32_t events)
 {
     struct conn *conn = container_of(watch, struct conn, watch);
@@ -35,6 +37,13 @@ static void ready(struct watch *watch, uint32_t events)
         conn->ops->readable(conn);
 }
 
+uint32_t net_next_id(struct net *net)
+{
+    uint32_t id = net->id_next;
+    net->id_next += net->id_step;
+    return id ? id : net->id_step;
+}
+
 int conn_init(struct conn *conn, struct net *net, int fd, unsigned wire, const struct conn_ops *ops)
 {
     int one = 1, lowat = NOTSENT_LOWAT;
@@ -44,19 +53,32 @@ int conn_init(struct conn *conn, struct net *net, int fd, unsigned wire, const s
                           .fd = fd,
                           .writable = true,
                           .wire = (uint8_t)wire};
-    conn->id = net->id_next;
-    net->id_next += net->id_step;
-    if (!conn->id)
-        conn->id = net->id_step;
+    conn->id = net_next_id(net);
     /* Both calls fail on a socket that is not TCP, which is fine. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
-    int result = loop_watch(net->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &conn->watch);
+    int result = loop_watch(net->loop, fd, EVENTS, &conn->watch);
     if (result)
         close(fd);
     else
         net->conns++;
     return result;
+}
+
+/* The kernel tells the new watch again of what it had told the old one. */
+int conn_hand_over(struct conn *from, struct conn *to, const struct conn_ops *ops)
+{
+    *to = *from;
+    to->ops = ops;
+    to->dirty = to->node = (struct list){0};
+    to->late = to->behind = false;
+    int result = loop_rewatch(from->net->loop, from->fd, EVENTS, &to->watch);
+    if (result)
+        return result;
+    from->fd = -1;
+    from->net->conns++;
+    conn_close(from);
+    return 0;
 }
 
 void conn_dirty(struct conn *conn)
@@ -134,7 +156,8 @@ void conn_bury_first(struct conn *conn)
 
 static void bury(struct conn *conn)
 {
-    conn_wire(conn)->close(conn);
+    if (conn->fd >= 0) /* handed over, else */
+        conn_wire(conn)->close(conn);
     conn->fd = -1;
     conn->ops->closed(conn);
 }

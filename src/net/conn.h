@@ -25,6 +25,9 @@ struct conn_ops {
     /* The connection is closed, at the end of this turn or of a later one: the owner frees the
      * structure that embeds it. */
     void (*closed)(struct conn *conn);
+    /* The server stops: ends before long, what goes on forever in `after_ms`. Whoever stops the
+     * server calls it. */
+    void (*drain)(struct conn *conn, uint32_t after_ms);
 };
 
 struct conn {
@@ -32,6 +35,7 @@ struct conn {
     const struct conn_ops *ops;
     struct net *net;
     struct list dirty; /* in net->dirty or net->later while it may have bytes to send */
+    struct list node;  /* for a list of the owner's */
     int fd;
     uint32_t id;   /* never 0; not repeated within 2^32 connections of a process */
     bool readable; /* the kernel may have bytes for us */
@@ -102,10 +106,20 @@ void net_deinit(struct net *net);
  * there from the start. */
 int net_add_wire(struct net *net, const struct wire *wire);
 
+/* An id like those of connections: for what shares a connection with others, and is told apart from
+ * them. */
+uint32_t net_next_id(struct net *net);
+
 /* Takes over `fd`, a connected or accepted non-blocking socket. On failure (negative errno) the fd
  * is closed. */
 int conn_init(struct conn *conn, struct net *net, int fd, unsigned wire,
               const struct conn_ops *ops);
+
+/* Moves the socket of a connection, and what is known of it, to another one, for an owner who
+ * speaks another protocol over it: the wire and the id stay. `from` is closed without its socket,
+ * and its owner hears of that as after conn_close(). Returns 0 or a negative errno: then nothing
+ * has changed. */
+int conn_hand_over(struct conn *from, struct conn *to, const struct conn_ops *ops);
 
 static inline const struct wire *conn_wire(const struct conn *conn)
 {

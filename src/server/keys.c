@@ -164,6 +164,8 @@ const struct key keys[] = {
     PERCENT("limits.channels_connection_percent", 100, 75, CONFIG(channels_connection_percent), "new channels that one connection may make once half are taken"),
     COUNT("limits.keys_max", 1, MANY, 1000000, CONFIG(keys_max), "idempotency keys of the last five minutes"),
     COUNT("limits.inflight_max", 1, 1000000, 64, CONFIG(limits.inflight_max), "publishes of one connection that are not answered yet"),
+    COUNT("limits.http2_streams_max", 1, 100000, 256, CONFIG(limits.http2.streams_max), "requests, streams among them, of one HTTP/2 connection at a time"),
+    COUNT("limits.http2_control_max", 1, 1000000, 1000, CONFIG(limits.http2.control_max), "frames of one HTTP/2 connection in a second that do no more than to control it"),
     BYTES("limits.pending_max", 1, TIB(1), MIB(64), CONFIG(limits.pending_max), "bytes published and not safe yet"),
     BYTES("limits.rests_max", 1, TIB(1), MIB(64), CONFIG(limits.rests_max), "what sockets of one worker do not take"),
     BYTES("limits.held_max", 1, TIB(1), MIB(256), CONFIG(limits.held_max), "all that peers make a worker hold"),

@@ -170,7 +170,7 @@ static void channel_subscribe(struct channel_websocket *channel)
         struct gap gap = start_gap(&reading->start);
         encode_gap(&worker->deflater, channel->encoding, request_stream_add(request), &gap);
     }
-    channel->sub.skip = reading->no_echo ? request_stream_conn(request)->id : 0;
+    channel->sub.skip = reading->no_echo ? request_stream_id(request) : 0;
     if (!reading_subscribe(worker, &channel->sub, &sub_ops, reading->selection, channel->encoding,
                            &reading->start, &refusal)) {
         websocket_close_problem(&channel->websocket, refusal.problem);

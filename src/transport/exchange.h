@@ -30,6 +30,7 @@ struct exchange {
     int64_t since_ns;       /* when the request was understood */
     bool is_head;
     bool browser;          /* has an Origin */
+    bool is_tunnel;        /* asks for a WebSocket by extended CONNECT (RFC 8441) */
     bool chunked;          /* a body of unknown length is sent in chunks of HTTP/1.1 */
     bool patient;          /* has a deadline of its own instead of limits.publish_ms */
     bool dropped;          /* no response is wanted any more */

@@ -453,7 +453,7 @@ static void closed(struct conn *conn)
     struct http1 *http1 = of_conn(conn);
     struct worker *worker = http1->request.worker;
     timer_stop(&http1->request.timer);
-    list_remove(&http1->node);
+    list_remove(&http1->conn.node);
     pipeline_drop(http1);
     if (http1->request.pull)
         http1->request.pull->ops->free(http1->request.pull);
@@ -468,7 +468,12 @@ static void closed(struct conn *conn)
     slab_give(http1);
 }
 
-static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed};
+static void drain(struct conn *conn, uint32_t after_ms)
+{
+    http1_drain(of_conn(conn), after_ms);
+}
+
+static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed, drain};
 
 /* ---- the request stream's calls -------------------------------------------------------------- */
 
@@ -514,6 +519,11 @@ static enum request_stream_state state(const struct request_stream *request)
 static struct conn *conn_of(const struct request_stream *request)
 {
     return &http1_of(request)->conn;
+}
+
+static uint32_t id_of(const struct request_stream *request)
+{
+    return http1_of(request)->conn.id;
 }
 
 static struct poll_pace *pace(const struct request_stream *request)
@@ -562,6 +572,7 @@ static const struct request_stream_ops request_ops = {
     .close = close_now,
     .state = state,
     .conn = conn_of,
+    .id = id_of,
     .pace = pace,
     .ring_in = ring_in,
     .intake_new = intake_new,
@@ -720,7 +731,7 @@ static struct http1 *http1_new(struct worker *worker, int fd)
 
 static void begin_http1(struct worker *worker, struct http1 *http1, int64_t ms)
 {
-    list_add_last(&worker->http1, &http1->node);
+    list_add_last(&worker->connections, &http1->conn.node);
     stat_set(&worker->stats.connections, worker->net.conns);
     http1->phase = PHASE_IDLE;
     timer_set(&worker->loop, &http1->request.timer, ms);

@@ -38,7 +38,6 @@ struct http1_intake {
  * pointer. */
 struct http1 {
     struct conn conn;
-    struct list node; /* in worker->http1 */
     struct request_stream request;
     struct poll_pace pace;
     uint8_t phase;      /* enum http1_phase */
@@ -51,10 +50,11 @@ struct http1 {
     bool processing : 1;
     bool chunked : 1;  /* the body that the pull writes ends with a last chunk */
     bool draining : 1; /* the timer is set for the drain of the pull */
+    bool asked : 1;    /* its first request has come: it will not speak HTTP/2 */
     bool refused : 1;  /* over connections_max: its first request is refused, and is its last */
 };
 
-/* The server stops: an idle connection ends now, others after the answers that are due, a stream
+/* conn_ops.drain: an idle connection ends now, others after the answers that are due, a stream
  * within `after_ms`. */
 void http1_drain(struct http1 *http1, uint32_t after_ms);
 

@@ -248,9 +248,9 @@ static void a_connection_that_closes_drops_what_is_under_way(void **state)
     peer_say(bench, &peer, POST_PARK POST_PARK POST_PARK);
     answer(bench, 1);
     peer_leave(bench, &peer);
-    conn_close(&container_of(bench->worker.http1.next, struct http1, node)->conn);
+    conn_close(container_of(bench->worker.connections.next, struct conn, node));
     bench_settle(bench);
-    assert_true(list_empty(&bench->worker.http1));
+    assert_true(list_empty(&bench->worker.connections));
     assert_true(bench->parked[0]->dropped);
     answer(bench, 0);
     answer(bench, 2);
@@ -291,7 +291,7 @@ static void an_http_1_0_stream_is_delimited_by_the_close(void **state)
     assert_true(peer_has(&peer, "Connection: close\r\n"));
     assert_false(peer_has(&peer, "Transfer-Encoding"));
     assert_true(peer_has(&peer, "\"data\":\"one\"}\n"));
-    http1_drain(container_of(bench->worker.http1.next, struct http1, node), 0);
+    http1_drain(container_of(bench->worker.connections.next, struct http1, conn.node), 0);
     bench_pass(bench, 1);
     peer_expect(bench, &peer, "200.");
     assert_false(peer_has(&peer, "0\r\n\r\n"));
@@ -454,9 +454,9 @@ static void hear_so_far(struct peer *peer)
 static void leave_by_stall(struct bench *bench, struct peer *peer)
 {
     bench_pass(bench, bench->limits.stall_ms - 1000);
-    assert_false(list_empty(&bench->worker.http1));
+    assert_false(list_empty(&bench->worker.connections));
     bench_pass(bench, 1000);
-    assert_true(list_empty(&bench->worker.http1));
+    assert_true(list_empty(&bench->worker.connections));
     assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
     peer_leave(bench, peer);
 }
@@ -526,7 +526,7 @@ a_peer_that_does_not_read_its_answer_is_closed_though_it_goes_on_publishing(void
         bench_pass(bench, bench->limits.stall_ms / 4);
         peer_say(bench, &peer, POST_PUBLISH);
     }
-    assert_true(list_empty(&bench->worker.http1));
+    assert_true(list_empty(&bench->worker.connections));
     assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
     peer_leave(bench, &peer);
 }
@@ -575,7 +575,7 @@ static void the_end_of_a_peer_that_came_while_its_stream_waited_is_noticed(void 
     bench_settle(bench);
     exchange_json(bench->parked[0], 200, STR("{}\n"));
     bench_settle(bench);
-    assert_true(list_empty(&bench->worker.http1));
+    assert_true(list_empty(&bench->worker.connections));
     peer_leave(bench, &peer);
 }
 
@@ -935,7 +935,7 @@ static void a_connection_that_is_put_off_may_go(void **state)
     send_often(&peer, STR(POST_ECHO), FLOOD);
     worker_step(&bench->worker, 0);
     assert_false(list_empty(&bench->worker.put_off));
-    conn_close(&container_of(bench->worker.http1.next, struct http1, node)->conn);
+    conn_close(container_of(bench->worker.connections.next, struct conn, node));
     peer_leave(bench, &peer);
     assert_true(list_empty(&bench->worker.put_off));
 }
@@ -1106,7 +1106,8 @@ static void a_rest_takes_no_more_memory_than_it_has_bytes(void **state)
     struct peer peer;
     peer_join_narrow(bench, &peer);
     ask_for_much(bench, &peer);
-    const struct http1 *http1 = container_of(bench->worker.http1.next, struct http1, node);
+    const struct http1 *http1 =
+        container_of(bench->worker.connections.next, struct http1, conn.node);
     for (size_t left; (left = request_stream_unsent_len(&http1->request));) {
         assert_true(bench_rests(bench) <= left + left / 4 + 1024);
         assert_true(bench_rests(bench) >= left);
@@ -1597,13 +1598,13 @@ static void an_answer_that_lost_memory_closes_its_connection(void **state)
     struct peer peer, stream;
     peer_join(bench, &peer);
     peer_say(bench, &peer, POST_PARK);
-    struct http1 *http1 = container_of(bench->worker.http1.prev, struct http1, node);
+    struct http1 *http1 = container_of(bench->worker.connections.prev, struct http1, conn.node);
     request_stream_add(&http1->request)->failed = true;
     answer(bench, 0);
     bench_settle(bench);
     peer_expect(bench, &peer, ".");
     peer_join(bench, &stream);
-    http1 = container_of(bench->worker.http1.prev, struct http1, node);
+    http1 = container_of(bench->worker.connections.prev, struct http1, conn.node);
     request_stream_add(&http1->request)->failed = true;
     peer_say(bench, &stream, GET_STREAM);
     peer_expect(bench, &stream, ".");

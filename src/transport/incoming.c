@@ -9,10 +9,11 @@
 #include "base/say.h"
 #include "http/accept.h"
 #include "http/foreign.h"
-#include "http/gzip.h"
 #include "http/origin.h"
 #include "http/http1_response.h"
+#include "transport/body.h"
 #include "transport/checked.h"
+#include "transport/http2_connection.h"
 #include "transport/pipeline.h"
 
 #include <errno.h>
@@ -26,10 +27,6 @@ enum { UNSENT_MAX = 64 * 1024 };
 
 /* A head that is too long is refused at its end, or once this many bytes of it have come. */
 enum { LONG_HEAD_MAX = 128 * 1024 };
-
-/* Bytes by which a compressed body is decompressed at a time, and the charge for that, so low that
- * mostly the time decides. */
-enum { GZIP_PIECE = 32 << 10, GZIP_PIECE_COST = BUDGET_STRIDE };
 
 /* The shortest time after which an EventSource reconnects that was over the limit of connections.
  */
@@ -94,6 +91,7 @@ static struct pipelined *begin_exchange(struct http1 *http1, bool keep_alive, in
     http1->part = PART_NONE;
     http1_intake(http1)->held_ns = 0;
     http1->finished = http1->finished || !asked->keep_alive;
+    http1->asked = true;
     stat_add(&worker->stats.requests, 1);
     return asked;
 }
@@ -175,9 +173,12 @@ static enum step wait_for_body(struct http1 *http1, const struct http_head *head
     return STEP_STOP;
 }
 
-static enum step refuse_too_large(struct http1 *http1, struct str bytes)
+/* Refuses a request for its body: see body_refusal(). It is the last. */
+static enum step refuse_body(struct http1 *http1, struct str bytes, int error)
 {
-    refuse(http1, bytes, PROBLEM_TOO_LARGE, STR("the body is larger than limits.body_max"));
+    struct str detail;
+    enum problem problem = body_refusal(error, &detail);
+    refuse(http1, bytes, problem, detail);
     return STEP_STOP;
 }
 
@@ -186,7 +187,7 @@ static enum step read_sized(struct http1 *http1, struct str bytes, const struct 
                             size_t *ret_used, struct str *ret_body)
 {
     if (head->framing.content_length > http1->request.worker->config.limits.body_max)
-        return refuse_too_large(http1, bytes);
+        return refuse_body(http1, bytes, -EMSGSIZE);
     size_t length = (size_t)head->framing.content_length;
     if (bytes.len - head->size < length)
         return wait_for_body(http1, head);
@@ -195,47 +196,28 @@ static enum step read_sized(struct http1 *http1, struct str bytes, const struct 
     return STEP_MORE;
 }
 
-/* Without memory for the request, refuse it, as the last one of the connection. */
-static enum step refuse_for_memory(struct http1 *http1, struct str bytes)
-{
-    refuse(http1, bytes, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
-    return STEP_STOP;
-}
-
-static struct request_body *body_of(struct http1 *http1, struct str bytes)
-{
-    if (http1->request.intake->body)
-        return http1->request.intake->body;
-    struct request_body *body = mem_try_alloc(sizeof(*body));
-    if (body)
-        *body = (struct request_body){.decoded = {0}};
-    else
-        (void)refuse_for_memory(http1, bytes);
-    return http1->request.intake->body = body;
-}
-
 /* A chunked body: decoded piece by piece; the head stays in front of the bytes not decoded yet. */
 static enum step read_chunked(struct http1 *http1, struct str bytes, const struct http_head *head,
                               size_t *ret_used, struct str *ret_body)
 {
-    struct request_body *body = body_of(http1, bytes);
+    struct request_body *body = body_take(&http1->request);
     if (!body)
-        return STEP_STOP;
+        return refuse_body(http1, bytes, -ENOMEM);
     struct str rest = str_skip(bytes, head->size), data;
     int result;
     while ((result = http_chunked_feed(&body->chunked, &http1->request.worker->config.limits.http,
                                        &rest, &data)) == HTTP_CHUNKED_DATA) {
         buf_add_str(&body->decoded, data);
         if (buf_failed(&body->decoded))
-            return refuse_for_memory(http1, bytes);
+            return refuse_body(http1, bytes, -ENOMEM);
         if (body->decoded.len > http1->request.worker->config.limits.body_max)
-            return refuse_too_large(http1, bytes);
+            return refuse_body(http1, bytes, -EMSGSIZE);
     }
     *ret_used = bytes.len - rest.len;
     /* Refuse a chunk by the size that it announces, without waiting for its bytes. */
     if (result == -EAGAIN &&
         body->chunked.left > http1->request.worker->config.limits.body_max - body->decoded.len)
-        return refuse_too_large(http1, bytes);
+        return refuse_body(http1, bytes, -EMSGSIZE);
     if (result == -EAGAIN)
         return wait_for_body(http1, head);
     if (result != HTTP_CHUNKED_END) {
@@ -263,97 +245,16 @@ static enum step read_body(struct http1 *http1, struct str bytes, const struct h
                                         : STEP_MORE;
 }
 
-/* Decompression may take many turns. Keep the compressed body in a buffer of its own, so that bytes
- * that arrive meanwhile do not move it. */
-static enum step begin_gzip(struct http1 *http1, struct str bytes, struct str received)
+/* Makes the body that has come whole ready, as far as the budget goes. */
+static enum step prepare_body(struct http1 *http1, struct str bytes, const struct http_head *head,
+                              struct str *body)
 {
-    struct request_body *body = body_of(http1, bytes);
-    if (!body)
-        return STEP_STOP;
-    if (!body->whole)
-        buf_add_str(&body->decoded, received);
-    body->whole = true;
-    bool failed = buf_failed(&body->decoded) || http_gzip_begin(&body->gzip);
-    return failed ? refuse_for_memory(http1, bytes) : STEP_MORE;
-}
-
-static enum step refuse_gzip(struct http1 *http1, struct str bytes, int error)
-{
-    if (error == -EMSGSIZE)
-        return refuse_too_large(http1, bytes);
-    if (error == -ENOMEM)
-        return refuse_for_memory(http1, bytes);
-    refuse(http1, bytes, PROBLEM_BAD_REQUEST,
-           STR("the body is not gzip from beginning to end, as its Content-Encoding says, or is of "
-               "too many blocks"));
-    return STEP_STOP;
-}
-
-/* Decompresses on, within the budget. */
-static enum step undo_gzip(struct http1 *http1, struct str bytes, struct request_body *body)
-{
-    struct worker *worker = http1->request.worker;
-    size_t max = worker->config.limits.body_max;
-    int result;
-    while ((result = http_gzip_some(&body->gzip, buf_str(&body->decoded), GZIP_PIECE, max,
-                                    &body->plain)) == -EAGAIN)
-        if (!worker_spend(worker, GZIP_PIECE_COST)) {
-            begin_part(http1, PART_BODY);
-            return STEP_STOP;
-        }
-    http_gzip_end(&body->gzip);
-    body->is_plain = !result;
-    return result ? refuse_gzip(http1, bytes, result) : STEP_MORE;
-}
-
-/* Undoes the content coding of a complete body. */
-static enum step decode(struct http1 *http1, struct str bytes, const struct http_head *head,
-                        struct str *body)
-{
-    if (!body->len || http_coding_of(&head->fields) != HTTP_CODING_GZIP)
-        return STEP_MORE;
-    struct request_body *coded = http1->request.intake->body;
-    enum step next = STEP_MORE;
-    if (!coded || (!coded->is_plain && !coded->gzip.stream))
-        next = begin_gzip(http1, bytes, *body);
-    coded = http1->request.intake ? http1->request.intake->body : NULL;
-    if (next == STEP_MORE && coded && !coded->is_plain)
-        next = undo_gzip(http1, bytes, coded);
-    if (next == STEP_MORE && coded)
-        *body = buf_str(&coded->plain);
-    return next;
-}
-
-/* Refuse as soon as the head shows it: a client that sends Expect: 100-continue is then spared the
- * body. */
-static bool has_foreign_coding(struct http1 *http1, struct str bytes, const struct http_head *head)
-{
-    if (http_coding_of(&head->fields) != HTTP_CODING_OTHER)
-        return false;
-    refuse(http1, bytes, PROBLEM_BAD_CODING,
-           STR("send the body as it is, or with Content-Encoding: gzip"));
-    return true;
-}
-
-/* Whether a text is a container, if it is JSON. */
-static bool begins_container(struct str text)
-{
-    struct str json = json_skip_space(text);
-    return json.len && (json.at[0] == '[' || json.at[0] == '{');
-}
-
-/* Whether the body may be handled now. The JSON of a large one is checked first, in pieces; any
- * large body that begins like a container may be meant as JSON. */
-static bool is_checked(struct http1 *http1, const struct http_head *head, struct str body)
-{
-    if (body.len <= CHECKED_LARGE || head->method != HTTP_POST)
-        return true;
-    if (!http1->request.intake->check && !begins_container(body))
-        return true;
-    if (checked_go_on(http1->request.worker, &http1->request.intake->check, body))
-        return true;
-    begin_part(http1, PART_BODY);
-    return false;
+    int result = body_prepare(&http1->request, head, body);
+    if (result == -EAGAIN)
+        begin_part(http1, PART_BODY);
+    else if (result)
+        return refuse_body(http1, bytes, result);
+    return result ? STEP_STOP : STEP_MORE;
 }
 
 /* Keeps the head and removes the decoded bytes behind it. */
@@ -451,6 +352,15 @@ static enum step refuse_connection(struct http1 *http1, struct str bytes,
     return STEP_STOP;
 }
 
+/* The client speaks HTTP/2 with prior knowledge: what it has sent begins with the preface. */
+static enum step begin_http2(struct http1 *http1, struct str bytes)
+{
+    if (!http2_take_over(http1->request.worker, &http1->conn, bytes))
+        conn_close(&http1->conn);
+    return STEP_STOP;
+}
+
+/* The same for a connection over connections_max. */
 static enum step refuse_http2(struct http1 *http1)
 {
     http1->finished = true;
@@ -482,10 +392,6 @@ static enum step refuse_tls(struct http1 *http1)
 
 static enum step refuse_head(struct http1 *http1, struct str bytes, int error)
 {
-    /* If earlier requests are not answered yet, this answer waits for them. */
-    if (foreign_is_http2(bytes) && !http1_inflight(http1) &&
-        request_stream_is_clear(&http1->request))
-        return refuse_http2(http1);
     if (may_name_origin(bytes, error))
         begin_part(http1, PART_HEAD);
     else
@@ -507,6 +413,8 @@ static enum step step(struct http1 *http1, struct str *bytes)
     struct str body = STR_NONE;
     if (foreign_is_tls(*bytes))
         return refuse_tls(http1);
+    if (!http1->asked && foreign_is_http2(*bytes))
+        return http1->refused ? refuse_http2(http1) : begin_http2(http1, *bytes);
     int result = http_memo_parse(&worker->memo, *bytes, &worker->config.limits.http, &scan, &head);
     if (result == -EAGAIN) {
         http1_intake(http1)->scan = scan;
@@ -522,14 +430,12 @@ static enum step step(struct http1 *http1, struct str *bytes)
         hold(http1);
         return STEP_STOP;
     }
-    if (has_foreign_coding(http1, *bytes, head))
-        return STEP_STOP;
+    if (body_has_foreign_coding(head))
+        return refuse_body(http1, *bytes, -EOPNOTSUPP);
     enum step next = read_body(http1, *bytes, head, &used, &body);
     struct str received = body;
     if (next == STEP_MORE)
-        next = decode(http1, *bytes, head, &body);
-    if (next == STEP_MORE && !is_checked(http1, head, body))
-        next = STEP_STOP;
+        next = prepare_body(http1, *bytes, head, &body);
     if (next == STEP_STOP) {
         if (http1->request.intake->body && !http1->finished && !http1->conn.dead) {
             keep_head(http1, *bytes, head->size, used);

@@ -153,8 +153,8 @@ static inline void mux_closed(struct conn *conn)
     mux->is_closed = true;
 }
 
-static const struct conn_ops mux_conn_ops = {mux_readable, mux_fill, mux_sent, mux_hung_up,
-                                             mux_closed};
+static const struct conn_ops mux_conn_ops = {mux_readable, mux_fill,   mux_sent,
+                                             mux_hung_up,  mux_closed, NULL};
 
 /* ---- the operations of its request streams --------------------------------------------------- */
 
@@ -253,6 +253,11 @@ static inline struct conn *mux_conn(const struct request_stream *request)
     return &mux_stream_of(request)->mux->conn;
 }
 
+static inline uint32_t mux_id(const struct request_stream *request)
+{
+    return mux_conn(request)->id;
+}
+
 static inline struct poll_pace *mux_pace(const struct request_stream *request)
 {
     return &mux_stream_of(request)->pace;
@@ -296,6 +301,7 @@ static const struct request_stream_ops mux_ops = {
     .close = mux_close,
     .state = mux_state,
     .conn = mux_conn,
+    .id = mux_id,
     .pace = mux_pace,
     .ring_in = mux_ring_in,
     .intake_new = mux_intake_new,

@@ -224,7 +224,7 @@ static void leave_while_it_waits(struct bench *bench)
     peer_send(&peer, STR(GET_PAGE));
     worker_step(&bench->worker, 0);
     assert_int_equal(bench->worker.asker.open, 2);
-    conn_close(&container_of(bench->worker.http1.prev, struct http1, node)->conn);
+    conn_close(container_of(bench->worker.connections.prev, struct conn, node));
     worker_step(&bench->worker, 0);
     sem_post(&hold.go);
     bench_settle(bench);

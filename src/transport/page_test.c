@@ -316,7 +316,7 @@ static void a_due_poll_is_answered_although_the_poll_before_it_is_gone(void **st
     struct peer first, second;
     struct timespec began, ended;
     hold_two(bench, &first, &second);
-    conn_close(&container_of(bench->worker.http1.prev, struct http1, node)->conn);
+    conn_close(container_of(bench->worker.connections.prev, struct conn, node));
     worker_step(&bench->worker, 0);
     clock_gettime(CLOCK_MONOTONIC, &began);
     worker_step(&bench->worker, 20000); /* with an answer to send, it does not wait */
@@ -357,8 +357,8 @@ static void a_client_that_hangs_up_while_its_poll_is_held_is_forgotten(void **st
     assert_false(list_empty(&bench->worker.pace.held));
     peer_leave(bench, &peer);
     bench_settle(bench);
-    list_each (&bench->worker.http1, node)
-        conn_close(&container_of(node, struct http1, node)->conn);
+    list_each (&bench->worker.connections, node)
+        conn_close(container_of(node, struct conn, node));
     bench_settle(bench);
     assert_true(list_empty(&bench->worker.pace.held));
     pass(bench, PACE_MS);
@@ -501,8 +501,8 @@ static void a_drain_does_not_wait_for_the_pace(void **state)
     struct peer peer;
     poll_once(bench, &peer);
     publish(bench, "second");
-    list_each (&bench->worker.http1, node)
-        http1_drain(container_of(node, struct http1, node), 0);
+    list_each (&bench->worker.connections, node)
+        http1_drain(container_of(node, struct http1, conn.node), 0);
     bench_pass(bench, 0);
     peer_expect(bench, &peer, "200.");
     assert_true(peer_has(&peer, "\"data\":\"second\""));

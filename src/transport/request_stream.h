@@ -140,6 +140,9 @@ struct request_stream_ops {
     enum request_stream_state (*state)(const struct request_stream *request);
 
     struct conn *(*conn)(const struct request_stream *request);
+    /* Tells what is published by this request stream from what comes by others: the id of its
+     * connection, or one like it. */
+    uint32_t (*id)(const struct request_stream *request);
     struct poll_pace *(*pace)(const struct request_stream *request);
     void (*ring_in)(struct request_stream *request, int64_t ms);
 
@@ -211,6 +214,11 @@ static inline bool request_stream_is_closed(const struct request_stream *request
 static inline struct conn *request_stream_conn(const struct request_stream *request)
 {
     return request->ops->conn(request);
+}
+
+static inline uint32_t request_stream_id(const struct request_stream *request)
+{
+    return request->ops->id(request);
 }
 
 /* Called at a subscriber's beat: closes if the peer has acknowledged nothing for two earlier beats.

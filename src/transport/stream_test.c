@@ -145,7 +145,7 @@ static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state
     room[16] = '\0';
     buf_free(&peer.got);
     size_t rest = request_stream_unsent_len(
-        &container_of(bench->worker.http1.prev, struct http1, node)->request);
+        &container_of(bench->worker.connections.prev, struct http1, conn.node)->request);
     assert_true(rest < 100); /* at most one heartbeat is left over */
     peer_hear(bench, &peer);
     assert_true(peer_count(&peer, "{\"op\":\"beat\"") > 5);
@@ -155,7 +155,7 @@ static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state
 
 static const struct http1 *newest_http1(const struct bench *bench)
 {
-    return container_of(bench->worker.http1.prev, struct http1, node);
+    return container_of(bench->worker.connections.prev, struct http1, conn.node);
 }
 
 static void a_stream_with_a_full_socket_gives_way_until_it_has_caught_up(void **state)
@@ -254,8 +254,8 @@ static void the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn(void **st
         assert_true(n > 12);
         assert_memory_equal(room, "HTTP/1.1 200", 12);
     }
-    list_each (&bench->worker.http1, node) {
-        assert_null(container_of(node, struct http1, node)->request.out);
+    list_each (&bench->worker.connections, node) {
+        assert_null(container_of(node, struct http1, conn.node)->request.out);
     }
     bench_settle(bench);
     for (int i = 0; i < 8; i++)

@@ -225,8 +225,8 @@ static inline struct bench *bench_new(void)
 /* Ends like a worker's thread, its log and its connections do. */
 static inline void bench_free(struct bench *bench)
 {
-    list_each (&bench->worker.http1, node)
-        conn_close(&container_of(node, struct http1, node)->conn);
+    list_each (&bench->worker.connections, node)
+        conn_close(container_of(node, struct conn, node));
     while (net_bury(&bench->worker.net))
         ;
     static const enum account_kind kinds[] = {ACCOUNT_INTAKE, ACCOUNT_INFLATED, ACCOUNT_ANSWERS,

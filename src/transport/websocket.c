@@ -345,7 +345,7 @@ bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
     struct worker *worker = request->worker;
     const struct conn *conn = request_stream_conn(request);
     struct publisher publisher = {
-        .access = worker_access(worker, NULL), .conn = conn, .origin = conn->id};
+        .access = worker_access(worker, NULL), .conn = conn, .origin = request_stream_id(request)};
     proposal->accepted_ns = worker->loop.now_ns;
     if (!publish)
         return refusal_no_memory(ret_refusal);
@@ -532,24 +532,32 @@ static enum problem check(const struct exchange *exchange, struct str *ret_detai
         *ret_detail = STR("a WebSocket is opened by GET over HTTP/1.1");
         return PROBLEM_BAD_HANDSHAKE;
     }
-    if (keys != 1 || !ws_key_valid(key)) {
+    if (!exchange->is_tunnel && (keys != 1 || !ws_key_valid(key))) {
         *ret_detail = STR("Sec-WebSocket-Key must be there once, 16 bytes in base64");
         return PROBLEM_BAD_HANDSHAKE;
     }
     return PROBLEM_COUNT;
 }
 
-static void make_head(struct response *response, const struct exchange *exchange,
-                      struct str protocol, const uint64_t *cursor,
-                      const struct ws_deflate_params *deflate)
+/* HTTP/2 opens the tunnel by itself, and proves nothing by a key (RFC 8441 section 5). */
+static void add_upgrade(struct response *response, const struct http_head *head)
 {
     char accept[WS_ACCEPT_LEN];
-    response_init(response, 101);
-    if (ws_accept_key(http_header(exchange->head, STR("sec-websocket-key")), accept))
+    if (ws_accept_key(http_header(head, STR("sec-websocket-key")), accept))
         response_fail(response);
     response_add(response, STR("Upgrade"), STR("websocket"));
     response_add(response, STR("Connection"), STR("Upgrade"));
     buf_add(response_compose(response, STR("Sec-WebSocket-Accept")), accept, sizeof(accept));
+}
+
+static void make_head(struct response *response, const struct exchange *exchange,
+                      struct str protocol, const uint64_t *cursor,
+                      const struct ws_deflate_params *deflate)
+{
+    response_init(response, exchange->is_tunnel ? 200 : 101);
+    response->goes_on = exchange->is_tunnel;
+    if (!exchange->is_tunnel)
+        add_upgrade(response, exchange->head);
     if (protocol.len)
         response_add(response, STR("Sec-WebSocket-Protocol"), protocol);
     if (cursor)

@@ -21,7 +21,7 @@ static int end(void **state)
 
 static struct http1 *newest_http1(struct bench *bench)
 {
-    return container_of(bench->worker.http1.prev, struct http1, node);
+    return container_of(bench->worker.connections.prev, struct http1, conn.node);
 }
 
 static struct websocket *newest_websocket(struct bench *bench)
@@ -99,7 +99,7 @@ static void a_socket_that_is_gone_is_not_told(void **state)
     peer_frame(NULL, &peer, WS_TEXT, STR("{\"op\":\"publish\",\"channel\":\"a\",\"data\":1}"));
     bench_settle_without_log(bench);
     peer_leave(bench, &peer);
-    assert_true(list_empty(&bench->worker.http1));
+    assert_true(list_empty(&bench->worker.connections));
     bench_give_to_log(bench);
 }
 
@@ -189,9 +189,9 @@ static void a_peer_that_pings_and_reads_no_pongs_is_closed(void **state)
     memset(payload, 'x', sizeof(payload));
     peer_join_narrow(bench, &peer);
     peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
-    for (int i = 0; i < 1000 && !list_empty(&bench->worker.http1); i++)
+    for (int i = 0; i < 1000 && !list_empty(&bench->worker.connections); i++)
         peer_frame(bench, &peer, WS_PING, (struct str){payload, sizeof(payload)});
-    assert_true(list_empty(&bench->worker.http1));
+    assert_true(list_empty(&bench->worker.connections));
     peer_leave(bench, &peer);
 }
 
@@ -502,7 +502,7 @@ static void a_peer_that_gives_way_and_goes_is_seen_to_go(void **state)
     bench_settle(bench);
     peer_leave(bench, &peer);
     bench_pass(bench, 100);
-    assert_true(list_empty(&bench->worker.http1));
+    assert_true(list_empty(&bench->worker.connections));
     assert_int_equal(intake(bench), 0);
 }
 

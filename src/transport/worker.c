@@ -30,6 +30,9 @@ enum {
 
 enum { READS_SHARE = 8 }; /* of held_max */
 
+/* The limits of HTTP/2 where none are given. */
+enum { STREAMS_DEFAULT = 256, CONTROL_DEFAULT = 1000 };
+
 static void on_batch(void *owner, struct batch *batch)
 {
     struct worker *worker = owner;
@@ -146,14 +149,24 @@ static size_t reads_max(const struct worker_limits *limits)
                                                                             : limits->hub.live_max;
 }
 
+/* A head may be as large as over HTTP/1.1. */
+static void set_http2_limits(struct worker_limits *limits)
+{
+    struct http2_limits *http2 = &limits->http2;
+    http2->head_max = limits->http.line_max + limits->http.section_max;
+    http2->streams_max = http2->streams_max ? http2->streams_max : STREAMS_DEFAULT;
+    http2->control_max = http2->control_max ? http2->control_max : CONTROL_DEFAULT;
+}
+
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
     worker->account.limit = config->limits.held_max;
     worker->config.limits.ws.piece = WS_PIECE;
+    set_http2_limits(&worker->config.limits);
     if (!worker->config.connections)
         worker->config.connections = &worker->own_connections;
-    list_init(&worker->http1);
+    list_init(&worker->connections);
     list_init(&worker->undrained);
     list_init(&worker->paused);
     pace_init(&worker->pace);
@@ -254,9 +267,9 @@ static void drain_some(struct worker *worker)
     unsigned most = worker->config.limits.drain_some;
     for (unsigned i = 0;
          i < (most ? most : DRAIN_DEFAULT) && (node = list_take_first(&worker->undrained)); i++) {
-        list_add_last(&worker->http1, node);
-        http1_drain(container_of(node, struct http1, node),
-                    ms > 0 ? worker_random((uint32_t)ms) : 0);
+        list_add_last(&worker->connections, node);
+        struct conn *conn = container_of(node, struct conn, node);
+        conn->ops->drain(conn, ms > 0 ? worker_random((uint32_t)ms) : 0);
     }
 }
 
@@ -315,9 +328,9 @@ static void *worker_main(void *arg)
         say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
     while (!is_done(worker))
         worker_step(worker, worker->draining ? 100 : -1);
-    list_take_all(&worker->http1, &worker->undrained);
-    list_each (&worker->http1, node) {
-        conn_close(&container_of(node, struct http1, node)->conn);
+    list_take_all(&worker->connections, &worker->undrained);
+    list_each (&worker->connections, node) {
+        conn_close(container_of(node, struct conn, node));
     }
     while (net_bury(&worker->net))
         ; /* no connection is left that would wait for it */
@@ -340,7 +353,7 @@ static void drain(struct mail *mail, void *owner)
     for (unsigned i = 0; i < worker->listeners_count; i++)
         listener_accept_rest(&worker->listeners[i].listener);
     stop_listening(worker);
-    list_take_all(&worker->undrained, &worker->http1);
+    list_take_all(&worker->undrained, &worker->connections);
     drain_some(worker);
 }
 

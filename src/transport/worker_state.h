@@ -10,6 +10,7 @@
 #include "base/slab.h"
 #include "http/date.h"
 #include "http/head_memo.h"
+#include "http2/http2.h"
 #include "hub/hub.h"
 #include "net/listen.h"
 #include "publish/submit.h"
@@ -40,7 +41,9 @@ struct http1;
     X(IDLE, "idle_closed", "Connections closed after idle_ms without a request")                   \
     X(STALL, "stalled_closed", "Connections closed after stall_ms in which nothing was read")      \
     X(GONE, "peers_gone", "Subscribers closed because their peers were silent for two beats")      \
-    X(CLOSE, "unclosed_sockets", "WebSockets whose peer did not answer a close in close_ms")
+    X(CLOSE, "unclosed_sockets", "WebSockets whose peer did not answer a close in close_ms")       \
+    X(FLOODS, "http2_floods", "HTTP/2 connections closed, over http2_control_max")                 \
+    X(STREAMS, "http2_streams_refused", "HTTP/2 streams over http2_streams_max, refused")
 
 enum limit {
 #define LIMIT_NAME(name, text, help) LIMIT_##name,
@@ -77,6 +80,7 @@ extern const char *const budget_helps[BUDGET_COUNT];
 /* All times in ms, all sizes in bytes. */
 struct worker_limits {
     struct http_limits http;
+    struct http2_limits http2;
     struct ws_limits ws;
     int64_t head_ms;     /* from a request's first byte to the end of its head */
     int64_t body_ms;     /* and from there to the end of its body */
@@ -191,10 +195,10 @@ struct worker {
     unsigned listeners_count;
     struct asker asker;
     struct hub hub;
-    struct slabs slabs;    /* memory for the objects of subscribers, by their size */
-    struct list http1;     /* connections of HTTP/1.1: struct http1 */
-    uint32_t refusing;     /* how many of them are over connections_max and are told so */
-    struct list undrained; /* connections to be told that the server stops */
+    struct slabs slabs;      /* memory for the objects of subscribers, by their size */
+    struct list connections; /* struct conn */
+    uint32_t refusing;       /* how many of them are over connections_max and are told so */
+    struct list undrained;   /* connections to be told that the server stops */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;               /* connections whose publish waits for the log */
     struct list resumed;              /* connections that may continue with what they have read */

@@ -36,7 +36,7 @@ keys_of_program() {
 
 # The same from the rows of the document. A default that is not a number is told in words.
 keys_of_document() {
-    sed -n '/^## The file/,$p' "$1" | grep -E '^\| `[a-z_.]+` \|' | sed 's/^| //; s/ |$//' |
+    sed -n '/^## The file/,$p' "$1" | grep -E '^\| `[a-z0-9_.]+` \|' | sed 's/^| //; s/ |$//' |
         awk -F ' [|] ' '$3 != "" {
             gsub("`", "", $1)
             print $1, $3, $4, $5, $6 ~ /^[0-9]+[A-Za-z]*$/ ? $6 : "-" }' | LC_ALL=C sort

@@ -12,6 +12,7 @@ BEGIN {
     may["net"] = "base"
     may["fetch"] = "net base"
     may["http"] = "base"
+    may["http2"] = "http base"
     may["ws"] = "base"
     may["log"] = "net base"
     may["access"] = "log net base"
@@ -19,13 +20,13 @@ BEGIN {
     may["hub"] = "log net base"
     may["publish"] = "access log net base http/media.h"
     may["subscribe"] = "access hub log net base"
-    may["transport"] = "subscribe publish access hub log http ws net base"
+    may["transport"] = "subscribe publish access hub log http2 http ws net base"
     may["webhooks"] = "fetch subscribe publish access hub log http ws net base"
     may["inbound"] = "http base"
     may["client"] = "inbound http ws base access/key_text.h"
     may["bench"] = "client/lib http ws base"
-    may["api"] = "transport webhooks fetch subscribe publish access inbound hub log http ws net base"
-    may["server"] = "api bench client backend transport webhooks fetch subscribe publish access inbound hub log http ws net base"
+    may["api"] = "transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
+    may["server"] = "api bench client backend transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
 
     # Rooms, and the rooms of the same layer that each may use. The files beside the rooms use all.
     rooms["client/lib"] = ""
@@ -42,7 +43,7 @@ BEGIN {
     }
 
     # Bytes in, events out: a codec that can reach a socket is no codec, and the hub has none.
-    split("http ws access hub inbound", pure)
+    split("http http2 ws access hub inbound", pure)
     for (i in pure)
         socketless[pure[i]] = 1
 }

@@ -1,0 +1,550 @@
+/* nghttp2 keeps the state of the connection: frames, HPACK, windows and the order of what is sent.
+ * This file gives it the requests' heads a text, the responses a form, and floods a limit.
+ *
+ * DATA frames are written without a copy through nghttp2: `read_body` asks the owner for bytes and
+ * leaves them where they are, `send_body` adds the frame's head and the bytes to the buffer of
+ * http2_gather(). Priorities are those of RFC 9218 as nghttp2 has them by default: equal streams
+ * take turns. The dependency tree of RFC 7540 is switched off, and with it what one can do to it.
+ *
+ * nghttp2 bounds some floods itself: acknowledgements that a peer does not read, settings of a
+ * frame, CONTINUATION frames of a head. Frames that cost the peer little, and are never many in
+ * honest use, share one limit here, for a second. */
+#include "http2/http2.h"
+
+#include "base/mem.h"
+#include "http/token.h"
+#include "http2/head.h"
+
+#include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <stdlib.h>
+
+/* ACKS_MAX: acknowledgements of PING and SETTINGS that a peer has not read. WINDOW: bytes of all
+ * bodies that may be under way on a connection. */
+enum {
+    FRAME_HEAD = 9,
+    PRIORITY_SIZE = 5,
+    ACKS_MAX = 100,
+    WINDOW = 1 << 20,
+    SECOND_NS = 1000000000
+};
+
+struct http2 {
+    nghttp2_session *session;
+    void *owner;
+    const struct http2_ops *ops;
+    const struct http2_limits *limits;
+    struct http2_head head;
+    struct str next;   /* between read_body and send_body */
+    struct buf *out;   /* during http2_gather() */
+    size_t most;       /* of it */
+    int32_t newest;    /* the id of the newest request, and of those before it, by ids, */
+    uint64_t begun;    /* which have begun */
+    uint64_t ended;    /* and which the peer has ended */
+    int64_t second_ns; /* when the second began in which `control` counts */
+    uint32_t control;
+    bool in_head; /* a request's head has begun and is not whole */
+    bool flooded;
+    bool failed; /* memory lacked for what must be sent */
+};
+
+static struct http2_stream *stream_of(nghttp2_session *session, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(session, id);
+}
+
+static bool is_request(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+}
+
+/* ---- streams that are over ------------------------------------------------------------------- */
+
+/* nghttp2 forgets a stream that is over, and ignores what comes for it: that may have been on its
+ * way when we ended the stream. The newest 64 ids are remembered here, to tell it from what a peer
+ * must not send (RFC 9113 sections 5.1 and 5.1.1): frames of a stream that it has ended itself, and
+ * streams with ids that it has skipped. */
+
+static uint64_t bit_of(const struct http2 *http2, int32_t id)
+{
+    int32_t back = (http2->newest - id) / 2;
+    return id > 0 && id % 2 && id <= http2->newest && back < 64 ? UINT64_C(1) << back : 0;
+}
+
+static void note_begin(struct http2 *http2, int32_t id)
+{
+    int32_t on = (id - http2->newest) / 2;
+    http2->begun = on < 64 ? http2->begun << on : 0;
+    http2->ended = on < 64 ? http2->ended << on : 0;
+    http2->newest = id;
+    http2->begun |= 1;
+}
+
+/* Ends the connection with an error. */
+static int fail(const struct http2 *http2, uint32_t error)
+{
+    return nghttp2_session_terminate_session(http2->session, error) ? NGHTTP2_ERR_CALLBACK_FAILURE
+                                                                    : 0;
+}
+
+/* A frame of a request has begun for a stream that nghttp2 does not know, or no longer. */
+static int check_over(const struct http2 *http2, int32_t id)
+{
+    uint64_t bit = bit_of(http2, id);
+    if (!bit || nghttp2_session_find_stream(http2->session, id))
+        return 0;
+    if (!(http2->begun & bit))
+        return fail(http2, NGHTTP2_PROTOCOL_ERROR);
+    return http2->ended & bit ? fail(http2, NGHTTP2_STREAM_CLOSED) : 0;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct http2 *http2 = user;
+    (void)session;
+    http2->in_head = is_request(frame);
+    if (http2->in_head) {
+        http2_head_clear(&http2->head);
+        note_begin(http2, frame->hd.stream_id);
+    }
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *user)
+{
+    struct http2 *http2 = user;
+    (void)session;
+    (void)flags;
+    if (is_request(frame)) /* trailers are dropped */
+        http2_head_add(&http2->head, (struct str){(const char *)name, name_len},
+                       (struct str){(const char *)value, value_len}, http2->limits->head_max);
+    return 0;
+}
+
+/* A head that is broken is no request: the stream ends. */
+static int begin_request(struct http2 *http2, const nghttp2_frame *frame)
+{
+    struct http2_request request = {.is_large = http2->head.is_large,
+                                    .is_whole = frame->hd.flags & NGHTTP2_FLAG_END_STREAM};
+    int32_t id = frame->hd.stream_id;
+    http2->in_head = false;
+    if (!request.is_large)
+        request.head = http2_head_end(&http2->head, &request.is_tunnel);
+    if (!request.is_large && !request.head.len)
+        return nghttp2_submit_rst_stream(http2->session, 0, id, NGHTTP2_PROTOCOL_ERROR);
+    struct http2_stream *stream = http2->ops->begin(http2->owner);
+    if (!stream)
+        return nghttp2_submit_rst_stream(http2->session, 0, id, NGHTTP2_REFUSED_STREAM);
+    *stream = (struct http2_stream){.id = id, .is_whole = request.is_whole};
+    int result = nghttp2_session_set_stream_user_data(http2->session, id, stream);
+    http2->ops->request(stream, &request);
+    return result;
+}
+
+static void note_end(struct http2 *http2, struct http2_stream *stream)
+{
+    if (!stream || stream->is_whole)
+        return;
+    stream->is_whole = true;
+    http2->ops->whole(stream);
+}
+
+/* ---- floods ---------------------------------------------------------------------------------- */
+
+static bool is_control(const nghttp2_frame_hd *head)
+{
+    switch (head->type) {
+    case NGHTTP2_PING:
+    case NGHTTP2_SETTINGS:
+        return !(head->flags & NGHTTP2_FLAG_ACK);
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_RST_STREAM:
+        return true;
+    case NGHTTP2_DATA:
+        return !head->length && !(head->flags & NGHTTP2_FLAG_END_STREAM);
+    default:
+        return false;
+    }
+}
+
+static int count_control(struct http2 *http2)
+{
+    if (++http2->control <= http2->limits->control_max || http2->flooded)
+        return 0;
+    http2->flooded = true;
+    http2->ops->offence(http2->owner, HTTP2_FLOOD);
+    return nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void begin_second(struct http2 *http2, int64_t now_ns)
+{
+    if (now_ns - http2->second_ns < SECOND_NS)
+        return;
+    http2->second_ns = now_ns;
+    http2->control = 0;
+}
+
+/* ---- what comes ------------------------------------------------------------------------------ */
+
+/* nghttp2 ignores PRIORITY, and so its errors of form (RFC 9113 section 6.3). */
+static int check_priority(const struct http2 *http2, const nghttp2_frame_hd *head)
+{
+    if (!head->stream_id)
+        return fail(http2, NGHTTP2_PROTOCOL_ERROR);
+    return head->length == PRIORITY_SIZE ? 0 : fail(http2, NGHTTP2_FRAME_SIZE_ERROR);
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
+{
+    struct http2 *http2 = user;
+    (void)session;
+    if (is_control(head) && count_control(http2))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (head->type == NGHTTP2_PRIORITY)
+        return check_priority(http2, head);
+    if (head->type == NGHTTP2_HEADERS || head->type == NGHTTP2_DATA)
+        return check_over(http2, head->stream_id);
+    return 0;
+}
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct http2 *http2 = user;
+    int result = 0;
+    bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+                frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (ends || frame->hd.type == NGHTTP2_RST_STREAM)
+        http2->ended |= bit_of(http2, frame->hd.stream_id);
+    if (is_request(frame))
+        result = begin_request(http2, frame);
+    else if (ends)
+        note_end(http2, stream_of(session, frame->hd.stream_id));
+    return result ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                            void *user)
+{
+    struct http2 *http2 = user;
+    (void)session;
+    (void)frame;
+    if (error == NGHTTP2_ERR_REFUSED_STREAM)
+        http2->ops->offence(http2->owner, HTTP2_STREAMS);
+    return count_control(http2) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
+                   size_t len, void *user)
+{
+    struct http2 *http2 = user;
+    struct http2_stream *stream = stream_of(session, id);
+    (void)flags;
+    if (stream)
+        http2->ops->body(stream, (char *)(uintptr_t)bytes, len);
+    else if (nghttp2_session_consume(session, id, len))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *user)
+{
+    struct http2 *http2 = user;
+    struct http2_stream *stream = stream_of(session, id);
+    (void)error;
+    if (stream) {
+        stream->id = 0;
+        http2->ops->closed(stream);
+    }
+    return 0;
+}
+
+int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns)
+{
+    begin_second(http2, now_ns);
+    ssize_t n = nghttp2_session_mem_recv(http2->session, (const uint8_t *)bytes, len);
+    if (!http2->in_head)
+        http2_head_free(&http2->head);
+    if (n == NGHTTP2_ERR_FLOODED) {
+        http2->ops->offence(http2->owner, HTTP2_FLOOD);
+        (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+    }
+    return n < 0 ? (n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO) : 0;
+}
+
+/* ---- responses ------------------------------------------------------------------------------- */
+
+/* Fields of HTTP/1.1's connections (RFC 9113 section 8.2.2). */
+static bool is_of_connection(struct str name)
+{
+    static const char *const names[] = {"Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (str_eq_nocase(name, str_from(names[i])))
+            return true;
+    return false;
+}
+
+/* The fields of a response for nghttp2, which copies them. */
+struct fields {
+    nghttp2_nv at[RESPONSE_FIELDS_MAX + 3];
+    size_t count;
+    struct buf cleaned; /* values with bytes that are not allowed; reserved, so that it stays */
+    char status[4];
+    char length[20];
+};
+
+static void add_field(struct fields *fields, struct str name, struct str value)
+{
+    fields->at[fields->count++] =
+        (nghttp2_nv){(uint8_t *)(uintptr_t)name.at, (uint8_t *)(uintptr_t)value.at, name.len,
+                     value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+/* As in HTTP/1.1, a byte that is not allowed becomes a space; but none begins or ends a value. */
+static struct str clean(struct fields *fields, struct str value)
+{
+    if (!value.len || http_all(value, HTTP_CHAR_VALUE))
+        return str_trim(value);
+    size_t from = fields->cleaned.len;
+    for (size_t i = 0; i < value.len; i++)
+        buf_add_char(&fields->cleaned,
+                     http_char_is(value.at[i], HTTP_CHAR_VALUE) ? value.at[i] : ' ');
+    return buf_failed(&fields->cleaned)
+               ? STR_NONE
+               : str_trim((struct str){fields->cleaned.at + from, value.len});
+}
+
+static struct str digits(char *end, uint64_t n)
+{
+    char *at = end;
+    do {
+        *--at = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    return (struct str){at, (size_t)(end - at)};
+}
+
+static void make_fields(struct fields *fields, const struct response *response)
+{
+    size_t room = 0;
+    for (unsigned i = 0; i < response->count; i++)
+        room += response_value(response, i).len;
+    (void)buf_reserve(&fields->cleaned, room + 1);
+    add_field(fields, STR(":status"),
+              digits(fields->status + sizeof(fields->status), (uint64_t)response->status));
+    for (unsigned i = 0; i < response->count; i++)
+        if (!is_of_connection(response->fields[i].name))
+            add_field(fields, response->fields[i].name, clean(fields, response_value(response, i)));
+    if (response->type.len)
+        add_field(fields, STR("Content-Type"), response->type);
+    if (!response->bodiless && !response->goes_on)
+        add_field(fields, STR("Content-Length"),
+                  digits(fields->length + sizeof(fields->length), response_length(response)));
+}
+
+static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *room, size_t len,
+                         uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct http2 *http2 = user;
+    struct http2_stream *stream = source->ptr;
+    bool end = false;
+    (void)session;
+    (void)room;
+    http2->next = http2->ops->fill(stream, &end);
+    if (stream->id != id || (!http2->next.len && !end)) {
+        stream->is_idle = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (http2->next.len > len)
+        return (ssize_t)len;
+    if (end)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)http2->next.len;
+}
+
+static bool is_blocked(nghttp2_session *session, int32_t id, size_t n)
+{
+    int32_t own = nghttp2_session_get_stream_remote_window_size(session, id);
+    int32_t all = nghttp2_session_get_remote_window_size(session);
+    return (int64_t)n >= (own < all ? own : all);
+}
+
+static int send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
+                     size_t len, nghttp2_data_source *source, void *user)
+{
+    struct http2 *http2 = user;
+    struct http2_stream *stream = source->ptr;
+    buf_add(http2->out, head, FRAME_HEAD);
+    buf_add(http2->out, http2->next.at, len);
+    bool blocked = len < http2->next.len && is_blocked(session, frame->hd.stream_id, len);
+    http2->ops->sent(stream, len, blocked);
+    return http2->out->len > http2->most ? NGHTTP2_ERR_PAUSE : 0;
+}
+
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct http2 *http2 = user;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
+        (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS))
+        return 0;
+    struct http2_stream *stream = stream_of(session, frame->hd.stream_id);
+    if (stream && !stream->is_whole)
+        http2->ops->ended(stream);
+    return 0;
+}
+
+int http2_respond(struct http2 *http2, struct http2_stream *stream, const struct response *response,
+                  bool body)
+{
+    struct fields fields = {.count = 0};
+    nghttp2_data_provider provider = {.source = {.ptr = stream}, .read_callback = read_body};
+    make_fields(&fields, response);
+    int result = response_failed(response) || buf_failed(&fields.cleaned) ? -ENOMEM : 0;
+    if (!result && nghttp2_submit_response(http2->session, stream->id, fields.at, fields.count,
+                                           body ? &provider : NULL))
+        result = -ENOMEM;
+    buf_free(&fields.cleaned);
+    return result;
+}
+
+void http2_continue(struct http2 *http2, const struct http2_stream *stream)
+{
+    static const nghttp2_nv status = {(uint8_t *)(uintptr_t) ":status",
+                                      (uint8_t *)(uintptr_t) "100", 7, 3, NGHTTP2_NV_FLAG_NONE};
+    (void)nghttp2_submit_headers(http2->session, 0, stream->id, NULL, &status, 1, NULL);
+}
+
+void http2_resume(struct http2 *http2, struct http2_stream *stream)
+{
+    if (!stream->is_idle || !stream->id)
+        return;
+    stream->is_idle = false;
+    (void)nghttp2_session_resume_data(http2->session, stream->id);
+}
+
+void http2_consume(struct http2 *http2, const struct http2_stream *stream, size_t n)
+{
+    if (stream->id)
+        (void)nghttp2_session_consume(http2->session, stream->id, n);
+}
+
+/* The reset leaves before any DATA frame, and takes what is queued of the stream along: nghttp2
+ * asks for its body no more. */
+void http2_reset(struct http2 *http2, struct http2_stream *stream, enum http2_reset reason)
+{
+    if (!stream->id)
+        return;
+    (void)nghttp2_session_set_stream_user_data(http2->session, stream->id, NULL);
+    if (nghttp2_submit_rst_stream(http2->session, 0, stream->id, reason))
+        http2->failed = true;
+    stream->id = 0;
+}
+
+/* ---- the connection -------------------------------------------------------------------------- */
+
+int http2_gather(struct http2 *http2, struct buf *out, size_t most)
+{
+    const uint8_t *bytes;
+    ssize_t n = 0;
+    http2->out = out;
+    http2->most = most;
+    while (!http2->failed && out->len <= most &&
+           (n = nghttp2_session_mem_send(http2->session, &bytes)) > 0)
+        buf_add(out, bytes, (size_t)n);
+    http2->out = NULL;
+    return http2->failed || n < 0 ? -EIO : 0;
+}
+
+bool http2_has_more(const struct http2 *http2)
+{
+    return nghttp2_session_want_write(http2->session);
+}
+
+bool http2_is_over(const struct http2 *http2)
+{
+    return !nghttp2_session_want_read(http2->session) &&
+           !nghttp2_session_want_write(http2->session);
+}
+
+void http2_announce_end(struct http2 *http2)
+{
+    (void)nghttp2_submit_shutdown_notice(http2->session);
+}
+
+void http2_end(struct http2 *http2)
+{
+    (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_NO_ERROR);
+}
+
+static nghttp2_session_callbacks *callbacks_new(void)
+{
+    nghttp2_session_callbacks *callbacks;
+    if (nghttp2_session_callbacks_new(&callbacks))
+        return NULL;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_body);
+    return callbacks;
+}
+
+static nghttp2_option *option_new(void)
+{
+    nghttp2_option *option;
+    if (nghttp2_option_new(&option))
+        return NULL;
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
+    return option;
+}
+
+static int submit_settings(struct http2 *http2)
+{
+    const nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, http2->limits->streams_max},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, http2->limits->head_max},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    int result =
+        nghttp2_submit_settings(http2->session, 0, entries, sizeof(entries) / sizeof(entries[0]));
+    return result ? result : nghttp2_session_set_local_window_size(http2->session, 0, 0, WINDOW);
+}
+
+struct http2 *http2_new(void *owner, const struct http2_ops *ops, const struct http2_limits *limits)
+{
+    struct http2 *http2 = mem_try_alloc(sizeof(*http2));
+    nghttp2_session_callbacks *callbacks = callbacks_new();
+    nghttp2_option *option = option_new();
+    bool good = http2 && callbacks && option;
+    if (good) {
+        *http2 = (struct http2){.owner = owner, .ops = ops, .limits = limits, .newest = -1};
+        good = !nghttp2_session_server_new2(&http2->session, callbacks, http2, option) &&
+               !submit_settings(http2);
+    }
+    nghttp2_session_callbacks_del(callbacks);
+    nghttp2_option_del(option);
+    if (good)
+        return http2;
+    http2_free(http2);
+    return NULL;
+}
+
+void http2_free(struct http2 *http2)
+{
+    if (!http2)
+        return;
+    nghttp2_session_del(http2->session);
+    http2_head_free(&http2->head);
+    free(http2);
+}

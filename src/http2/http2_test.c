@@ -1,0 +1,459 @@
+/* The codec against a client by nghttp2, in memory. */
+#include "http2/http2.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { STREAMS = 64, MOST = 1 << 16, SECOND = 1000000000 };
+
+/* What the server's side does for a stream: it answers with `left` bytes of `text`, or goes on. */
+struct served {
+    struct http2_stream wire;
+    struct world *world;
+    struct buf head, body;
+    struct str text;
+    bool goes_on, whole, blocked, closed, ended;
+};
+
+struct world {
+    struct http2 *server;
+    struct http2_limits limits;
+    nghttp2_session *client;
+    struct served served[STREAMS];
+    unsigned count;
+    unsigned offences[2];
+    struct str answer;
+    bool goes_on;
+    bool refuses;
+    struct buf got[2 * STREAMS];
+    int status[2 * STREAMS];
+    int32_t closed_with[2 * STREAMS]; /* -1: it is open */
+    int32_t goaway;                   /* its reason; -1: none has come */
+    bool expects_end;
+    int64_t now_ns;
+};
+
+static struct served *of_wire(struct http2_stream *wire)
+{
+    return container_of(wire, struct served, wire);
+}
+
+/* ---- the server's side ----------------------------------------------------------------------- */
+
+static struct http2_stream *begin(void *owner)
+{
+    struct world *world = owner;
+    if (world->refuses || world->count == STREAMS)
+        return NULL;
+    struct served *served = &world->served[world->count++];
+    *served = (struct served){.world = world, .text = world->answer, .goes_on = world->goes_on};
+    return &served->wire;
+}
+
+static void request(struct http2_stream *wire, const struct http2_request *request)
+{
+    struct served *served = of_wire(wire);
+    struct response response;
+    buf_add_str(&served->head, request->head);
+    response_init(&response, 200);
+    response.goes_on = true;
+    response_add(&response, STR("X-Bytes"), STR("a\r\nb: c\x01 "));
+    response_add(&response, STR("Connection"), STR("close"));
+    assert_int_equal(http2_respond(served->world->server, wire, &response, true), 0);
+    response_deinit(&response);
+}
+
+static void body(struct http2_stream *wire, char *bytes, size_t len)
+{
+    buf_add(&of_wire(wire)->body, bytes, len);
+    http2_consume(of_wire(wire)->world->server, wire, len);
+}
+
+static void whole(struct http2_stream *wire)
+{
+    of_wire(wire)->whole = true;
+}
+
+static struct str fill(struct http2_stream *wire, bool *ret_end)
+{
+    *ret_end = !of_wire(wire)->goes_on;
+    return of_wire(wire)->text;
+}
+
+static void sent(struct http2_stream *wire, size_t n, bool blocked)
+{
+    struct served *served = of_wire(wire);
+    served->text = str_skip(served->text, n);
+    served->blocked = blocked;
+}
+
+static void ended(struct http2_stream *wire)
+{
+    struct served *served = of_wire(wire);
+    served->ended = true;
+    http2_reset(served->world->server, wire, HTTP2_RESET_NONE);
+}
+
+static void closed(struct http2_stream *wire)
+{
+    of_wire(wire)->closed = true;
+}
+
+static void offence(void *owner, enum http2_offence what)
+{
+    ((struct world *)owner)->offences[what]++;
+}
+
+static const struct http2_ops ops = {begin, request, body,   whole,  fill,
+                                     sent,  ended,   closed, offence};
+
+/* ---- the client's side ----------------------------------------------------------------------- */
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *user)
+{
+    struct world *world = user;
+    (void)session;
+    (void)flags;
+    struct str text = {(const char *)value, value_len};
+    struct str field = {(const char *)name, name_len};
+    if (str_eq(field, STR(":status")))
+        world->status[frame->hd.stream_id] = atoi((const char *)value);
+    if (str_eq(field, STR("x-bytes")))
+        assert_true(str_eq(text, STR("a  b: c")));
+    assert_false(str_eq(field, STR("connection")));
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
+                   size_t len, void *user)
+{
+    (void)session;
+    (void)flags;
+    buf_add(&((struct world *)user)->got[id], bytes, len);
+    return 0;
+}
+
+static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *user)
+{
+    (void)session;
+    ((struct world *)user)->closed_with[id] = (int32_t)error;
+    return 0;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)session;
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        ((struct world *)user)->goaway = (int32_t)frame->goaway.error_code;
+    return 0;
+}
+
+static void client_new(struct world *world)
+{
+    nghttp2_session_callbacks *callbacks;
+    assert_int_equal(nghttp2_session_callbacks_new(&callbacks), 0);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_option *option;
+    assert_int_equal(nghttp2_option_new(&option), 0);
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    assert_int_equal(nghttp2_session_client_new2(&world->client, callbacks, world, option), 0);
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+}
+
+static struct world *world_new(uint32_t streams_max, uint32_t control_max, uint32_t window)
+{
+    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window}};
+    struct world *world = mem_alloc(sizeof(*world));
+    *world = (struct world){.limits = {streams_max, 1000, control_max},
+                            .answer = STR("hello"),
+                            .goaway = -1,
+                            .now_ns = SECOND};
+    for (int i = 0; i < 2 * STREAMS; i++)
+        world->closed_with[i] = -1;
+    world->server = http2_new(world, &ops, &world->limits);
+    assert_non_null(world->server);
+    client_new(world);
+    assert_int_equal(nghttp2_submit_settings(world->client, 0, settings, 1), 0);
+    return world;
+}
+
+static void world_free(struct world *world)
+{
+    http2_free(world->server);
+    nghttp2_session_del(world->client);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        buf_free(&world->served[i].head);
+        buf_free(&world->served[i].body);
+    }
+    for (int i = 0; i < 2 * STREAMS; i++)
+        buf_free(&world->got[i]);
+    free(world);
+}
+
+/* What the client has to say comes to the server byte by byte, or `step` at a time. */
+static int say(struct world *world, size_t step)
+{
+    const uint8_t *bytes;
+    struct buf all = {0};
+    ssize_t n;
+    int result = 0;
+    while ((n = nghttp2_session_mem_send(world->client, &bytes)) > 0)
+        buf_add(&all, bytes, (size_t)n);
+    for (size_t at = 0; at < all.len && !result; at += step)
+        result = http2_receive(world->server, all.at + at,
+                               all.len - at < step ? all.len - at : step, world->now_ns);
+    buf_free(&all);
+    return result;
+}
+
+static size_t hear(struct world *world)
+{
+    struct buf out = {0};
+    assert_int_equal(http2_gather(world->server, &out, MOST), 0);
+    size_t len = out.len;
+    if (len)
+        assert_int_equal(nghttp2_session_mem_recv(world->client, (const uint8_t *)out.at, len),
+                         len);
+    buf_free(&out);
+    return len;
+}
+
+static void talk(struct world *world)
+{
+    do
+        assert_int_equal(say(world, 7), 0);
+    while (hear(world));
+}
+
+#define FIELD(name, value)                                                                         \
+    {                                                                                              \
+        (uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value), sizeof(name) - 1,             \
+            sizeof(value) - 1, NGHTTP2_NV_FLAG_NONE                                                \
+    }
+
+static ssize_t read_upload(nghttp2_session *session, int32_t id, uint8_t *room, size_t len,
+                           uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct str *left = source->ptr;
+    size_t n = left->len < len ? left->len : len;
+    (void)session;
+    (void)id;
+    (void)user;
+    memcpy(room, left->at, n);
+    *left = str_skip(*left, n);
+    if (!left->len)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)n;
+}
+
+static int32_t ask(struct world *world, struct str *upload)
+{
+    const nghttp2_nv fields[] = {FIELD(":method", "POST"), FIELD(":scheme", "http"),
+                                 FIELD(":path", "/a?b=c"), FIELD(":authority", "localhost"),
+                                 FIELD("x", "y")};
+    nghttp2_data_provider provider = {.source = {.ptr = upload}, .read_callback = read_upload};
+    return nghttp2_submit_request(world->client, NULL, fields, 5, upload ? &provider : NULL, NULL);
+}
+
+static bool has_got(const struct world *world, int32_t id, struct str text)
+{
+    return str_eq(buf_str(&world->got[id]), text);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void a_request_comes_as_text_and_its_response_whole(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 65535);
+    struct str upload = STR("the body");
+    int32_t id = ask(world, &upload);
+    talk(world);
+    const struct served *served = &world->served[0];
+    assert_true(str_eq(buf_str(&served->head),
+                       STR("POST /a?b=c HTTP/1.1\r\nhost: localhost\r\nx: y\r\n\r\n")));
+    assert_true(str_eq(buf_str(&served->body), STR("the body")));
+    assert_true(served->whole && served->closed);
+    assert_int_equal(world->status[id], 200);
+    assert_true(has_got(world, id, STR("hello")));
+    assert_int_equal(world->closed_with[id], NGHTTP2_NO_ERROR);
+    world_free(world);
+}
+
+static void frames_of_many_streams_are_gathered_together(void **state)
+{
+    (void)state;
+    struct world *world = world_new(STREAMS, 100, 65535);
+    world->goes_on = true;
+    world->answer = STR_NONE;
+    for (int i = 0; i < STREAMS - 1; i++)
+        ask(world, NULL);
+    talk(world);
+    for (unsigned i = 0; i < world->count; i++) {
+        world->served[i].text = STR("event");
+        http2_resume(world->server, &world->served[i].wire);
+    }
+    assert_int_equal(hear(world), (STREAMS - 1) * (9 + 5));
+    assert_int_equal(hear(world), 0);
+    for (int i = 0; i < STREAMS - 1; i++)
+        assert_true(has_got(world, 2 * i + 1, STR("event")));
+    world_free(world);
+}
+
+static void a_spent_window_blocks_its_stream_alone(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 3);
+    world->goes_on = true;
+    int32_t one = ask(world, NULL), two = ask(world, NULL);
+    talk(world);
+    assert_true(world->served[0].blocked && world->served[1].blocked);
+    assert_true(has_got(world, one, STR("hel")));
+    assert_int_equal(nghttp2_submit_window_update(world->client, 0, two, 100), 0);
+    talk(world);
+    assert_true(has_got(world, one, STR("hel")));
+    assert_true(has_got(world, two, STR("hello")));
+    assert_false(world->served[1].blocked);
+    world_free(world);
+}
+
+static void a_response_before_the_end_of_its_request_ends_that(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 65535);
+    char *large = mem_alloc(200000);
+    memset(large, 'x', 200000);
+    struct str upload = {large, 200000};
+    int32_t id = ask(world, &upload);
+    (void)say(world, 100); /* more is under way than the window allows */
+    (void)hear(world);
+    assert_true(world->served[0].ended);
+    assert_true(has_got(world, id, STR("hello")));
+    assert_int_equal(world->served[0].wire.id, 0);
+    free(large);
+    world_free(world);
+}
+
+static void a_reset_stream_asks_for_no_more(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 65535);
+    world->goes_on = true;
+    int32_t id = ask(world, NULL);
+    talk(world);
+    world->served[0].text = STR("never sent");
+    http2_resume(world->server, &world->served[0].wire);
+    http2_reset(world->server, &world->served[0].wire, HTTP2_RESET_CANCEL);
+    talk(world);
+    assert_true(has_got(world, id, STR("hello")));
+    assert_int_equal(world->closed_with[id], NGHTTP2_CANCEL);
+    assert_false(world->served[0].closed);
+    world_free(world);
+}
+
+static void a_client_that_resets_is_told_to_the_owner(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 65535);
+    world->goes_on = true;
+    int32_t id = ask(world, NULL);
+    talk(world);
+    assert_int_equal(nghttp2_submit_rst_stream(world->client, 0, id, NGHTTP2_CANCEL), 0);
+    talk(world);
+    assert_true(world->served[0].closed);
+    assert_int_equal(world->served[0].wire.id, 0);
+    world_free(world);
+}
+
+static void streams_that_the_owner_has_no_room_for_are_refused(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 65535);
+    world->refuses = true;
+    int32_t id = ask(world, NULL);
+    talk(world);
+    assert_int_equal(world->closed_with[id], NGHTTP2_REFUSED_STREAM);
+    world_free(world);
+}
+
+static void control_frames_over_the_limit_end_the_connection(void **state)
+{
+    static const uint8_t opaque[8] = {0};
+    (void)state;
+    struct world *world = world_new(10, 50, 65535);
+    for (int second = 0; second < 3; second++) {
+        for (int i = 0; i < 45; i++)
+            assert_int_equal(nghttp2_submit_ping(world->client, 0, opaque), 0);
+        talk(world);
+        world->now_ns += SECOND;
+    }
+    assert_int_equal(world->goaway, -1);
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(nghttp2_submit_ping(world->client, 0, opaque), 0);
+    talk(world);
+    assert_int_equal(world->goaway, NGHTTP2_ENHANCE_YOUR_CALM);
+    assert_int_equal(world->offences[HTTP2_FLOOD], 1);
+    assert_true(http2_is_over(world->server));
+    world_free(world);
+}
+
+static void bytes_that_are_no_frames_end_the_connection(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 50, 65535);
+    char none[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_int_equal(http2_receive(world->server, none, sizeof(none) - 1, world->now_ns), -EPROTO);
+    world_free(world);
+}
+
+static void an_end_that_is_announced_lets_streams_go_on(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 50, 65535);
+    world->goes_on = true;
+    int32_t id = ask(world, NULL);
+    talk(world);
+    http2_announce_end(world->server);
+    talk(world);
+    assert_int_equal(world->goaway, NGHTTP2_NO_ERROR);
+    assert_int_equal(world->closed_with[id], -1);
+    world->served[0].goes_on = false;
+    http2_resume(world->server, &world->served[0].wire);
+    talk(world);
+    assert_int_equal(world->closed_with[id], NGHTTP2_NO_ERROR);
+    http2_end(world->server);
+    talk(world);
+    assert_true(http2_is_over(world->server));
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_comes_as_text_and_its_response_whole),
+        cmocka_unit_test(frames_of_many_streams_are_gathered_together),
+        cmocka_unit_test(a_spent_window_blocks_its_stream_alone),
+        cmocka_unit_test(a_response_before_the_end_of_its_request_ends_that),
+        cmocka_unit_test(a_reset_stream_asks_for_no_more),
+        cmocka_unit_test(a_client_that_resets_is_told_to_the_owner),
+        cmocka_unit_test(streams_that_the_owner_has_no_room_for_are_refused),
+        cmocka_unit_test(control_frames_over_the_limit_end_the_connection),
+        cmocka_unit_test(bytes_that_are_no_frames_end_the_connection),
+        cmocka_unit_test(an_end_that_is_announced_lets_streams_go_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

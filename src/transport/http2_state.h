@@ -1,0 +1,67 @@
+/* The state of an HTTP/2 connection and of its request streams. http2_connection.c reads and writes
+ * the connection, http2_requests.c receives its requests, and http2_streams.c sends its
+ * responses. */
+#pragma once
+
+#include "http2/http2.h"
+#include "transport/exchange.h"
+
+/* The event that a stream waits for, and so the meaning of its timer. */
+enum http2_phase {
+    HTTP2_BODY, /* the rest of the request */
+    HTTP2_HELD, /* the request is whole, and waits for the log or is being checked */
+    HTTP2_WAIT, /* the response is due */
+    HTTP2_POLL, /* the exchange waits */
+    HTTP2_PULL,
+    HTTP2_SEND,   /* the client is to take the rest of the response */
+    HTTP2_LINGER, /* our side is ended */
+};
+
+/* Every idle subscriber of the connection has one, so parts that are needed only at times hang on a
+ * pointer. */
+struct http2_request_stream {
+    struct request_stream request;
+    struct http2_stream wire;
+    struct http2_connection *connection;
+    struct list node;          /* in connection->streams */
+    struct list look;          /* in connection->looks while its poll is to be asked */
+    struct exchange *exchange; /* not answered; NULL: none */
+    uint32_t id;               /* like those of connections */
+    uint8_t phase;             /* enum http2_phase */
+    uint8_t state;             /* enum request_stream_state */
+    bool tunnel : 1;           /* a WebSocket by extended CONNECT */
+    bool draining : 1;         /* the timer rings for the drain of its pull or poll */
+    bool behind : 1;           /* its next bytes are for catching up */
+};
+
+struct http2_connection {
+    struct conn conn;
+    struct http2 *http2;
+    /* Stands for the connection in the worker's queues and accounts; its intake has bytes that came
+     * and were not read, and its timer is the connection's. */
+    struct request_stream control;
+    struct list streams;
+    struct list looks;
+    uint32_t streams_count;
+    struct poll_pace pace;
+    struct buf out;         /* the bytes of all streams that leave next */
+    size_t sent;            /* of them */
+    int64_t taken_ns;       /* when there were first some, or the peer last took some */
+    struct holding holding; /* for `out` */
+    size_t discarded;       /* bytes thrown away after our side was shut */
+    bool ending : 1;        /* was told that it ends */
+    bool lingers : 1;       /* our side is shut */
+    bool finished : 1;      /* the peer is done sending, or cannot be understood any more */
+    bool draining : 1;
+    bool lively : 1; /* the bytes that were gathered last are not for catching up alone */
+};
+
+static inline struct http2_request_stream *http2_of_request(const struct request_stream *request)
+{
+    return container_of(request, struct http2_request_stream, request);
+}
+
+static inline struct http2_request_stream *http2_of_wire(struct http2_stream *wire)
+{
+    return container_of(wire, struct http2_request_stream, wire);
+}
