@@ -152,7 +152,8 @@ bool api_key_is_within(const struct api_key *key, const struct access *maker,
     return true;
 }
 
-/* ---- as JSON --------------------------------------------------------------------------------- */
+/* ---- JSON
+ * ---------------------------------------------------------------------------------------- */
 
 static void add_time(struct json_writer *writer, const char *name, int64_t us)
 {

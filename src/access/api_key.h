@@ -14,15 +14,15 @@ struct api_key {
     struct map_node node; /* of the table, by id */
     struct list in_order; /* of the table, by creation */
     struct key_digest digest;
-    struct caller *caller;   /* its name as the subject, its id, its grants and its expiry */
+    struct caller *caller;   /* the name as the subject, the id, the grants and the expiry */
     char *made_by;           /* the subject that has made it; empty for nobody, and the command */
     int64_t created_us;      /* 0: unknown, from the configuration */
     _Atomic int64_t used_us; /* the latest use, but for some seconds; 0: never */
     int64_t saved_used_us;   /* the use that is saved; the saver's thread */
-    bool is_configured;      /* it stands in the configuration, and is changed there */
+    bool is_configured;      /* the key stands in the configuration, and is changed there */
 };
 
-/* What is needed to make a key, borrowed. */
+/* The facts of a new key, borrowed. */
 struct api_key_facts {
     struct str name; /* UTF-8 without control characters */
     const struct grant *grants;

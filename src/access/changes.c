@@ -23,7 +23,8 @@ struct changes {
     pthread_t thread;
 };
 
-/* ---- what a change does ---------------------------------------------------------------------- */
+/* ---- changes
+ * ------------------------------------------------------------------------------------- */
 
 static int write_record(struct changes *changes, enum record_kind kind, struct str id,
                         struct str value)
@@ -143,7 +144,8 @@ static void run(struct changes *changes, struct change *change)
     mailbox_post(change->reply, &change->mail);
 }
 
-/* ---- what is due by the clock ---------------------------------------------------------------- */
+/* ---- the work of the clock
+ * ----------------------------------------------------------------------- */
 
 /* The keys whose use is to be saved, as records that were made under the table's lock. */
 struct uses {

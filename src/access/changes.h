@@ -39,7 +39,7 @@ struct change {
     enum change_op op;
     struct api_key *key;           /* to be added; taken over */
     struct revocation *revocation; /* to be added; taken over */
-    char id[CHANGE_ID_MAX];        /* of what is to be removed */
+    char id[CHANGE_ID_MAX];        /* of what is to be removed; else the submitter's own */
     size_t id_len;
     int result;
     struct mailbox *reply;

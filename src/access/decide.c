@@ -2,7 +2,8 @@
 
 #include "access/reach.h"
 
-/* ---- what is allowed ------------------------------------------------------------------------- */
+/* ---- the decision
+ * -------------------------------------------------------------------------------- */
 
 static enum grant_reach granted(const struct caller *caller, enum action action, struct str name)
 {
@@ -65,7 +66,8 @@ enum access_verdict access_decide(const struct access *access, enum action actio
     return authenticated ? ACCESS_NOT_GRANTED : ACCESS_EXPIRED;
 }
 
-/* ---- what is told ---------------------------------------------------------------------------- */
+/* ---- refusals
+ * ------------------------------------------------------------------------------------ */
 
 #define MISSING(word)                                                                              \
     "this takes a credential that grants `" word                                                   \

@@ -47,7 +47,8 @@ struct revocation *revocation_new(const struct revocation_facts *facts)
     return revocation;
 }
 
-/* ---- as JSON --------------------------------------------------------------------------------- */
+/* ---- JSON
+ * ---------------------------------------------------------------------------------------- */
 
 static struct str text_of(const json_t *value)
 {

@@ -12,6 +12,7 @@
 #include "api/query.h"
 #include "api/read.h"
 #include "api/revocations.h"
+#include "api/subscribers.h"
 #include "api/topic.h"
 #include "api/webhooks.h"
 #include "http/accept.h"
@@ -73,6 +74,8 @@ const struct api_route api_routes[] = {
      api_keys_handle, "make, list and revoke API keys"},
     {"/revocations", true, false, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE,
      api_revocations_handle, "take back what a subject, a token or a key was given"},
+    {"/subscribers", true, false, true, 1U << HTTP_DELETE, subscribers_handle,
+     "disconnect what goes on under a subject"},
     {"/stats", true, false, false, METHODS_READ, info_stats, "figures of this server, as JSON"},
     {"/metrics", true, false, false, METHODS_READ, info_metrics, "the same for Prometheus"},
     {"/healthz", true, false, false, METHODS_READ, info_health, "200 while the process serves"},
@@ -183,6 +186,13 @@ enum admission api_admits(void *app, struct str origin)
     if (is_configured(api, origin))
         return ADMITS_CREDENTIALS;
     return api->loopback_only && !http_origin_is_loopback(origin) ? ADMITS_NOBODY : ADMITS;
+}
+
+bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us)
+{
+    const struct api *api = app;
+    return revocations_have(api->revocations, caller, now_us) ||
+           key_table_is_gone(api->keys, caller);
 }
 
 /* Without access rules any website could talk to a server on its visitor's machine: by a request of

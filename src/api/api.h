@@ -39,6 +39,9 @@ static inline struct api *api_of(const struct exchange *exchange)
     return exchange->worker->config.app;
 }
 
+/* worker_config.is_revoked: also whether the key of the caller is gone. */
+bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us);
+
 /* A row of the table of routes: the operations of a path. `rest` is the raw path behind the row's
  * own, empty or beginning with '/'. */
 struct api_route {

@@ -76,6 +76,8 @@ static bool make_key(struct change_request *request)
         return false;
     }
     write_made(request, text);
+    request->change.id_len = KEY_ID_LEN;
+    memcpy(request->change.id, request->change.key->digest.id, KEY_ID_LEN);
     explicit_bzero(text, sizeof(text));
     if (!api_key_is_within(request->change.key, &maker, &refusal))
         api_refuse_as(exchange, &refusal);

@@ -2,6 +2,7 @@
 
 #include "api/answers.h"
 #include "api/api.h"
+#include "transport/audit_notes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,6 +62,30 @@ static void refuse(struct change_request *request)
     }
 }
 
+/* Tells the audit who has made or deleted what. */
+static void note(struct change_request *request)
+{
+    static const char *const done[] = {
+        [CHANGE_ADD_KEY] = "key made",
+        [CHANGE_REMOVE_KEY] = "key revoked",
+        [CHANGE_ADD_REVOCATION] = "revoked",
+        [CHANGE_REMOVE_REVOCATION] = "revocation ended",
+    };
+    struct exchange *exchange = request->exchange;
+    struct buf members = {0};
+    struct json_writer writer = json_members_writer(&members);
+    struct str id = {request->change.id, request->change.id_len};
+    struct audit_entry entry = {.kind = AUDIT_CHANGED,
+                                .caller = exchange->caller,
+                                .why = str_from(done[request->change.op])};
+    json_member_bytes(&writer, "id", id);
+    if (request->answer.len && request->change.op == CHANGE_ADD_REVOCATION)
+        json_member_raw(&writer, "revocation", buf_str(&request->answer));
+    entry.members = buf_str(&members);
+    audit_note(exchange->worker, exchange_conn(exchange), &entry);
+    buf_free(&members);
+}
+
 static void answer(struct change_request *request)
 {
     if (request->change.result)
@@ -76,6 +101,8 @@ static void answered(struct mail *mail, void *owner)
     (void)owner;
     struct change *change = container_of(mail, struct change, mail);
     struct change_request *request = container_of(change, struct change_request, change);
+    if (!change->result)
+        note(request);
     if (request->exchange->dropped)
         exchange_free(request->exchange);
     else

@@ -9,7 +9,7 @@ struct change_request {
     struct change change;
     struct exchange *exchange;
     struct buf answer; /* the body of a 201; without one the answer is 204. May hold a secret */
-    struct str what;   /* that is missing or is too many of, for people: "key". Static memory */
+    struct str what;   /* the thing that is changed, for people: "key". Static memory */
 };
 
 /* NULL, and the exchange was answered, if there is no memory. */

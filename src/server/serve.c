@@ -63,6 +63,7 @@ struct server {
     struct key_table keys;
     struct revocations revocations;
     struct changes *changes; /* of both */
+    struct audit audit;
     struct worker *workers;
     uint32_t webhook_requests;    /* that may be under way at once */
     uint32_t refusing_max;        /* connections over connections_max that are heard */
@@ -386,14 +387,17 @@ static int open_worker(struct server *server, unsigned index)
         .refusing_max = server->refusing_max,
         .want_uring = !server->config.no_uring,
         .rules = &rules_open,
+        .audit = &server->audit,
         .base = server->api.base,
         .app = &server->api,
         .handle = api_handle,
         .admits = api_admits,
+        .is_revoked = api_is_revoked,
     };
     int result = worker_init(worker, &config);
     if (result)
         fprintf(stderr, "freshet serve: cannot start worker %u: %s\n", index, strerror(-result));
+    changes_listen(server->changes, &worker->revoked);
     return result ? result : listen_all(server, worker);
 }
 

@@ -139,12 +139,20 @@ static void end_start(struct channel_websocket *channel)
     channel->start = NULL;
 }
 
+static bool channel_reads(const struct pull *pull, struct str name)
+{
+    const struct channel_websocket *channel =
+        container_of(pull, struct channel_websocket, websocket.pull);
+    return channel->sub.view && selection_has_channel(hub_selection(&channel->sub), name);
+}
+
 static void channel_free(struct pull *pull)
 {
     struct channel_websocket *channel = of_pull(pull);
     websocket_deinit(&channel->websocket);
     if (pull->request) {
         struct worker *worker = pull->request->worker;
+        live_remove(worker, pull);
         hub_unsubscribe(&worker->hub, &channel->sub);
         stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], UINT64_MAX);
     }
@@ -157,7 +165,7 @@ static void channel_free(struct pull *pull)
 static const struct websocket_ops channel_ops = {.message = channel_message, .beat = channel_beat};
 static const struct pull_ops channel_pull = {
     WEBSOCKET_PULL,           .fill = channel_fill, .sent = channel_sent,
-    .drain = websocket_drain, .free = channel_free,
+    .drain = websocket_drain, .free = channel_free, .reads = channel_reads,
 };
 
 static void channel_subscribe(struct channel_websocket *channel)

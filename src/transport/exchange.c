@@ -1,9 +1,18 @@
 #include "transport/exchange.h"
 
+#include "transport/audit_notes.h"
+
 void exchange_free(struct exchange *exchange)
 {
+    if (exchange->caller)
+        live_remove(exchange->worker, exchange);
     caller_unref(exchange->caller);
     exchange->ops->free_exchange(exchange);
+}
+
+struct conn *exchange_conn(const struct exchange *exchange)
+{
+    return exchange->request ? request_stream_conn(exchange->request) : NULL;
 }
 
 struct access exchange_access(const struct exchange *exchange)
@@ -123,6 +132,8 @@ void exchange_refuse(struct exchange *exchange, struct response *response, enum 
 {
     struct buf document = {0};
     stat_add(&exchange->worker->stats.problems[problem], 1);
+    audit_note_refusal(exchange->worker, exchange_conn(exchange), exchange->caller, problem, detail,
+                       members);
     problem_add(&document, exchange->worker->config.base, problem, detail, members);
     response->status = problem_status(problem);
     add_problem_fields(response, problem);
@@ -152,20 +163,64 @@ void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, 
     buf_free(&more);
 }
 
+static void end_pull(void *owner, enum problem problem)
+{
+    struct pull *pull = owner;
+    if (pull->ops->refuse)
+        pull->ops->refuse(pull, problem);
+    else
+        pull->ops->drain(pull);
+}
+
+static bool pull_reads(const void *owner, struct str channel)
+{
+    const struct pull *pull = owner;
+    return pull->ops->reads && pull->ops->reads(pull, channel);
+}
+
+static const struct live_ops live_pull = {end_pull, pull_reads};
+
 struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,
                                      struct pull *pull)
 {
     struct request_stream *request = exchange->request;
+    struct worker *worker = exchange->worker;
+    struct caller *caller = caller_ref(exchange->caller);
     add_common(exchange, response);
     bool open = exchange->ops->open(exchange, response, pull);
     response_deinit(response);
+    if (open && caller && !live_add(worker, pull, caller, &live_pull))
+        request_stream_close(request);
+    caller_unref(caller);
     return open ? request : NULL;
 }
+
+/* A poll is answered early, and its client has to ask again, with a credential that is valid. */
+static void end_wait(void *owner, enum problem problem)
+{
+    struct waiting *waiting = ((struct exchange *)owner)->waiting;
+    (void)problem;
+    if (waiting)
+        waiting->ops->ring(waiting);
+}
+
+static bool wait_reads(const void *owner, struct str channel)
+{
+    (void)owner;
+    (void)channel;
+    return true; /* an answer that comes early does no harm */
+}
+
+static const struct live_ops live_wait = {end_wait, wait_reads};
 
 bool exchange_wait(struct exchange *exchange, struct waiting *waiting)
 {
     if (!exchange->request)
         return false;
+    if (exchange->caller && !live_add(exchange->worker, exchange, exchange->caller, &live_wait)) {
+        request_stream_close(exchange->request);
+        return false;
+    }
     exchange->waiting = waiting;
     exchange->ops->wait(exchange);
     return true;
@@ -173,6 +228,8 @@ bool exchange_wait(struct exchange *exchange, struct waiting *waiting)
 
 void exchange_end_wait(struct exchange *exchange)
 {
+    if (exchange->caller)
+        live_remove(exchange->worker, exchange);
     exchange->waiting = NULL;
     exchange->ops->end_wait(exchange);
 }

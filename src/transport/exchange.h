@@ -61,6 +61,9 @@ static inline struct str exchange_received(const struct exchange *exchange)
     return exchange->worker->received;
 }
 
+/* The connection of the client; NULL once it is gone. */
+struct conn *exchange_conn(const struct exchange *exchange);
+
 /* The caller, for the doors and for access_check(). */
 struct access exchange_access(const struct exchange *exchange);
 

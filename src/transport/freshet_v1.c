@@ -93,11 +93,23 @@ static void drain(struct pull *pull)
     websocket_drain(pull);
 }
 
+static bool reads(const struct pull *pull, struct str channel)
+{
+    const struct freshet_v1 *v1 = container_of(pull, struct freshet_v1, websocket.pull);
+    list_each (&v1->terms, node) {
+        const struct term *term = container_of(node, struct term, node);
+        if (pattern_matches((struct str){term->name, term->len}, channel))
+            return true;
+    }
+    return false;
+}
+
 static void free_freshet_v1(struct pull *pull)
 {
     struct freshet_v1 *v1 = of_pull(pull);
     websocket_deinit(&v1->websocket);
     if (pull->request) {
+        live_remove(v1->worker, pull);
         freshet_v1_free_parts(v1);
         stat_add(&v1->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);
     }
@@ -116,8 +128,9 @@ static void lost(struct websocket *websocket, struct websocket_publish *publish)
 
 static const struct websocket_ops websocket_ops = {
     .json = true, .message = message, .beat = beat, .lost = lost};
-static const struct pull_ops pull_ops = {WEBSOCKET_PULL, .fill = fill, .sent = sent, .drain = drain,
-                                         .free = free_freshet_v1};
+static const struct pull_ops pull_ops = {
+    WEBSOCKET_PULL,          .fill = fill,  .sent = sent, .drain = drain,
+    .free = free_freshet_v1, .reads = reads};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 

@@ -170,7 +170,8 @@ static bool read_position(const struct said *said, struct position *from,
 static struct selection *select_asked(struct freshet_v1 *v1, struct lists *lists,
                                       const struct said *said, struct refusal *ret_refusal)
 {
-    const struct subscriber subscriber = {worker_access(v1->worker, NULL)};
+    const struct subscriber subscriber = {
+        worker_access(v1->worker, live_caller(v1->worker, &v1->websocket.pull))};
     if (!read_list(lists, &channels, said->channels, ret_refusal) ||
         (said->types.len && !read_list(lists, &types, said->types, ret_refusal)))
         return NULL;

@@ -59,6 +59,8 @@ struct pull_ops {
     /* With `input`: whether a complete message is still being processed. Then `input` is called
      * without bytes, to continue. */
     bool (*busy)(const struct pull *pull);
+    /* Whether it sends events of the channel. NULL: it sends none. */
+    bool (*reads)(const struct pull *pull, struct str channel);
 };
 
 /* A body that is being received. */

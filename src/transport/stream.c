@@ -129,11 +129,18 @@ static void drain(struct pull *pull)
     end(stream);
 }
 
+static bool reads(const struct pull *pull, struct str channel)
+{
+    const struct stream *stream = container_of(pull, struct stream, pull);
+    return stream->sub.view && selection_has_channel(hub_selection(&stream->sub), channel);
+}
+
 static void free_stream(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
     if (pull->request) {
         struct worker *worker = worker_of(stream);
+        live_remove(worker, pull);
         hub_unsubscribe(&worker->hub, &stream->sub);
         stat_add(&worker->stats.subscribers[encoding_format(stream->encoding)], UINT64_MAX);
     }
@@ -141,7 +148,7 @@ static void free_stream(struct pull *pull)
 }
 
 static const struct pull_ops pull_ops = {
-    .fill = fill, .sent = sent, .ring = ring, .drain = drain, .free = free_stream};
+    .fill = fill, .sent = sent, .ring = ring, .drain = drain, .free = free_stream, .reads = reads};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 

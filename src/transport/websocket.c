@@ -1,5 +1,6 @@
 #include "transport/websocket.h"
 
+#include "transport/audit_notes.h"
 #include "transport/checked.h"
 #include "ws/handshake.h"
 
@@ -344,8 +345,10 @@ bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
     struct request_stream *request = websocket->pull.request;
     struct worker *worker = request->worker;
     const struct conn *conn = request_stream_conn(request);
-    struct publisher publisher = {
-        .access = worker_access(worker, NULL), .conn = conn, .origin = request_stream_id(request)};
+    struct publisher publisher = {.access =
+                                      worker_access(worker, live_caller(worker, &websocket->pull)),
+                                  .conn = conn,
+                                  .origin = request_stream_id(request)};
     proposal->accepted_ns = worker->loop.now_ns;
     if (!publish)
         return refusal_no_memory(ret_refusal);
@@ -656,6 +659,8 @@ void websocket_refuse(struct exchange *exchange, enum problem problem, struct st
         exchange_problem(exchange, problem, detail, STR_NONE);
         return;
     }
+    audit_note_refusal(exchange->worker, exchange_conn(exchange), exchange->caller, problem, detail,
+                       STR_NONE);
     struct websocket *websocket = open_refused(exchange);
     if (websocket)
         websocket_close_problem(websocket, problem);

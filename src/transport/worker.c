@@ -158,6 +158,11 @@ static void set_http2_limits(struct worker_limits *limits)
     http2->control_max = http2->control_max ? http2->control_max : CONTROL_DEFAULT;
 }
 
+static void on_revoked(struct change_listener *listener)
+{
+    live_look(container_of(listener, struct worker, revoked));
+}
+
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
@@ -168,6 +173,9 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         worker->config.connections = &worker->own_connections;
     list_init(&worker->connections);
     list_init(&worker->undrained);
+    live_init(worker);
+    worker->revoked =
+        (struct change_listener){.mailbox = &worker->loop.mailbox, .look = on_revoked};
     list_init(&worker->paused);
     pace_init(&worker->pace);
     holdings_init(&worker->holdings, &worker->account);
@@ -279,7 +287,8 @@ static bool is_busy(const struct worker *worker)
     return net_is_dirty(&worker->net) || net_has_dead(&worker->net) || hub_is_busy(&worker->hub) ||
            !list_empty(&worker->resumed) || !list_empty(&worker->put_off) ||
            !list_empty(&worker->unfinished) || !list_empty(&worker->bodies) ||
-           !list_empty(&worker->undrained) || submitter_has_any(&worker->submitter);
+           !list_empty(&worker->undrained) || live_is_busy(worker) ||
+           submitter_has_any(&worker->submitter);
 }
 
 /* Answers the polls that were held long enough, in this turn's flush. Returns in how many ms more
@@ -293,6 +302,7 @@ void worker_step(struct worker *worker, int wait_ms)
 {
     int64_t due_ms = paced_ms(worker); /* may make some dirty */
     hub_turn(&worker->hub);
+    live_check_some(worker);
     bool busy = is_busy(worker);
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
@@ -328,6 +338,7 @@ static void *worker_main(void *arg)
         say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
     while (!is_done(worker))
         worker_step(worker, worker->draining ? 100 : -1);
+    worker->stopping = true;
     list_take_all(&worker->connections, &worker->undrained);
     list_each (&worker->connections, node) {
         conn_close(container_of(node, struct conn, node));
@@ -373,6 +384,7 @@ void worker_deinit(struct worker *worker)
     while (mailbox_empty(&worker->loop.mailbox))
         ;
     stop_listening(worker);
+    live_deinit(worker);
     request_cache_deinit(&worker->request_cache);
     hub_deinit(&worker->hub);
     buf_free(&worker->usual_head.text);

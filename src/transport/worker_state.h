@@ -3,6 +3,8 @@
  * it runs the worker: see worker.h. */
 #pragma once
 
+#include "access/audit.h"
+#include "access/changes.h"
 #include "access/decide.h"
 #include "base/account.h"
 #include "base/budget.h"
@@ -16,6 +18,7 @@
 #include "publish/submit.h"
 #include "transport/formats/formats.h"
 #include "transport/holding.h"
+#include "transport/live.h"
 #include "transport/pace.h"
 #include "transport/answer_cache.h"
 #include "transport/request_cache.h"
@@ -132,11 +135,14 @@ struct worker_config {
     /* Connections over connections_max, of all workers, that are heard before they are refused. */
     uint32_t refusing_max;
     const struct rules *rules; /* who may do what; changed by nobody */
+    struct audit *audit;       /* of all workers together; NULL: nothing is noted */
     struct str base;           /* path under which the API hangs: empty, or "/x" */
     void *app;                 /* for handle */
     /* Handles a request: answers it at once, or later by exchange_respond(), or gives it to a pull
      * by exchange_pull(). */
     void (*handle)(struct exchange *exchange);
+    /* Whether the caller's credential was revoked. NULL: none is. */
+    bool (*is_revoked)(void *app, const struct caller *caller, int64_t now_us);
     /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
     enum admission (*admits)(void *app, struct str origin);
 };
@@ -212,9 +218,11 @@ struct worker {
     bool late;                        /* the last turn left some of `resumed` unread */
     struct pace pace;                 /* polls that have events and are held */
     struct timer pressure;
-    struct submitter submitter; /* gathers what its connections publish in a turn */
-    struct http_memo memo;      /* the head of the request being read, and some before it */
-    struct str head_bytes;      /* its bytes */
+    struct live_table live;         /* what goes on under a caller */
+    struct change_listener revoked; /* hears that some callers may have lost their rights */
+    struct submitter submitter;     /* gathers what its connections publish in a turn */
+    struct http_memo memo;          /* the head of the request being read, and some before it */
+    struct str head_bytes;          /* its bytes */
     struct str body;
     struct reading *known; /* the API's reading of an equal head, to be shared; NULL: the head is
                               new. See request_cache.h */
@@ -238,7 +246,7 @@ struct worker {
     size_t reads_bytes;       /* bytes that reads of the store have found, in `account` */
     struct buf no_room; /* the buffer for those who lack memory: what is added to it is lost */
     bool draining;
-    bool stopping;
+    bool stopping; /* the thread has ended: nothing is published any more */
     int64_t stop_at_ns;
     struct mail drain_mail;
     pthread_t thread;

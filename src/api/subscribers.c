@@ -1,0 +1,136 @@
+/* The streams, WebSockets and polls of a subject are spread over all workers. Each worker gets
+ * mail, ends its own, and the last of them answers the worker that asked. */
+#include "api/subscribers.h"
+
+#include "api/answers.h"
+#include "api/api.h"
+#include "api/query.h"
+
+#include <stdlib.h>
+
+enum { SUBJECT, CHANNEL, ROWS, SUBJECT_MAX = 255 };
+
+static const struct parameter rows[ROWS] = {
+    [SUBJECT] = {.name = {"subject", 7},
+                 .kind = PARAMETER_TEXT,
+                 .least = 1,
+                 .most = SUBJECT_MAX,
+                 .example = "alice"},
+    [CHANNEL] = {.name = {"channel", 7},
+                 .kind = PARAMETER_TEXT,
+                 .least = 1,
+                 .most = NAME_MAX_BYTES,
+                 .example = "chat/17"},
+};
+
+/* A request to all workers, with mail for each. */
+struct disconnection {
+    struct exchange *exchange;
+    struct mailbox *reply;
+    struct mail reply_mail;
+    atomic_uint left;  /* workers that have not looked yet */
+    atomic_uint ended; /* what they have ended */
+    char subject[SUBJECT_MAX], channel[NAME_MAX_BYTES];
+    size_t subject_len, channel_len;
+    struct order {
+        struct mail mail;
+        struct disconnection *all;
+    } orders[];
+};
+
+static void answered(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct disconnection *all = container_of(mail, struct disconnection, reply_mail);
+    struct buf body = {0};
+    struct json_writer writer = json_writer(&body);
+    json_object_begin(&writer);
+    json_member_number(&writer, "disconnected", atomic_load(&all->ended));
+    json_object_end(&writer);
+    if (all->exchange->dropped)
+        exchange_free(all->exchange);
+    else if (buf_failed(&body))
+        api_problem(all->exchange, PROBLEM_UNAVAILABLE, "it was done, and there is no memory");
+    else
+        exchange_json(all->exchange, 200, buf_str(&body));
+    buf_free(&body);
+    free(all);
+}
+
+static void carry_out(struct mail *mail, void *owner)
+{
+    struct disconnection *all = container_of(mail, struct order, mail)->all;
+    unsigned ended = live_disconnect(owner, (struct str){all->subject, all->subject_len},
+                                     (struct str){all->channel, all->channel_len});
+    atomic_fetch_add(&all->ended, ended);
+    if (atomic_fetch_sub(&all->left, 1) == 1)
+        mailbox_post(all->reply, &all->reply_mail);
+}
+
+static void submit(struct disconnection *all)
+{
+    const struct api *api = api_of(all->exchange);
+    struct worker *workers = api->workers;
+    unsigned count = api->workers_count;
+    all->reply = &all->exchange->worker->loop.mailbox;
+    all->reply_mail.open = answered;
+    atomic_init(&all->left, count);
+    for (unsigned i = 0; i < count; i++) {
+        all->orders[i] = (struct order){{.open = carry_out}, all};
+        mailbox_post(&workers[i].loop.mailbox, &all->orders[i].mail);
+    }
+}
+
+static void take(struct disconnection *all, const struct parameter_found *found)
+{
+    if (found->row == SUBJECT) {
+        memcpy(all->subject, found->value.at, found->value.len);
+        all->subject_len = found->value.len;
+    } else if (found->row == CHANNEL) {
+        memcpy(all->channel, found->value.at, found->value.len);
+        all->channel_len = found->value.len;
+    }
+}
+
+/* False if the exchange was answered. */
+static bool read_query(struct disconnection *all)
+{
+    struct exchange *exchange = all->exchange;
+    struct parameters parameters;
+    struct parameter_found found;
+    const char *why = NULL;
+    int result;
+    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    while ((result = parameters_next(&parameters, &found)) > 0)
+        take(all, &found);
+    struct str channel = {all->channel, all->channel_len};
+    if (result)
+        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
+    else if (!all->subject_len)
+        api_problem(exchange, PROBLEM_BAD_PARAMETER,
+                    "say who is to be disconnected, as in /subscribers?subject=alice");
+    else if (channel.len && !name_valid(channel, &why))
+        api_problem(exchange, PROBLEM_BAD_CHANNEL, why);
+    else
+        why = "";
+    parameters_end(&parameters);
+    return why && !*why;
+}
+
+void subscribers_handle(struct exchange *exchange, struct str rest)
+{
+    unsigned count = api_of(exchange)->workers_count;
+    (void)rest;
+    if (!api_is_admin(exchange))
+        return;
+    struct disconnection *all = mem_try_alloc(sizeof(*all) + count * sizeof(all->orders[0]));
+    if (!all) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
+    *all = (struct disconnection){.exchange = exchange};
+    if (read_query(all))
+        submit(all);
+    else
+        free(all);
+}

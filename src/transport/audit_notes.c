@@ -1,0 +1,103 @@
+#include "transport/audit_notes.h"
+
+#include "base/say.h"
+#include "net/conn.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* An event of the audit on its way to the log. */
+struct note {
+    struct mail mail;
+    struct publish publish;
+    enum audit_kind kind;
+    struct buf data;
+};
+
+static struct str write_address(const struct conn *conn, char out[INET6_ADDRSTRLEN])
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer = {.any.sa_family = AF_UNSPEC};
+    socklen_t size = sizeof(peer);
+    const char *text = NULL;
+    if (conn && !getpeername(conn->fd, &peer.any, &size)) {
+        if (peer.any.sa_family == AF_INET)
+            text = inet_ntop(AF_INET, &peer.v4.sin_addr, out, INET6_ADDRSTRLEN);
+        else if (peer.any.sa_family == AF_INET6)
+            text = inet_ntop(AF_INET6, &peer.v6.sin6_addr, out, INET6_ADDRSTRLEN);
+    }
+    return text ? str_from(text) : STR_NONE;
+}
+
+static void note_free(struct note *note)
+{
+    buf_free(&note->data);
+    free(note);
+}
+
+static void on_published(struct publish *publish, struct batch *batch)
+{
+    (void)batch;
+    if (publish->verdict)
+        say(SAY_WARN, "audit_event_lost", "verdict=%d", (int)publish->verdict);
+    note_free(container_of(publish, struct note, publish));
+}
+
+/* Publishes the event. The last mail of a worker is opened when the log is closed already: then the
+ * log line has to do. */
+static void publish_note(struct mail *mail, void *owner)
+{
+    struct worker *worker = owner;
+    struct note *note = container_of(mail, struct note, mail);
+    const struct publisher server = {.is_server = true, .access = ACCESS_OF_SERVER};
+    const struct proposal proposal = {.channel = AUDIT_CHANNEL,
+                                      .type = str_from(audit_kind_word(note->kind)),
+                                      .data = buf_str(&note->data),
+                                      .kind = EVENT_JSON,
+                                      .is_checked = true};
+    struct refusal refusal;
+    note->publish.done = on_published;
+    if (!worker->stopping &&
+        submit_proposal(&worker->submitter, &server, &proposal, &note->publish, &refusal))
+        return;
+    note_free(note);
+}
+
+void audit_note(struct worker *worker, const struct conn *conn, struct audit_entry *entry)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct audit *audit = worker->config.audit;
+    if (!audit || !audit_admit(audit, entry, clock_now_ns(worker->config.clock) / 1000000))
+        return;
+    if (conn)
+        entry->address = write_address(conn, address);
+    audit_say(entry);
+    struct note *note = mem_try_alloc(sizeof(*note));
+    if (!note)
+        return;
+    *note = (struct note){.kind = entry->kind, .mail = {.open = publish_note}};
+    audit_write(&note->data, entry);
+    if (buf_failed(&note->data))
+        note_free(note);
+    else
+        mailbox_post(&worker->loop.mailbox, &note->mail);
+}
+
+void audit_note_refusal(struct worker *worker, const struct conn *conn, const struct caller *caller,
+                        enum problem problem, struct str why, struct str members)
+{
+    if (problem != PROBLEM_UNAUTHORIZED && problem != PROBLEM_BAD_CREDENTIAL &&
+        problem != PROBLEM_FORBIDDEN)
+        return;
+    struct audit_entry entry = {.kind = AUDIT_REFUSED,
+                                .caller = caller,
+                                .problem = problem_slug(problem),
+                                .why = why,
+                                .members = members};
+    audit_note(worker, conn, &entry);
+}

@@ -1,0 +1,17 @@
+/* Notes for the audit log from the threads of workers: as a log line at once, and as an event on
+ * `$audit` soon after. */
+#pragma once
+
+#include "access/audit.h"
+#include "transport/worker_state.h"
+
+struct conn;
+
+/* Notes an entry; the address is taken from `conn`, if it is not NULL. Worker's thread. The event
+ * is published by mail to the worker itself, since a handler may be in the midst of a publish. */
+void audit_note(struct worker *worker, const struct conn *conn, struct audit_entry *entry);
+
+/* Notes the refusal of a request, if it was refused for lack of a right or of a valid credential.
+ */
+void audit_note_refusal(struct worker *worker, const struct conn *conn, const struct caller *caller,
+                        enum problem problem, struct str why, struct str members);

@@ -1,0 +1,204 @@
+#include "transport/live.h"
+
+#include "transport/audit_notes.h"
+#include "transport/worker_state.h"
+
+#include <stdlib.h>
+
+enum {
+    SLICE = 256,            /* entries that a turn checks: each costs less than a microsecond */
+    EXPIRY_LOOK_MS = 60000, /* the wall clock may jump, so look at times at least this often */
+};
+
+struct live {
+    struct map_node node;
+    struct list in_turn; /* in table->checked or table->unchecked */
+    void *owner;
+    struct caller *caller;
+    const struct live_ops *ops;
+};
+
+static struct str key_of(const void *const *owner)
+{
+    return (struct str){(const char *)owner, sizeof(*owner)};
+}
+
+static bool has_owner(const struct map_node *node, struct str key)
+{
+    const struct live *live = container_of(node, struct live, node);
+    return memcmp(&live->owner, key.at, sizeof(live->owner)) == 0;
+}
+
+static struct live *find(const struct worker *worker, const void *owner)
+{
+    if (!worker->live.map.count)
+        return NULL;
+    struct map_node *node = map_find(&worker->live.map, key_of(&owner));
+    return node ? container_of(node, struct live, node) : NULL;
+}
+
+/* ---- expiry ---------------------------------------------------------------------------------- */
+
+static void set_timer(struct worker *worker)
+{
+    struct live_table *table = &worker->live;
+    int64_t ms = EXPIRY_LOOK_MS, now_us = clock_wall_us(worker->config.clock);
+    if (table->next_expiry_us == INT64_MAX) {
+        timer_stop(&table->timer);
+        return;
+    }
+    if (table->next_expiry_us - now_us < ms * 1000)
+        ms = table->next_expiry_us > now_us ? (table->next_expiry_us - now_us) / 1000 + 1 : 0;
+    timer_set(&worker->loop, &table->timer, ms);
+}
+
+static void note_expiry(struct worker *worker, const struct caller *caller)
+{
+    int64_t expires_us = caller->facts.expires_us;
+    if (!expires_us || expires_us >= worker->live.next_expiry_us)
+        return;
+    worker->live.next_expiry_us = expires_us;
+    set_timer(worker);
+}
+
+static void ring(struct timer *timer)
+{
+    live_look(container_of(timer, struct worker, live.timer));
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+void live_init(struct worker *worker)
+{
+    struct live_table *table = &worker->live;
+    *table = (struct live_table){.timer = {.ring = ring}, .next_expiry_us = INT64_MAX};
+    map_init(&table->map, has_owner);
+    list_init(&table->checked);
+    list_init(&table->unchecked);
+}
+
+static void live_free(struct worker *worker, struct live *live)
+{
+    map_remove(&worker->live.map, &live->node);
+    list_remove(&live->in_turn);
+    caller_unref(live->caller);
+    free(live);
+}
+
+void live_deinit(struct worker *worker)
+{
+    struct live_table *table = &worker->live;
+    list_take_all(&table->checked, &table->unchecked);
+    list_each (&table->checked, node)
+        live_free(worker, container_of(node, struct live, in_turn));
+    map_deinit(&table->map);
+}
+
+bool live_add(struct worker *worker, void *owner, struct caller *caller, const struct live_ops *ops)
+{
+    const void *key = owner;
+    struct live *live = mem_try_alloc(sizeof(*live));
+    if (!live)
+        return false;
+    *live = (struct live){.owner = owner, .caller = caller_ref(caller), .ops = ops};
+    map_add(&worker->live.map, &live->node, key_of(&key));
+    /* A revocation may have come between the identification and now. */
+    list_add_last(&worker->live.unchecked, &live->in_turn);
+    note_expiry(worker, caller);
+    return true;
+}
+
+void live_remove(struct worker *worker, const void *owner)
+{
+    struct live *live = find(worker, owner);
+    if (live)
+        live_free(worker, live);
+}
+
+struct caller *live_caller(const struct worker *worker, const void *owner)
+{
+    struct live *live = find(worker, owner);
+    return live ? live->caller : NULL;
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+static void end(struct worker *worker, struct live *live, struct str why)
+{
+    const struct live_ops *ops = live->ops;
+    void *owner = live->owner;
+    struct audit_entry entry = {.kind = AUDIT_DISCONNECTED, .caller = live->caller, .why = why};
+    audit_note(worker, NULL, &entry);
+    live_free(worker, live);
+    ops->end(owner, PROBLEM_BAD_CREDENTIAL);
+}
+
+void live_look(struct worker *worker)
+{
+    struct live_table *table = &worker->live;
+    list_take_all(&table->unchecked, &table->checked);
+    table->next_expiry_us = INT64_MAX; /* found anew, as the entries are checked */
+    timer_stop(&table->timer);
+}
+
+/* Why the caller has no rights any more; NULL if it has. */
+static const char *find_end(const struct worker *worker, const struct caller *caller)
+{
+    int64_t now_us = clock_wall_us(worker->config.clock);
+    if (!caller_is_authenticated(caller, now_us))
+        return "the credential has expired";
+    return worker->config.is_revoked &&
+                   worker->config.is_revoked(worker->config.app, caller, now_us)
+               ? "the credential was revoked"
+               : NULL;
+}
+
+static void check(struct worker *worker, struct live *live)
+{
+    const char *why = find_end(worker, live->caller);
+    if (why) {
+        end(worker, live, str_from(why));
+        return;
+    }
+    list_add_last(&worker->live.checked, &live->in_turn);
+    note_expiry(worker, live->caller);
+}
+
+void live_check_some(struct worker *worker)
+{
+    struct live_table *table = &worker->live;
+    struct list *node;
+    for (unsigned i = 0; i < SLICE && (node = list_take_first(&table->unchecked)); i++)
+        check(worker, container_of(node, struct live, in_turn));
+}
+
+bool live_is_busy(const struct worker *worker)
+{
+    return !list_empty(&worker->live.unchecked);
+}
+
+static bool is_meant(const struct live *live, struct str subject, struct str channel)
+{
+    return str_eq(caller_subject(live->caller), subject) &&
+           (!channel.len || live->ops->reads(live->owner, channel));
+}
+
+/* Gathers first: the end of an owner may end others, and change the lists. */
+unsigned live_disconnect(struct worker *worker, struct str subject, struct str channel)
+{
+    struct live_table *table = &worker->live;
+    struct list meant = LIST_INIT(meant), *node;
+    unsigned count = 0;
+    list_take_all(&table->unchecked, &table->checked);
+    list_each (&table->unchecked, at) {
+        if (!is_meant(container_of(at, struct live, in_turn), subject, channel))
+            continue;
+        list_remove(at);
+        list_add_last(&meant, at);
+    }
+    while ((node = list_take_first(&meant))) {
+        end(worker, container_of(node, struct live, in_turn), STR("disconnected by request"));
+        count++;
+    }
+    return count;
+}

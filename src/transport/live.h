@@ -1,0 +1,58 @@
+/* The streams, WebSockets and polls of a worker that go on under a caller, so that they end when
+ * what the caller was given ends: its credential expires or is revoked, or somebody disconnects it.
+ *
+ *     exchange_pull(), exchange_wait() ──▶ live_add()      the pull or exchange is freed ──▶
+ * live_remove() a revocation, mail; an expiry, the timer ──▶ live_look() ──▶ live_check_some(), in
+ * slices
+ *
+ * The table lies beside the connections: a subscriber who is nobody is not in it, and pays nothing
+ * for it. Keys are the addresses of the pull or the exchange, since these are told when they end,
+ * whatever the connection speaks. All of it belongs to the thread of the worker. */
+#pragma once
+
+#include "access/caller.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/problem.h"
+#include "net/loop.h"
+
+struct worker;
+
+struct live_ops {
+    /* Ends the owner, soon and as politely as it can. It may be freed within the call. */
+    void (*end)(void *owner, enum problem problem);
+    /* Whether it reads the channel, or a pattern that has it. */
+    bool (*reads)(const void *owner, struct str channel);
+};
+
+/* Embedded in the worker. */
+struct live_table {
+    struct map map;         /* by owner */
+    struct list checked;    /* entries, in no order */
+    struct list unchecked;  /* entries that are still to be held against the caller's rights */
+    struct timer timer;     /* rings when the first credential expires, or might */
+    int64_t next_expiry_us; /* at most the least of all entries; INT64_MAX: none expires */
+};
+
+void live_init(struct worker *worker);
+void live_deinit(struct worker *worker);
+
+/* Adds an owner; takes a reference to the caller, which is not NULL. False if there is no memory:
+ * the owner must end. */
+bool live_add(struct worker *worker, void *owner, struct caller *caller,
+              const struct live_ops *ops);
+/* The owner has ended. Fine if it was never added. */
+void live_remove(struct worker *worker, const void *owner);
+
+/* The caller of an owner, borrowed; NULL for anybody. */
+struct caller *live_caller(const struct worker *worker, const void *owner);
+
+/* Has all entries checked, in slices. */
+void live_look(struct worker *worker);
+/* Checks some, and ends those whose caller has no rights any more. */
+void live_check_some(struct worker *worker);
+/* Whether some are left for the next turn. */
+bool live_is_busy(const struct worker *worker);
+
+/* Ends all that go on under the subject; with a channel, those that read it. Returns how many. */
+unsigned live_disconnect(struct worker *worker, struct str subject, struct str channel);

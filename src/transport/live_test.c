@@ -1,0 +1,221 @@
+#include "transport/testing.h"
+
+#define AS(path, name) "GET " path " HTTP/1.1\r\nHost: x\r\nAs: " name "\r\n\r\n"
+#define UPGRADE_AS(path, name)                                                                     \
+    "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"            \
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAs: " name        \
+    "\r\n\r\n"
+
+enum { SECOND_US = 1000000, UNAUTHORIZED_CODE = 4401 };
+
+static const char *revoked; /* the subject whose callers are */
+static int64_t expires_us;  /* of callers that are made from here on; 0: never */
+
+static bool is_revoked(void *app, const struct caller *caller, int64_t now_us)
+{
+    (void)app;
+    (void)now_us;
+    return revoked && str_eq(caller_subject(caller), str_from(revoked));
+}
+
+/* The header As names the caller. */
+static void handle(struct exchange *exchange)
+{
+    struct str name = http_header(exchange->head, STR("as"));
+    const struct caller_facts facts = {
+        .kind = CALLER_TOKEN, .subject = name, .expires_us = expires_us};
+    if (name.len)
+        exchange->caller = caller_new(&facts);
+    bench_handle(exchange);
+}
+
+static int begin(void **state)
+{
+    struct bench *bench = bench_new();
+    bench_begin(bench);
+    bench->worker.config.handle = handle;
+    bench->worker.config.is_revoked = is_revoked;
+    bench->reading.from.kind = POSITION_NOW;
+    bench->reading.wait_s = 300;
+    revoked = NULL;
+    expires_us = 0;
+    *state = bench;
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct bench *bench = *state;
+    live_look(&bench->worker);
+    bench_settle(bench);
+    assert_int_equal(bench->worker.live.map.count, 0); /* all peers have left */
+    bench_free(bench);
+    return 0;
+}
+
+/* A stream, a poll, and two kinds of WebSockets. */
+struct four {
+    struct peer stream, poll, socket, v1;
+};
+
+static void join(struct bench *bench, struct peer *peer, const char *request)
+{
+    peer_join(bench, peer);
+    peer_say(bench, peer, request);
+    bench_settle(bench);
+}
+
+static void four_join(struct bench *bench, struct four *four, bool alice)
+{
+    join(bench, &four->stream, alice ? AS("/stream", "alice") : AS("/stream", "bob"));
+    join(bench, &four->poll, alice ? AS("/page", "alice") : AS("/page", "bob"));
+    peer_join(bench, &four->socket);
+    peer_upgrade(bench, &four->socket,
+                 alice ? UPGRADE_AS("/socket", "alice") : UPGRADE_AS("/socket", "bob"));
+    peer_join(bench, &four->v1);
+    peer_upgrade(bench, &four->v1, alice ? UPGRADE_AS("/v1", "alice") : UPGRADE_AS("/v1", "bob"));
+}
+
+static void four_leave(struct bench *bench, struct four *four)
+{
+    peer_leave(bench, &four->stream);
+    peer_leave(bench, &four->poll);
+    peer_leave(bench, &four->socket);
+    peer_leave(bench, &four->v1);
+}
+
+static void assert_ended(struct bench *bench, struct four *four)
+{
+    bench_settle(bench);
+    peer_hear(bench, &four->stream);
+    assert_true(four->stream.ended);
+    peer_hear(bench, &four->poll);
+    assert_true(peer_has(&four->poll, "HTTP/1.1 200"));
+    assert_int_equal(peer_close_code(bench, &four->socket), UNAUTHORIZED_CODE);
+    assert_int_equal(peer_close_code(bench, &four->v1), UNAUTHORIZED_CODE);
+}
+
+static void assert_goes_on(struct bench *bench, struct four *four)
+{
+    bench_settle(bench);
+    peer_hear(bench, &four->stream);
+    assert_false(four->stream.ended);
+    peer_hear(bench, &four->poll);
+    assert_false(peer_has(&four->poll, "HTTP/1.1"));
+    assert_int_equal(peer_close_code(bench, &four->socket), 0);
+    assert_int_equal(peer_close_code(bench, &four->v1), 0);
+}
+
+static void a_revocation_ends_all_mechanisms_of_its_caller_alone(void **state)
+{
+    struct bench *bench = *state;
+    struct four alice, bob;
+    struct peer nobody;
+    four_join(bench, &alice, true);
+    four_join(bench, &bob, false);
+    join(bench, &nobody, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(bench->worker.live.map.count, 8);
+    live_look(&bench->worker);
+    assert_goes_on(bench, &alice);
+    revoked = "alice";
+    assert_goes_on(bench, &alice); /* nobody has told the worker yet */
+    live_look(&bench->worker);
+    assert_ended(bench, &alice);
+    assert_goes_on(bench, &bob);
+    peer_hear(bench, &nobody);
+    assert_false(nobody.ended);
+    four_leave(bench, &alice);
+    four_leave(bench, &bob);
+    peer_leave(bench, &nobody);
+}
+
+static void streams_websockets_and_polls_end_when_their_credential_expires(void **state)
+{
+    struct bench *bench = *state;
+    struct four alice, bob;
+    int64_t now_us = clock_wall_us(&bench->clock.clock);
+    expires_us = now_us + INT64_C(2000) * SECOND_US; /* longer than the timer looks ahead */
+    four_join(bench, &alice, true);
+    expires_us = now_us + INT64_C(100) * SECOND_US;
+    four_join(bench, &bob, false);
+    bench_pass(bench, 99000);
+    assert_goes_on(bench, &bob);
+    bench_pass(bench, 2000);
+    assert_ended(bench, &bob);
+    assert_goes_on(bench, &alice);
+    four_leave(bench, &bob);
+    four_leave(bench, &alice);
+}
+
+static void somebody_is_disconnected_by_subject_and_channel(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, second, other;
+    join(bench, &first, AS("/stream", "alice"));
+    bench->pattern = "b/*";
+    join(bench, &second, AS("/stream", "alice"));
+    join(bench, &other, AS("/stream", "bob"));
+    assert_int_equal(live_disconnect(&bench->worker, STR("alice"), STR("c")), 0);
+    assert_int_equal(live_disconnect(&bench->worker, STR("carol"), STR_NONE), 0);
+    assert_int_equal(live_disconnect(&bench->worker, STR("alice"), STR("b/1")), 1);
+    bench_settle(bench);
+    peer_hear(bench, &second);
+    assert_true(second.ended);
+    peer_hear(bench, &first);
+    assert_false(first.ended);
+    assert_int_equal(live_disconnect(&bench->worker, STR("alice"), STR_NONE), 1);
+    bench_settle(bench);
+    peer_hear(bench, &first);
+    assert_true(first.ended);
+    peer_hear(bench, &other);
+    assert_false(other.ended);
+    peer_leave(bench, &first);
+    peer_leave(bench, &second);
+    peer_leave(bench, &other);
+}
+
+static void a_revocation_that_comes_before_the_stream_is_not_missed(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    revoked = "alice";
+    join(bench, &peer, AS("/stream", "alice"));
+    peer_hear(bench, &peer);
+    assert_true(peer.ended);
+    peer_leave(bench, &peer);
+}
+
+static void many_are_checked_in_slices(void **state)
+{
+    struct bench *bench = *state;
+    struct caller *caller = caller_new(&(struct caller_facts){.subject = STR("many")});
+    static const struct live_ops none;
+    static char owners[1000];
+    for (size_t i = 0; i < sizeof(owners); i++)
+        assert_true(live_add(&bench->worker, &owners[i], caller, &none));
+    live_check_some(&bench->worker);
+    assert_true(live_is_busy(&bench->worker));
+    bench_settle(bench);
+    assert_false(live_is_busy(&bench->worker));
+    assert_ptr_equal(live_caller(&bench->worker, &owners[7]), caller);
+    for (size_t i = 0; i < sizeof(owners); i++)
+        live_remove(&bench->worker, &owners[i]);
+    assert_null(live_caller(&bench->worker, &owners[7]));
+    caller_unref(caller);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_revocation_ends_all_mechanisms_of_its_caller_alone, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(
+            streams_websockets_and_polls_end_when_their_credential_expires, begin, end),
+        cmocka_unit_test_setup_teardown(somebody_is_disconnected_by_subject_and_channel, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_revocation_that_comes_before_the_stream_is_not_missed,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(many_are_checked_in_slices, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
