@@ -130,3 +130,60 @@ void http_percent_encode(struct buf *buf, struct str s)
             buf_add(buf, (const char[]){'%', digits[c >> 4], digits[c & 15]}, 3);
     }
 }
+
+/* ---- secrets --------------------------------------------------------------------------------- */
+
+/* A parameter without a value may be a secret as a whole. */
+static void hide_query(struct buf *out, struct str query)
+{
+    for (bool more = true; more;) {
+        const char *end = query.len ? memchr(query.at, '&', query.len) : NULL;
+        struct str parameter = {query.at, end ? (size_t)(end - query.at) : query.len};
+        const char *value = parameter.len ? memchr(parameter.at, '=', parameter.len) : NULL;
+        if (value)
+            buf_add(out, parameter.at, (size_t)(value - parameter.at) + 1);
+        if (parameter.len)
+            buf_add_lit(out, "***");
+        more = end != NULL;
+        if (more)
+            buf_add_char(out, '&');
+        query = str_skip(query, parameter.len + more);
+    }
+}
+
+static bool ends_authority(char c)
+{
+    return c == '/' || c == '?' || c == '#';
+}
+
+/* Adds `url` up to the end of its authority, and returns what is left. */
+static struct str hide_userinfo(struct buf *out, struct str url)
+{
+    const char *slashes = url.len ? memmem(url.at, url.len, "//", 2) : NULL;
+    size_t from = slashes ? (size_t)(slashes - url.at) + 2 : 0, end = from, host = from;
+    for (; end < url.len && !ends_authority(url.at[end]); end++)
+        if (url.at[end] == '@')
+            host = end + 1;
+    buf_add(out, url.at, from);
+    if (host > from)
+        buf_add_lit(out, "***@");
+    buf_add(out, url.at + host, end - host);
+    return str_skip(url, end);
+}
+
+void http_url_hide(struct buf *out, struct str url)
+{
+    struct str rest = url.len ? hide_userinfo(out, url) : url;
+    size_t path = 0;
+    while (path < rest.len && rest.at[path] != '?' && rest.at[path] != '#')
+        path++;
+    if (path)
+        buf_add(out, rest.at, path);
+    rest = str_skip(rest, path);
+    const char *fragment = rest.len ? memchr(rest.at, '#', rest.len) : NULL;
+    rest.len = fragment ? (size_t)(fragment - rest.at) : rest.len;
+    if (!rest.len)
+        return;
+    buf_add_char(out, '?');
+    hide_query(out, str_skip(rest, 1));
+}

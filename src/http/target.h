@@ -37,6 +37,10 @@ int http_query_decode(struct str raw, struct buf *out);
 /* Whether a raw name of a query, once decoded, is `name`. */
 bool http_query_name_is(struct str name_raw, struct str name);
 
+/* Adds a URL without what may be a secret in it: userinfo and the values of its query become `***`,
+ * and a fragment goes. For logs and notices. Any text may be given. */
+void http_url_hide(struct buf *out, struct str url);
+
 /* Adds `s` with everything but unreserved characters percent-encoded: for a path segment or for a
  * name or value of a query. */
 void http_percent_encode(struct buf *buf, struct str s);

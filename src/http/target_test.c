@@ -159,6 +159,38 @@ static void encoded_bytes_decode_to_the_original(void **state)
     buf_free(&out);
 }
 
+static void secrets_in_a_url_are_hidden(void **state)
+{
+    (void)state;
+    static const char *const urls[][2] = {
+        {"", ""},
+        {"https://example.com", "https://example.com"},
+        {"https://example.com:8443/a/b@c", "https://example.com:8443/a/b@c"},
+        {"https://user:password@example.com/", "https://***@example.com/"},
+        {"https://token@example.com?a=b", "https://***@example.com?a=***"},
+        {"https://a@b@example.com/", "https://***@example.com/"},
+        {"https://a:b\\c@example.com/", "https://***@example.com/"},
+        {"https://example.com/h?token=s3cret&n=1", "https://example.com/h?token=***&n=***"},
+        {"https://example.com/h?a=b=c&&d=", "https://example.com/h?a=***&&d=***"},
+        {"https://example.com/h?s3cret", "https://example.com/h?***"},
+        {"https://example.com/h?", "https://example.com/h?"},
+        {"https://example.com/h?a=http://u:p@x/?y#s3cret", "https://example.com/h?a=***"},
+        {"https://example.com/h#s3cret?a=b", "https://example.com/h"},
+        {"//user@example.com", "//***@example.com"},
+        {"user:password@example.com/x", "***@example.com/x"},
+        {"?a=b", "?a=***"},
+    };
+    for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++) {
+        struct buf out = {0};
+        struct str url = exact(str_from(urls[i][0]));
+        http_url_hide(&out, url);
+        exact_free(url);
+        buf_add_char(&out, '\0');
+        assert_string_equal(out.at, urls[i][1]);
+        buf_free(&out);
+    }
+}
+
 static void a_lack_of_memory_is_reported(void **state)
 {
     (void)state;
@@ -189,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_query_is_split_before_it_is_decoded),
         cmocka_unit_test(a_query_name_is_compared_decoded),
         cmocka_unit_test(encoded_bytes_decode_to_the_original),
+        cmocka_unit_test(secrets_in_a_url_are_hidden),
         cmocka_unit_test(a_lack_of_memory_is_reported),
         cmocka_unit_test(every_error_has_a_sentence),
     };

@@ -91,6 +91,26 @@ static void a_warning_says_what_failed_and_when_it_ends(void **state)
     assert_non_null(strstr(notices, "\"url\":\"" WORLD_URL "\""));
 }
 
+/* Others may read the channel of notices. */
+static void a_notice_hides_secrets_of_the_url_and_its_owner_sees_them(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    assert_int_equal(
+        ask(world, COURIER_CHANGE, "{\"url\":\"http://127.0.0.1:7/hook?token=s3cret&s3cret\"}"), 0);
+    publish(world, "a");
+    for (int i = 0; i < 3; i++)
+        refuse(world, "500 Oops");
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    refuse(world, "410 Gone");
+    await(world, "state", "disabled");
+    assert_int_equal(count_notices("failing") + count_notices("disabled"), 2);
+    assert_non_null(strstr(notices, "\"url\":\"http://127.0.0.1:7/hook?token=***&***\""));
+    assert_null(strstr(notices, "s3cret"));
+    assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+    assert_told(world, "url", "http://127.0.0.1:7/hook?token=s3cret&s3cret");
+}
+
 static void a_webhook_that_recovers_says_so_once(void **state)
 {
     struct world *world = *state;
@@ -296,6 +316,7 @@ int main(void)
 #define PROBED(name) cmocka_unit_test_setup_teardown(name, set_up_with_probes, world_tear_down)
         TEST(an_owner_is_warned_three_times_before_the_webhook_is_disabled),
         TEST(a_warning_says_what_failed_and_when_it_ends),
+        TEST(a_notice_hides_secrets_of_the_url_and_its_owner_sees_them),
         TEST(a_webhook_that_recovers_says_so_once),
         TEST(an_answer_of_410_disables_at_once),
         TEST(a_delivery_whose_schedule_is_used_up_is_told_once),

@@ -1,6 +1,7 @@
 #include "webhooks/endpoint/notice.h"
 
 #include "base/say.h"
+#include "http/target.h"
 
 #include <stdlib.h>
 
@@ -34,16 +35,18 @@ static void publish_notice(struct courier *courier, struct str channel, const ch
 
 void endpoint_notice(struct endpoint *endpoint, const char *type, struct str more)
 {
-    struct buf channel = {0}, data = {0};
+    struct buf channel = {0}, data = {0}, url = {0};
+    http_url_hide(&url, str_from(endpoint->row.url));
     buf_addf(&channel, "$webhooks/%s", endpoint->row.id);
     struct json_writer writer = json_writer(&data);
     json_object_begin(&writer);
     json_member_string(&writer, "webhook", str_from(endpoint->row.id));
-    json_member_string(&writer, "url", str_from(endpoint->row.url));
+    json_member_string(&writer, "url", buf_str(&url));
     json_add_members(&writer, more);
     json_object_end(&writer);
-    if (!buf_failed(&channel) && !buf_failed(&data))
+    if (!buf_failed(&channel) && !buf_failed(&data) && !buf_failed(&url))
         publish_notice(endpoint->courier, buf_str(&channel), type, buf_str(&data));
     buf_free(&channel);
     buf_free(&data);
+    buf_free(&url);
 }

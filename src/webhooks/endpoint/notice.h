@@ -3,6 +3,6 @@
 
 #include "webhooks/endpoint/endpoint.h"
 
-/* Publishes a notice: an object with the webhook's id, its URL, and the members `more`, written by
- * a json_members_writer(). */
+/* Publishes a notice: an object with the webhook's id, its URL without secrets, and the members
+ * `more`, written by a json_members_writer(). */
 void endpoint_notice(struct endpoint *endpoint, const char *type, struct str more);

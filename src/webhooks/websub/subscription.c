@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/say.h"
+#include "http/target.h"
 #include "webhooks/endpoint/directory.h"
 #include "webhooks/websub/form.h"
 
@@ -51,6 +52,17 @@ static const char *mode_name(enum websub_mode mode)
                                         : "-";
 }
 
+/* Quotes a URL of a stranger, without what may be a secret in it. */
+static void quote_url(char *out, size_t size, const struct buf *url)
+{
+    struct buf hidden = {0};
+    http_url_hide(&hidden, buf_str(url));
+    if (buf_failed(&hidden))
+        buf_clear(&hidden);
+    say_quote(out, size, hidden.at, hidden.len);
+    buf_free(&hidden);
+}
+
 static void say_refused(struct courier *courier, const struct websub_wish *wish, int status,
                         const char *why)
 {
@@ -59,8 +71,8 @@ static void say_refused(struct courier *courier, const struct websub_wish *wish,
     uint64_t left_out;
     if (!sparing_may(&courier->refusals, courier_now_ns(courier), &left_out))
         return;
-    say_quote(callback, sizeof(callback), wish->callback.at, wish->callback.len);
-    say_quote(topic, sizeof(topic), wish->topic.at, wish->topic.len);
+    quote_url(callback, sizeof(callback), &wish->callback);
+    quote_url(topic, sizeof(topic), &wish->topic);
     say(SAY_WARN, "websub_refused",
         "mode=%s callback=%s topic=%s status=%d left_out=%" PRIu64 " detail=\"%s\"",
         mode_name(wish->mode), callback, topic, status, left_out, why);
