@@ -433,8 +433,10 @@ static int note_failure(struct chain_upkeep *upkeep, struct segment *segment, in
     segment->retry_after_ns = now_ns(upkeep) + GIVEN_UP_NS;
     segment->trimmed = true;
     if (!was_given_up)
-        say(SAY_ERROR, "file_given_up", "path=%s error=%d deleted_events_left=%s", segment->path,
-            -error, segment->erase ? "true" : "false");
+        say(SAY_ERROR, "file_given_up",
+            "path=%s error=%d deleted_events_left=%s detail=\"it is served as it is, and stays "
+            "though all in it may be trimmed: stop the server and run freshet repair\"",
+            segment->path, -error, segment->erase ? "true" : "false");
     return 0;
 }
 

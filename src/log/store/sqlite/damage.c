@@ -77,28 +77,44 @@ void damage_note(struct damage *damage, const struct segment *segment, uint64_t 
         damage->config->lost(damage->config->context, upto);
 }
 
-/* The entry of a place. A new place replaces the entry that was tried longest ago. Under the lock.
- */
-static struct suspect *suspect_of(struct damage *damage, uint64_t place)
+static bool is_forgotten(const struct suspect *suspect, int64_t now_ns)
 {
-    struct suspect *oldest = &damage->suspects[0];
-    for (struct suspect *suspect = oldest; suspect < damage->suspects + DAMAGE_SUSPECTS;
+    return !suspect->tries || now_ns - suspect->tried_ns >= DAMAGE_FORGET_NS;
+}
+
+/* Whether the entry is a better one to be given to another place. That of a place which is still
+ * being tried is given to none: with more places than entries no place would ever be tried often
+ * enough. */
+static bool is_better(const struct suspect *suspect, const struct suspect *than, int64_t now_ns)
+{
+    if (!is_forgotten(suspect, now_ns) && suspect->tries < DAMAGE_TRIES)
+        return false;
+    return !than || suspect->tried_ns < than->tried_ns;
+}
+
+/* The entry of a place; NULL if it has none, and all are in use. Under the lock. */
+static struct suspect *suspect_of(struct damage *damage, uint64_t place, int64_t now_ns)
+{
+    struct suspect *best = NULL;
+    for (struct suspect *suspect = damage->suspects; suspect < damage->suspects + DAMAGE_SUSPECTS;
          suspect++) {
         if (suspect->tries && suspect->place == place)
             return suspect;
-        bool is_older = !suspect->tries || suspect->tried_ns < oldest->tried_ns;
-        if (oldest->tries && is_older)
-            oldest = suspect;
+        if (is_better(suspect, best, now_ns))
+            best = suspect;
     }
-    *oldest = (struct suspect){.place = place};
-    return oldest;
+    if (best)
+        *best = (struct suspect){.place = place};
+    return best;
 }
 
 static unsigned count_try(struct damage *damage, uint64_t place)
 {
     int64_t now_ns = clock_now_ns(damage->config->clock);
-    struct suspect *suspect = suspect_of(damage, place);
-    if (suspect->tries && now_ns - suspect->tried_ns >= DAMAGE_FORGET_NS)
+    struct suspect *suspect = suspect_of(damage, place, now_ns);
+    if (!suspect)
+        return 1;
+    if (is_forgotten(suspect, now_ns))
         suspect->tries = 0;
     if (!suspect->tries || now_ns - suspect->tried_ns >= DAMAGE_PAUSE_NS) {
         suspect->tried_ns = now_ns;

@@ -9,8 +9,9 @@
 enum { DAMAGE_KNOWN = 1024 };
 
 /* A place that the disk fails to read counts as damaged after this many failed reads, at least
- * DAMAGE_PAUSE_NS apart. Failures older than DAMAGE_FORGET_NS do not count. */
-enum { DAMAGE_TRIES = 6, DAMAGE_SUSPECTS = 256 };
+ * DAMAGE_PAUSE_NS apart. Failures older than DAMAGE_FORGET_NS do not count. Beyond DAMAGE_SUSPECTS
+ * places at once, other places wait until these are damaged or forgotten. */
+enum { DAMAGE_TRIES = 6, DAMAGE_SUSPECTS = 1024 };
 #define DAMAGE_PAUSE_NS INT64_C(10000000000)
 #define DAMAGE_FORGET_NS INT64_C(600000000000)
 

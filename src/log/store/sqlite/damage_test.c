@@ -612,6 +612,37 @@ static void a_file_whose_first_page_is_damaged_is_passed_over_and_told(void **st
     place_deinit(&place);
 }
 
+/* A reader at each place tries again every ten seconds, and passes a place that is damaged. */
+static void more_places_than_are_remembered_are_all_found_damaged(void **state)
+{
+    enum { PLACES = 3 * DAMAGE_SUSPECTS, ROUNDS = 4 * DAMAGE_TRIES };
+    (void)state;
+    struct clock_fake clock;
+    clock_fake_init(&clock, 1000000);
+    struct store_config config = {.clock = &clock.clock};
+    struct damage *damage = mem_alloc(sizeof(*damage));
+    struct segment segment = {.path = NULL};
+    char path[] = "a file";
+    bool lasts[PLACES] = {false};
+    unsigned left = PLACES;
+    segment.path = path;
+    damage_init(damage, &config);
+    for (int round = 0; round < ROUNDS && left; round++) {
+        for (uint64_t place = 0; place < PLACES; place++) {
+            if (lasts[place])
+                continue;
+            lasts[place] = damage_lasts(damage, &segment, place + 1);
+            left -= lasts[place];
+            clock_fake_advance(&clock, 1);
+            assert_true(round + 1 >= DAMAGE_TRIES || !lasts[place]);
+        }
+        clock_fake_advance(&clock, DAMAGE_PAUSE_NS / 1000);
+    }
+    assert_int_equal(left, 0);
+    damage_deinit(damage);
+    free(damage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -632,6 +663,7 @@ int main(void)
         cmocka_unit_test(nothing_is_passed_over_in_silence_wherever_a_bit_turned_over),
         cmocka_unit_test(an_index_that_lacks_rows_is_noticed),
         cmocka_unit_test(retention_goes_on_behind_a_damaged_file),
+        cmocka_unit_test(more_places_than_are_remembered_are_all_found_damaged),
         cmocka_unit_test(a_file_whose_first_page_is_damaged_is_passed_over_and_told),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1)); /* damage is made here on purpose */

@@ -190,14 +190,17 @@ static const char *room_of(const struct repair *repair, const struct repair_file
 
 /* Refuse a symbolic link, which might lead to another file system. Sync an existing folder: an
  * interrupted repair may have made it a moment ago. */
-static int make_room(const struct repair *repair, const struct repair_file *file)
+static int make_room(struct repair *repair, const struct repair_file *file)
 {
     struct stat info;
     char *path = folder_join(repair->config->dir, room_of(repair, file));
-    int result = folder_make(path);
-    if (!result && (lstat(path, &info) || !S_ISDIR(info.st_mode)))
+    int result = repair->config->dry_run ? 0 : folder_make(path);
+    bool is_there = lstat(path, &info) == 0;
+    if (!result && (is_there ? !S_ISDIR(info.st_mode) : !repair->config->dry_run))
         result = -ENOTDIR;
-    result = result ? result : folder_sync_of(path);
+    if (!result && !repair->config->dry_run)
+        result = folder_sync_of(path);
+    note(repair, path, result);
     free(path);
     return result;
 }
@@ -208,7 +211,7 @@ static const char *base_of(const struct repair_file *file)
     return slash ? slash + 1 : file->name;
 }
 
-static int finish(const struct repair *repair, const struct repair_file *file)
+static int finish_into_room(const struct repair *repair, const struct repair_file *file)
 {
     char aside[TROUBLE_PATH];
     snprintf(aside, sizeof(aside), "%s/%s/%s-%s", repair->config->dir, room_of(repair, file),
@@ -216,11 +219,22 @@ static int finish(const struct repair *repair, const struct repair_file *file)
     return exchange_finish(file->path, aside);
 }
 
+/* Where a quota of a project holds for log/ alone, no second name can be made outside of it, though
+ * the file system is the same. */
+static int finish(struct repair *repair, const struct repair_file *file)
+{
+    int result = finish_into_room(repair, file);
+    if (result != -EXDEV || !file->first || repair->log_is_elsewhere)
+        return result;
+    repair->log_is_elsewhere = true;
+    result = make_room(repair, file);
+    return result ? result : finish_into_room(repair, file);
+}
+
 /* If `replacement` is NULL or missing, the file is removed without a replacement. */
 static int replace(struct repair *repair, const struct repair_file *file, const char *replacement)
 {
-    int result = make_room(repair, file);
-    result = result ? result : exchange_begin(file->path, replacement);
+    int result = exchange_begin(file->path, replacement);
     result = result ? result : finish(repair, file);
     return note(repair, file->path, result);
 }
@@ -229,9 +243,14 @@ static int replace(struct repair *repair, const struct repair_file *file, const 
 
 static void tell_damage(struct repair *repair, const struct repair_file *file)
 {
-    buf_addf(repair->out, "%s %s\n  %sset aside as %s/%s-%s\n", file->name, file->cause,
-             repair->config->dry_run ? "would be " : "", room_of(repair, file), base_of(file),
-             repair->stamp);
+    buf_addf(repair->out, "%s %s\n", file->name, file->cause);
+}
+
+/* Once it is done: a repair may end before. */
+static void tell_aside(struct repair *repair, const struct repair_file *file)
+{
+    buf_addf(repair->out, "  %sset aside as %s/%s-%s\n", repair->config->dry_run ? "would be " : "",
+             room_of(repair, file), base_of(file), repair->stamp);
 }
 
 static void tell_rescue(struct repair *repair, const struct rescue *rescue)
@@ -363,12 +382,16 @@ static int mend_state(struct repair *repair)
     char *path = folder_join(repair->config->dir, "state.db.new");
     const char *target = repair->config->dry_run ? NULL : path;
     tell_damage(repair, &repair->state);
-    int result = note(repair, path, rescue_state(repair->state.path, target, &rescued));
+    int result = make_room(repair, &repair->state);
+    if (!result)
+        result = note(repair, path, rescue_state(repair->state.path, target, &rescued));
     result = result ? result : settle_state(repair, &rescued, target);
     if (!result && target)
         result = replace(repair, &repair->state, path);
-    if (!result)
+    if (!result) {
+        tell_aside(repair, &repair->state);
         tell_state(repair, &rescued);
+    }
     free(path);
     return result;
 }
@@ -399,16 +422,20 @@ static int mend_file(struct repair *repair, size_t at)
     bool dry_run = repair->config->dry_run, is_last = at + 1 == repair->count;
     snprintf(path, sizeof(path), "%s.new", file->path);
     tell_damage(repair, file);
-    int result = note(repair, path, rescue_events(file->path, dry_run ? NULL : path, &rescue));
+    int result = make_room(repair, file);
+    if (!result)
+        result = note(repair, path, rescue_events(file->path, dry_run ? NULL : path, &rescue));
     /* Stores deletions in state.db before the file that brought them is sealed. */
     rescue.has_all_deletions = rescue.has_all_deletions || !is_last;
-    if (!result)
-        tell_rescue(repair, &rescue);
     if (!result && rescue.lost_first)
         result = note_lost(repair, is_last ? rescue.lost_first - 1 : 0, rescue.lost_last);
     repair->loses = repair->loses || (!result && !rescue.has_all_deletions);
     if (!result && !dry_run)
         result = replace(repair, file, path);
+    if (!result) {
+        tell_aside(repair, file);
+        tell_rescue(repair, &rescue);
+    }
     buf_free(&rescue.channels);
     return result;
 }
@@ -428,8 +455,14 @@ static int mend_files(struct repair *repair)
 static int mend_sums(struct repair *repair)
 {
     tell_damage(repair, &repair->sums);
+    int result = make_room(repair, &repair->sums);
+    if (!result && !repair->config->dry_run)
+        result = replace(repair, &repair->sums, NULL);
+    if (result)
+        return result;
+    tell_aside(repair, &repair->sums);
     buf_add_lit(repair->out, "  nothing is lost: the next start makes it anew\n");
-    return repair->config->dry_run ? 0 : replace(repair, &repair->sums, NULL);
+    return 0;
 }
 
 /* ---- exchanges of an earlier repair ---------------------------------------------------------- */
@@ -449,13 +482,11 @@ static void tell_finished(struct repair *repair, const struct repair_file *file)
 
 static int finish_file(struct repair *repair, const struct repair_file *file)
 {
-    int result = 0;
+    int result = make_room(repair, file);
     repair->finished++;
     repair->loses = repair->loses || file->path != repair->sums.path;
-    if (!repair->config->dry_run) {
-        result = make_room(repair, file);
-        result = note(repair, file->path, result ? result : finish(repair, file));
-    }
+    if (!result && !repair->config->dry_run)
+        result = note(repair, file->path, finish(repair, file));
     if (!result)
         tell_finished(repair, file);
     return result;

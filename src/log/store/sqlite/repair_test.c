@@ -8,6 +8,17 @@
 
 enum { PAGE = 4096 };
 
+static bool has_quotas;
+
+/* Stands in for that of libc. */
+int link(const char *from, const char *to)
+{
+    if (!has_quotas || !strstr(from, "/log/") == !strstr(to, "/log/"))
+        return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+    errno = EXDEV;
+    return -1;
+}
+
 /* A folder that is repaired, and what was said of it. */
 struct mended {
     struct place place;
@@ -575,6 +586,47 @@ static void nothing_is_set_aside_behind_a_link(void **state)
     deinit(&mended);
 }
 
+/* Whatever is damaged: the folder is named, nothing is said to have been set aside, and a dry run
+ * says the same. */
+static void a_link_in_the_place_of_the_folder_is_named(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"sums.db", "state.db", first_file};
+    for (size_t i = 0; i < 2 * sizeof(files) / sizeof(*files); i++) {
+        struct mended mended;
+        fill(&mended);
+        spoil(&mended, files[i / 2]);
+        assert_int_equal(symlink("log", path_in(&mended, "damaged")), 0);
+        repair(&mended, i % 2);
+        assert_int_equal(mended.result, -ENOTDIR);
+        assert_int_equal(mended.trouble.kind, TROUBLE_NO_FOLDER);
+        assert_string_equal(mended.trouble.path, path_in(&mended, "damaged"));
+        assert_null(strstr(mended.out.at, "set aside"));
+        assert_int_equal(count_files(&mended, "log/*-*Z"), 0);
+        deinit(&mended);
+    }
+}
+
+/* Quotas of projects: no name of a file may lead from log/ to another folder. */
+static void a_log_under_a_quota_of_its_own_has_its_damaged_files_beside_it(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    spoil(&mended, first_file);
+    spoil(&mended, "sums.db");
+    has_quotas = true;
+    repair(&mended, false);
+    has_quotas = false;
+    assert_int_equal(mended.result, REPAIR_LOST);
+    assert_int_equal(count_files(&mended, "log/damaged/0000000000001000.db-*"), 1);
+    assert_int_equal(count_files(&mended, "damaged/sums.db-*"), 1);
+    check_said(&mended, "set aside as log/damaged/0000000000001000.db-");
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    deinit(&mended);
+}
+
 static void a_lost_state_is_made_anew_and_told(void **state)
 {
     (void)state;
@@ -859,6 +911,8 @@ int main(void)
         cmocka_unit_test(a_loop_of_links_is_set_aside),
         cmocka_unit_test(damaged_sums_lose_nothing),
         cmocka_unit_test(nothing_is_set_aside_behind_a_link),
+        cmocka_unit_test(a_link_in_the_place_of_the_folder_is_named),
+        cmocka_unit_test(a_log_under_a_quota_of_its_own_has_its_damaged_files_beside_it),
         cmocka_unit_test(a_lost_state_is_made_anew_and_told),
         cmocka_unit_test(the_readable_rows_of_the_state_are_kept),
         cmocka_unit_test(a_state_whose_index_is_damaged_loses_nothing),

@@ -614,7 +614,7 @@ static const char *const advice[TROUBLE_KINDS] = {
     [TROUBLE_UNKNOWN] = "The system's log (dmesg) may say more of the disk",
     [TROUBLE_MISSING] =
         "Name the folder that has the data; of a new folder, the one above must exist",
-    [TROUBLE_NO_FOLDER] = "Name another folder",
+    [TROUBLE_NO_FOLDER] = "Name another folder, or move away what has its name",
     [TROUBLE_NO_PLAIN_FILE] = "Move it away: \"freshet repair DIR\" does, and says what is lost",
     [TROUBLE_NO_ACCESS] = "Run freshet as the owner of DIR, or give it to this user (chown -R)",
     [TROUBLE_READ_ONLY] = "Let it be written to (mount -o remount,rw), or use another folder",
