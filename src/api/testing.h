@@ -3,7 +3,7 @@
 #pragma once
 
 #include "api/api.h"
-#include "transport/worker.h"
+#include "transport/worker_testing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -179,37 +179,11 @@ static const struct conn_ops desk_conn_ops = {.fill = desk_fill};
 static inline struct desk *desk_new(void)
 {
     struct desk *desk = mem_alloc(sizeof(*desk));
-    struct log_config log = {
-        .memory = true,
-        .store = {.clock = clock_system()},
-        .bytes_max = UINT64_C(16) << 20,
-        .channels_max = 1000,
-        .keys_max = 1000,
-        .key_life_us = 300000000,
-        .readers = 1,
-    };
-    clock_fake_init(&desk->clock, 1795459080000000);
-    assert_int_equal(log_open(&log, &desk->log), 0);
-    struct worker_config config = {
-        .count = 1,
-        .log = desk->log,
-        .clock = &desk->clock.clock,
-        .limits = {.http = HTTP_LIMITS_DEFAULT,
-                   .idle_ms = 75000,
-                   .publish_ms = 8000,
-                   .body_max = 65536,
-                   .pending_max = UINT64_C(1) << 20,
-                   .rests_max = UINT64_C(1) << 20,
-                   .hub = {.window_bytes = 1 << 20,
-                           .chunk_bytes = 65536,
-                           .cache_bytes = 65536,
-                           .slice_bytes = 65536}},
-        .rules = &rules_open,
-        .app = &desk->api,
-        .handle = api_handle,
-        .admits = api_admits,
-    };
-    assert_int_equal(worker_init(&desk->worker, &config), 0);
+    struct worker_config config = {.limits = worker_testing_limits(),
+                                   .app = &desk->api,
+                                   .handle = api_handle,
+                                   .admits = api_admits};
+    worker_testing_begin(&desk->worker, &desk->log, &desk->clock, &config);
     desk->api = (struct api){.log = desk->log,
                              .workers = &desk->worker,
                              .workers_count = 1,

@@ -7,7 +7,7 @@
 #include "transport/freshet_v1.h"
 #include "transport/http1_state.h"
 #include "transport/stream.h"
-#include "transport/worker.h"
+#include "transport/worker_testing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,62 +161,18 @@ static inline void bench_handle(struct exchange *exchange)
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
-static inline struct worker_limits bench_limits(void)
-{
-    return (struct worker_limits){
-        .http = HTTP_LIMITS_DEFAULT,
-        .ws = {.message_max = 65536, .frame_max = 65536},
-        .head_ms = 10000,
-        .body_ms = 30000,
-        .idle_ms = 75000,
-        .stall_ms = 60000,
-        .publish_ms = 8000,
-        .close_ms = 5000,
-        .message_ms = 30000,
-        .drain_ms = 2000,
-        .body_max = 65536,
-        .inflight_max = 4,
-        .connections_max = 100,
-        .pending_max = UINT64_C(1) << 20,
-        .rests_max = UINT64_C(1) << 20,
-        .hub = {.window_bytes = 1 << 20,
-                .chunk_bytes = 65536,
-                .cache_bytes = 65536,
-                .slice_bytes = 65536},
-    };
-}
-
 /* With the limits as they are in `bench`. */
 static inline void bench_begin(struct bench *bench)
 {
-    struct log_config log = {
-        .memory = true,
-        .store = {.clock = clock_system()},
-        .bytes_max = UINT64_C(16) << 20,
-        .channels_max = 1000,
-        .keys_max = 1000,
-        .key_life_us = 300000000,
-        .readers = 1,
-    };
-    clock_fake_init(&bench->clock, 1795459080000000);
-    assert_int_equal(log_open(&log, &bench->log), 0);
     struct worker_config config = {
-        .count = 1,
-        .log = bench->log,
-        .clock = &bench->clock.clock,
-        .limits = bench->limits,
-        .refusing_max = 64,
-        .rules = &rules_open,
-        .app = bench,
-        .handle = bench_handle,
-    };
-    assert_int_equal(worker_init(&bench->worker, &config), 0);
+        .limits = bench->limits, .refusing_max = 64, .app = bench, .handle = bench_handle};
+    worker_testing_begin(&bench->worker, &bench->log, &bench->clock, &config);
 }
 
 static inline struct bench *bench_new(void)
 {
     struct bench *bench = mem_alloc(sizeof(*bench));
-    bench->limits = bench_limits();
+    bench->limits = worker_testing_limits();
     bench->reading = (struct reading){.format = FORMAT_NDJSON, .limit = 100, .beat_s = 25};
     bench->reading.from.kind = POSITION_EARLIEST;
     return bench;
