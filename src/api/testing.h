@@ -1,9 +1,12 @@
 /* For tests only: handlers of the API over a request stream that notes the response, without
- * sockets. A worker and a log in memory stand behind it. */
+ * sockets. A worker, a log in memory and a courier stand behind it; receivers of webhooks answer
+ * nothing. */
 #pragma once
 
 #include "api/api.h"
 #include "transport/worker_testing.h"
+#include "webhooks/endpoint/shared.h"
+#include "webhooks/turn.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,10 +15,16 @@
 
 #include <cmocka.h>
 
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdio.h>
+
 struct desk {
     struct clock_fake clock;
     struct log *log;
     struct worker worker;
+    struct courier *courier;
+    struct list calls; /* of struct desk_call: requests to receivers */
     struct api api;
     struct conn conn; /* of the client: without a socket */
     struct request_stream request;
@@ -174,6 +183,62 @@ static inline struct str desk_fill(struct conn *conn)
 
 static const struct conn_ops desk_conn_ops = {.fill = desk_fill};
 
+/* ---- receivers ------------------------------------------------------------------------------- */
+
+struct desk_call {
+    struct list node;
+    struct call *call;
+    struct curl_slist *headers;
+};
+
+static inline int desk_call_start(struct client *client, struct call *call,
+                                  const struct call_request *request)
+{
+    struct desk *desk = container_of(client->loop->clock, struct desk, clock.clock);
+    struct desk_call *own = mem_alloc(sizeof(*own));
+    *own = (struct desk_call){.call = call, .headers = request->headers};
+    list_add_last(&desk->calls, &own->node);
+    return 0;
+}
+
+static inline void desk_call_stop(struct call *call)
+{
+    struct desk *desk = container_of(call->client->loop->clock, struct desk, clock.clock);
+    list_each (&desk->calls, node) {
+        struct desk_call *own = container_of(node, struct desk_call, node);
+        if (own->call != call)
+            continue;
+        list_remove(node);
+        curl_slist_free_all(own->headers);
+        free(own);
+        return;
+    }
+}
+
+static inline void desk_open_courier(struct desk *desk)
+{
+    static const struct client_ops ops = {desk_call_start, desk_call_stop};
+    struct courier_config config = {.log = desk->log,
+                                    .clock = &desk->clock.clock,
+                                    .hub = worker_testing_limits().hub,
+                                    .allow_loopback = true,
+                                    .base = STR(""),
+                                    .endpoints_max = 2};
+    list_init(&desk->calls);
+    assert_int_equal(courier_open(&config, &desk->courier), 0);
+    desk->courier->client.ops = &ops;
+}
+
+/* Requests under way are broken off. */
+static inline void desk_end_courier(struct desk *desk)
+{
+    courier_begin_stop(desk->courier);
+    while (!courier_is_done(desk->courier))
+        clock_fake_advance(&desk->clock, 1000000);
+    courier_end(desk->courier);
+    assert_true(list_empty(&desk->calls));
+}
+
 /* ---- what tests do --------------------------------------------------------------------------- */
 
 static inline struct desk *desk_new(void)
@@ -184,7 +249,9 @@ static inline struct desk *desk_new(void)
                                    .handle = api_handle,
                                    .admits = api_admits};
     worker_testing_begin(&desk->worker, &desk->log, &desk->clock, &config);
+    desk_open_courier(desk);
     desk->api = (struct api){.log = desk->log,
+                             .courier = desk->courier,
                              .workers = &desk->worker,
                              .workers_count = 1,
                              .clock = &desk->clock.clock,
@@ -223,8 +290,10 @@ static inline void desk_free(struct desk *desk)
 {
     desk_clear(desk);
     worker_step(&desk->worker, 0); /* gives the log what the last request has left */
+    desk_end_courier(desk);
     log_close(desk->log);
     worker_deinit(&desk->worker);
+    courier_free(desk->courier);
     free(desk);
 }
 
@@ -238,9 +307,21 @@ static inline bool desk_is_at_rest(const struct desk *desk)
 /* Lets the server work until there is a response, or a poll that waits for events. */
 static inline void desk_settle(struct desk *desk)
 {
-    for (int i = 0; i < 1000 && !desk_is_at_rest(desk); i++)
-        worker_step(&desk->worker, 10);
+    for (int i = 0; i < 1000 && !desk_is_at_rest(desk); i++) {
+        courier_turn(desk->courier, 0);
+        worker_step(&desk->worker, 1);
+    }
     assert_true(desk_is_at_rest(desk));
+}
+
+/* Copies a string of the answer, such as the id of what was made. */
+static inline void desk_told(const struct desk *desk, const char *member, char out[64])
+{
+    json_t *answer = json_loadb(desk->body.at, desk->body.len, 0, NULL);
+    const char *text = json_string_value(json_object_get(answer, member));
+    assert_non_null(text);
+    snprintf(out, 64, "%s", text);
+    json_decref(answer);
 }
 
 /* Asks, with more header lines if `lines` is not "", and waits for the response. */

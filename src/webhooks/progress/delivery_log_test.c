@@ -1,33 +1,12 @@
 #include "webhooks/progress/delivery_log.h"
 
-#include "webhooks/progress/registry.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "webhooks/progress/registry_testing.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 static int set_up(void **state)
 {
-    struct registry *registry;
-    static char text[] = "x";
-    struct endpoint_row row = {.id = "wh_a",
-                               .url = text,
-                               .channels = text,
-                               .types = text,
-                               .headers = text,
-                               .description = text,
-                               .schedule = text};
-    assert_int_equal(registry_open(NULL, &registry), 0);
-    assert_int_equal(registry_put(registry, &row, false), 0);
-    assert_int_equal(row.number, 1);
-    *state = registry;
+    *state = registry_testing_open(NULL);
     return 0;
 }
 
@@ -37,26 +16,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct logged_attempt attempt_of(uint64_t n, uint32_t number, enum delivery_state state)
-{
-    return (struct logged_attempt){.n = n,
-                                   .endpoint = 1,
-                                   .first = 1000 + n,
-                                   .last = 1000 + n,
-                                   .count = 1,
-                                   .number = number,
-                                   .state = state,
-                                   .channel = STR("a"),
-                                   .type = STR("t"),
-                                   .time_us = (int64_t)n * 1000000,
-                                   .took_us = 1500,
-                                   .status = state == DELIVERY_DELIVERED ? 200 : 500,
-                                   .response = STR("body")};
-}
-
 static void add(struct registry *registry, uint64_t n, uint32_t number, enum delivery_state state)
 {
-    struct logged_attempt attempt = attempt_of(n, number, state);
+    struct logged_attempt attempt = registry_testing_attempt(n, number, state);
     if (state == DELIVERY_DEAD)
         attempt.letter = STR("packed");
     assert_int_equal(delivery_log_add(registry_delivery_log(registry), &attempt), 0);
@@ -106,7 +68,7 @@ static void assert_extent(struct registry *registry, uint64_t n, uint64_t first,
 
 static void a_retry_that_carries_a_part_is_recorded_as_that_part(void **state)
 {
-    struct logged_attempt page = attempt_of(7, 1, DELIVERY_FAILING);
+    struct logged_attempt page = registry_testing_attempt(7, 1, DELIVERY_FAILING);
     page.last = 1026;
     page.count = 20;
     assert_int_equal(delivery_log_add(registry_delivery_log(*state), &page), 0);
@@ -148,7 +110,7 @@ static void a_page_of_large_responses_ends_and_the_next_goes_on(void **state)
     struct delivery_query query = {.endpoint = 1, .limit = 100};
     for (uint64_t n = 1; n <= DELIVERIES; n++) {
         for (uint32_t i = 1; i <= ATTEMPTS; i++) {
-            struct logged_attempt attempt = attempt_of(n, i, DELIVERY_FAILING);
+            struct logged_attempt attempt = registry_testing_attempt(n, i, DELIVERY_FAILING);
             attempt.response = (struct str){body, BODY};
             assert_int_equal(delivery_log_add(registry_delivery_log(*state), &attempt), 0);
         }
@@ -217,7 +179,7 @@ static void pruning_spares_dead_letters_and_what_is_young(void **state)
 static void a_skipped_delivery_has_its_error_and_is_pruned_like_a_delivered_one(void **state)
 {
     for (uint64_t n = 1; n <= 10; n++) {
-        struct logged_attempt attempt = attempt_of(n, 1, DELIVERY_SKIPPED);
+        struct logged_attempt attempt = registry_testing_attempt(n, 1, DELIVERY_SKIPPED);
         attempt.status = 0;
         attempt.response = STR("");
         attempt.error = "loop: 8 hops";

@@ -1,41 +1,19 @@
 #include "webhooks/progress/registry.h"
 
-#include "log/store/sqlite/db.h"
 #include "log/store/sqlite/faults.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "webhooks/progress/registry_testing.h"
 
 /* A folder as the log leaves it. */
 struct place {
-    char dir[64];
+    char dir[REGISTRY_DIR_LEN];
     struct endpoint_row rows[4];
     size_t count;
 };
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int set_up(void **state)
 {
     struct place *place = calloc(1, sizeof(*place));
-    char path[96];
-    strcpy(place->dir, "/tmp/freshet-courier-XXXXXX");
-    assert_non_null(mkdtemp(place->dir));
-    snprintf(path, sizeof(path), "%s/state.db", place->dir);
-    assert_int_equal(db_create_file(path), 0);
+    registry_testing_make(place->dir);
     *state = place;
     return 0;
 }
@@ -51,7 +29,7 @@ static int tear_down(void **state)
 {
     struct place *place = *state;
     forget(place);
-    nftw(place->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    registry_testing_remove(place->dir);
     free(place);
     return 0;
 }
@@ -392,7 +370,7 @@ static size_t count_after_crash(const struct place *place)
     registry_close(registry);
     size_t count = crashed.count;
     forget(&crashed);
-    nftw(crashed.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    registry_testing_remove(crashed.dir);
     return count;
 }
 

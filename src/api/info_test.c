@@ -1,0 +1,129 @@
+#include "api/testing.h"
+
+static void the_server_is_healthy_though_it_is_not_ready(void **state)
+{
+    struct desk *desk = *state;
+    desk_ask(desk, "GET /healthz", "", STR_NONE);
+    assert_answer(desk, 200, "{\"status\":\"ok\"}\n");
+    desk_ask(desk, "GET /readyz", "", STR_NONE);
+    assert_answer(desk, 200, "{\"status\":\"ready\"}\n");
+    atomic_store(&desk->api.draining, true);
+    desk_ask(desk, "GET /readyz", "", STR_NONE);
+    assert_answer(desk, 503, "the server is stopping");
+    desk_ask(desk, "GET /healthz", "", STR_NONE);
+    assert_int_equal(desk->status, 200);
+}
+
+static json_int_t number_in(const json_t *object, const char *group, const char *name)
+{
+    const json_t *value = group ? json_object_get(object, group) : object;
+    value = json_object_get(value, name);
+    assert_true(json_is_integer(value));
+    return json_integer_value(value);
+}
+
+static json_t *stats_of(struct desk *desk)
+{
+    desk_ask(desk, "GET /stats", "", STR_NONE);
+    assert_int_equal(desk->status, 200);
+    json_t *stats = json_loadb(desk->body.at, desk->body.len, 0, NULL);
+    assert_non_null(stats);
+    return stats;
+}
+
+static void stats_count_what_was_done(void **state)
+{
+    struct desk *desk = *state;
+    desk_ask(desk, "POST /channels/a", "", STR("one"));
+    desk_ask(desk, "POST /channels/b", "", STR("two"));
+    desk_ask(desk, "POST /webhooks", "",
+             STR("{\"url\":\"http://127.0.0.1:7/\",\"channels\":[\"x\"]}"));
+    desk_ask(desk, "POST /channels/$a", "", STR("refused"));
+    clock_fake_advance(&desk->clock, 5000000);
+    json_t *stats = stats_of(desk);
+    assert_int_equal(number_in(stats, NULL, "events"), 2);
+    assert_int_equal(number_in(stats, NULL, "workers"), 1);
+    assert_int_equal(number_in(stats, "log", "retained"), 2);
+    assert_int_equal(number_in(stats, "log", "retained_bytes"), 6);
+    assert_int_equal(number_in(stats, "log", "channels"), 2);
+    assert_int_equal(number_in(stats, "webhooks", "endpoints"), 1);
+    json_decref(stats);
+}
+
+/* Each metric has a line of help and one of its type before its values, and is there once. */
+static void metrics_are_what_prometheus_reads(void **state)
+{
+    struct desk *desk = *state;
+    char name[128] = "", helped[128] = "", typed[128] = "";
+    unsigned count = 0;
+    desk_ask(desk, "POST /channels/a", "", STR("one"));
+    desk_ask(desk, "GET /metrics", "", STR_NONE);
+    assert_int_equal(desk->status, 200);
+    assert_field(desk, "Content-Type: text/plain; version=0.0.4; charset=utf-8");
+    assert_true(desk_says(&desk->body, "\nfreshet_events_total 1\n"));
+    struct str rest = buf_str(&desk->body);
+    while (rest.len) {
+        struct str line = str_cut(&rest, '\n');
+        char text[512];
+        snprintf(text, sizeof(text), "%.*s", STR_FMT(line));
+        if (sscanf(text, "# HELP %127s", helped) == 1 || sscanf(text, "# TYPE %127s", typed) == 1)
+            continue;
+        assert_int_equal(sscanf(text, "%127[a-z0-9_]", name), 1);
+        assert_int_equal(strncmp(name, "freshet_", 8), 0);
+        assert_string_equal(helped, typed);
+        assert_int_equal(strncmp(name, typed, strlen(typed)), 0);
+        count++;
+    }
+    assert_true(count > 50);
+}
+
+static void each_problem_has_a_page_and_the_list_leads_to_it(void **state)
+{
+    struct desk *desk = *state;
+    struct buf list = {0};
+    desk->api.base = STR("/x");
+    desk_ask(desk, "GET /x/errors/", "", STR_NONE);
+    assert_int_equal(desk->status, 200);
+    buf_add_str(&list, buf_str(&desk->body));
+    for (unsigned i = 0; i < PROBLEM_COUNT; i++) {
+        char request[96], status[32];
+        struct str slug = problem_slug((enum problem)i);
+        snprintf(request, sizeof(request), "GET /x/errors/%.*s", STR_FMT(slug));
+        assert_true(desk_says(&list, request + 4));
+        desk_ask(desk, request, "", STR_NONE);
+        snprintf(status, sizeof(status), "HTTP status %d", problem_status((enum problem)i));
+        assert_answer(desk, 200, status);
+        assert_field(desk, "Content-Type: text/html; charset=utf-8");
+    }
+    desk_ask(desk, "GET /x/errors/no-such-thing", "", STR_NONE);
+    assert_answer(desk, 404, "lists all problem types");
+    buf_free(&list);
+}
+
+static void the_root_lists_every_route_to_programs_and_to_people(void **state)
+{
+    struct desk *desk = *state;
+    char text[128];
+    desk->api.base = STR("/x");
+    for (int html = 0; html < 2; html++) {
+        desk_ask(desk, "GET /x/", html ? "Accept: text/html\r\n" : "", STR_NONE);
+        assert_int_equal(desk->status, 200);
+        for (size_t i = 0; i < api_routes_count; i++) {
+            snprintf(text, sizeof(text), html ? "<a href=\"/x%s\">" : "\"href\":\"/x%s\"",
+                     api_routes[i].path);
+            assert_true(desk_says(&desk->body, text));
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_DESK(the_server_is_healthy_though_it_is_not_ready),
+        WITH_DESK(stats_count_what_was_done),
+        WITH_DESK(metrics_are_what_prometheus_reads),
+        WITH_DESK(each_problem_has_a_page_and_the_list_leads_to_it),
+        WITH_DESK(the_root_lists_every_route_to_programs_and_to_people),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
