@@ -204,16 +204,23 @@ static void responses_are_left_out_once_they_are_too_large_together(void **state
 
 static void an_attempt_for_which_memory_lacks_is_saved_without_its_texts(void **state)
 {
-    for (unsigned long nth = 1; nth < 6; nth++) {
+    enum { SIZE = 100000, TEXTS = 3 };
+    char *text = mem_alloc(SIZE); /* more than an arena has at hand */
+    memset(text, 'x', SIZE);
+    for (unsigned long nth = 1; nth <= TEXTS; nth++) {
         struct bundle *bundle = bundle_new();
+        struct logged_attempt attempt = registry_testing_attempt(6 + nth, 1, DELIVERY_FAILING);
         add_attempt(bundle, 1, 1, DELIVERY_DELIVERED); /* makes room for the attempts themselves */
+        attempt.channel = attempt.type = attempt.response = (struct str){text, SIZE};
         mem_fail_nth(nth);
-        add_attempt(bundle, 6 + nth, 1, DELIVERY_FAILING);
+        bundle_add_attempt(bundle, &attempt);
         mem_fail_nth(0);
-        assert_int_equal(bundle->attempts_count, 2);
+        const struct logged_attempt *copy = &bundle->attempts[1];
+        assert_int_equal(copy->channel.len + copy->type.len + copy->response.len, 2 * SIZE);
         assert_int_equal(write_and_free(bundle, *state), 0);
         assert_true(has_delivery(*state, 6 + nth, DELIVERY_FAILING));
     }
+    free(text);
 }
 
 static int set_up(void **state)

@@ -8,23 +8,6 @@
 enum { TOTAL = (FILES + (FILES + 1) / 2) * EVENTS };
 enum { MANY = 600, FIRST = 10000, PAGE = 4096 };
 
-static uint64_t lost;
-
-static void note_lost(void *context, uint64_t upto)
-{
-    (void)context;
-    lost = upto > lost ? upto : lost;
-}
-
-static void open_again(struct place *place)
-{
-    if (place->store)
-        place_close(place);
-    place->config.lost = note_lost;
-    lost = 0;
-    place_open(place);
-}
-
 static void assert_data(struct str data)
 {
     for (size_t i = 0; i < data.len; i++)

@@ -2,24 +2,6 @@
 
 #include "log/store/sqlite/faults.h"
 
-/* The store's last call of config->lost. */
-static uint64_t lost;
-
-static void note_lost(void *context, uint64_t upto)
-{
-    (void)context;
-    lost = upto;
-}
-
-static void open_again(struct place *place)
-{
-    if (place->store)
-        place_close(place);
-    place->config.lost = note_lost;
-    lost = 0;
-    place_open(place);
-}
-
 static void begin(struct place *place)
 {
     make_files(place);

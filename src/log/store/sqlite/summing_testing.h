@@ -90,3 +90,23 @@ static inline void remove_file(const struct place *place, const char *file)
     snprintf(path, sizeof(path), "%s/%s", place->dir, file);
     assert_int_equal(unlink(path), 0);
 }
+
+/* ---- losses ---------------------------------------------------------------------------------- */
+
+/* The greatest id up to which the store has told of a loss since the place was opened again. */
+static uint64_t lost;
+
+static inline void note_lost(void *context, uint64_t upto)
+{
+    (void)context;
+    lost = upto > lost ? upto : lost;
+}
+
+static inline void open_again(struct place *place)
+{
+    if (place->store)
+        place_close(place);
+    place->config.lost = note_lost;
+    lost = 0;
+    place_open(place);
+}
