@@ -48,7 +48,9 @@ static void an_invalid_publish_is_refused_with_the_reason(void **state)
         const char *says;
     } rows[] = {
         {"POST /channels/a%2", "", "x", 400, "bad-channel"},
-        {"POST /channels/$a", "", "x", 403, ""},
+        {"POST /channels/$a", "", "x", 403, "reserved-channel"},
+        {"DELETE /channels/$a", "", "", 403, "reserved-channel"},
+        {"DELETE /channels/%24webhooks/wh_1", "", "", 403, "reserved-channel"},
         {"POST /channels/a//b", "", "x", 400, "bad-channel"},
         {"POST /channels/a", "Event-Type: $x\r\n", "x", 400, "bad-type"},
         {"POST /channels/a", "Content-Type: application/json\r\n", "{", 400, "bad-json"},
