@@ -27,7 +27,7 @@ static void add_pseudo(struct http2_head *head, struct str name, struct str valu
 
 static struct str pseudo(const struct http2_head *head, enum http2_pseudo which)
 {
-    if (!head->places[which].is_there || !head->places[which].len)
+    if (!head->places[which].is_there || !head->places[which].len || buf_failed(&head->pseudo))
         return STR_NONE;
     return (struct str){head->pseudo.at + head->places[which].from, head->places[which].len};
 }

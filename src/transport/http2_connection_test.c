@@ -1,0 +1,382 @@
+/* Formats and handlers over HTTP/2, and what a connection does when its client stalls, floods or
+ * goes. */
+#include "transport/http2_testing.h"
+
+enum { WIDE = 1 << 20 };
+
+static int begin(void **state)
+{
+    *state = bench_new();
+    return 0;
+}
+
+static int end(void **state)
+{
+    bench_free(*state);
+    return 0;
+}
+
+static struct bench *started(void **state)
+{
+    struct bench *bench = *state;
+    bench_begin(bench);
+    bench->reading.from.kind = POSITION_NOW;
+    return bench;
+}
+
+static uint64_t hits(const struct bench *bench, enum limit limit)
+{
+    return atomic_load(&bench->worker.stats.limits[limit]);
+}
+
+static void streams_polls_and_publishes_share_a_connection(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    int32_t stream = h2_get(&client, "/stream");
+    bench->reading.format = FORMAT_PAGE;
+    bench->reading.wait_s = 20;
+    int32_t poll = h2_get(&client, "/page");
+    assert_int_equal(h2_got(&client, poll)->status, 0);
+    int32_t publish = h2_post(&client, "/publish", STR("hello"));
+    assert_int_equal(h2_got(&client, publish)->status, 201);
+    assert_int_equal(h2_got(&client, poll)->status, 200);
+    assert_int_equal(h2_count(&client, poll, "hello"), 1);
+    assert_int_equal(h2_count(&client, stream, "hello"), 1);
+    assert_true(h2_got(&client, poll)->is_over && h2_got(&client, publish)->is_over);
+    assert_false(h2_got(&client, stream)->is_over);
+    assert_int_equal(bench->worker.net.conns, 1);
+    h2_leave(&client);
+    assert_int_equal(bench->worker.hub.subs, 0);
+    assert_true(list_empty(&bench->worker.connections));
+    assert_int_equal(bench->worker.own_connections, 0);
+}
+
+static void bodies_come_whole_whatever_their_frames(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    char *large = mem_alloc(60000);
+    memset(large, 'x', 60000);
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_post(&client, "/echo", (struct str){large, 60000});
+    assert_int_equal(h2_got(&client, id)->status, 200);
+    assert_int_equal(h2_got(&client, id)->body.len, 60000);
+    int32_t in_parts = h2_begin(&client, "POST", "/echo", &STR("one "), true);
+    h2_send(&client, in_parts, STR("two "));
+    assert_int_equal(h2_got(&client, in_parts)->status, 0);
+    h2_got(&client, in_parts)->holds_end = false;
+    h2_send(&client, in_parts, STR("three"));
+    assert_true(str_eq(buf_str(&h2_got(&client, in_parts)->body), STR("one two three")));
+    h2_leave(&client);
+    free(large);
+}
+
+static void a_body_that_is_too_large_or_late_is_refused_alone(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    char *large = mem_alloc(70000);
+    memset(large, 'x', 70000);
+    h2_join(&client, bench, WIDE);
+    int32_t stream = h2_get(&client, "/stream");
+    int32_t id = h2_post(&client, "/echo", (struct str){large, 70000});
+    assert_int_equal(h2_got(&client, id)->status, 413);
+    int32_t late = h2_begin(&client, "POST", "/echo", &STR("never ends"), true);
+    bench_pass(bench, 31000);
+    h2_talk(&client);
+    assert_int_equal(h2_got(&client, late)->status, 408);
+    assert_false(h2_got(&client, stream)->is_over);
+    assert_false(client.goaway);
+    h2_leave(&client);
+    free(large);
+}
+
+/* A window is back-pressure: it costs the cursor, and at most the rest of one event. */
+static void a_stalled_stream_holds_up_no_other_and_loses_nothing(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, 0);
+    int32_t stalled = h2_get(&client, "/stream"), live = h2_get(&client, "/stream");
+    h2_open_window(&client, live, WIDE);
+    h2_open_window(&client, stalled, 100);
+    for (int i = 0; i < 50; i++) {
+        bench_append(bench, STR("a text of some length for a window to cut in two"));
+        h2_talk(&client);
+    }
+    assert_int_equal(h2_count(&client, live, "a text"), 50);
+    assert_int_equal(h2_got(&client, stalled)->body.len, 100);
+    for (int i = 0; i < 50; i++)
+        h2_open_window(&client, stalled, 7 + i * i);
+    h2_open_window(&client, stalled, WIDE);
+    const struct buf *got = &h2_got(&client, stalled)->body;
+    assert_int_equal(got->len, h2_got(&client, live)->body.len);
+    assert_memory_equal(got->at, h2_got(&client, live)->body.at, got->len);
+    h2_leave(&client);
+}
+
+static void a_large_event_is_held_once_for_stalled_streams(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    char *large = mem_alloc(100000);
+    memset(large, 'x', 100000);
+    h2_join(&client, bench, 100);
+    int32_t one = h2_get(&client, "/stream"), two = h2_get(&client, "/stream");
+    h2_open_window(&client, one, 300);
+    h2_open_window(&client, two, 500);
+    bench_append(bench, (struct str){large, 100000});
+    h2_talk(&client);
+    assert_true(account_held(&bench->worker.account, ACCOUNT_RESTS) +
+                    account_held(&bench->worker.account, ACCOUNT_ANSWERS) <
+                150000);
+    h2_open_window(&client, one, WIDE);
+    h2_open_window(&client, two, WIDE);
+    assert_true(h2_got(&client, one)->body.len > 100000);
+    assert_int_equal(h2_got(&client, one)->body.len, h2_got(&client, two)->body.len);
+    h2_leave(&client);
+    free(large);
+}
+
+static void an_answer_that_is_not_read_is_reset_in_time(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, 5);
+    int32_t stream = h2_get(&client, "/stream");
+    int32_t id = h2_post(&client, "/echo", STR("0123456789"));
+    assert_int_equal(h2_got(&client, id)->body.len, 5);
+    bench_pass(bench, 61000);
+    h2_talk(&client);
+    assert_true(h2_got(&client, id)->is_over);
+    assert_int_equal(h2_got(&client, id)->error, NGHTTP2_CANCEL);
+    assert_int_equal(hits(bench, LIMIT_STALL), 1);
+    assert_false(h2_got(&client, stream)->is_over);
+    h2_leave(&client);
+}
+
+static void a_publish_without_a_verdict_in_time_has_an_unknown_fate(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_post(&client, "/park", STR_NONE);
+    bench_pass(bench, 9000);
+    h2_talk(&client);
+    assert_int_equal(h2_got(&client, id)->status, 503);
+    assert_int_equal(h2_count(&client, id, "fate-unknown"), 1);
+    assert_true(bench->parked[0]->dropped);
+    exchange_free(bench->parked[0]);
+    h2_leave(&client);
+}
+
+static void a_request_whose_client_has_gone_is_dropped(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_post(&client, "/park", STR_NONE);
+    (void)h2_post(&client, "/park", STR_NONE);
+    assert_int_equal(nghttp2_submit_rst_stream(client.session, 0, id, NGHTTP2_CANCEL), 0);
+    h2_talk(&client);
+    assert_true(bench->parked[0]->dropped);
+    assert_false(bench->parked[1]->dropped);
+    h2_leave(&client);
+    assert_true(bench->parked[1]->dropped);
+    exchange_free(bench->parked[0]);
+    exchange_free(bench->parked[1]);
+}
+
+static void publishes_wait_for_the_log_and_reads_do_not(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    bench_press(bench, 2 << 20);
+    int32_t publish = h2_post(&client, "/publish", STR("hello")), echo = h2_get(&client, "/echo");
+    assert_int_equal(h2_got(&client, publish)->status, 0);
+    assert_int_equal(h2_got(&client, echo)->status, 200);
+    bench_press(bench, 0);
+    bench_pass(bench, 100);
+    h2_talk(&client);
+    assert_int_equal(h2_got(&client, publish)->status, 201);
+    h2_leave(&client);
+}
+
+static void an_idle_connection_is_told_and_closed(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    (void)h2_get(&client, "/echo");
+    bench_pass(bench, 76000);
+    h2_talk(&client);
+    assert_true(client.goaway);
+    assert_int_equal(client.goaway_error, NGHTTP2_NO_ERROR);
+    assert_int_equal(hits(bench, LIMIT_IDLE), 1);
+    bench_pass(bench, 3000);
+    h2_talk(&client);
+    assert_true(client.peer.ended);
+    assert_true(list_empty(&bench->worker.connections));
+    h2_leave(&client);
+}
+
+static void a_stream_keeps_its_connection_from_idling(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_get(&client, "/stream");
+    bench_pass(bench, 26000);
+    bench_pass(bench, 60000);
+    h2_talk(&client);
+    assert_false(client.goaway || h2_got(&client, id)->is_over);
+    assert_true(h2_count(&client, id, "cursor") >= 2); /* beats */
+    h2_leave(&client);
+}
+
+static void a_drain_ends_streams_and_then_the_connection(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client, idle;
+    h2_join(&client, bench, WIDE);
+    h2_join(&idle, bench, WIDE);
+    int32_t stream = h2_get(&client, "/stream");
+    int32_t parked = h2_post(&client, "/park", STR_NONE);
+    worker_drain(&bench->worker);
+    bench_settle(bench);
+    h2_talk(&idle);
+    assert_true(idle.goaway);
+    h2_talk(&client);
+    assert_true(client.goaway);
+    bench_pass(bench, 2100);
+    h2_talk(&client);
+    assert_true(h2_got(&client, stream)->is_over);
+    assert_int_equal(h2_got(&client, stream)->error, NGHTTP2_NO_ERROR);
+    exchange_json(bench->parked[0], 201, STR("{}"));
+    h2_talk(&client);
+    assert_int_equal(h2_got(&client, parked)->status, 201);
+    h2_leave(&idle);
+    h2_leave(&client);
+    bench_pass(bench, 3000);
+    assert_true(list_empty(&bench->worker.connections));
+}
+
+static void streams_over_the_limit_are_refused(void **state)
+{
+    struct bench *bench = *state;
+    bench->limits.http2.streams_max = 3;
+    started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    for (int i = 0; i < 3; i++)
+        (void)h2_get(&client, "/stream");
+    int32_t id = h2_get(&client, "/stream"); /* the client knows, and waits */
+    assert_false(h2_got(&client, id)->is_over);
+    assert_int_equal(bench->worker.hub.subs, 3);
+    assert_int_equal(nghttp2_submit_rst_stream(client.session, 0, 1, NGHTTP2_CANCEL), 0);
+    h2_talk(&client);
+    assert_int_equal(h2_got(&client, id)->status, 200);
+    h2_leave(&client);
+}
+
+static void frames_of_websockets_are_used_as_fast_as_the_log_takes_them(void **state)
+{
+    static const char frame[] = {(char)0x81, (char)0x82, 0, 0, 0, 0, 'h', 'i'};
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_websocket(&client, "/socket");
+    assert_int_equal(h2_got(&client, id)->status, 200);
+    h2_send(&client, id, (struct str){frame, sizeof(frame)});
+    assert_int_equal(h2_count(&client, id, "\"hi\""), 1);
+    bench_press(bench, 2 << 20);
+    for (int i = 0; i < 20; i++)
+        h2_send(&client, id, (struct str){frame, sizeof(frame)});
+    unsigned before = h2_count(&client, id, "\"hi\"");
+    assert_true(before < 21); /* the socket does not listen */
+    bench_press(bench, 0);
+    bench_pass(bench, 100);
+    h2_talk(&client);
+    assert_int_equal(h2_count(&client, id, "\"hi\""), 21);
+    h2_got(&client, id)->holds_end = false;
+    h2_send(&client, id, STR_NONE); /* it goes without a close frame */
+    assert_true(h2_got(&client, id)->is_over);
+    bench_pass(bench, 1);
+    assert_int_equal(bench->worker.hub.subs, 0);
+    h2_leave(&client);
+}
+
+static void the_largest_holders_give_way_over_held_max(void **state)
+{
+    struct bench *bench = *state;
+    bench->limits.held_max = 100 << 10;
+    started(state);
+    struct h2_client client;
+    char *large = mem_alloc(40000);
+    memset(large, 'x', 40000);
+    h2_join(&client, bench, WIDE);
+    int32_t one = h2_begin(&client, "POST", "/echo", &(struct str){large, 40000}, true);
+    int32_t two = h2_begin(&client, "POST", "/echo", &(struct str){large, 40000}, true);
+    int refused = (h2_got(&client, one)->status == 503) + (h2_got(&client, two)->status == 503);
+    assert_int_equal(refused, 1);
+    assert_true(hits(bench, LIMIT_HELD) >= 1);
+    assert_int_equal(h2_got(&client, h2_get(&client, "/echo"))->status, 200);
+    h2_leave(&client);
+    free(large);
+}
+
+static void a_client_that_reads_nothing_is_not_read(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    int size = BENCH_SMALL_BUFFER;
+    char *large = mem_alloc(60000);
+    memset(large, 'x', 60000);
+    h2_join(&client, bench, WIDE);
+    int fd = container_of(bench->worker.connections.next, struct conn, node)->fd;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+    bench_append(bench, (struct str){large, 60000});
+    bench_settle(bench);
+    bench->reading.from.kind = POSITION_EARLIEST;
+    static const nghttp2_nv fields[] = {H2_FIELD(":method", "GET"), H2_FIELD(":scheme", "http"),
+                                        H2_FIELD(":path", "/stream"), H2_FIELD(":authority", "x")};
+    for (int i = 0; i < 20; i++)
+        (void)nghttp2_submit_request(client.session, NULL, fields, 4, NULL, NULL);
+    h2_say(&client);
+    bench_settle(bench);
+    size_t out = account_held(&bench->worker.account, ACCOUNT_RESTS);
+    assert_true(out > 0 && out < 400 << 10);
+    h2_talk(&client); /* now it reads */
+    for (int i = 0; i < 20; i++)
+        assert_true(h2_got(&client, 2 * i + 1)->body.len > 60000);
+    h2_leave(&client);
+    free(large);
+}
+
+#define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_BENCH(streams_polls_and_publishes_share_a_connection),
+        WITH_BENCH(bodies_come_whole_whatever_their_frames),
+        WITH_BENCH(a_body_that_is_too_large_or_late_is_refused_alone),
+        WITH_BENCH(a_stalled_stream_holds_up_no_other_and_loses_nothing),
+        WITH_BENCH(a_large_event_is_held_once_for_stalled_streams),
+        WITH_BENCH(an_answer_that_is_not_read_is_reset_in_time),
+        WITH_BENCH(a_publish_without_a_verdict_in_time_has_an_unknown_fate),
+        WITH_BENCH(a_request_whose_client_has_gone_is_dropped),
+        WITH_BENCH(publishes_wait_for_the_log_and_reads_do_not),
+        WITH_BENCH(an_idle_connection_is_told_and_closed),
+        WITH_BENCH(a_stream_keeps_its_connection_from_idling),
+        WITH_BENCH(a_drain_ends_streams_and_then_the_connection),
+        WITH_BENCH(streams_over_the_limit_are_refused),
+        WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
+        WITH_BENCH(the_largest_holders_give_way_over_held_max),
+        WITH_BENCH(a_client_that_reads_nothing_is_not_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
