@@ -6,7 +6,8 @@
 /* Answers with a problem document. */
 void api_problem(struct exchange *exchange, enum problem problem, const char *detail);
 
-/* The same as the mechanism tells refusals: to a browser's WebSocket by a close code. */
+/* The same refusal in the form of the request's mechanism: a browser's WebSocket gets a close code.
+ */
 void api_refuse(struct exchange *exchange, enum problem problem, const char *detail);
 
 /* The same for a refusal at one of the doors. */
@@ -15,7 +16,7 @@ void api_refuse_as(struct exchange *exchange, const struct refusal *refusal);
 /* Whether the caller has `admin` on the server as a whole; else the exchange was answered. */
 bool api_is_admin(struct exchange *exchange);
 
-/* Answers 204: it is done, and there is nothing to say. */
+/* Answers 204: done, without a body. */
 void api_done(struct exchange *exchange);
 
 /* Answers 405 with what can be done; `methods` as in a route. */

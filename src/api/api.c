@@ -150,16 +150,16 @@ static void answer_options(struct exchange *exchange, unsigned methods)
 
 static void refuse_stranger(struct exchange *exchange, enum problem problem, const char *detail)
 {
-    exchange->origin.len = 0; /* the page may not read the answer either */
+    exchange->origin.len = 0; /* the page may not read the answer to OPTIONS either */
     if (exchange->head->upgrade_websocket)
         websocket_refuse(exchange, problem, str_from(detail));
     else
         api_problem(exchange, problem, detail);
 }
 
-/* A page of another site cannot read an answer without an Origin of its own, but it can have the
- * work done: by <img>, <script>, a form or a frame, a thousand times over. Browsers tell such
- * requests apart (Fetch Metadata, W3C). A link that somebody follows is not one of them. */
+/* A page of another site cannot read an answer without an Origin, but it can make the server work,
+ * by <img>, <script>, a form or a frame, a thousand times over. Browsers mark such requests (Fetch
+ * Metadata, W3C). A link that the user follows is not among them. */
 static bool is_cross_site(const struct http_head *head)
 {
     if (!str_eq(http_header(head, STR("sec-fetch-site")), STR("cross-site")))
@@ -195,8 +195,8 @@ bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us)
            key_table_is_gone(api->keys, caller);
 }
 
-/* Without access rules any website could talk to a server on its visitor's machine: by a request of
- * its own (Origin), or by a name of its own that it has turned to 127.0.0.1 (Host). */
+/* Without access rules any website could talk to a server on its visitor's machine: by a request
+ * with its own Origin, or by a name of its own that it has pointed at 127.0.0.1 (Host). */
 static bool is_stranger(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;

@@ -16,9 +16,10 @@ struct api {
     struct worker *workers;
     unsigned workers_count;
     struct clock *clock;
-    struct str base;           /* path under which everything hangs: empty, or "/x" */
-    bool loopback_only;        /* no access rules: strangers are kept out by Host and Origin */
-    const struct str *origins; /* of websites that are configured to use it all the same */
+    struct str base; /* path under which everything hangs: empty, or "/x" */
+    bool
+        loopback_only; /* no access rules: requests of other sites are refused by Host and Origin */
+    const struct str *origins; /* origins that the configuration allows */
     size_t origins_count;
     int64_t started_us;
     uint32_t batch_max;    /* events a batch */

@@ -21,7 +21,7 @@ static const struct str members[EVENT_JSON_COUNT] = {
 /* A fault of one event. */
 struct fault {
     struct refusal refusal;
-    struct str stray; /* a member that is unknown, or comes twice; `at == NULL` for none */
+    struct str stray; /* an unknown or repeated member; `at == NULL` for none */
     bool twice;
 };
 
@@ -45,14 +45,14 @@ static bool take_member(struct event_json *json, struct str key, struct str raw,
     return bad(fault, "a member is unknown, or given twice");
 }
 
-/* In a batch an empty type, or content type, stands for the default. */
+/* In POST /events an empty type or content type stands for the default. */
 static void drop_empty(struct str *raw)
 {
     if (str_eq(*raw, STR("\"\"")))
         *raw = STR_NONE;
 }
 
-/* `text` begins with the event, and may go on behind it; its size is set. */
+/* The event at the front of `text`, which may have more behind it; sets its size. */
 static bool take_members(struct event_json *json, struct str text, size_t *ret_size,
                          struct fault *fault)
 {
@@ -70,7 +70,7 @@ static bool take_members(struct event_json *json, struct str text, size_t *ret_s
     return bad(fault, "a batch is stored: publish ephemeral events to their channel, one by one");
 }
 
-/* In a batch a member that cannot be what it says makes a bad event, whichever member it is. */
+/* Whichever member of an event is malformed, the fault is of that event. */
 static bool read_event(const struct event_json *json, struct event_json_room *room,
                        struct proposal *proposal, struct fault *fault)
 {
@@ -88,7 +88,7 @@ struct shape {
     struct str rest; /* NDJSON: lines not read yet */
     size_t pos;      /* array: for json_next_begins */
     bool array;
-    bool deep; /* the array, or the line that was read last, see JSON_DEPTH_MAX */
+    bool deep; /* the array, or the current line, see JSON_DEPTH_MAX */
     struct exchange *exchange;
     struct event_json_room room;
 };
@@ -110,7 +110,7 @@ static struct str trim_line(struct str line)
     return line;
 }
 
-/* Whether the text is JSON; white space around it does not matter. */
+/* Whether the text is JSON; white space around it is allowed. */
 static bool is_json(struct shape *shape, struct str text)
 {
     struct json_scan room;
@@ -119,7 +119,7 @@ static bool is_json(struct shape *shape, struct str text)
     return !scan->error;
 }
 
-/* The next element, and in an array what is behind it; 1, 0 at the end, or -1 with a fault. */
+/* The next element, and in an array what follows it: 1, 0 at the end, or -1 with a fault. */
 static int next_element(struct shape *shape, struct str *ret_raw, struct fault *ret_fault)
 {
     if (shape->array) {
@@ -191,7 +191,7 @@ static bool add_element(struct submission *submission, struct shape *shape, stru
     return submission_add(submission, &proposal, &fault->refusal);
 }
 
-/* Adds all elements; the number, or -1 when the exchange was answered. */
+/* Adds all elements; returns their number, or -1 if the exchange was answered. */
 static int64_t add_all(struct submission *submission, struct shape *shape)
 {
     uint32_t count = 0, max = api_of(shape->exchange)->batch_max;
@@ -257,8 +257,8 @@ static bool begin(struct exchange *exchange, struct shape *shape)
     return body.len > 0;
 }
 
-/* Whether the request has parameters of a single event. In a batch they belong into each event, and
- * to ignore them would publish something else than was asked. */
+/* Refuses parameters of a single event. Here they belong into each event; to ignore them would
+ * publish something else than asked. */
 static bool asks_for_one(struct exchange *exchange)
 {
     static const char *const names[] = {"ephemeral", "key", "type"};
@@ -272,7 +272,7 @@ static bool asks_for_one(struct exchange *exchange)
     return one;
 }
 
-/* Answers a body without events, such as [], which is no fault. */
+/* Answers a body without events, such as [], which is accepted. */
 static void answer_none(struct exchange *exchange)
 {
     struct buf body = {0};

@@ -1,4 +1,4 @@
-/* POST /events: many events that stand or fall together. */
+/* POST /events: publishes many events, which succeed or fail together. */
 #pragma once
 
 #include "api/api.h"

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* A form that is with the courier. */
+/* A form that the courier is handling. */
 struct hub_asked {
     struct courier_request request;
     struct exchange *exchange;
@@ -20,7 +20,7 @@ static void answer(struct exchange *exchange, const struct courier_request *requ
         api_problem(exchange, problem, request->detail);
         return;
     }
-    /* Before the subscriber is asked whether it wants that: what it says changes nothing here. */
+    /* Answer before the subscriber is asked: its answer changes nothing here. */
     struct response response;
     response_init(&response, 202);
     response.type = STR("text/plain; charset=utf-8");

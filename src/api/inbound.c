@@ -35,7 +35,7 @@ static void answer_with(struct exchange *exchange, struct str type, struct str b
     response_init(&response, 200);
     response.type = type;
     response.body[0] = body;
-    /* The body repeats a part of the request: a browser must not take it for a page. */
+    /* The body repeats a part of the request, so keep browsers from guessing its type. */
     response_add(&response, STR("X-Content-Type-Options"), STR("nosniff"));
     exchange_respond(exchange, &response);
 }
@@ -66,7 +66,7 @@ static void answer_challenge(struct exchange *exchange, const struct source *sou
         refuse_proof(exchange, verdict);
 }
 
-/* For a sender that shows people what it gets. */
+/* For senders that show the answer to people. */
 static void done_empty(struct publish *publish, struct batch *batch)
 {
     struct exchange *exchange = publish_accepted(publish, false);
@@ -75,7 +75,7 @@ static void done_empty(struct publish *publish, struct batch *batch)
         answer_text(exchange, STR(""));
 }
 
-/* Keys of sources are their own, apart from those that publishers choose. */
+/* Idempotency keys of a source are apart from those of publishers and of other sources. */
 static void publish_event(struct exchange *exchange, const struct source *source,
                           const struct source_event *event)
 {
@@ -89,7 +89,7 @@ static void publish_event(struct exchange *exchange, const struct source *source
     buf_add_lit(&keyspace, "inbound/");
     buf_add_str(&keyspace, source_name(source));
     publisher.keyspace = buf_str(&keyspace);
-    publisher.access = ACCESS_OF_SERVER; /* its proof was checked, as the configuration says */
+    publisher.access = ACCESS_OF_SERVER; /* the source's proof was checked as configured */
     if (buf_failed(&keyspace))
         refuse_proof(exchange, -1);
     else if (publish_read_hops(exchange, &publisher.hops))
@@ -127,8 +127,8 @@ static void take_get(struct exchange *exchange, const struct source *source,
     source_event_deinit(&event);
 }
 
-/* Unknown parameters are passed over: the query is the sender's, not ours (some sign by it, some
- * add a digest), and nothing in it changes what is published. */
+/* Ignore unknown parameters: the query is the sender's (some sign by it), and does not change what
+ * is published. */
 void inbound_handle(struct exchange *exchange, struct str rest)
 {
     const struct source *source = find_source(api_of(exchange), rest);

@@ -15,7 +15,7 @@ struct listing {
     struct exchange *exchange;
     struct buf prefix;
     struct buf after;
-    struct buf kept; /* for links: what is passed over here */
+    struct buf kept; /* the query without `after`, for links */
     struct log_channel *channels;
     struct log_list list;
     bool whole; /* all channels were looked at, or enough were found */
@@ -104,7 +104,7 @@ static void write_list(struct json_writer *writer, const struct listing *listing
     json_object_end(writer);
 }
 
-/* A list that had to end early goes on behind the last channel that was looked at. */
+/* A list that had to end early continues after the last channel that was looked at. */
 static struct str last_name(const struct listing *listing)
 {
     const struct log_list *list = &listing->list;
@@ -147,7 +147,7 @@ static void answer(struct exchange *exchange, const struct listing *listing)
     buf_free(&body);
 }
 
-/* Whether there is memory to begin in. */
+/* Whether there is memory to begin a list. */
 static bool begin(struct listing *listing)
 {
     size_t size = (listing->limit + 1) * sizeof(*listing->channels);
@@ -159,7 +159,7 @@ static bool begin(struct listing *listing)
     return listing->channels != NULL;
 }
 
-/* A slice of the list: channels that never had an event are passed over, however many there are. */
+/* Does a slice of the list. Channels that never had an event are skipped, however many they are. */
 static bool list_slice(struct question *question, struct log *log)
 {
     struct listing *listing = container_of(question, struct listing, question);

@@ -3,6 +3,6 @@
 
 #include "transport/http1_state.h"
 
-/* Answers `?prefix=&after=&limit=` with channels by name, and a link to those that follow. The
- * names are looked through on a reader's thread: there may be a million. */
+/* Answers `?prefix=&after=&limit=` with channels by name, and a link to the following ones. A
+ * reader's thread looks through the names: there may be a million. */
 void listing_handle(struct exchange *exchange);

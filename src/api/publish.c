@@ -120,8 +120,7 @@ static bool refuse(struct exchange *exchange, enum problem problem, const char *
     return false;
 }
 
-/* A number that cannot be read is refused and not passed over: a loop that nothing counts never
- * ends. */
+/* Refuse a malformed number: ignoring it would let a loop run for ever. */
 bool publish_read_hops(struct exchange *exchange, uint8_t *ret_hops)
 {
     struct str value = http_header(exchange->head, STR("event-hops"));
@@ -168,7 +167,7 @@ static const struct parameter rows[ROWS] = {
                    .meant = "transient volatile"},
 };
 
-/* A header beats its twin in the query. */
+/* A header takes precedence over the parameter of the same meaning. */
 static bool take_parameter(struct exchange *exchange, struct proposal *proposal, struct room *room,
                            const struct parameter_found *found)
 {
@@ -185,7 +184,7 @@ static bool take_parameter(struct exchange *exchange, struct proposal *proposal,
     return true;
 }
 
-/* The query's twins of the headers. */
+/* Parameters with the meaning of a header. */
 static bool read_query(struct exchange *exchange, struct proposal *proposal, struct room *room)
 {
     struct parameters parameters;
@@ -247,7 +246,7 @@ void publish_handle(struct exchange *exchange, struct str rest)
 {
     struct publisher publisher = publish_publisher(exchange);
     struct proposal proposal = {.channel = STR_NONE};
-    struct room room; /* its key is large, so only what must be zeroes is set */
+    struct room room; /* the key in it is large, so only fields that must be zero are set */
     room.channel = room.type = (struct buf){0};
     if (read_proposal(exchange, rest, &proposal, &room) &&
         publish_read_hops(exchange, &publisher.hops))

@@ -38,8 +38,8 @@ bool query_refuse_value(struct exchange *exchange, enum problem problem,
     return false;
 }
 
-/* The characters that are escaped may stand in a request's target by this server's rules, but not
- * in a link, nor as they are in JSON. */
+/* These characters are allowed in a request's target by this server, but not in a link, nor
+ * unescaped in JSON. */
 static void keep_raw(struct buf *kept, struct str raw)
 {
     for (size_t i = 0; i < raw.len; i++)

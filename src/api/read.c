@@ -71,16 +71,16 @@ static const struct parameter rows[ROWS] = {
     [BEAT] = ROW("beat", NUMBER, .least = BEAT_LEAST, .most = BEAT_MAX, .example = "25",
                  .meant = "heartbeat keepalive ping"),
     [ECHO] = ROW("echo", BOOLEAN, .example = "0"),
-    /* The token has no meaning yet. Links leave it out. */
+    /* The token is left out of links. */
     [TOKEN] = ROW("token", TEXT, .example = "TOKEN"),
 };
 
-/* The parameters of the query and the header, before they are interpreted. */
+/* The parameters of query and header, before they are interpreted. */
 struct asked {
     struct exchange *exchange;
     struct reading *reading;
     struct subscription subscription; /* borrows from the reading's arena */
-    struct str text[ROWS]; /* decoded, in the reading's arena; `at == NULL` when not there */
+    struct str text[ROWS];            /* decoded, in the reading's arena; `at == NULL` if absent */
     uint64_t number[ROWS];
     struct buf kept;
 };
@@ -123,7 +123,7 @@ static bool add_type(struct asked *asked, struct str value)
            refuse_as(asked, &refusal);
 }
 
-/* Links to other pages and mechanisms keep all but what says a position or a mechanism. */
+/* Links to other pages and mechanisms keep all parameters but position and mechanism. */
 static bool is_kept(unsigned row)
 {
     switch (row) {
@@ -239,15 +239,16 @@ static void read_format(struct asked *asked)
         reading->data = asked->number[FORMAT]; /* event, data */
 }
 
-/* The header, or its twin in the query, by which polyfills of EventSource resume. A browser that
- * sends the header has come further than the URL. */
+/* The header, or the parameter by which polyfills of EventSource resume. A browser that sends the
+ * header is further than its URL. */
 static struct str last_event_id_of(const struct asked *asked)
 {
     struct str header = http_header(asked->exchange->head, STR("last-event-id"));
     return header.len ? header : asked->text[LAST_EVENT_ID];
 }
 
-/* Last-Event-ID beats `after`, which beats `last`. The parameters that lose must be valid, too. */
+/* Last-Event-ID takes precedence over `after`, and that over `last`. The ignored ones must be
+ * valid, too. */
 static bool read_position(struct asked *asked)
 {
     struct reading *reading = asked->reading;
@@ -261,11 +262,10 @@ static bool read_position(struct asked *asked)
     if (has(asked, AFTER) && !position_read(from, asked->text[AFTER]))
         return refuse_value(asked, PROBLEM_BAD_CURSOR, AFTER);
     from->told = asked->number[TOLD];
-    if (seen.len) /* a browser sends it by itself and cannot correct it, so it is not refused */
+    if (seen.len) /* not refused: a browser sends the header by itself and cannot correct it */
         from->kind = event_id_read(seen, &from->id) ? POSITION_CURSOR : POSITION_UNREADABLE;
     if (seen.len && from->told < from->id)
-        from->told =
-            0; /* the browser has come further than the URL, which it cannot correct either */
+        from->told = 0; /* the browser is further than the URL, which it cannot correct */
     return true;
 }
 

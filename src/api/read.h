@@ -1,4 +1,5 @@
-/* GET /channels/{channel} and GET /events: one URL, and how it is asked decides the mechanism. */
+/* GET /channels/{channel} and GET /events: the same URL for every mechanism; headers and parameters
+ * choose it. */
 #pragma once
 
 #include "api/api.h"
@@ -6,5 +7,5 @@
 void read_channel(struct exchange *exchange, struct str rest);
 void read_events(struct exchange *exchange);
 
-/* Answers a poll that the worker's request cache knows: worker->known is its reading. */
+/* Answers a poll that the worker's request cache knows, by the reading in worker->known. */
 void read_known(struct exchange *exchange);

@@ -10,20 +10,21 @@
 
 enum { KNOWN_MAX = 16, ETAG_LEN = 16 };
 
-/* A topic that is being read. */
+/* A search for the newest event of a topic. */
 struct topic_read {
     struct question question;
     struct exchange *exchange;
     struct selection *selection;
     struct buf channel;
-    struct batch *batch; /* with the event, if there is one */
-    uint64_t upto;       /* all above it was looked at */
+    struct batch *batch; /* has the event, if there is one */
+    uint64_t upto;       /* everything above it was looked at */
     int error;
     struct {
         uint64_t ids[KNOWN_MAX];
         size_t count;
         bool any;
-    } known; /* tags in If-None-Match: the head is gone when the event is there */
+    } known; /* the tags of If-None-Match, copied: the request's head is gone when the event is
+                found */
 };
 
 /* ---- on a reader's thread -------------------------------------------------------------------- */
@@ -33,7 +34,7 @@ static bool has_event(const struct batch *batch)
     return batch->count && batch->events[batch->count - 1].state == EVENT_APPENDED;
 }
 
-/* A slice of the way back from the newest event, until there is one of the channel. */
+/* A slice of the search backwards from the newest event. */
 static bool read_newest(struct question *question, struct log *log)
 {
     struct topic_read *read = container_of(question, struct topic_read, question);
@@ -121,8 +122,8 @@ static void was_read(struct question *question)
 static const struct question_ops question_ops = {
     .slice = read_newest, .answered = was_read, .slices_max = LOG_REQUEST_SLICES};
 
-/* Tags of another form are not from this server. A header that cannot be read counts as absent, so
- * that the whole answer follows (RFC 9110 section 13.1.2). */
+/* A tag of another form is not from this server. A malformed header counts as absent, so the whole
+ * answer follows (RFC 9110 section 13.1.2). */
 static void read_known(struct topic_read *read, const struct http_fields *fields)
 {
     struct http_etag etag;

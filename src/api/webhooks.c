@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A request that is with the courier. */
+/* A request that the courier is handling. */
 struct asked {
     struct courier_request request;
     struct exchange *exchange;
@@ -81,7 +81,7 @@ static void answered(struct mail *mail, void *owner)
 
 /* ---- the path -------------------------------------------------------------------------------- */
 
-/* The operations: the segments behind /webhooks/ID, with # for a number. */
+/* The operations by the path after /webhooks/ID, with # for a number. */
 static const struct route {
     const char *path; /* NULL: without an ID */
     enum http_method method;
@@ -104,7 +104,7 @@ static const struct route {
     {"deliveries/#/retry", HTTP_POST, COURIER_RETRY},
 };
 
-/* Whether what is left of a path is what the route says; takes the number on the way. */
+/* Whether the rest of a path is that of the route; reads the number in it. */
 static bool path_is(const char *path, struct str rest, uint64_t *ret_n)
 {
     struct str wanted = str_from(path), segment;
@@ -125,7 +125,7 @@ static bool route_is(const struct route *route, bool one, struct str rest, uint6
     return route->path ? one && path_is(route->path, rest, ret_n) : !one;
 }
 
-/* PROBLEM_COUNT when it is something that there is. */
+/* The problem with the path; PROBLEM_COUNT if it exists. */
 static enum problem read_path(enum http_method method, struct str rest,
                               struct courier_request *request)
 {
@@ -250,7 +250,7 @@ bool webhooks_body_fits(struct exchange *exchange)
     return false;
 }
 
-/* The path says all that these operations do. A body would be meant to change that, so refuse it.
+/* The path alone says what these operations do. A body would be meant to change that, so refuse it.
  */
 static bool has_right_body(struct exchange *exchange, enum courier_op op)
 {
@@ -318,7 +318,7 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
             refuse_path(exchange, problem);
         return;
     }
-    exchange->patient = true; /* a receiver that is pinged has webhooks.timeout_ms */
+    exchange->patient = true; /* a receiver that is pinged may take webhooks.timeout_ms */
     request->reply = &exchange->worker->loop.mailbox;
     request->reply_mail.open = answered;
     courier_submit(courier, request);

@@ -90,7 +90,7 @@ enum { HUB_SHARED = 4 };
 struct fan_out {
     struct batch **batches; /* [first, end); the first may be fanned out in part */
     size_t first, end, cap;
-    uint64_t posted;      /* the newest id in the batches, or `applied` */
+    uint64_t posted;      /* the newest id in the batches, or `applied` if there are none */
     uint32_t next;        /* index in the first batch */
     uint32_t views_count; /* number of views that the current event matches */
     uint32_t views_cap;

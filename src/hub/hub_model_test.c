@@ -12,8 +12,8 @@ static const char *const selections[] = {
     "a", "b", "a b", "a/x a/y b", "a/*", "**", "a/x a/* **", "*/x $s/*", "b/** a/y", "$s/x",
 };
 static const struct hub_limits limits[] = {
-    LIMITS(64 << 20, 512, 1 << 20), /* all is in the window */
-    LIMITS(2048, 128, 4096),        /* most is read from the store */
+    LIMITS(64 << 20, 512, 1 << 20), /* all events are in the window */
+    LIMITS(2048, 128, 4096),        /* most events are read from the store */
     LIMITS(1, 64, 1),
     /* some events are pieces, and there is little room for live chunks */
     {.window_bytes = 4096,

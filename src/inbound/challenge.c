@@ -23,9 +23,9 @@ struct member {
 struct challenge {
     bool by_get;
     bool hashes;
-    bool keyed; /* the hash is an HMAC of the token under the secret */
+    bool keyed; /* the hash is an HMAC of the token under one of the source's secrets */
     bool base64;
-    bool is_open; /* strangers are answered, by a secret that may be one that signs events */
+    bool is_open; /* answers anybody, with an HMAC under a secret that may also sign events */
     enum hash_kind kind;
     struct template when, value, proof, hashed;
     struct buf is;
@@ -54,7 +54,7 @@ static int compile(struct template *to, const char *name, const char *text, unsi
     return result;
 }
 
-/* Whether the template takes anything from the request. */
+/* Whether the template refers to anything in the request. */
 static bool refers(const struct template *template)
 {
     for (size_t i = 0; i < template->count; i++)
@@ -86,7 +86,7 @@ static int read_question(struct challenge *challenge, const struct challenge_set
     return result;
 }
 
-/* Whether the hash is of that, among others. */
+/* Whether the hashed text includes the token. */
 static bool is_of(const struct challenge *challenge, enum template_part_kind kind)
 {
     for (size_t i = 0; i < challenge->hashed.count; i++)
@@ -331,7 +331,7 @@ static void add_answer(const struct challenge *challenge, struct template_view *
     view->value = view->hash = STR_NONE;
 }
 
-/* Whether the template comes to this text. */
+/* Whether the template renders to this text. */
 static bool comes_to(const struct template *template, const struct template_view *view,
                      struct str text, struct buf *room)
 {

@@ -18,10 +18,10 @@ struct source {
     struct template type;
     struct template id;
     struct challenge *challenge; /* NULL: the provider sends none */
-    bool is_told; /* strangers get HMACs under one of its secrets, by a challenge that is open */
+    bool is_told; /* answers anybody with HMACs under one of its secrets, by an open challenge */
 };
 
-/* Slack asks once whether somebody is there: {"type":"url_verification","challenge":…}. */
+/* Slack's check that the receiver is there: {"type":"url_verification","challenge":…}. */
 static const struct challenge_settings slack_challenge = {
     .method = "POST", .when = "{body.type}", .is = "url_verification", .value = "{body.challenge}"};
 
@@ -390,7 +390,7 @@ static void read_key(const struct source *source, const struct template_view *vi
         buf_clear(&event->key);
 }
 
-/* Puts a mark before a type that no event may have, or that the server uses for itself. */
+/* Prefixes a type that no event may have, or that the server uses for itself. */
 static void mend_type(struct buf *type)
 {
     enum { TYPE_LEN_MAX = 64 };
@@ -446,7 +446,7 @@ int source_read(const struct source *source, const struct inbound_request *reque
 int source_ask(const struct source *source, const struct inbound_request *request,
                struct source_event *event)
 {
-    /* A body of a GET means nothing, and nobody has proved anything yet: it is not looked at. */
+    /* Do not read the body of a GET: it has no meaning, and the sender has proved nothing yet. */
     struct inbound_request bare = {
         .fields = request->fields, .body = STR(""), .query = request->query};
     struct template_view view;

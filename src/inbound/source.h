@@ -34,15 +34,16 @@ int source_new(const struct source_settings *settings, struct source **ret_sourc
 /* `source` may be NULL. Wipes the secrets. */
 void source_free(struct source *source);
 
-/* Notes which sources have a secret under which the challenge of another source is answered to
- * strangers: a body that could be such an answer is not taken as signed. Once all are made. */
+/* Notes which sources have a secret that an open challenge of another source uses: bodies that
+ * could be answers to that challenge then do not count as signed. Call once all sources are made.
+ */
 void sources_note_shared(struct source *const *sources, size_t count);
 
 struct str source_name(const struct source *source);
 /* Whether the answer must be empty, because the sender shows it to people. */
 bool source_answers_empty(const struct source *source);
 
-/* Whether the provider asks by GET before it sends. */
+/* Whether the provider sends a challenge by GET first. */
 bool source_is_asked(const struct source *source);
 /* Whether answers to its challenges are JSON; else they are text. */
 bool source_tells_json(const struct source *source);
@@ -55,7 +56,7 @@ struct source_event {
     struct buf channel; /* the caller must check that this is a channel's name */
     struct buf type;
     struct buf key;    /* `SOURCE-ID`; empty if the request has no id */
-    struct buf answer; /* to a challenge; then there is no event */
+    struct buf answer; /* the answer to a challenge; then there is no event */
 };
 
 /* Reads a verified POST. Returns CHALLENGE_NONE after filling in a zeroed `event`, another enum
@@ -64,7 +65,7 @@ int source_read(const struct source *source, const struct inbound_request *reque
                 struct source_event *event);
 void source_event_deinit(struct source_event *event);
 
-/* Reads a GET of a source that is asked by one, in the same way. CHALLENGE_NONE: it is not what the
- * configuration describes. */
+/* Reads a GET of a source with challenges by GET, in the same way. CHALLENGE_NONE: the request is
+ * no challenge as configured. */
 int source_ask(const struct source *source, const struct inbound_request *request,
                struct source_event *event);

@@ -325,7 +325,7 @@ static void channels_that_come_between_slices_are_resolved_too(void **state)
     selection_unref(selection);
 }
 
-/* Names are cheap, steps are not: the steps that its patterns take end a slice. */
+/* A slice ends by the steps of its patterns, however few names it looks at. */
 static void costly_patterns_take_more_slices(void **state)
 {
     struct channels *channels = *state;

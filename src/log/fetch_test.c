@@ -391,12 +391,12 @@ static void scans_of_the_same_rows_are_done_once(void **state)
         assert_int_equal(consumers[i].found, RARE);
         assert_int_equal(consumers[i].pages, 1);
     }
-    /* First slices are too brief to take all others along. */
+    /* The first slices are too short to carry all other fetches along. */
     assert_in_range(rows_so_far(world) - before, EVENTS, EVENTS + CONSUMERS * ROWS_BRIEF);
     world_close(world);
 }
 
-/* Each begins behind another event, and takes pages of `limit` events or a few more. */
+/* Fetches that begin at different events, with pages of `limit` events or a few more. */
 static void catch_up_from_different_cursors(struct world *world, uint32_t limit)
 {
     static struct consumer consumers[CONSUMERS];
@@ -428,7 +428,8 @@ static void scans_from_different_cursors_lose_nothing_and_come_together(void **s
     fill(world);
     uint64_t before = rows_so_far(world);
     catch_up_from_different_cursors(world, 1000);
-    /* A pass is to learn the cursors. Alone, each would look at half of the rows on average. */
+    /* A slice learns the cursors of all fetches. A lone fetch would look at half of the rows on
+     * average. */
     assert_true(rows_so_far(world) - before <= (uint64_t)EVENTS * 3);
     catch_up_from_different_cursors(world, 1);
     world_close(world);

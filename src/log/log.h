@@ -93,9 +93,9 @@ void log_append(struct log *log, struct append *append);
 /* The seed of event.hash, two words. It stays the same as long as the log is open. Any thread. */
 const uint64_t *log_name_seed(const struct log *log);
 
-/* Hands the batch to every port, past the log: ephemeral events. In every mailbox it is behind
- * all events that log_newest() has told of, for which it may have to wait a moment. Takes the
- * append over; publishes in it are answered like in log_append. Any thread. */
+/* Hands ephemeral events to every port, without the log. In every mailbox they come after all
+ * events that log_newest() has reported, for which they may wait a moment. Takes the append over;
+ * its publishes are answered as by log_append(). Any thread. */
 void log_broadcast(struct log *log, struct append *append);
 
 /* The newest id that is safe. A thread that then empties its mailbox has seen every event up to it.

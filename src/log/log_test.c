@@ -597,7 +597,7 @@ static void an_append_that_comes_while_others_are_taken_back_waits(void **state)
     post_send_keyed(world, &posts[0], "b", "key", 1);
     gate_wait();
     post_send_delete(world, &posts[1], "a");
-    gate.shut_at = gate.appends + 1; /* the append of the DELETE alone */
+    gate.shut_at = gate.appends + 1; /* the TRIM entry of the DELETE alone */
     gate_set(false, 0);
     gate_wait_for(gate.shut_at);
     post_send_keyed(world, &posts[2], "b", "key", 2);

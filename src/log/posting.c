@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/* A port at leisure lets so much lie; it keeps the batches alive. */
+/* A port at leisure may have this many bytes unread; they keep their batches in memory. */
 enum { LEISURE_BYTES = 256 << 10 };
 
 /* ---- appends -------------------------------------------------------------------------------- */

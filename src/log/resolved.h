@@ -47,7 +47,7 @@ struct resolved {
     bool is_part; /* in `parts`, not in `whole` */
     size_t counted;
     uint32_t turn;   /* the room's `turn` when this search began to wait, */
-    uint32_t waited; /* and its turns in vain since */
+    uint32_t waited; /* and how often it has waited for room in vain since */
 };
 
 static inline bool resolved_room_is_full(const struct resolved_room *room)

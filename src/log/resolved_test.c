@@ -153,7 +153,7 @@ static void searches_end_however_many_others_wait(void **state)
     }
 }
 
-/* Many that wait do not make an abandoned search stay. */
+/* A search that was abandoned must not keep its room, however many others wait. */
 static void an_abandoned_search_is_dropped_however_many_wait(void **state)
 {
     static const unsigned counts[] = {1, 100, 1000};

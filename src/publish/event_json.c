@@ -14,8 +14,8 @@ void event_json_room_free(struct event_json_room *room)
     buf_free(&room->base64);
 }
 
-/* The text of a JSON string; a string without escapes is its own text. 0, -EINVAL when the value is
- * no string or UTF-8 cannot say it, or -ENOMEM. */
+/* The text of a JSON string, without a copy if it has no escapes. 0, -EINVAL if the value is no
+ * string or UTF-8 cannot express it, or -ENOMEM. */
 static int text_of(struct str raw, struct buf *room, struct str *ret_text)
 {
     if (raw.len < 2 || raw.at[0] != '"')
@@ -36,7 +36,7 @@ static bool refuse(int result, struct refusal *ret_refusal, enum problem problem
                              : refusal_set(ret_refusal, problem, detail);
 }
 
-/* Reads a member that need not be there. */
+/* Reads an optional member. */
 static bool read_text(struct str raw, struct buf *room, struct str *ret_text,
                       struct refusal *ret_refusal, enum problem problem, const char *detail)
 {
@@ -44,7 +44,8 @@ static bool read_text(struct str raw, struct buf *room, struct str *ret_text,
     return !result || refuse(result, ret_refusal, problem, detail);
 }
 
-/* After the data. An event that does not keep its content type has to say a right one, too. */
+/* Checks the content type once the data is known. It must be valid even if the event does not keep
+ * it. */
 static bool read_content_type(const struct event_json *json, struct event_json_room *room,
                               struct proposal *proposal, struct refusal *ret_refusal)
 {
@@ -85,7 +86,7 @@ static bool read_binary(const struct event_json *json, struct event_json_room *r
            refuse(result, ret_refusal, PROBLEM_BAD_EVENT, "data_base64 is not base64 with padding");
 }
 
-/* Data that is a string is text; any other value is JSON, as it stands. */
+/* A string becomes text; any other value stays JSON, byte for byte. */
 static bool read_data(const struct event_json *json, struct event_json_room *room,
                       struct proposal *proposal, struct refusal *ret_refusal)
 {

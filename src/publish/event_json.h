@@ -21,8 +21,8 @@ enum event_json_member {
         EVENT_JSON_COUNT,
 };
 
-/* The raw values of the members, each by its name and all in the order of the enum. A value that is
- * empty is not there. The object was checked with JSON_DEPTH_LIMIT as the depth. */
+/* The raw values of the members, in the order of the enum; a value that is empty is absent. The
+ * object was checked with JSON_DEPTH_LIMIT as the depth. */
 struct event_json {
     union {
         struct {
@@ -35,8 +35,7 @@ struct event_json {
     bool may_be_deep; /* the document is nested deeper than data may be */
 };
 
-/* Memory for values that have escapes or are base64. All zeroes is empty; the next event uses it
- * again. */
+/* Memory for values that must be decoded. Zeroes: empty; reused by the next event. */
 struct event_json_room {
     struct buf channel;
     struct buf type;
@@ -47,7 +46,7 @@ struct event_json_room {
 };
 void event_json_room_free(struct event_json_room *room);
 
-/* Reads the members into a proposal, whose strings lie in `room` or in the values themselves. False
- * when one of them cannot be what it says. */
+/* Reads the members into a proposal, whose strings lie in `room` or in the values. False if a
+ * member has a wrong value. */
 bool event_json_read(const struct event_json *json, struct event_json_room *room,
                      struct proposal *ret_proposal, struct refusal *ret_refusal);

@@ -5,10 +5,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* The maker of a publish whose connection is gone. */
+/* The maker for a publish whose connection is gone. */
 enum { NOBODY = 1 };
 
-/* An IPv6 network of 64 bits is one address: whoever has one has all of it. */
+/* An IPv6 network of 64 bits counts as one address, since its owner has all of it. */
 static uint64_t address_of(int fd)
 {
     union {

@@ -23,8 +23,7 @@ static bool check_type(struct str type, struct refusal *ret_refusal)
     return type_valid(type, &why) || refusal_set(ret_refusal, PROBLEM_BAD_TYPE, why);
 }
 
-/* A key that stands for an event whatever its content is made of the id that a sender of webhooks
- * gave, of any length: only its hash is kept. */
+/* The key of a webhook's event comes from its sender, at any length: only its hash is kept. */
 static bool check_key(const struct proposal *proposal, struct refusal *ret_refusal)
 {
     size_t len = proposal->key.len;
@@ -33,7 +32,7 @@ static bool check_key(const struct proposal *proposal, struct refusal *ret_refus
     return refusal_set(ret_refusal, PROBLEM_BAD_KEY, "a key has 1 to 255 bytes");
 }
 
-/* The result of json_check() for the data, taken from the scan if that was made of these bytes. */
+/* The result of json_check() for the data; taken from the check in advance if there was one. */
 static int json_result(const struct proposal *proposal, size_t *ret_at)
 {
     const struct json_scan *scan = proposal->scan;
@@ -101,7 +100,7 @@ static bool is_text(const struct http_media *media)
            str_eq_nocase(media->full, STR("application/x-www-form-urlencoded"));
 }
 
-/* The spellings of nearly all publishers, whose events keep no content type. */
+/* Content types that nearly all publishers use, and that an event need not keep. */
 static const struct {
     struct str content_type;
     enum event_kind kind;
@@ -112,7 +111,7 @@ static const struct {
     {{"text/plain; charset=utf-8", 25}, EVENT_TEXT},
 };
 
-/* Takes a body of a usual content type: the same as below, and sooner. */
+/* Reads a body of such a content type: a short cut for the general way below. */
 static bool take_usual(struct proposal *proposal, struct str content_type, struct str body)
 {
     for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {

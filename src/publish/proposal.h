@@ -19,46 +19,49 @@ enum { KEY_MAX_BYTES = 255, CONTENT_TYPE_MAX_BYTES = 255 };
 /* The type of an event whose publisher named none. */
 #define TYPE_DEFAULT STR("message")
 
-/* The publisher: the same for all events of one publish. */
+/* The publisher, the same for all events of a publish. */
 struct publisher {
-    struct access access;    /* who publishes, under which rules */
-    struct str keyspace;     /* keys are told apart by it; empty for everybody without a name */
-    const struct conn *conn; /* NULL: the connection is gone, or there was none */
-    uint32_t origin; /* the connection whose subscriber may leave these events out; 0: none */
-    uint8_t hops;    /* deliveries of webhooks that have led to these events, one by one */
-    bool is_server;  /* may use reserved channels, and needs no share of new channels */
+    struct access access; /* who publishes, under which rules */
+    struct str
+        keyspace; /* idempotency keys are told apart by it; empty: a publisher without a name */
+    const struct conn *conn; /* NULL: there is no connection, or it is gone */
+    uint32_t origin; /* the connection whose own subscriber may leave these events out; 0: none */
+    uint8_t
+        hops; /* number of webhook deliveries that led to these events, each by the one before */
+    bool is_server; /* may use reserved channels, and takes no share of new channels */
 };
 
-/* The strings are borrowed until the proposal was submitted. */
+/* A proposal. Its strings are borrowed until it was submitted. */
 struct proposal {
     struct str channel;
     struct str type;
     struct str data;
-    struct str content_type; /* to be kept; binary data without one is application/octet-stream */
+    struct str content_type; /* as the event keeps it; binary data without one is
+                                application/octet-stream */
     struct str key;
-    const struct json_scan *scan; /* the check of the data, made in pieces before; or NULL */
+    const struct json_scan *scan; /* the check made in advance, in pieces; or NULL */
     uint64_t if_match;
-    int64_t accepted_ns; /* monotonic: when the publish was understood; 0 for unknown */
+    int64_t accepted_ns; /* monotonic: when the publish was parsed; 0: unknown */
     enum event_kind kind;
-    bool is_checked; /* JSON data came as a part of a document that was checked already */
+    bool is_checked; /* JSON that is part of a document which was checked */
     bool has_key;
-    bool key_stands; /* one key is one event, even if a repetition has other content or type */
+    bool key_stands; /* the key stands for the event even if its content differs */
     bool has_if_match;
-    bool ephemeral; /* even if the channel's namespace is not */
+    bool ephemeral; /* ephemeral even if the channel's namespace is not */
 };
 
-/* Whether the publisher may publish this: channel, right to publish there, type, key and JSON are
- * checked. */
+/* Checks channel, right to publish, type, key and JSON. */
 bool proposal_check(const struct proposal *proposal, const struct publisher *publisher,
                     struct refusal *ret_refusal);
 
-/* Takes a body as data: its Content-Type (empty for none) and its bytes say whether that is JSON,
- * text or binary. False when the Content-Type is no media type. */
+/* Takes a body as data: JSON, text or binary by its Content-Type (empty for none) and its bytes.
+ * False if the Content-Type is no media type. */
 bool proposal_take_body(struct proposal *proposal, struct str content_type, struct str body,
                         struct refusal *ret_refusal);
 
-/* Reads a content type. False when it is no media type, or too long to be kept. */
+/* Reads a content type. False if it is no media type, or too long to keep. */
 bool content_type_read(struct str content_type, struct http_media *ret_media);
 
-/* Whether an event keeps its content type: binary data does, and JSON that says more than that. */
+/* Whether an event keeps its content type: for binary data, and for JSON of a special kind (+json).
+ */
 bool content_type_is_kept(enum event_kind kind, const struct http_media *media);

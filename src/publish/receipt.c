@@ -1,6 +1,6 @@
 #include "publish/receipt.h"
 
-/* A problem and its detail, one row a verdict. */
+/* The problem and its detail for each verdict. */
 static const struct {
     enum problem problem;
     const char *detail;

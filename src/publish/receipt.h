@@ -5,7 +5,7 @@
 #include "base/rfc3339.h"
 #include "log/apply.h"
 
-/* The refusal that the verdict stands for; publish->verdict is not PUBLISH_OK. */
+/* The refusal for a verdict other than PUBLISH_OK. */
 struct refusal receipt_refusal(const struct publish *publish);
 
 /* Writes the members of an event's receipt into an object: id (unless ephemeral), channel, time,
@@ -13,5 +13,5 @@ struct refusal receipt_refusal(const struct publish *publish);
 void receipt_write(struct json_writer *writer, const struct event *event,
                    struct rfc3339_memo *times);
 
-/* The data's size of the largest event of an accepted publish. */
+/* The size of the data of the largest event of an accepted publish. */
 size_t receipt_largest(const struct publish *publish, const struct batch *batch);

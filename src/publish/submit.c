@@ -33,7 +33,7 @@ size_t submitter_bytes(const struct submitter *submitter)
     return append_bytes(submitter->turn) + append_bytes(submitter->turn_ephemeral);
 }
 
-/* The thread is the only one that adds. */
+/* A counter: only this thread adds. */
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
@@ -42,7 +42,7 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* Copies a string to `*room` and moves that behind it. */
+/* Copies a string to `*room` and moves `*room` behind it. */
 static struct str put(char **room, struct str s)
 {
     struct str copy = {*room, s.len};
@@ -72,7 +72,7 @@ static bool copy_strings(struct batch *batch, struct event *event, const struct 
     return true;
 }
 
-/* The log gives a time to what it stores, so an ephemeral event alone needs one here. */
+/* Only ephemeral events need a time here: the log sets that of the events it stores. */
 static bool add_event(struct submission *submission, const struct proposal *proposal,
                       bool ephemeral)
 {
@@ -165,7 +165,7 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
     return true;
 }
 
-/* The channels of the server tell what has happened to it: nobody hides that. */
+/* The server's channels record what was done to it, so nobody may delete them. */
 static bool may_trim(struct str channel, const struct publisher *publisher,
                      struct refusal *ret_refusal)
 {

@@ -17,11 +17,11 @@
 /* Belongs to one thread. The counters may be read by any. */
 struct submitter {
     struct log *log;
-    struct log_port *port; /* the thread's own: where `done` is called */
+    struct log_port *port; /* of the thread: `done` is called there */
     struct clock *clock;
-    struct append *turn;           /* gathered for the log; NULL for nothing */
-    struct append *turn_ephemeral; /* gathered for the subscribers of this moment */
-    struct rfc3339_memo times;     /* for receipts: those of a turn are close together */
+    struct append *turn;           /* events for the log; NULL: none */
+    struct append *turn_ephemeral; /* ephemeral events; NULL: none */
+    struct rfc3339_memo times;     /* for receipts: the times of a turn lie close together */
     _Atomic uint64_t published;    /* events submitted */
     _Atomic uint64_t refused[PUBLISH_VERDICTS]; /* publishes, by verdict */
 };
@@ -29,11 +29,11 @@ struct submitter {
 void submitter_init(struct submitter *submitter, struct log *log, struct log_port *port,
                     struct clock *clock);
 
-/* Gives the log what the turn has gathered. In memory, what is safe comes back as mail at once.
- * False when there was nothing. */
+/* Gives the log what the turn has gathered. A log in memory posts it back as mail at once. False if
+ * there was nothing. */
 bool submitter_flush(struct submitter *submitter);
 
-/* Whether anything is gathered; how many bytes; and how many events for the log. */
+/* Whether anything is gathered; how many bytes; how many events for the log. */
 static inline bool submitter_has_any(const struct submitter *submitter)
 {
     return submitter->turn || submitter->turn_ephemeral;
@@ -46,23 +46,23 @@ static inline uint32_t submitter_events(const struct submitter *submitter)
     return submitter->turn ? submitter->turn->batch->count : 0;
 }
 
-/* Publishes one event. On false nothing happened, and `publish` is the caller's still. Otherwise
- * `publish` stays where it is until publish->done, which the caller has set, was called. */
+/* Publishes an event. False: nothing happened, and the caller still owns `publish`. True: `publish`
+ * stays in place until its `done` was called. */
 bool submit_proposal(struct submitter *submitter, const struct publisher *publisher,
                      const struct proposal *proposal, struct publish *publish,
                      struct refusal *ret_refusal);
 
-/* The same for the deletion of all that a channel holds, which takes the right to `admin` there. */
+/* Deletes everything in a channel, in the same way; takes the right to `admin` there. */
 bool submit_trim(struct submitter *submitter, const struct publisher *publisher, struct str channel,
                  struct publish *publish, struct refusal *ret_refusal);
 
-/* The refusal of a publish whose verdict is not PUBLISH_OK, which is counted. From within `done`.
+/* The refusal of a publish whose verdict is not PUBLISH_OK; counts it. Call it from within `done`.
  */
 struct refusal submit_refusal(struct submitter *submitter, const struct publish *publish);
 
 /* ---- many events as one publish -------------------------------------------------------------- */
 
-/* No other publish may be submitted before the submission has ended or was dropped. */
+/* Begins a submission. No other may begin before it has ended or was dropped. */
 struct submission {
     struct submitter *submitter;
     const struct publisher *publisher;
@@ -70,17 +70,17 @@ struct submission {
     uint32_t first;
 };
 
-/* False when there is no memory. */
+/* Returns false if there is no memory. */
 bool submission_begin(struct submission *submission, struct submitter *submitter,
                       const struct publisher *publisher, struct refusal *ret_refusal);
 
-/* Adds one event, which is stored unless its namespace is ephemeral. On false it was not added, and
- * the submission is to be dropped. */
+/* Adds an event, which is ephemeral if its namespace is. On false it was not added, and the
+ * submission must be dropped. */
 bool submission_add(struct submission *submission, const struct proposal *proposal,
                     struct refusal *ret_refusal);
 
-/* Takes back all that was added. */
+/* Removes everything that was added. */
 void submission_drop(struct submission *submission);
 
-/* Hands over what was added, at least one event; as submit_proposal(). */
+/* Submits what was added, at least one event; result as of submit_proposal(). */
 void submission_end(struct submission *submission, struct publish *publish);

@@ -19,14 +19,14 @@ static const char *data_dir(const struct config *config)
     return config->data ? config->data : "freshet-data";
 }
 
-/* Whether this user may use the folder says little of the user that the server runs as. */
+/* The rights of this user say little about those of the user that runs the server. */
 static bool is_wrong(enum trouble_kind kind)
 {
     return kind == TROUBLE_NEWER || kind == TROUBLE_DAMAGED || kind == TROUBLE_NO_FOLDER ||
            kind == TROUBLE_NO_PLAIN_FILE || kind == TROUBLE_UNFINISHED;
 }
 
-/* Says what is the matter with the folder, if anything is: 2 if no server could open it. */
+/* Reports trouble with the folder. Returns 2 if no server could open it. */
 static int survey(const struct config *config)
 {
     struct trouble trouble = {.known_webhooks = REGISTRY_VERSION};

@@ -6,8 +6,8 @@
 struct sub;
 struct taken;
 
-/* The reason of a gap for a consumer whose position is not one of this log. For the others see
- * log_gap_reason(). */
+/* The reason of a gap for a consumer whose position is none of this log. log_gap_reason() has the
+ * others. */
 #define GAP_UNKNOWN "unknown"
 
 /* Events between `after` and `earliest` are gone, and the consumer continues at `cursor`. */
@@ -20,20 +20,20 @@ struct gap {
                          * several; else empty */
 };
 
-/* The gap up to `earliest` behind a consumer that has everything up to `cursor`. */
+/* The gap up to `earliest` for a consumer that has everything up to `cursor`. */
 struct gap gap_behind(const struct log *log, uint64_t cursor, uint64_t earliest);
 
-/* Whether a position lies beyond the log: the log has lost its newest events, or is another. */
+/* Whether a position is beyond the log: the log lost its newest events, or is another log. */
 static inline bool gap_is_beyond(const struct log *log, uint64_t position)
 {
     return position > log_newest(log);
 }
 
-/* The gap of a consumer whose position is not one of this log. All that is retained may be new to
- * it, so that it continues at 0. */
+/* The gap of a consumer whose position is none of this log: every retained event may be new to it,
+ * so it continues at 0. */
 struct gap gap_unknown(struct log *log, const struct selection *selection, uint64_t position);
 
-/* The gap that hub_take() has found for the subscriber: TAKE_GAP. */
+/* The gap that hub_take() found for the subscriber (TAKE_GAP). */
 struct gap gap_taken(const struct log *log, const struct sub *sub, const struct taken *taken);
 
 static inline bool gap_is_unknown(const struct gap *gap)

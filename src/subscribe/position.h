@@ -5,10 +5,10 @@
 
 enum position_kind {
     POSITION_CURSOR,     /* a position that the consumer claims */
-    POSITION_UNREADABLE, /* a Last-Event-ID that is no position: counts as a gap */
+    POSITION_UNREADABLE, /* a malformed Last-Event-ID: counts as a gap */
     POSITION_EARLIEST,
     POSITION_NOW,
-    POSITION_LAST, /* the newest events, a number of them */
+    POSITION_LAST, /* the newest N events */
     POSITION_TIME, /* events after a time */
 };
 
@@ -19,14 +19,14 @@ struct position {
     uint64_t id;
     uint32_t last;
     int64_t time_us;
-    uint64_t told; /* POSITION_CURSOR: gaps up to here are known to the consumer; 0: up to `id` */
+    uint64_t told; /* POSITION_CURSOR: the consumer knows of gaps up to here; 0: up to `id` */
 };
 
-/* The words of position_read(), as refusals name them. */
+/* The words that position_read() takes, for refusals. */
 #define POSITION_WORDS "a cursor, earliest, now, or an RFC 3339 time"
 
-/* Reads `earliest`, `now`, a cursor or a time; `last` and `told` stay. Returns false if the text is
- * none of them. */
+/* Reads `earliest`, `now`, a cursor or a time into `kind` and its value; leaves `last` and `told`.
+ * Returns false for any other text. */
 bool position_read(struct position *position, struct str text);
 
 /* Whether the consumer claims no position. Then it has missed nothing: events that are trimmed

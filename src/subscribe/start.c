@@ -9,15 +9,14 @@ enum { LAST_BYTES = 4 << 20 };
 
 /* ---- known at once --------------------------------------------------------------------------- */
 
-/* `told`: up to where the consumer says that it knows of gaps. */
+/* `told`: the id up to which the consumer says that it knows of gaps. */
 static struct start at_earliest(struct log *log, const struct selection *selection, uint64_t told)
 {
     uint64_t removed = log_trimmed_from(log, selection, 0);
     return (struct start){.told = told > removed && told <= log_newest(log) ? told : removed};
 }
 
-/* Above the newest id there is nothing to give but what is new from here on; told where to begin
- * instead. */
+/* A start above the newest id is moved to it: such a consumer gets new events only. */
 static struct start at_unknown(struct log *log, const struct selection *selection, uint64_t claimed)
 {
     return (struct start){.cursor = log_newest(log),
@@ -26,8 +25,8 @@ static struct start at_unknown(struct log *log, const struct selection *selectio
                           .claimed = claimed};
 }
 
-/* A consumer may know of gaps beyond its cursor, since it was told of them: they are not told
- * again. Or it knows less than its cursor says, since a page passed over a gap that is still to be
+/* Sets up to where gaps are known. A consumer may know of gaps beyond its cursor, which are not
+ * told again; or of fewer than its cursor says, because a page passed a gap that is still to be
  * told. */
 static struct start at_cursor(struct log *log, const struct selection *selection,
                               const struct position *position)
@@ -66,7 +65,8 @@ bool start_is_known(struct hub *hub, const struct selection *selection,
         return true;
     case POSITION_UNREADABLE:
         *ret_start = at_unknown(log, selection, 0);
-        ret_start->cursor = 0; /* wherever it was, all that is retained may be new to it */
+        ret_start->cursor =
+            0; /* wherever the consumer was, every retained event may be new to it */
         return true;
     case POSITION_EARLIEST:
         *ret_start = at_earliest(log, selection, position->told);
@@ -88,14 +88,15 @@ struct start_search {
     struct selection *selection;
     struct position position;
     uint64_t cursor;
-    uint64_t upto; /* POSITION_LAST: all above it was looked at; 0 at the beginning of the log */
-    uint32_t left; /* POSITION_LAST: so many events are still to be found */
+    uint64_t
+        upto; /* POSITION_LAST: everything above it was looked at; 0: to the beginning of the log */
+    uint32_t left; /* POSITION_LAST: the number of events still to be found */
     int error;
     struct start_owner owner;
     struct start_search **place; /* NULL: the search was dropped */
 };
 
-/* A slice of the way back from the newest event: true once enough events were seen. */
+/* A slice of the search backwards from the newest event. True once enough events were found. */
 static bool search_last(struct start_search *search, struct log *log)
 {
     struct store_query query = {.upto = search->upto,
@@ -132,8 +133,7 @@ static bool search_slice(struct question *question, struct log *log)
     return true;
 }
 
-/* A start that is not a position of the consumer's claims nothing, so no gap is told of what was
- * removed. */
+/* A start that the consumer did not name claims nothing, so trimmed events before it are no gap. */
 static struct start_found result_of(const struct start_search *search)
 {
     const struct question *question = &search->question;
@@ -167,8 +167,8 @@ void start_search(struct start_search **place, struct hub *hub, struct selection
                   const struct position *position, const struct start_owner *owner)
 {
     struct start_search *search = mem_try_alloc(sizeof(*search));
-    /* Not the log's newest, which may be an event whose mail is still on its way to this thread: a
-     * page that begins right before it would find nothing. */
+    /* Not the log's newest event, whose mail may still be on its way to this thread: a page that
+     * begins right before it would find nothing. */
     uint64_t newest = hub_posted(hub);
     if (!search) {
         owner->found(owner->owner, &(struct start_found){.error = -ENOMEM});

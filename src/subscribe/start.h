@@ -13,53 +13,54 @@
 
 struct start {
     uint64_t cursor;
-    uint64_t told; /* gaps up to here are not to be told */
+    uint64_t told; /* gaps up to this id are known to the consumer */
     const char
-        *gap; /* why a gap from `claimed` to `told` is to be told first; NULL: there is none */
-    uint64_t
-        claimed; /* the consumer's position; unless GAP_UNKNOWN, up to where it knows of gaps */
+        *gap; /* why the gap from `claimed` to `told` must be told first; NULL: there is none */
+    uint64_t claimed; /* the position that the consumer named; unless GAP_UNKNOWN, it knows of gaps
+                         up to there */
 };
 
 /* The result of a search. */
 struct start_found {
     struct start start;
-    uint64_t given_up; /* POSITION_LAST: what lies below this id was not looked at; 0: all was */
-    int error;         /* a negative errno: the store cannot be read, or there is no memory */
+    uint64_t
+        given_up; /* POSITION_LAST: the search stopped at this id; 0: it reached the beginning */
+    int error;    /* a negative errno: the store cannot be read, or there is no memory */
 };
 
 struct start_search;
 
-/* How a search goes on, and with what. */
+/* A search for a start: what is searched, and what happens with the result. */
 struct start_owner {
     void *owner;
     /* Called on the hub's thread, unless the search was dropped. */
     void (*found)(void *owner, const struct start_found *found);
-    /* Asks the log, for an owner with a deadline of its own; NULL: question_ask(). */
+    /* asks the log, for an owner with a deadline of its own; NULL: question_ask() */
     void (*ask)(void *owner, struct question *question);
 };
 
-/* Whether the start is known at once: then it is set. Otherwise it has to be searched for. */
+/* Finds the start if no search is needed. False: start_search() must follow. */
 bool start_is_known(struct hub *hub, const struct selection *selection,
                     const struct position *position, struct start *ret_start);
 
-/* Searches for it. Until `found` is called, `*place` has the search, to be dropped; then it is
- * NULL. Without memory `found` is called at once. If POSITION_LAST uses up its allowance, the
- * oldest event found so far is the start. */
+/* Searches for the start. `*place` is the search, which the caller may drop, until `found` is
+ * called; then it is NULL. Without memory `found` is called at once. If POSITION_LAST uses up its
+ * allowance, the start is the oldest event found so far. */
 void start_search(struct start_search **place, struct hub *hub, struct selection *selection,
                   const struct position *position, const struct start_owner *owner);
 
-/* Finds the start: `found` is called now if it is known, and later otherwise. The owner may be gone
- * when this returns. */
+/* Finds the start: `found` is called now, or later after a search. The owner may be gone when this
+ * returns. */
 void start_find(struct start_search **place, struct hub *hub, struct selection *selection,
                 const struct position *position, const struct start_owner *owner);
 
 /* Ends the search, if there is one: `found` is not called. */
 void start_drop(struct start_search **place);
 
-/* The gap that is to be told first; start->gap is not NULL. */
+/* The gap to be told first; start->gap must not be NULL. */
 struct gap start_gap(const struct start *start);
 
-/* Whether there is a gap at or behind the start that the consumer does not know of: for mechanisms
- * that cannot tell gaps, and have to refuse. */
+/* Whether there is a gap, at the start or later, that the consumer does not know of. Mechanisms
+ * that cannot report gaps then refuse. */
 bool start_has_gap(struct log *log, const struct selection *selection, const struct start *start,
                    struct gap *ret_gap);

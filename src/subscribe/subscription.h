@@ -37,11 +37,11 @@ bool subscription_add_term(struct subscription *subscription, struct str term,
 bool subscription_add_type(struct subscription *subscription, struct str type,
                            struct refusal *ret_refusal);
 
-/* Whether all terms and types are what they must be, whoever asks. */
+/* Checks the form of all terms and types, whoever asks. */
 bool subscription_is_well_formed(const struct subscription *subscription,
                                  struct refusal *ret_refusal);
 
-/* Whether the subscriber may subscribe to this: the one place for rights to read. */
+/* Checks whether the subscriber may read this: the single place for rights to read. */
 bool subscription_check(const struct subscription *subscription,
                         const struct subscriber *subscriber, struct refusal *ret_refusal);
 
@@ -51,5 +51,5 @@ struct selection *subscription_select(const struct subscription *subscription,
                                       const struct subscriber *subscriber,
                                       struct refusal *ret_refusal);
 
-/* Sets the refusal when hub_subscribe() has failed with `result`. */
+/* Sets the refusal for a failed hub_subscribe(). */
 void subscription_refuse(int result, struct refusal *ret_refusal);

@@ -35,7 +35,7 @@ struct part {
 /* All terms with the same types. */
 struct group {
     struct list node;
-    struct selection *types; /* of no channels: it stands for the types alone */
+    struct selection *types; /* a selection of these types without channels */
     struct part *main;
 };
 

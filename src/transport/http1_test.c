@@ -26,7 +26,7 @@ static int end(void **state)
     return 0;
 }
 
-/* Answers a request to /park as a publish that is safe is answered. */
+/* Answers a request to /park, like a publish that has become safe. */
 static void answer(struct bench *bench, unsigned index)
 {
     struct exchange *exchange = bench->parked[index];
@@ -92,8 +92,8 @@ static void a_publish_behind_an_unanswered_get_waits_for_it(void **state)
     peer_leave(bench, &peer);
 }
 
-/* A stream that first has to look for its beginning is such a GET: an answer that came in between
- * would stand in the middle of the stream. */
+/* A stream whose start is searched for waits like any GET: an answer sent meanwhile would end up
+ * inside the stream. */
 static void a_publish_behind_a_stream_stays_unread(void **state)
 {
     struct bench *bench = *state;
@@ -179,8 +179,7 @@ static void a_peer_that_is_done_sending_gets_the_answers_that_are_due(void **sta
     peer_leave(bench, &peer);
 }
 
-/* The end of the peer's bytes is noticed before the turn of the request behind the first
- * response. */
+/* The end of input is noticed before the second request has its turn. */
 static void a_peer_that_is_done_sending_gets_answers_to_what_was_not_looked_at_yet(void **state)
 {
     struct bench *bench = *state;
@@ -384,7 +383,7 @@ static void a_head_that_trickles_in_is_refused_in_time(void **state)
     peer_leave(bench, &peer);
 }
 
-/* Behind an answered publish the same time counts, whatever comes meanwhile. */
+/* After an answered publish the idle time begins again, whatever else comes. */
 static void a_head_that_trickles_in_behind_a_publish_is_refused_in_time(void **state)
 {
     struct bench *bench = *state;
@@ -442,7 +441,7 @@ static void ask_for_much(struct bench *bench, struct peer *peer)
     bench_settle(bench);
 }
 
-/* Reads what the peer has now, without a turn of the server. */
+/* Reads what the peer has received, without a turn of the server. */
 static void hear_so_far(struct peer *peer)
 {
     char room[65536];
@@ -486,7 +485,7 @@ static void a_peer_that_reads_its_answer_slowly_gets_all_of_it(void **state)
     peer_leave(bench, &peer);
 }
 
-/* A read behind an answer that is not read would wait for ever. */
+/* A read that waits behind an answer which its peer does not read would wait for ever. */
 static void a_read_behind_an_answer_that_is_not_read_waits_no_longer_than_the_answer(void **state)
 {
     struct bench *bench = *state;
@@ -531,7 +530,7 @@ a_peer_that_does_not_read_its_answer_is_closed_though_it_goes_on_publishing(void
     peer_leave(bench, &peer);
 }
 
-/* The time of the read begins with its turn. */
+/* The read's deadline begins with its turn. */
 static void a_read_behind_an_answer_that_takes_long_is_answered(void **state)
 {
     struct bench *bench = *state;
@@ -549,7 +548,7 @@ static void a_read_behind_an_answer_that_takes_long_is_answered(void **state)
     peer_leave(bench, &peer);
 }
 
-/* The kernel tells once of what came while nothing was read. */
+/* The kernel reports input that came while nothing was read only once. */
 static void frames_that_came_while_the_handshake_waited_are_read(void **state)
 {
     struct bench *bench = *state;
@@ -641,7 +640,7 @@ static void an_answer_that_has_a_deadline_of_its_own_is_waited_for(void **state)
     answer(bench, 1);
 }
 
-/* Bytes that dribble in do not put the deadline off. */
+/* Single bytes do not extend the deadline. */
 static void the_deadline_of_a_publish_holds_while_more_trickles_in(void **state)
 {
     struct bench *bench = *state;
@@ -663,7 +662,7 @@ static void the_deadline_of_a_publish_holds_while_more_trickles_in(void **state)
 
 enum { FLOOD = 200, SMALL_STEP = 2048, FEW_TURNS = 3 };
 
-/* So small a share that what a test can send at once takes many turns. */
+/* A budget so small that the bytes of a single send take many turns. */
 static void make_steps_small(struct bench *bench)
 {
     bench->worker.config.budgets.step_bytes = SMALL_STEP;
@@ -686,7 +685,7 @@ static void step_often(struct bench *bench, unsigned turns)
         worker_step(&bench->worker, 0);
 }
 
-/* A stranger is answered while the flood has most of its way to go. */
+/* Another client is answered while most of the flood is still unread. */
 static void expect_answer_to_stranger(struct bench *bench, struct peer *stranger)
 {
     peer_send(stranger, STR(GET_ECHO));
@@ -717,7 +716,7 @@ static void make_large(struct buf *request, bool chunked, const char *fault)
     buf_free(&body);
 }
 
-/* Sends it in reads of 4 KiB, of which the last has but a small share of the turn. */
+/* Sends the request in reads of 4 KiB, the last of which has little budget left. */
 static void send_large(struct bench *bench, struct peer *peer, struct str request)
 {
     for (; request.len > 4096; request = str_skip(request, 4096)) {
@@ -730,7 +729,7 @@ static void send_large(struct bench *bench, struct peer *peer, struct str reques
     assert_false(list_empty(&bench->worker.bodies));
 }
 
-/* How many turns end before the check does. */
+/* Returns how many turns the check takes. */
 static unsigned count_pauses(struct bench *bench)
 {
     unsigned pauses = 0;
@@ -781,7 +780,7 @@ static void others_are_answered_while_a_large_body_is_checked(void **state)
     buf_free(&request);
 }
 
-/* A turn has time for one connection of those that were put off. */
+/* A turn has time for only one of the connections that were put off. */
 static void a_check_of_a_large_body_does_not_hold_up_other_reads(void **state)
 {
     static const char ping[] = {(char)0x89, (char)0x81, 0, 0, 0, 0, 'q'};
@@ -891,7 +890,7 @@ static void a_request_that_was_put_off_may_become_a_stream_or_a_websocket(void *
     peer_leave(bench, &socket);
 }
 
-/* The peer was not late: the server has put off reading its bytes. */
+/* The peer is not late: the server put off reading its bytes. */
 static void time_for_which_a_request_was_put_off_is_not_its_peers(void **state)
 {
     struct bench *bench = *state;
@@ -957,7 +956,7 @@ static void bytes_behind_a_final_refusal_are_thrown_away_in_turns(void **state)
     peer_leave(bench, &stranger);
 }
 
-/* Many that have not been read yet wait in the order in which they came. */
+/* Connections that were not read yet wait in the order in which they came. */
 static void connections_beyond_the_budget_of_a_turn_are_read_in_the_next(void **state)
 {
     enum { PEERS = 20 };
@@ -1082,7 +1081,7 @@ static void the_largest_rest_is_closed_when_all_together_are_too_large(void **st
     peer_leave(bench, &reader);
 }
 
-/* Answers that nobody reads cost as much as rests of events. */
+/* Unread answers cost as much memory as rests of events. */
 static void answers_that_are_not_read_count_as_rests(void **state)
 {
     struct bench *bench = *state;
@@ -1099,7 +1098,7 @@ static void answers_that_are_not_read_count_as_rests(void **state)
     assert_int_equal(bench_rests(bench), 0);
 }
 
-/* Slow peers cost what they leave unread, and not the buffer that it was made in. */
+/* A slow peer costs its unread bytes, not the larger buffer in which they were made. */
 static void a_rest_takes_no_more_memory_than_it_has_bytes(void **state)
 {
     struct bench *bench = *state;
@@ -1214,7 +1213,7 @@ static void slow_peers_of_a_large_event_leave_in_any_order(void **state)
     free(text);
 }
 
-/* A peer that holds an event alone is closed before peers that share one. */
+/* A peer that alone holds an event is closed before peers that share one. */
 static void connections_that_share_a_large_event_are_closed_last(void **state)
 {
     struct bench *bench = *state;
@@ -1302,7 +1301,7 @@ static void a_drain_closes_what_is_idle_at_once(void **state)
     peer_leave(bench, &used);
 }
 
-/* Connections that were not told yet may send and leave meanwhile. */
+/* Connections that have not heard of the drain may still send and leave. */
 static void a_drain_tells_a_few_connections_a_turn_and_all_in_the_end(void **state)
 {
     enum { PEERS = 12, SOME = 2 };
@@ -1368,7 +1367,7 @@ static void a_drain_answers_the_publishes_that_are_under_way_and_then_closes(voi
     peer_leave(bench, &peer);
 }
 
-/* The requests have come, but the worker hears of the drain first. */
+/* The requests have come, but the worker opens the drain's mail first. */
 static void a_request_that_came_before_the_drain_is_answered(void **state)
 {
     static const struct {
@@ -1430,7 +1429,7 @@ static void a_drain_ends_streams_within_its_time(void **state)
     peer_leave(bench, &peer);
 }
 
-/* The number behind `name`, or 0. */
+/* The number after `name`, or 0. */
 static long peer_number(const struct peer *peer, const char *name)
 {
     struct str got = buf_str(&peer->got);
@@ -1505,7 +1504,7 @@ static void connections_over_the_limit_are_heard_only_up_to_a_share(void **state
     struct peer peers[4];
     bench->worker.config.limits.connections_max = 0;
     bench->worker.config.refusing_max = 5;
-    bench->worker.config.count = 2; /* of two workers one may hear three, the other two */
+    bench->worker.config.count = 2; /* with two workers, one may hear three and the other two */
     for (unsigned index = 0; index < 2; index++) {
         unsigned share = index ? 2 : 3;
         bench->worker.config.index = index;

@@ -5,7 +5,7 @@
 
 enum {
     LEAVING_ROWS = LOG_LEAVING_SLICES * LOG_SLICE_ROWS,
-    EVENTS = LEAVING_ROWS + 2000, /* more than a client gets that may be gone */
+    EVENTS = LEAVING_ROWS + 2000, /* more than a client may read once it may be gone */
     BUNDLE = 1000,
 };
 
@@ -25,7 +25,7 @@ static int end(void **state)
     return 0;
 }
 
-/* So many events on channel "a". The first `rare` of them have the type that is asked for. */
+/* Publishes this many events on channel "a"; the first `rare` of them have the type asked for. */
 static void fill_with(struct bench *bench, unsigned count, unsigned rare)
 {
     for (unsigned i = 0; i < count;) {
@@ -59,7 +59,7 @@ static struct log_stats stats_of(const struct bench *bench)
     return stats;
 }
 
-/* Asks, and says at once that there will be no more requests. */
+/* Asks, and announces that no further request follows. */
 static void ask_and_shut(struct bench *bench, struct peer *peer)
 {
     peer_join(bench, peer);
@@ -69,7 +69,7 @@ static void ask_and_shut(struct bench *bench, struct peer *peer)
     peer_expect(bench, peer, "200.");
 }
 
-/* The id behind `before` in a link; 0 when there is no such link. */
+/* The id after `before=` in a link; 0 if there is none. */
 static uint64_t linked(const struct peer *peer, const char *text)
 {
     if (!peer->got.len)

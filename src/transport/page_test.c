@@ -391,7 +391,7 @@ static void a_half_closed_client_is_answered_without_waiting(void **state)
     peer_leave(bench, &peer);
 }
 
-/* The end of the peer's bytes came during the search for the start. */
+/* The peer ended its input during the search for the start. */
 static void a_client_that_half_closed_before_it_waits_is_answered(void **state)
 {
     struct bench *bench = *state;
@@ -412,7 +412,7 @@ static int64_t due_ms(struct bench *bench)
     return pace_due(&worker->pace, &worker->hub.window, worker->config.clock);
 }
 
-/* The turn before may have begun when it was not due yet. */
+/* The turn before may have begun before the page was due. */
 static void a_poll_that_became_due_during_a_turn_needs_no_further_turn(void **state)
 {
     struct bench *bench = *state;

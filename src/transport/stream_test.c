@@ -188,7 +188,7 @@ static void a_stream_with_a_full_socket_gives_way_until_it_has_caught_up(void **
 _Static_assert(sizeof(struct http1) <= 152, "a connection is for every subscriber");
 _Static_assert(sizeof(struct sub) <= 80, "a sub is for every subscriber");
 
-/* The size of the kind of structure that was first needed by what came last. */
+/* The size of the kind of object that was first allocated last. */
 static size_t newest_size(const struct bench *bench)
 {
     const struct slabs *slabs = &bench->worker.slabs;
@@ -302,7 +302,7 @@ static void a_peer_that_acknowledges_nothing_for_two_beats_is_closed(void **stat
     assert_false(outlives(bench, (struct conn_delivery){true, 9, INT64_C(1) << 32}));
     assert_true(outlives(bench, (struct conn_delivery){.unacked = true, .ack_ms = 10000}));
     assert_true(outlives(bench, (struct conn_delivery){.ack_ms = 600000})); /* nothing to take */
-    /* A window that is closed for long is probed ever more seldom: a slow reader answers. */
+    /* A closed window is probed at growing intervals: a slow reader still answers. */
     assert_true(outlives(bench, (struct conn_delivery){.probes = 1, .ack_ms = 120000}));
     assert_true(outlives(bench, (struct conn_delivery){.unacked = true, .ack_ms = 0}));
 }

@@ -201,7 +201,7 @@ static inline uint64_t bench_rests(const struct bench *bench)
 
 /* ---- turning --------------------------------------------------------------------------------- */
 
-/* Keeps the log's one reader busy, so that what is asked meanwhile waits. */
+/* Keeps the log's only reader busy, so that later questions wait. */
 struct hold {
     struct question question;
     sem_t go;
@@ -228,7 +228,7 @@ static inline void hold_reader(struct bench *bench, struct hold *hold)
     question_ask(&hold->question);
 }
 
-/* Whether other threads still have something to bring: reads of the store, or the log's mail. */
+/* Whether other threads are about to bring something: reads of the store, or the log's mail. */
 static inline bool bench_awaits(const struct bench *bench)
 {
     return !asker_is_idle(&bench->worker.asker) || hub_is_busy(&bench->worker.hub) ||
@@ -249,7 +249,7 @@ static inline void bench_pass(struct bench *bench, int64_t ms)
     bench_settle(bench);
 }
 
-/* Reads what has come and withholds from the log what was published by it. */
+/* Reads input, and keeps the resulting publishes from the log. */
 static inline void bench_settle_without_log(struct bench *bench)
 {
     loop_turn(&bench->worker.loop, 0);
@@ -266,7 +266,7 @@ static inline void bench_give_to_log(struct bench *bench)
     bench_settle(bench);
 }
 
-/* The log is behind by so much: publishers must wait. */
+/* Makes the log lag by so many bytes: publishers must wait. */
 static inline void bench_press(struct bench *bench, uint64_t bytes)
 {
     atomic_store(&bench->worker.hub.port.backlog, bytes);
@@ -284,7 +284,7 @@ static inline void bench_appended(struct publish *publish, struct batch *batch)
     container_of(publish, struct bench_publish, publish)->bench->published--;
 }
 
-/* Publishes on channel "a" past any connection. */
+/* Publishes on channel "a" without a connection. */
 static inline void bench_append_as(struct bench *bench, struct str data, enum event_state state)
 {
     struct append *append = append_new(bench->log, &bench->worker.hub.port);
@@ -313,7 +313,7 @@ static inline void bench_append(struct bench *bench, struct str data)
     bench_append_as(bench, data, EVENT_PROPOSED);
 }
 
-/* Deletes what is on channel "a". */
+/* Deletes the events of channel "a". */
 static inline void bench_trim(struct bench *bench)
 {
     bench_append_as(bench, STR(""), EVENT_TRIM);
@@ -330,7 +330,7 @@ static inline void peer_join(struct bench *bench, struct peer *peer)
     bench_settle(bench);
 }
 
-/* Joins by a connection whose socket takes little. */
+/* Joins by a connection with a small send buffer. */
 static inline void peer_join_narrow(struct bench *bench, struct peer *peer)
 {
     int fds[2], size = BENCH_SMALL_BUFFER;
@@ -347,7 +347,7 @@ static inline void peer_send(struct peer *peer, struct str bytes)
     assert_true(n == (ssize_t)bytes.len || errno == EPIPE);
 }
 
-/* Says it and lets the server work. */
+/* Sends the bytes and lets the server work. */
 static inline void peer_say(struct bench *bench, struct peer *peer, const char *text)
 {
     peer_send(peer, str_from(text));

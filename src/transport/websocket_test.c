@@ -124,7 +124,7 @@ static void a_publisher_that_does_not_read_is_read_again(void **state)
     peer_leave(bench, &peer);
 }
 
-/* The rest of an event that is larger than a message may be is shared, and not the peer's doing. */
+/* The rest of a very large event is shared, and the peer is not at fault for its size. */
 static void a_slow_peer_of_a_large_event_may_ping_and_is_answered_behind_it(void **state)
 {
     enum { LARGE = 100000 };
@@ -466,7 +466,7 @@ static void the_largest_unfinished_messages_give_way_to_others(void **state)
     peer_leave(bench, &small);
 }
 
-/* A message that is not read because memory is tight is read when there is room again. */
+/* A message left unread because memory is tight is read once there is room again. */
 static void an_unfinished_message_waits_while_memory_is_tight(void **state)
 {
     enum { LARGE = 70000 };
@@ -487,7 +487,7 @@ static void an_unfinished_message_waits_while_memory_is_tight(void **state)
     peer_leave(bench, &peer);
 }
 
-/* A peer that goes frees memory: it does not wait for others to do so. */
+/* A peer that leaves frees memory: its end is noticed without waiting for others. */
 static void a_peer_that_gives_way_and_goes_is_seen_to_go(void **state)
 {
     enum { LARGE = 70000 };
@@ -538,7 +538,7 @@ static void join_compressed(struct bench *bench, struct peer *peer)
                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
 }
 
-/* A kilobyte that becomes a megabyte: what it became counts, within the turn. */
+/* A kilobyte that decompresses to a megabyte is charged as a megabyte, within the turn. */
 static void compressed_messages_press_publishers_within_the_turn(void **state)
 {
     enum { BOMBS = 60, LARGE = 60000 };
@@ -562,7 +562,7 @@ static void compressed_messages_press_publishers_within_the_turn(void **state)
     peer_leave(bench, &peer);
 }
 
-/* Work that a few bytes cause comes behind that of all others, even if those came later. */
+/* Work caused by few bytes comes after that of all other connections, even of later ones. */
 static void compressed_messages_are_read_behind_all_others(void **state)
 {
     enum { BOMBERS = 10, LARGE = 60000 };
@@ -602,7 +602,7 @@ static size_t count_unfinished(const struct bench *bench)
     return count;
 }
 
-/* Turns until nothing is unfinished; how many. */
+/* Runs turns until nothing is unfinished; returns their number. */
 static unsigned finish(struct bench *bench)
 {
     unsigned turns = 0;
@@ -703,7 +703,7 @@ static void the_json_of_a_large_message_is_checked_in_pieces(void **state)
     }
 }
 
-/* Messages that are checked come one behind the other, from others, and never end. */
+/* Messages that are checked come from others without an end. */
 static void a_compressed_message_does_not_wait_for_checks(void **state)
 {
     struct bench *bench = *state;
@@ -782,8 +782,8 @@ static void selections_of(const struct freshet_v1 *v1, struct selection *ret[PAR
     }
 }
 
-/* A subscription that begins behind a gap, and those that join it when it is live, hear of the gap
- * once and of each event once. */
+/* A subscription that begins with a gap, and those that join it once it is live, hear of the gap
+ * once, and get each event once. */
 static void a_subscription_goes_on_behind_a_gap(void **state)
 {
     static const char *const events[] = {"left", "next", "last", "end"};
@@ -813,7 +813,7 @@ static void a_subscription_goes_on_behind_a_gap(void **state)
     peer_leave(bench, &peer);
 }
 
-/* A term that later subscriptions want is held until they have caught up: repeated requests to end
+/* A term that later subscriptions want is kept until they have caught up: repeated requests to drop
  * it must be cheap. */
 static void an_unsubscribe_that_drops_nothing_subscribes_nothing_anew(void **state)
 {
@@ -844,7 +844,8 @@ static void an_unsubscribe_that_drops_nothing_subscribes_nothing_anew(void **sta
     peer_leave(bench, &peer);
 }
 
-/* Few bytes that cause work are charged for it, so that a flood of them is read in turns. */
+/* Few bytes that cause much work are charged for it, so that a flood of them is read over many
+ * turns. */
 static void a_message_that_changes_subscriptions_is_charged_for_its_work(void **state)
 {
     static const char *const floods[] = {

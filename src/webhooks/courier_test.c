@@ -31,7 +31,7 @@ static int set_up_busy(void **state)
     return 0;
 }
 
-/* There is room for one event. */
+/* There is room for a single event. */
 static int set_up_crowded(void **state)
 {
     struct world *world = world_new();
@@ -295,7 +295,7 @@ static void a_gap_is_sent_before_the_events_behind_it(void **state)
     answer(world, "200 OK");
 }
 
-/* The gap is accepted, and not the event that failed before it was trimmed. */
+/* The gap is accepted; the event that failed before it was trimmed. */
 static void a_delivery_whose_event_is_gone_is_not_delivered_by_the_gap(void **state)
 {
     static const char *const options[] = {",\"ordered\":false", ""};
@@ -552,7 +552,7 @@ static void missed_events_are_delivered_in_order_and_once(void **state)
     assert_true(courier_stats(world->courier)->missed > 0);
 }
 
-/* For a moment, then for good, then back. */
+/* The clock jumps for a moment, then for good, then back. */
 static void a_clock_that_jumps_sends_nothing_early(void **state)
 {
     struct world *world = *state;
@@ -636,8 +636,8 @@ static void a_key_of_a_registration_counts_for_a_day(void **state)
 
 /* ---- pages that are carried in parts --------------------------------------------------------- */
 
-/* Takes requests until all of `wanted` was accepted; none of it may come twice. Returns how many
- * requests that took. */
+/* Takes requests until all of `wanted` was accepted; none may come twice. Returns the number of
+ * requests. */
 static unsigned take_all(struct world *world, uint64_t first, unsigned count, unsigned wanted)
 {
     unsigned seen = 0, requests = 0;
@@ -799,7 +799,7 @@ static void a_large_page_is_sent_again_by_hand_in_parts(void **state)
 
 /* ---- pending events -------------------------------------------------------------------------- */
 
-/* Each look at the clock takes a millisecond: what can be counted in five is a lower bound. */
+/* Each look at the clock takes a millisecond: the lag counted in five is a lower bound. */
 static void a_lag_that_takes_long_to_count_is_a_lower_bound(void **state)
 {
     enum { PENDING = 200 };
@@ -914,7 +914,8 @@ static void a_request_that_waits_for_another_is_answered_before_the_stop_ends(vo
         .op = COURIER_RESUME, .reply = &world->mailbox, .reply_mail = {NULL, note_answer}};
     create(world, "");
     is_answered = false;
-    assert_int_equal(saver_start(world->courier->saver), 0); /* so that it saves while we stop */
+    assert_int_equal(saver_start(world->courier->saver),
+                     0); /* so that a save is under way while we stop */
     submit(world, COURIER_PAUSE, NULL);
     snprintf(second.id, sizeof(second.id), "%s", world->id);
     courier_submit(world->courier, &second);
@@ -928,8 +929,8 @@ static void a_request_that_waits_for_another_is_answered_before_the_stop_ends(vo
     assert_int_equal(second.fault, COURIER_E_NOW);
 }
 
-/* Events that were read for a lane that is not tried any more would fill the room that the tried
- * lanes need to read. */
+/* The queue of a lane that is not tried is freed, or it would take the room that tried lanes need.
+ */
 static void lanes_that_are_not_tried_take_no_room_from_lanes_that_are(void **state)
 {
     struct world *world = *state;
@@ -1015,7 +1016,7 @@ static void large_events_wait_in_the_store(void **state)
     assert_nothing_held(world);
 }
 
-/* Every other event fails, and all of these are hurried at once. */
+/* Every other event fails, and a retry is asked for at once for all of these. */
 static void events_to_be_sent_again_wait_in_the_store(void **state)
 {
     struct world *world = *state;

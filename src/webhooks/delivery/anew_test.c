@@ -2,8 +2,8 @@
 
 #include "webhooks/testing_options.h"
 
-/* Two requests are under way, or one where one at a time may be: the one that came first ends last,
- * and nothing is sent before. */
+/* Two requests are under way, or one if only one may be. The first ends last, and nothing is sent
+ * before. */
 static void change_under_way(struct world *world, const struct options *from,
                              const struct options *to, const char *status)
 {
@@ -122,7 +122,7 @@ static const struct dropping droppings[] = {
 };
 enum { DROPPINGS = sizeof(droppings) / sizeof(*droppings) };
 
-/* Its events come again in other deliveries, or are not owed any more. */
+/* Its events come in other deliveries, if the webhook still wants them. */
 static void a_delivery_whose_lane_is_dropped_does_not_stay_failing(void **state)
 {
     struct world *world = *state;

@@ -99,8 +99,8 @@ static void without_order_a_channel_has_several_attempts(void **state)
 
 /* ---- at least once, but not much more -------------------------------------------------------- */
 
-/* Events that were accepted, and not saved as such, would come again after a crash: they are
- * bounded together with those under way. */
+/* Deliveries that are accepted but not saved would be repeated after a crash: they are bounded
+ * together with those under way. */
 static void attempts_wait_while_too_much_is_not_saved(void **state)
 {
     struct world *world = *state;
@@ -147,7 +147,8 @@ static int set_up_narrow(void **state)
     return 0;
 }
 
-/* A receiver that hangs has most seats: after its patience it gives way to the others. */
+/* A receiver that hangs has most seats; once its patience is over, its requests are aborted for
+ * others. */
 static void attempts_that_hang_give_way_to_webhooks_that_wait(void **state)
 {
     enum { OTHERS = 20 };

@@ -80,7 +80,7 @@ static void a_retry_that_carries_a_part_is_recorded_as_that_part(void **state)
     assert_extent(*state, 7, 1007, 1010);
     page.number = 3;
     page.first = page.last = 1008;
-    page.count = 0; /* a letter or a gap: the delivery stays what it was */
+    page.count = 0; /* a resend of a dead letter, or a gap: the delivery's state stays */
     assert_int_equal(delivery_log_add(registry_delivery_log(*state), &page), 0);
     assert_extent(*state, 7, 1007, 1010);
 }
@@ -236,7 +236,7 @@ static unsigned count_told(struct registry *registry)
     return count;
 }
 
-/* However few are looked at in a call, and however many stay. */
+/* Pruning ends however few deliveries a call looks at, and however many stay. */
 static void pruning_goes_on_where_it_was(void **state)
 {
     struct delivery_log *log = registry_delivery_log(*state);
@@ -262,7 +262,7 @@ static void deliveries_of_a_deleted_endpoint_are_pruned(void **state)
     for (int i = 0; i < 6; i++)
         assert_int_equal(delivery_log_prune(log, 0, 100, 2), 0);
     assert_int_equal(delivery_log_find(log, 1, 3, &letter), -ENOENT);
-    assert_int_equal(count_told(*state), 1); /* the newest keeps the numbers going */
+    assert_int_equal(count_told(*state), 1); /* the newest delivery stays, so that numbers go on */
 }
 
 static void an_attempt_of_a_delivery_that_is_gone_is_dropped(void **state)

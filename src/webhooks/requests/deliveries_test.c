@@ -3,8 +3,8 @@
 #include "webhooks/delivery/resend.h"
 #include "webhooks/testing.h"
 
-/* Publishes, and lets the delivery die: it fails three times, and another is accepted meanwhile.
- * Returns the id of the event. */
+/* Publishes an event whose delivery becomes a dead letter: it fails three times while another is
+ * accepted. Returns the event's id. */
 static uint64_t let_die(struct world *world)
 {
     uint64_t id = publish(world, "c/1");
@@ -146,7 +146,7 @@ static void a_delivered_event_is_sent_again_beside_the_rest(void **state)
     await(world, "lag", "0");
 }
 
-/* The log has its events no more, and the delivery was not kept with them. */
+/* The events are no longer in the log, and the delivery kept no copy. */
 static void a_delivered_event_that_was_trimmed_cannot_be_sent_again(void **state)
 {
     struct world *world = *state;

@@ -106,7 +106,7 @@ static void a_wish_is_answered_before_the_callback_is_asked(void **state)
     assert_parameter(world, "hub.topic", TOPIC);
 }
 
-/* Each says why in the log. */
+/* Each denial names its reason in the log. */
 static void a_wish_that_is_not_confirmed_comes_to_nothing(void **state)
 {
     static const struct {
@@ -390,7 +390,7 @@ static void each_of_several_leases_ends_by_itself(void **state)
     assert_int_equal(subscribers(world), 0);
 }
 
-/* A jump of the wall clock that has lasted takes leases along. */
+/* Leases follow a jump of the wall clock once it has lasted. */
 static void a_clock_that_jumps_ends_no_lease(void **state)
 {
     struct world *world = *state;
@@ -446,7 +446,8 @@ static void a_gap_is_not_told_to_a_subscriber(void **state)
     await(world, "lag", "0");
 }
 
-/* Gaps that are not told settle what failed, so that no lane is left that could probe. */
+/* Gaps are not sent to subscribers: a failed event that was trimmed may leave no lane to probe
+ * with. */
 static void a_receiver_that_fails_while_events_are_trimmed_gets_the_newest_in_the_end(void **state)
 {
     struct world *world = *state;

@@ -1,6 +1,6 @@
-/* A child works on a store and is killed, at every step in turn and at any moment; whatever it was
- * told is safe must be there when the folder is opened again, and nothing else but what was under
- * way. */
+/* A child works on a store and is killed, at each step in turn and at random moments. When the
+ * folder is opened again, everything that the child was told is safe must be there, and nothing
+ * else but the entries that were under way. */
 #include "log/store/sqlite/testing.h"
 
 #include "base/say.h"
@@ -17,7 +17,7 @@ enum { CHANNELS = 6, PER_BATCH = 20, FIRST = 1000000 };
  * channel and data follow from its id. */
 struct shared {
     _Atomic uint64_t acked;     /* all up to this id were safe */
-    _Atomic uint64_t attempted; /* nothing above was ever given to the store */
+    _Atomic uint64_t attempted; /* no id above it was ever given to the store */
     _Atomic uint64_t trim_acked[CHANNELS + 1];
     _Atomic uint64_t trim_attempted[CHANNELS + 1];
     _Atomic uint64_t turns;
@@ -204,8 +204,8 @@ static void check_loaded(struct place *place, struct shared *shared)
     }
 }
 
-/* Opens what the child left, looks at it, and takes what was under way and has survived for safe,
- * which is how the log would see it. */
+/* Opens the folder as the child left it and checks it. Entries that were under way and survived
+ * count as safe from now on, as they would for the log. */
 static void check_all_is_there(struct place *place, struct shared *shared)
 {
     place->hook = (struct chain_hook){0};
@@ -304,6 +304,6 @@ int main(void)
         cmocka_unit_test(a_store_killed_at_any_moment_loses_nothing),
     };
     say_set_level(SAY_WARN);
-    faults_install(); /* for its syncs, which do not wait */
+    faults_install(); /* the disk of the tests, whose syncs do not wait */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ static void assert_data(struct str data)
         assert_int_equal(data.at[i], 'x');
 }
 
-/* The ids of the channels 1 and 2 in `out`, ascending; how many. */
+/* Writes the ids of channels 1 and 2 to `out`, ascending; returns how many. */
 static size_t try_read_ids(struct place *place, bool by_numbers, bool backwards, uint64_t *out,
                            int *ret_result)
 {
@@ -55,7 +55,7 @@ static size_t read_ids(struct place *place, bool by_numbers, bool backwards, uin
     return count;
 }
 
-/* Every way to read gives all but the events of one run, and tells of it. */
+/* Every kind of read returns all events but one run, and reports that run. */
 static void check_all_ways(struct place *place, size_t total, uint64_t least, uint64_t most)
 {
     static uint64_t ids[100000], others[100000];
@@ -194,7 +194,7 @@ static int open_file(const struct place *place)
     return fd;
 }
 
-/* Where the page of this kind is that comes `nth` among them; 0 if there are fewer. */
+/* The offset of the `nth` page of this kind; 0 if there are fewer. */
 static off_t find_page(const struct place *place, unsigned char kind, int nth)
 {
     unsigned char head;
@@ -207,7 +207,7 @@ static off_t find_page(const struct place *place, unsigned char kind, int nth)
     return found ? at : 0;
 }
 
-/* Spoils the page of this kind that comes `nth` among them; false if there are fewer. */
+/* Damages the `nth` page of this kind; false if there are fewer. */
 static bool spoil_page(const struct place *place, unsigned char kind, int nth)
 {
     unsigned char head[8];
@@ -358,7 +358,7 @@ static void rows_between_pages_of_unlike_ranges_are_served(void **state)
 
 /* ---- sectors --------------------------------------------------------------------------------- */
 
-/* Reads once in each way, after the pause between tries: how many of them failed. */
+/* Reads once in each way, after the pause between tries; returns how many reads failed. */
 static int try_all_ways(struct place *place)
 {
     static uint64_t ids[100000];
@@ -482,7 +482,7 @@ static void turn_bit(const struct place *place, off_t at, int bit)
     close(fd);
 }
 
-/* A bit may turn over anywhere: in data, in the trees of pages, in the index. */
+/* A flipped bit anywhere: in data, in pages of a tree, in the index. */
 static void nothing_is_passed_over_in_silence_wherever_a_bit_turned_over(void **state)
 {
     (void)state;
@@ -503,7 +503,8 @@ static void nothing_is_passed_over_in_silence_wherever_a_bit_turned_over(void **
     }
 }
 
-/* Takes rows out of the index alone: they change their channel with it, and back without it. */
+/* Changes the channel of rows and back, with the index in place for only one of the two: their
+ * index entries are lost. */
 static void unlist(const struct place *place, const char *which)
 {
     static const char file[] = "log/0000000000010000.db";
@@ -579,7 +580,7 @@ static void a_file_whose_first_page_is_damaged_is_passed_over_and_told(void **st
     struct place place;
     place_init(&place);
     place_open(&place);
-    place_put(&place, 100, 5, 1, "a", 10); /* the oldest file is looked into at each opening */
+    place_put(&place, 100, 5, 1, "a", 10); /* each opening reads the oldest file */
     place_roll(&place);
     put_large(&place);
     place_put(&place, 90000, 5, 1, "a", 10);
@@ -650,6 +651,6 @@ int main(void)
         cmocka_unit_test(a_file_whose_first_page_is_damaged_is_passed_over_and_told),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1)); /* damage is made here on purpose */
-    faults_install();                               /* for its syncs, which do not wait */
+    faults_install(); /* the disk of the tests, whose syncs do not wait */
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

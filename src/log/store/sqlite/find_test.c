@@ -4,8 +4,8 @@
 
 enum { FILES = 20, IN_FILE = 50, IN_ALL = FILES * IN_FILE };
 
-/* Many files with channel 1 in all of them and channel 2 in the first and the last only: made once,
- * since that takes long. Only the last test changes anything. */
+/* Many files with channel 1 in all of them and channel 2 in the first and last only. Made once,
+ * because that takes long; only the last test changes them. */
 static struct place place;
 
 static int make_files(void **state)
@@ -197,7 +197,7 @@ static void a_time_is_found_across_files(void **state)
     assert_int_equal(id, 2950);
 }
 
-/* The rows of what was just deleted are still there, and not all of them are looked at. */
+/* The rows of deleted events are still there, and a search skips most of them. */
 static void a_time_is_found_behind_many_rows_that_are_dead(void **state)
 {
     (void)state;

@@ -93,7 +93,7 @@ static void files_missing_apart_are_two_holes(void **state)
     place_deinit(&place);
 }
 
-/* Consumers with a cursor below it have lost something, though nothing lies before the hole. */
+/* A cursor below the hole has lost events, although no event lies before the hole. */
 static void a_missing_oldest_file_is_told_and_is_no_hole_in_what_is_retained(void **state)
 {
     (void)state;
@@ -144,7 +144,7 @@ static void a_missing_newest_file_is_a_hole_up_to_now(void **state)
     place_deinit(&place);
 }
 
-/* The file looks like that if its write-ahead log was not copied with it. */
+/* A file looks like that if it was copied without its write-ahead log. */
 static void a_newest_file_that_has_lost_all_its_events_is_a_hole_up_to_now(void **state)
 {
     (void)state;
@@ -185,7 +185,7 @@ static void a_hole_is_known_when_the_file_that_showed_it_is_gone(void **state)
     place_deinit(&place);
 }
 
-/* Rows that do not belong under a name are removed: not so if it is the file that does not. */
+/* Rows whose ids do not fit the file's name are removed, unless the file itself is misnamed. */
 static void a_file_under_the_name_of_a_newer_one_is_left_alone(void **state)
 {
     (void)state;
@@ -206,7 +206,7 @@ static void a_file_under_the_name_of_a_newer_one_is_left_alone(void **state)
     place_deinit(&place);
 }
 
-/* Beyond HOLES_MAX the oldest become one, with files in between that do not fill them. */
+/* Beyond HOLES_MAX the two oldest holes become one, although files between them stay. */
 static void holes_that_become_one_are_not_taken_for_filled(void **state)
 {
     (void)state;
@@ -312,7 +312,7 @@ static void few_removals_are_kept_where_the_oldest_files_go(void **state)
     place_deinit(&place);
 }
 
-/* The names of files are given again where a file without events was dropped. */
+/* A name is used again after a file without events was dropped. */
 static void a_file_of_a_name_that_was_removed_is_missed(void **state)
 {
     (void)state;
@@ -439,7 +439,7 @@ static void an_older_copy_of_a_file_is_read_and_the_rest_is_a_hole(void **state)
     place_deinit(&place);
 }
 
-/* Beside a repaired copy, which ends in the hole as well, and fills nothing. */
+/* A repaired copy that ends within the hole does not fill it. */
 static void the_whole_file_that_is_put_back_fills_the_hole_of_its_older_copy(void **state)
 {
     (void)state;
@@ -477,8 +477,8 @@ static void the_whole_file_that_is_put_back_fills_the_hole_of_its_older_copy(voi
 
 /* ---- a write-ahead log that is lost ---------------------------------------------------------- */
 
-/* A newest file of which SQLite has moved 10 events into the file, and that had `more` after them.
- */
+/* A newest file of which a checkpoint has moved 10 events into the file, followed by `more` in the
+ * write-ahead log. */
 static void make_moved(struct place *place, uint32_t more)
 {
     begin(place);
@@ -528,8 +528,8 @@ static void a_newest_file_that_has_lost_its_newest_events_is_a_hole_up_to_now(vo
     }
 }
 
-/* A hole that is known, or the loss that a repair has noted, explains that the file lacks the event
- * in state.db: it takes another event to show the next loss. */
+/* A known hole, or a loss that a repair has noted, explains the missing event of state.db. Another
+ * missing event is needed to show a further loss. */
 static void a_write_ahead_log_that_is_lost_again_is_a_hole_again(void **state)
 {
     (void)state;
@@ -705,6 +705,6 @@ int main(void)
         cmocka_unit_test(a_file_that_an_older_version_appended_to_is_appended_to),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1)); /* losses are made here on purpose */
-    faults_install();                               /* its syncs do not wait for the disk */
+    faults_install(); /* the disk of the tests, whose syncs do not wait */
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

@@ -113,7 +113,7 @@ static void run_sql(const char *path, const char *sql)
     sqlite3_close(db);
 }
 
-/* How many entries of the folder have such names. */
+/* The number of entries in the folder with such names. */
 static int count_files(const struct mended *mended, const char *names)
 {
     char command[256];
@@ -284,7 +284,7 @@ static void rows_that_make_no_sense_are_not_kept(void **state)
         struct mended mended;
         char sql[256];
         fill(&mended);
-        /* The file's own count is wrong as well, or nobody would look. */
+        /* Make the file's own count wrong as well: otherwise no damage is noticed. */
         snprintf(sql, sizeof(sql), "%s; UPDATE channel SET count = count + 1 WHERE number = 1",
                  changes[i]);
         run_sql(path_in(&mended, middle_file), sql);
@@ -443,7 +443,7 @@ static void (*const odd[])(const char *path) = {make_fifo, make_socket, make_lin
                                                 make_link_to_terminal};
 enum { ODD = sizeof(odd) / sizeof(*odd) };
 
-/* Opening or reading such a thing may wait for ever: then the alarm ends the test. */
+/* Opening such a file may wait for ever: the alarm then ends the test. */
 static void nothing_hangs_at_what_is_no_file(void **state)
 {
     (void)state;
@@ -927,6 +927,6 @@ int main(void)
         cmocka_unit_test(an_attempt_that_was_ended_may_be_made_again),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1));
-    faults_install(); /* for its syncs, which do not wait */
+    faults_install(); /* the disk of the tests, whose syncs do not wait */
     return cmocka_run_group_tests(tests, NULL, pattern_remove);
 }

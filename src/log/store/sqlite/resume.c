@@ -69,7 +69,7 @@ static int confine_files(struct chain *chain)
 static int load_file(struct chain *chain, struct segment *segment)
 {
     int result = segment->sealed ? 0 : load_rolled(chain, segment);
-    segment->trimmed = true; /* for all that is known */
+    segment->trimmed = true; /* assume so until upkeep has counted */
     if (!result && atomic_load(&segment->newest)) {
         atomic_store(&chain->newest, atomic_load(&segment->newest));
         atomic_store(&chain->newest_time_us, atomic_load(&segment->newest_time_us));

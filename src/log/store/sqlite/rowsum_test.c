@@ -52,7 +52,7 @@ static void the_checksum_covers_all_that_is_served(void **state)
         assert_int_not_equal(rowsum(&others[i]), sum);
 }
 
-/* A row does not keep them, or not as it was given. */
+/* Members that a row does not store, or not in the form in which they came, do not count. */
 static void the_checksum_leaves_out_fields_that_are_not_stored(void **state)
 {
     (void)state;

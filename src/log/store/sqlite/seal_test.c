@@ -42,7 +42,7 @@ static void a_sealed_file_is_single_and_tells_what_is_in_it(void **state)
     place_deinit(&place);
 }
 
-/* The planner is asked, since a slip here would only be slow. */
+/* Ask SQLite's planner: a wrong index would only be slow. */
 static void a_line_is_read_by_the_index_alone_and_in_order(void **state)
 {
     (void)state;

@@ -43,7 +43,7 @@ static int open_file(const struct place *place, uint64_t first)
     return open(path, O_RDWR);
 }
 
-/* Where the page of this kind is that comes `nth`, without the root. */
+/* The offset of the `nth` page of this kind, without the root. */
 static off_t find_page(int fd, unsigned char kind, int nth)
 {
     unsigned char found;
@@ -87,7 +87,7 @@ static void copy_model(struct place *place)
     assert_int_equal(system(command), 0);
 }
 
-/* Whether all rows in after < id <= upto are refused, and those beside the range are not. */
+/* Whether all rows with after < id <= upto are refused, and their neighbours are not. */
 static void check_range(struct reader *reader, struct skip range)
 {
     sqlite3_stmt *row;
@@ -113,7 +113,7 @@ static struct reader *take(struct place *place, uint64_t first)
     return reader;
 }
 
-/* Comes upon the range from all sides. */
+/* Searches the range from each of its ids, in both directions. */
 static void check_all_sides(struct place *place, uint64_t first, uint64_t last, uint64_t inside)
 {
     struct reader *reader = take(place, first);
@@ -238,6 +238,6 @@ int main(void)
         cmocka_unit_test(rows_behind_the_last_page_of_a_file_are_tried),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1)); /* damage is made here on purpose */
-    faults_install();                               /* for its syncs, which do not wait */
+    faults_install(); /* the disk of the tests, whose syncs do not wait */
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

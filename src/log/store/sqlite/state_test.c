@@ -238,7 +238,7 @@ static void removals_are_dropped_once_nothing_leads_to_them(void **unused)
     assert_int_equal(state_removals(state, see_removal, &seen), 0);
     assert_int_equal(seen.count, 3);
     assert_int_equal(seen.upto[0], 300);
-    assert_int_equal(seen.last[0], 0); /* nothing is expected before it */
+    assert_int_equal(seen.last[0], 0); /* no file is expected before it */
     assert_int_equal(seen.last[1], 300);
     assert_int_equal(seen.upto[2], 600);
     assert_int_equal(seen.last[2], 500);
@@ -310,7 +310,7 @@ static void the_log_of_changes_does_not_grow_without_end(void **unused)
     state_close(state);
 }
 
-/* The newest event that an opening after a crash finds. */
+/* Reads the newest event as an opening after a crash would. */
 static uint64_t newest_after_crash(void)
 {
     char command[600], crashed[80];

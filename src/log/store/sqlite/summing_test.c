@@ -65,7 +65,7 @@ static void trims_are_subtracted(void **state)
     place_deinit(&place);
 }
 
-/* The process may have ended between the two writes. */
+/* As if the process had ended between the two writes. */
 static void a_trim_that_the_sums_do_not_have_is_made_up_for(void **state)
 {
     (void)state;
@@ -104,8 +104,7 @@ static void trims_that_are_older_than_the_sums_drop_them(void **state)
     place_deinit(&place);
 }
 
-/* A channel that was forgotten may have had the number, and all that was known of it may be gone.
- */
+/* A forgotten channel may have had the number before, without any trace now. */
 static void a_floor_that_fell_where_nothing_was_is_no_harm(void **state)
 {
     (void)state;
@@ -200,7 +199,7 @@ static void a_forgotten_channel_does_not_come_back(void **state)
         check(&place, "a", A_LAST, FILES * EVENTS);
         place_upkeep(&place);
     }
-    place_trim(&place, 1, "a", A_LAST, A_LAST); /* no file is left that could have it */
+    place_trim(&place, 1, "a", A_LAST, A_LAST); /* no file is left that could have the channel */
     place_upkeep(&place);
     place_upkeep(&place);
     reopen(&place);

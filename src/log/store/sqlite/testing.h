@@ -9,8 +9,8 @@
 #include <ftw.h>
 #include <unistd.h>
 
-/* Tests that fail, or end, at each step in turn take every STRIDE-th in builds with a sanitizer:
- * these look for other faults than wrong results, and are up to ten times as slow. */
+/* Tests that fail or end at each step in turn take only every STRIDE-th step in sanitized builds,
+ * which are up to ten times as slow and look for other faults than wrong results. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define IS_SLOW
@@ -176,7 +176,7 @@ static inline struct batch *place_batch(uint64_t first, uint32_t count, uint32_t
     return batch;
 }
 
-/* Appends the batch as of now, and lets go of it. */
+/* Appends the batch, with the present time, and drops it. */
 static inline int place_append(struct place *place, struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++)
@@ -214,7 +214,7 @@ static inline void place_upkeep(struct place *place)
     assert_int_equal(place->store->ops->upkeep(place->store), 0);
 }
 
-/* Lets the active file become due, and upkeep see to it. */
+/* Makes the active file due, and runs upkeep. */
 static inline void place_roll(struct place *place)
 {
     clock_fake_advance(&place->clock, place->config.roll_us);
@@ -262,7 +262,7 @@ static inline size_t place_files(const struct place *place, const char *end)
     return count;
 }
 
-/* Whether the bytes are anywhere in the folder's files. */
+/* Whether any file of the folder contains the bytes. */
 static inline bool place_has_bytes(const struct place *place, const char *bytes)
 {
     char command[256];

@@ -33,7 +33,7 @@ static const char *path_in(const struct place *place, const char *name)
 static const char *const event_files[] = {"log/0000000000000100.db", "log/0000000000000200.db",
                                           "log/0000000000000300.db"};
 
-/* Opens it, in vain, and says what the trouble is. */
+/* Opens the folder, which must fail, and returns the trouble. */
 static const char *told(struct place *place, struct trouble *trouble)
 {
     static char text[2048];

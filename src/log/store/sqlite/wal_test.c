@@ -41,7 +41,7 @@ static int insert(struct rig *rig, int a)
     return db_exec(rig->db, sql);
 }
 
-/* How many operations on the disk an insert is. */
+/* The number of disk operations of an insert. */
 static unsigned long operations_of_insert(struct rig *rig, int a)
 {
     faults_set(0, 0, 0);
@@ -49,7 +49,7 @@ static unsigned long operations_of_insert(struct rig *rig, int a)
     return faults.count;
 }
 
-/* An insert of which all is written but not synced, so that it fails. */
+/* An insert that is written completely but fails to sync. */
 static void insert_unsynced(struct rig *rig, int a, unsigned long operations)
 {
     faults_set(operations, 1, SQLITE_IOERR_FSYNC);
@@ -81,7 +81,7 @@ static void a_commit_that_failed_does_not_come_back_once_it_is_cut(void **state)
     assert_int_equal(insert(rig, 1), 0);
     unsigned long operations = operations_of_insert(rig, 2);
     insert_unsynced(rig, 3, operations);
-    assert_int_equal(rows_after_crash(rig, "true"), 3); /* the fault that this module exists for */
+    assert_int_equal(rows_after_crash(rig, "true"), 3); /* the fault that this module prevents */
     assert_int_equal(wal_cut(rig->db), 0);
     assert_int_equal(rows_after_crash(rig, "true"), 2);
     assert_int_equal(insert(rig, 4), 0);
@@ -104,7 +104,7 @@ static void the_first_commit_of_a_log_that_was_begun_anew_can_be_cut_too(void **
     }
 }
 
-/* A file whose log has no frame yet, as those are that the log of events begins. */
+/* A database whose write-ahead log has no frame yet, as when a log file begins. */
 static void begin_fresh(struct rig *rig)
 {
     sqlite3_close(rig->db);
@@ -135,11 +135,11 @@ static void the_first_commit_of_a_fresh_log_can_be_cut_too(void **state)
         assert_int_equal(insert(rig, 2), 0);
         assert_int_equal(rows_after_crash(rig, "true"), result ? 2 : 3);
     }
-    assert_int_equal(came_back, 1); /* without the cut, when it was the last sync that failed */
+    assert_int_equal(came_back, 1); /* without the cut, in the case that the last sync failed */
 }
 
-/* A connection that has never begun a log anew gives a round salts of its own, which the index does
- * not have before the commit succeeds. */
+/* A connection that has never started the log over gives a round salts of its own, which the index
+ * has only after a commit. */
 static void the_first_commit_after_another_connection_began_anew_can_be_cut_too(void **state)
 {
     struct rig *rig = *state;
@@ -163,7 +163,7 @@ static void the_first_commit_after_another_connection_began_anew_can_be_cut_too(
     assert_int_equal(came_back, 1);
 }
 
-/* Fails a cut of what `insert` has left at each of its operations, and cuts again. */
+/* Fails a cut at each of its operations, and cuts again. */
 static void fail_cut(struct rig *rig, unsigned long nth, int64_t rows)
 {
     faults_set(nth, 1, SQLITE_IOERR_WRITE);
@@ -172,7 +172,7 @@ static void fail_cut(struct rig *rig, unsigned long nth, int64_t rows)
     assert_int_equal(wal_cut(rig->db), 0);
     unsigned long operations = faults.count;
     assert_int_equal(rows_after_crash(rig, "true"), rows);
-    /* After a sync that failed nothing can be relied on that was not written again since. */
+    /* After a failed sync only what is written again can be relied on. */
     faults_set(0, 0, 0);
     assert_int_equal(wal_cut(rig->db), 0);
     assert_int_equal(faults.count, operations);
@@ -201,7 +201,7 @@ static void a_cut_of_a_first_commit_that_fails_may_be_tried_again(void **state)
     }
 }
 
-/* Two pages: the first is the same whenever nothing but failures came between. */
+/* Two pages, the first of which stays the same while only failures come between. */
 static int insert_with_update(struct rig *rig, int a)
 {
     char sql[120];
@@ -213,8 +213,8 @@ static int insert_with_update(struct rig *rig, int a)
     return result;
 }
 
-/* The frames behind a first one that was cut are a whole commit again, once another transaction
- * has written that first one anew with the same bytes, and no more. */
+/* After a cut of the first frame alone, the frames behind it would be a whole commit again, once
+ * another transaction has written the same first frame. */
 static void cut_frames_do_not_come_back_behind_the_same_first_frame(void **state)
 {
     struct rig *rig = *state;
@@ -240,8 +240,8 @@ static void cut_frames_do_not_come_back_behind_the_same_first_frame(void **state
     }
 }
 
-/* The first bytes of a frame's header are the same for two transactions that change the same page.
- * The process is killed then, or the cut of the second fails as well. */
+/* Two transactions that change the same page write equal first bytes of a frame's header. Then the
+ * process is killed, or the second's cut fails as well. */
 static void cut_frames_do_not_come_back_under_less_than_a_new_frame(void **state)
 {
     struct rig *rig = *state;
@@ -286,15 +286,15 @@ static void write_log(const struct rig *rig, long at, const unsigned char *bytes
     fclose(file);
 }
 
-/* A power cut leaves some sectors of what is written over it, and the page's need not come last:
- * the one with the beginning of the header is as good as it was, or the one with the page is. */
+/* A power cut keeps some sectors of a later write: either the one with the beginning of the frame's
+ * header, or the one with the page, may be the old one. */
 static void a_cut_frame_is_void_in_its_header_and_in_its_page(void **state)
 {
     enum { FRAME = 24 + 4096, HEADER = 24, START = 4 };
     unsigned char first[HEADER], page[START];
     struct rig *rig = *state;
     assert_int_equal(insert(rig, 1), 0);
-    long at = 32 + 3 * FRAME; /* behind what made the table, which is two, and the row */
+    long at = 32 + 3 * FRAME; /* after the two frames that made the table, and that of the row */
     unsigned long operations = operations_of_insert(rig, 2);
     at += FRAME;
     insert_unsynced(rig, 3, operations);
@@ -310,8 +310,8 @@ static void a_cut_frame_is_void_in_its_header_and_in_its_page(void **state)
     }
 }
 
-/* Transactions that begin with the same frame, each the first of its round of the log, whose salts
- * are the same as long as none succeeds. */
+/* Transactions with equal first frames, each first in its round of the log, with equal salts since
+ * none succeeds. */
 static void cut_frames_do_not_come_back_behind_the_same_first_frame_of_a_round(void **state)
 {
     struct rig *rig = *state;
@@ -343,8 +343,8 @@ static void cut_frames_do_not_come_back_behind_the_same_first_frame_of_a_round(v
     }
 }
 
-/* Frames that are not found when a file is opened are refused by that: a cut that had got half way
- * is finished, and the part that was not synced is written again. */
+/* Frames that an opening does not accept are made void: an interrupted cut is completed, and the
+ * part that was not synced is written again. */
 static void settling_cuts_what_was_not_found(void **state)
 {
     struct rig *rig = *state;
@@ -368,7 +368,7 @@ static void settling_cuts_what_was_not_found(void **state)
     }
 }
 
-/* The frame that a power cut took away may be the one with which the next transaction begins. */
+/* The frame lost in a power cut may equal the first frame of the next transaction. */
 static void settling_cuts_what_lies_behind_a_frame_that_was_lost(void **state)
 {
     enum { FRAME = 24 + 4096, HEADER = 24 };
@@ -449,7 +449,7 @@ static int deny_rollback(void *context, int action, const char *what, const char
     return action == SQLITE_TRANSACTION && strcmp(what, "ROLLBACK") == 0 ? SQLITE_DENY : SQLITE_OK;
 }
 
-/* Without memory it cannot either, since a statement has to be prepared. */
+/* Nor can it without memory, since the statement must be prepared. */
 static void a_cut_that_cannot_end_its_transaction_locks_nobody_out(void **state)
 {
     struct rig *rig = *state;

@@ -10,9 +10,9 @@
 
 /* ---- an operation on the disk fails --------------------------------------------------------- */
 
-/* Fails the nth operation of an append and those after it; the append says so, what it wrote is not
- * seen, and the next one works, as does the file when it is opened again. If all of them fail, its
- * fate may be unknown. Returns whether there was an nth operation. */
+/* Fails the nth disk operation of an append and those after it. The append must fail, show nothing,
+ * and leave the next append and the next opening working. If all operations fail, its fate may be
+ * unknown. Returns whether there was an nth operation. */
 static bool fail_nth_of_append(unsigned long nth, unsigned long fail_for, int code, int want)
 {
     struct place place;
@@ -116,7 +116,7 @@ static void an_append_that_may_come_back_is_told_as_that_and_its_file_is_not_rol
     unsigned unknown = 0;
     while (fail_nth_and_crash(nth, 1000, &unknown))
         nth++;
-    assert_int_equal(unknown, 1); /* when it was the sync that failed */
+    assert_int_equal(unknown, 1); /* in the case that the sync failed */
 }
 
 /* Appends with an allocation failure before the writer is called. */
@@ -251,7 +251,7 @@ static void without_memory_an_append_changes_nothing(void **state)
 
 /* ---- a disk that is really full ------------------------------------------------------------- */
 
-/* Appends until there is no room; how many events there are. */
+/* Appends until the disk is full; returns the number of events. */
 static uint64_t fill(struct place *place, uint64_t first)
 {
     uint64_t id = first;
@@ -324,8 +324,8 @@ static void a_full_disk_can_be_trimmed_and_then_appended_to(void **state)
     place_open(&place);
     uint64_t count = fill(&place, 1000);
     assert_int_equal(place_count(&place, 1), count);
-    /* There is no room for another file either: that is said, and the dead one goes all the same.
-     */
+    /* The disk has no room for another file either: the error is reported, and the file without
+     * events is removed all the same. */
     place_trim(&place, 1, "a", 1000 + count - 1, 1000 + count - 1);
     assert_int_equal(place.store->ops->upkeep(place.store), -ENOSPC);
     assert_int_equal(place_files(&place, "db"), 0);
