@@ -6,7 +6,7 @@
 enum action {
     ACTION_READ,     /* events: live, kept, and the list of channels */
     ACTION_PUBLISH,  /* events */
-    ACTION_PRESENCE, /* who is there */
+    ACTION_PRESENCE, /* the members of a channel */
     ACTION_WEBHOOKS, /* have events sent to a URL, and see and change that */
     ACTION_ADMIN,    /* delete what a channel holds, statistics, keys, revocations */
     ACTION_COUNT,

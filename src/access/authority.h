@@ -34,7 +34,7 @@ struct credential {
 enum identity_state {
     IDENTITY_KNOWN, /* `caller` is set, with a reference for the asker */
     IDENTITY_BAD,   /* forged, unknown, expired, revoked: `why` says it without naming anything */
-    IDENTITY_UNAVAILABLE, /* it cannot be told now: `why` says the reason */
+    IDENTITY_UNAVAILABLE, /* the source cannot tell now: `why` says the reason */
     IDENTITY_LATER,       /* identification_answer() follows */
     IDENTITY_FOREIGN,     /* not of this source's kind: the next is asked */
 };

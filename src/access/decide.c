@@ -51,6 +51,13 @@ static bool is_for_admin(const struct access *access, enum action action, struct
            granted(access->caller, ACTION_ADMIN, STR("*")) == GRANT_BELOW;
 }
 
+static enum access_verdict refused(const struct access *access, bool authenticated)
+{
+    if (!access->caller)
+        return ACCESS_NO_CREDENTIAL;
+    return authenticated ? ACCESS_NOT_GRANTED : ACCESS_EXPIRED;
+}
+
 enum access_verdict access_decide(const struct access *access, enum action action, struct str term)
 {
     const struct rules *rules = access->rules;
@@ -61,9 +68,29 @@ enum access_verdict access_decide(const struct access *access, enum action actio
         return ACCESS_ALLOWED;
     if (rules && authenticated && is_for_admin(access, action, term))
         return ACCESS_ALLOWED;
-    if (!access->caller)
-        return ACCESS_NO_CREDENTIAL;
-    return authenticated ? ACCESS_NOT_GRANTED : ACCESS_EXPIRED;
+    return refused(access, authenticated);
+}
+
+static bool grants_any(const struct caller *caller, enum action action)
+{
+    bool any = false;
+    for (size_t i = 0; caller && i < caller->facts.grants_count; i++)
+        any = any || (caller->facts.grants[i].patterns_count &&
+                      actions_have(caller->facts.grants[i].may, action));
+    return any;
+}
+
+enum access_verdict access_decide_any(const struct access *access, enum action action)
+{
+    const struct rules *rules = access->rules;
+    if (rules && rules->open)
+        return ACCESS_ALLOWED;
+    bool authenticated = caller_is_authenticated(access->caller, access->now_us);
+    bool any = rules && authenticated && grants_any(access->caller, action);
+    for (size_t i = 0; rules && i < rules->count; i++)
+        any = any || actions_have(rules->at[i].anybody, action) ||
+              (authenticated && actions_have(rules->at[i].authenticated, action));
+    return any ? ACCESS_ALLOWED : refused(access, authenticated);
 }
 
 /* ---- refusals

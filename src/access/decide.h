@@ -14,7 +14,8 @@
 #include "access/rules.h"
 #include "base/refusal.h"
 
-/* Who asks. Nothing is allowed without rules: a way in that forgets to say who asks is closed. */
+/* The caller and the rules under which it asks. Nothing is allowed without rules: a way in that
+ * forgets to say who asks is closed. */
 struct access {
     const struct rules *rules;
     const struct caller *caller; /* NULL: anybody */
@@ -37,8 +38,11 @@ enum access_verdict {
 /* `term` is a valid channel name or pattern. */
 enum access_verdict access_decide(const struct access *access, enum action action, struct str term);
 
-/* The same for a check: false with the refusal, which names the action that was missing and borrows
- * the term. */
+/* Whether the action is allowed on any channel at all: the first check of those who name none. */
+enum access_verdict access_decide_any(const struct access *access, enum action action);
+
+/* The same as access_decide() for a check: false with the refusal, which names the action that was
+ * missing and borrows the term. */
 bool access_check(const struct access *access, enum action action, struct str term,
                   struct refusal *ret_refusal);
 

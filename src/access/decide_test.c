@@ -134,6 +134,24 @@ static void the_administrator_of_the_whole_server_reads_its_own_channels(void **
     rules_free(rules);
 }
 
+static void an_action_is_allowed_somewhere_or_nowhere(void **state)
+{
+    (void)state;
+    struct rules *rules = some_rules();
+    struct caller *alice = some_caller();
+    const struct access anybody = {rules, NULL, 99}, now = {rules, alice, 99},
+                        later = {rules, alice, 100}, server = ACCESS_OF_SERVER, forgotten = {0};
+    assert_int_equal(access_decide_any(&anybody, ACTION_READ), YES);
+    assert_int_equal(access_decide_any(&anybody, ACTION_PUBLISH), WHO);
+    assert_int_equal(access_decide_any(&now, ACTION_PUBLISH), YES);
+    assert_int_equal(access_decide_any(&now, ACTION_WEBHOOKS), NO);
+    assert_int_equal(access_decide_any(&later, ACTION_PUBLISH), OLD);
+    assert_int_equal(access_decide_any(&server, ACTION_ADMIN), YES);
+    assert_int_equal(access_decide_any(&forgotten, ACTION_READ), WHO);
+    caller_unref(alice);
+    rules_free(rules);
+}
+
 static void a_refusal_says_what_was_missing(void **state)
 {
     (void)state;
@@ -283,6 +301,7 @@ int main(void)
         cmocka_unit_test(each_row_of_the_table_has_its_verdict),
         cmocka_unit_test(open_rules_allow_everything_and_no_rules_nothing),
         cmocka_unit_test(the_administrator_of_the_whole_server_reads_its_own_channels),
+        cmocka_unit_test(an_action_is_allowed_somewhere_or_nowhere),
         cmocka_unit_test(a_refusal_says_what_was_missing),
         cmocka_unit_test(the_decision_is_that_over_all_names_one_by_one),
     };

@@ -5,6 +5,7 @@
 #include "api/batch.h"
 #include "api/channel.h"
 #include "api/hub.h"
+#include "api/identity.h"
 #include "api/inbound.h"
 #include "api/info.h"
 #include "api/listing.h"
@@ -19,6 +20,8 @@
 #include "http/origin.h"
 #include "http/token.h"
 #include "transport/websocket.h"
+
+#include <limits.h>
 
 #define METHODS_READ (1U << HTTP_GET | 1U << HTTP_HEAD)
 
@@ -57,32 +60,65 @@ static void handle_webhooks(struct exchange *exchange, struct str rest)
     webhooks_handle(exchange, api_of(exchange)->courier, rest);
 }
 
+#define DEMAND(methods_, demand_, action_)                                                         \
+    {                                                                                              \
+        methods_, DEMANDS_##demand_, ACTION_##action_                                              \
+    }
+#define READ_BY(demand, action) DEMAND(METHODS_READ, demand, action)
+#define BY(method, demand, action) DEMAND(1U << HTTP_##method, demand, action)
+#define ANY_BY(demand, action) DEMAND(UINT_MAX, demand, action)
+
+/* clang-format off */
 const struct api_route api_routes[] = {
-    {"/channels", false, true, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE,
-     handle_channel, "publish to, read and trim a channel; without a name, list channels"},
+    {"/channels", false, true, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE, handle_channel,
+     {READ_BY(DOOR, READ), BY(POST, DOOR, PUBLISH), BY(DELETE, DOOR, ADMIN)},
+     "publish to, read and trim a channel; without a name, list channels"},
     {"/events", true, true, true, METHODS_READ | 1U << HTTP_POST, handle_events,
+     {READ_BY(DOOR, READ), BY(POST, DOOR, PUBLISH)},
      "publish many events; read many channels"},
     {"/webhooks", false, false, true,
      METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PATCH | 1U << HTTP_DELETE, handle_webhooks,
+     {ANY_BY(DOOR, WEBHOOKS)},
      "register, list, change and delete webhooks"},
     {"/inbound", false, false, true, METHODS_READ | 1U << HTTP_POST, inbound_handle,
+     {ANY_BY(PROOF, PUBLISH)},
      "take the webhooks of others as events, and answer their challenges"},
     {"/topics", false, false, false, METHODS_READ, topic_handle,
+     {READ_BY(DOOR, READ)},
      "the newest event of a channel, as WebSub's topic"},
-    {"/hub", true, false, false, 1U << HTTP_POST, hub_handle, "subscribe to topics by WebSub"},
-    {"/keys", false, false, false, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE,
-     api_keys_handle, "make, list and revoke API keys"},
+    {"/hub", true, false, false, 1U << HTTP_POST, hub_handle,
+     {BY(POST, DOOR, WEBHOOKS)},
+     "subscribe to topics by WebSub"},
+    {"/keys", false, false, false, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE, api_keys_handle,
+     {ANY_BY(SERVER, ADMIN)},
+     "make, list and revoke API keys"},
     {"/revocations", true, false, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE,
-     api_revocations_handle, "take back what a subject, a token or a key was given"},
+     api_revocations_handle,
+     {ANY_BY(SERVER, ADMIN)},
+     "take back what a subject, a token or a key was given"},
     {"/subscribers", true, false, true, 1U << HTTP_DELETE, subscribers_handle,
+     {BY(DELETE, SERVER, ADMIN)},
      "disconnect what goes on under a subject"},
-    {"/stats", true, false, false, METHODS_READ, info_stats, "figures of this server, as JSON"},
-    {"/metrics", true, false, false, METHODS_READ, info_metrics, "the same for Prometheus"},
-    {"/healthz", true, false, false, METHODS_READ, info_health, "200 while the process serves"},
-    {"/readyz", true, false, false, METHODS_READ, info_ready, "200 while publishes can succeed"},
-    {"/errors", false, false, false, METHODS_READ, info_errors, "what each problem type means"},
-    {"/", true, false, false, METHODS_READ, info_root, "this list"},
+    {"/stats", true, false, false, METHODS_READ, info_stats,
+     {READ_BY(SERVER, ADMIN)},
+     "figures of this server, as JSON"},
+    {"/metrics", true, false, false, METHODS_READ, info_metrics,
+     {READ_BY(SERVER, ADMIN)},
+     "the same for Prometheus"},
+    {"/healthz", true, false, false, METHODS_READ, info_health,
+     {READ_BY(NOTHING, READ)},
+     "200 while the process serves"},
+    {"/readyz", true, false, false, METHODS_READ, info_ready,
+     {READ_BY(NOTHING, READ)},
+     "200 while publishes can succeed"},
+    {"/errors", false, false, false, METHODS_READ, info_errors,
+     {READ_BY(NOTHING, READ)},
+     "what each problem type means"},
+    {"/", true, false, false, METHODS_READ, info_root,
+     {READ_BY(NOTHING, READ)},
+     "this list"},
 };
+/* clang-format on */
 const size_t api_routes_count = sizeof(api_routes) / sizeof(api_routes[0]);
 
 static bool matches(const struct api_route *route, struct str path, struct str *ret_rest)
@@ -241,9 +277,28 @@ static void refuse_lost_upgrade(struct exchange *exchange)
                 "Apache: ProxyPass with upgrade=websocket");
 }
 
-/* A request whose head is known byte for byte skips the checks below, and subscription_check(),
- * because they depend on its bytes alone. A check that depends on more (an address, a clock, a
- * right that may be revoked) belongs before read_known(). */
+/* Whether the handler may see the request: its caller is known, and may do what the route demands
+ * of the whole server. False: the request was answered, or waits to be handled again. A route that
+ * demands nothing of a method, by mistake, is closed. */
+static bool may_be_handled(struct exchange *exchange, const struct api_demand *demand)
+{
+    static const struct api_demand closed = {UINT_MAX, DEMANDS_SERVER, ACTION_ADMIN};
+    struct refusal refusal;
+    demand = demand ? demand : &closed;
+    if (demand->demand == DEMANDS_NOTHING || demand->demand == DEMANDS_PROOF)
+        return true;
+    if (!identity_find(exchange))
+        return false;
+    struct access access = exchange_access(exchange);
+    if (demand->demand == DEMANDS_DOOR ||
+        access_check(&access, demand->action, ACCESS_WHOLE_SERVER, &refusal))
+        return true;
+    exchange_refusal(exchange, &refusal, STR_NONE);
+    return false;
+}
+
+/* A request whose head is known byte for byte skips the checks below, because they depend on its
+ * bytes alone. It has no credential, and read_known() asks whether anybody may still read that. */
 void api_handle(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
@@ -269,6 +324,7 @@ void api_handle(struct exchange *exchange)
         answer_options(exchange, route->methods);
     else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))
         api_refuse_method(exchange, route->methods);
-    else if (route->asks || query_is_empty(exchange))
+    else if (may_be_handled(exchange, api_demand_of(route, head->method)) &&
+             (route->asks || query_is_empty(exchange)))
         route->handle(exchange, rest);
 }

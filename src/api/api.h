@@ -2,6 +2,7 @@
 #pragma once
 
 #include "access/changes.h"
+#include "access/authority.h"
 #include "webhooks/courier.h"
 #include "inbound/source.h"
 #include "transport/exchange.h"
@@ -19,7 +20,10 @@ struct api {
     struct str base; /* path under which everything hangs: empty, or "/x" */
     bool
         loopback_only; /* no access rules: requests of other sites are refused by Host and Origin */
-    const struct str *origins; /* origins that the configuration allows */
+    const struct authority *authority; /* turns credentials into callers; NULL: there are no rules,
+                                        * and no credential is looked at */
+    struct str cookie;                 /* the cookie that holds a credential; empty: none does */
+    const struct str *origins;         /* origins that the configuration allows */
     size_t origins_count;
     int64_t started_us;
     uint32_t batch_max;    /* events a batch */
@@ -43,6 +47,23 @@ static inline struct api *api_of(const struct exchange *exchange)
 /* worker_config.is_revoked: also whether the key of the caller is gone. */
 bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us);
 
+/* The ways in which a request is allowed or refused. */
+enum demand {
+    DEMANDS_SERVER,  /* the action on the whole server, before the handler is called */
+    DEMANDS_DOOR,    /* the action on the channels that the request names: the handler asks */
+    DEMANDS_PROOF,   /* a proof of its own, which the handler checks */
+    DEMANDS_NOTHING, /* everybody may do it, with whatever credential */
+};
+
+/* A demand of some methods of a route. */
+struct api_demand {
+    unsigned methods; /* 1 << enum http_method; 0: no more follow */
+    enum demand demand;
+    enum action action; /* with DEMANDS_SERVER and DEMANDS_DOOR */
+};
+
+enum { API_DEMANDS_MAX = 3 };
+
 /* A row of the table of routes: the operations of a path. `rest` is the raw path behind the row's
  * own, empty or beginning with '/'. */
 struct api_route {
@@ -52,7 +73,18 @@ struct api_route {
     bool asks;        /* `handle` reads the query itself; else there are no parameters */
     unsigned methods; /* 1 << enum http_method */
     void (*handle)(struct exchange *exchange, struct str rest);
+    struct api_demand demands[API_DEMANDS_MAX]; /* every method of the route is in one of them */
     const char *doc;
 };
+
+/* The demand of a method; NULL if the route does not have the method. */
+static inline const struct api_demand *api_demand_of(const struct api_route *route, unsigned method)
+{
+    for (size_t i = 0; i < API_DEMANDS_MAX && route->methods & 1U << method; i++)
+        if (route->demands[i].methods & 1U << method)
+            return &route->demands[i];
+    return NULL;
+}
+
 extern const struct api_route api_routes[];
 extern const size_t api_routes_count;

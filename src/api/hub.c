@@ -11,13 +11,28 @@ struct hub_asked {
     struct exchange *exchange;
 };
 
+static enum problem problem_of(enum courier_fault fault)
+{
+    switch (fault) {
+    case COURIER_E_BAD:
+        return PROBLEM_BAD_PARAMETER;
+    case COURIER_E_FORBIDDEN:
+        return PROBLEM_FORBIDDEN_TARGET;
+    case COURIER_E_UNKNOWN:
+        return PROBLEM_UNAUTHORIZED;
+    case COURIER_E_ENDED:
+        return PROBLEM_BAD_CREDENTIAL;
+    case COURIER_E_GRANT:
+        return PROBLEM_FORBIDDEN;
+    default:
+        return PROBLEM_UNAVAILABLE;
+    }
+}
+
 static void answer(struct exchange *exchange, const struct courier_request *request)
 {
-    enum problem problem = request->fault == COURIER_E_BAD         ? PROBLEM_BAD_PARAMETER
-                           : request->fault == COURIER_E_FORBIDDEN ? PROBLEM_FORBIDDEN_TARGET
-                                                                   : PROBLEM_UNAVAILABLE;
     if (request->fault) {
-        api_problem(exchange, problem, request->detail);
+        api_problem(exchange, problem_of(request->fault), request->detail);
         return;
     }
     /* Answer before the subscriber is asked: its answer changes nothing here. */
@@ -38,12 +53,13 @@ static void answered(struct mail *mail, void *owner)
         answer(asked->exchange, request);
     buf_free(&request->body);
     buf_free(&request->answer);
+    buf_free(&request->why);
     free(asked);
 }
 
 void hub_handle(struct exchange *exchange, struct str rest)
 {
-    if (!webhooks_body_fits(exchange))
+    if (!webhooks_may_ask(exchange) || !webhooks_body_fits(exchange))
         return;
     struct hub_asked *asked = mem_try_alloc(sizeof(*asked));
     if (!asked) {
@@ -60,6 +76,7 @@ void hub_handle(struct exchange *exchange, struct str rest)
         return;
     }
     request->op = COURIER_HUB;
+    request->access = exchange_access(exchange);
     request->reply = &exchange->worker->loop.mailbox;
     request->reply_mail.open = answered;
     courier_submit(api_of(exchange)->courier, request);

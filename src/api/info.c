@@ -642,6 +642,25 @@ static void add_root_html(struct buf *body, struct str base)
     buf_add_lit(body, "</ul>\n");
 }
 
+/* The access that each method takes: an action, `proof` of the sender, or `nothing`. */
+static void write_demands(struct json_writer *writer, const struct api_route *route)
+{
+    static const char *const methods[HTTP_OTHER] = {
+        [HTTP_GET] = "GET", [HTTP_POST] = "POST", [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE"};
+    json_name(writer, "access");
+    json_object_begin(writer);
+    for (unsigned i = 0; i < HTTP_OTHER; i++) {
+        const struct api_demand *demand = methods[i] ? api_demand_of(route, i) : NULL;
+        if (!demand)
+            continue;
+        const char *word = demand->demand == DEMANDS_PROOF     ? "proof"
+                           : demand->demand == DEMANDS_NOTHING ? "nothing"
+                                                               : action_word(demand->action);
+        json_member_string(writer, methods[i], str_from(word));
+    }
+    json_object_end(writer);
+}
+
 static void write_link(struct json_writer *writer, struct str base, const struct api_route *route)
 {
     struct buf href = {0};
@@ -651,6 +670,7 @@ static void write_link(struct json_writer *writer, struct str base, const struct
     json_member_string(writer, "href", buf_str(&href));
     json_member_string(writer, "path", str_from(route->path));
     json_member_string(writer, "title", str_from(route->doc));
+    write_demands(writer, route);
     json_object_end(writer);
     writer->out->failed |= buf_failed(&href);
     buf_free(&href);

@@ -6,6 +6,7 @@
 #include "http/target.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { LIMIT = 100, LIMIT_MAX = LOG_LIST_MAX - 1 }; /* an extra one shows whether there are more */
@@ -92,13 +93,23 @@ static void write_channel(struct json_writer *writer, const struct log_channel *
     json_object_end(writer);
 }
 
+/* The server's own channels are in the list only for those who may read them: the term that was
+ * checked matches none of them. */
+static bool is_shown(const struct access *access, const struct log_channel *channel)
+{
+    struct str name = {channel->name, channel->name_len};
+    return !name_is_reserved(name) || !access_decide(access, ACTION_READ, name);
+}
+
 static void write_list(struct json_writer *writer, const struct listing *listing, bool more)
 {
+    struct access access = exchange_access(listing->exchange);
     json_object_begin(writer);
     json_name(writer, "channels");
     json_array_begin(writer);
     for (size_t i = 0; i < listing->list.count && i < listing->limit; i++)
-        write_channel(writer, &listing->channels[i]);
+        if (is_shown(&access, &listing->channels[i]))
+            write_channel(writer, &listing->channels[i]);
     json_array_end(writer);
     json_member_bool(writer, "more", more);
     json_object_end(writer);
@@ -188,6 +199,27 @@ static void listed(struct question *question)
 
 static const struct question_ops question_ops = {.slice = list_slice, .answered = listed};
 
+/* Whether the caller may read all channels that can be in the list: those below the prefix, if that
+ * ends with a slash, else all. */
+static bool may_list(const struct listing *listing, struct exchange *exchange)
+{
+    struct access access = exchange_access(exchange);
+    struct str prefix = buf_str(&listing->prefix);
+    char term[NAME_MAX_BYTES + 3];
+    struct refusal refusal;
+    struct str all = ACCESS_WHOLE_SERVER;
+    bool below = prefix.len && prefix.len <= NAME_MAX_BYTES && prefix.at[prefix.len - 1] == '/';
+    if (below) {
+        (void)snprintf(term, sizeof(term), "%.*s**", STR_FMT(prefix));
+        all = (struct str){term, prefix.len + 2};
+        below = pattern_valid(all, NULL);
+    }
+    if (access_check(&access, ACTION_READ, below ? all : ACCESS_WHOLE_SERVER, &refusal))
+        return true;
+    exchange_refusal(exchange, &refusal, STR_NONE);
+    return false;
+}
+
 void listing_handle(struct exchange *exchange)
 {
     struct listing *listing = mem_try_alloc(sizeof(*listing));
@@ -196,7 +228,7 @@ void listing_handle(struct exchange *exchange)
         return;
     }
     *listing = (struct listing){.exchange = exchange};
-    if (!read_query(listing, exchange)) {
+    if (!read_query(listing, exchange) || !may_list(listing, exchange)) {
         listing_free(listing);
         return;
     }

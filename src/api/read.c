@@ -36,7 +36,6 @@ enum {
     LIMIT,
     BEAT,
     ECHO,
-    TOKEN,
     ROWS,
 };
 
@@ -71,8 +70,6 @@ static const struct parameter rows[ROWS] = {
     [BEAT] = ROW("beat", NUMBER, .least = BEAT_LEAST, .most = BEAT_MAX, .example = "25",
                  .meant = "heartbeat keepalive ping"),
     [ECHO] = ROW("echo", BOOLEAN, .example = "0"),
-    /* The token is left out of links. */
-    [TOKEN] = ROW("token", TEXT, .example = "TOKEN"),
 };
 
 /* The parameters of query and header, before they are interpreted. */
@@ -134,7 +131,6 @@ static bool is_kept(unsigned row)
     case LAST:
     case WAIT:
     case STREAM:
-    case TOKEN:
         return false;
     default:
         return true;
@@ -338,7 +334,8 @@ static void read_request(struct exchange *exchange, struct str channel)
     struct reading *reading = asked->reading;
     reading->channel = arena_copy(&reading->arena, channel);
     bool good = read_all(asked);
-    if (good && mechanism_of(reading) == MECHANISM_POLL)
+    bool is_anybody = !exchange->caller; /* more than the bytes of the head decides over others */
+    if (good && is_anybody && mechanism_of(reading) == MECHANISM_POLL)
         request_cache_keep(&exchange->worker->request_cache, exchange, reading);
     buf_free(&asked->kept);
     free(asked);
@@ -350,7 +347,12 @@ static void read_request(struct exchange *exchange, struct str channel)
 
 void read_known(struct exchange *exchange)
 {
-    begin(exchange, reading_share(exchange->worker->known));
+    const struct subscriber subscriber = {exchange_access(exchange)};
+    struct refusal refusal;
+    if (!subscription_check_selection(exchange->worker->known->selection, &subscriber, &refusal))
+        exchange_refusal(exchange, &refusal, STR_NONE);
+    else
+        begin(exchange, reading_share(exchange->worker->known));
 }
 
 void read_channel(struct exchange *exchange, struct str rest)

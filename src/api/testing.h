@@ -324,9 +324,9 @@ static inline void desk_told(const struct desk *desk, const char *member, char o
     json_decref(answer);
 }
 
-/* Asks, with more header lines if `lines` is not "", and waits for the response. */
-static inline void desk_ask(struct desk *desk, const char *request, const char *lines,
-                            struct str body)
+/* Asks, with more header lines if `lines` is not "". */
+static inline void desk_begin_ask(struct desk *desk, const char *request, const char *lines,
+                                  struct str body)
 {
     static const struct http_limits limits = HTTP_LIMITS_DEFAULT;
     struct worker *worker = &desk->worker;
@@ -348,8 +348,15 @@ static inline void desk_ask(struct desk *desk, const char *request, const char *
     worker->head_bytes = STR_NONE;
     worker->body = worker->received = body;
     worker->config.handle(exchange);
-    desk_settle(desk);
     buf_free(&text);
+}
+
+/* The same, and waits for the response. */
+static inline void desk_ask(struct desk *desk, const char *request, const char *lines,
+                            struct str body)
+{
+    desk_begin_ask(desk, request, lines, body);
+    desk_settle(desk);
 }
 
 static inline bool desk_says(const struct buf *buf, const char *text)

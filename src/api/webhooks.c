@@ -26,6 +26,9 @@ static const enum problem problems[] = {
     [COURIER_E_SPACE] = PROBLEM_NO_SPACE,
     [COURIER_E_DELIVERY] = PROBLEM_NOT_FOUND,
     [COURIER_E_KEY] = PROBLEM_KEY_REUSED,
+    [COURIER_E_UNKNOWN] = PROBLEM_UNAUTHORIZED,
+    [COURIER_E_ENDED] = PROBLEM_BAD_CREDENTIAL,
+    [COURIER_E_GRANT] = PROBLEM_FORBIDDEN,
 };
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -287,9 +290,20 @@ static bool read_key(struct exchange *exchange, struct courier_request *request)
     return false;
 }
 
+bool webhooks_may_ask(struct exchange *exchange)
+{
+    struct access access = exchange_access(exchange);
+    enum access_verdict verdict = access_decide_any(&access, ACTION_WEBHOOKS);
+    if (!verdict)
+        return true;
+    struct refusal refusal = access_refusal(verdict, ACTION_WEBHOOKS, STR_NONE);
+    exchange_refusal(exchange, &refusal, STR_NONE);
+    return false;
+}
+
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest)
 {
-    if (!webhooks_body_fits(exchange))
+    if (!webhooks_may_ask(exchange) || !webhooks_body_fits(exchange))
         return;
     struct asked *asked = mem_try_alloc(sizeof(*asked));
     if (!asked) {
@@ -319,6 +333,7 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
         return;
     }
     exchange->patient = true; /* a receiver that is pinged may take webhooks.timeout_ms */
+    request->access = exchange_access(exchange);
     request->reply = &exchange->worker->loop.mailbox;
     request->reply_mail.open = answered;
     courier_submit(courier, request);

@@ -209,18 +209,25 @@ static int read_found(struct parameters *parameters, struct parameter_found *fou
                                                          : refuse_value(parameters, found->value);
 }
 
-int parameters_next(struct parameters *parameters, struct parameter_found *ret)
+static int next(struct parameters *parameters, struct parameter_found *ret, struct str *ret_name)
 {
-    struct str name;
     *ret = (struct parameter_found){.row = PARAMETER_IGNORED};
     parameters->at = NULL;
     if (!http_query_next(&parameters->rest, &ret->name_raw, &ret->value_raw))
         return 0;
-    int result = decode(parameters, ret->name_raw, &name);
-    if (result)
+    int result = decode(parameters, ret->name_raw, ret_name);
+    return result ? result : 1;
+}
+
+int parameters_next(struct parameters *parameters, struct parameter_found *ret)
+{
+    struct str name;
+    int result;
+    do
+        result = next(parameters, ret, &name);
+    while (result > 0 && str_eq(name, STR("token")));
+    if (result <= 0 || is_ignored(name))
         return result;
-    if (is_ignored(name))
-        return 1;
     ret->row = find_row(parameters, name);
     return ret->row == parameters->table.count ? refuse_unknown(parameters, name)
                                                : read_found(parameters, ret);

@@ -4,7 +4,8 @@
  * at another place and lose events, `?ephemeral=false` would lose the event. So only the parameters
  * of the table are allowed, and a fault names the parameter, the text that was found, and a text
  * that would be right. Only names that begin with `_` or `utm_` are ignored, since caches and
- * mailing programs add these to links. */
+ * mailing programs add these to links. `token` is a credential and no parameter of any route: it is
+ * skipped, so that no link and no fault repeats it. */
 #pragma once
 
 #include "base/buf.h"

@@ -21,7 +21,7 @@ enum { KEY_MAX_BYTES = 255, CONTENT_TYPE_MAX_BYTES = 255 };
 
 /* The publisher, the same for all events of a publish. */
 struct publisher {
-    struct access access; /* who publishes, under which rules */
+    struct access access; /* the caller, and the rules for it */
     struct str
         keyspace; /* idempotency keys are told apart by it; empty: a publisher without a name */
     const struct conn *conn; /* NULL: there is no connection, or it is gone */

@@ -25,6 +25,8 @@ void config_init(struct config *config)
     };
     issuers_init(&config->issuers);
     keys_set_defaults(config);
+    config->rules = mem_alloc((CONFIG_SPACES_MAX + 1) * sizeof(*config->rules));
+    config->rules_count = 1;
     config->limits.ws.frame_max = config->limits.ws.message_max;
     for (size_t i = 0; i < sizeof(schedule_s) / sizeof(schedule_s[0]); i++)
         config->webhook_schedule_ms[config->webhook_schedule_count++] = schedule_s[i] * 1000;
@@ -47,6 +49,7 @@ void config_free(struct config *config)
     free(config->sources);
     issuers_deinit(&config->issuers);
     free(config->namespaces);
+    free(config->rules);
     yaml_file_free(config->file);
 }
 
@@ -136,11 +139,26 @@ static void check_address(struct config *config, struct faults *faults)
     config->addresses_count = count > 0 ? (unsigned)count : 0;
     if (count < 0)
         refuse(faults, listen, "is not ADDRESS:PORT");
-    else if (!listen_is_loopback(&config->addresses[0].at) && !config->insecure)
+    else if (!listen_is_loopback(&config->addresses[0].at) && !config->insecure &&
+             !config->has_access)
         faults_add(
             faults, NULL, listen,
             "can be reached from other machines, and there are no access rules: anyone could "
-            "publish and read. Say --insecure if that is meant");
+            "publish and read. Write into the file of --config who may do what, as in "
+            "`access: {anybody: [read]}` (docs/access.md), or say --insecure if that is meant");
+}
+
+/* A browser sends cookies for any page, so it must be known whose pages may use them. */
+static void check_cookie(const struct config *config, struct faults *faults)
+{
+    if (config->cookie && !config->origins_count)
+        faults_add(faults, NULL, "access.cookie",
+                   "needs `origins`: the websites whose pages may use it, as in "
+                   "`origins: [https://app.example]`");
+    if (config->cookie && !config->has_access)
+        faults_add(faults, NULL, "access.cookie",
+                   "has no meaning without rules: say `access: {anybody: [], authenticated: "
+                   "[read]}`, for example");
 }
 
 int config_options(struct config *config, int argc, char **argv, struct faults *faults)
@@ -155,7 +173,9 @@ int config_options(struct config *config, int argc, char **argv, struct faults *
     else if (options.file)
         config_file_read(config, options.file, faults);
     apply(config, &options, faults);
+    config->has_access = config->has_access || config->api_keys_count || config->issuers.count;
     if (!faults->count)
         check_address(config, faults);
+    check_cookie(config, faults);
     return faults->count ? -EINVAL : 0;
 }

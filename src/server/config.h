@@ -3,6 +3,7 @@
 
 #include "access/api_key.h"
 #include "access/issuers.h"
+#include "access/rules.h"
 #include "fetch/address.h"
 #include "webhooks/websub/form.h"
 #include "webhooks/endpoint/pool.h"
@@ -23,6 +24,13 @@ enum {
     CONFIG_SHARES_MAX = 90, /* percent */
 };
 
+/* A namespace as the file has it, while it is read. */
+struct namespace_item {
+    struct namespace_config settings;
+    struct rule rule; /* without its prefix */
+    bool has_rule;
+};
+
 /* Texts are borrowed from the command line or from `file`. */
 struct config {
     const char *listen;
@@ -39,6 +47,12 @@ struct config {
 
     struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
     size_t origins_count;
+
+    /* The rules of access. Without any of these keys everybody may do everything. */
+    bool has_access;
+    struct rule *rules; /* of all channels, and of namespaces that have some of their own */
+    size_t rules_count;
+    const char *cookie; /* the cookie that holds a credential; NULL: none */
 
     struct namespace_config *namespaces;
     size_t namespaces_count;

@@ -183,6 +183,55 @@ static void read_origins(struct reader *reader, const struct key *key, const str
     read_texts(reader, key, entry, base, take_origin);
 }
 
+/* ---- access ---------------------------------------------------------------------------------- */
+
+static actions read_actions(struct reader *reader, const struct key *key, const struct entry *entry)
+{
+    actions set = ACTIONS_NONE;
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value item = yaml_item(entry->value, i);
+        struct place place = yaml_place(item);
+        if (is_text(reader, key, item) && !actions_add(&set, yaml_text(item)))
+            faults_add(reader->faults, &place, key->name,
+                       "\"%.60s\" is no action: there are read, publish, presence, webhooks and "
+                       "admin",
+                       yaml_text(item).at);
+    }
+    return set;
+}
+
+static void read_anybody(struct reader *reader, const struct key *key, const struct entry *entry,
+                         void *base)
+{
+    struct config *config = base;
+    config->has_access = true;
+    config->rules[0].anybody = read_actions(reader, key, entry);
+}
+
+static void read_authenticated(struct reader *reader, const struct key *key,
+                               const struct entry *entry, void *base)
+{
+    struct config *config = base;
+    config->has_access = true;
+    config->rules[0].authenticated = read_actions(reader, key, entry);
+}
+
+static void read_anybody_here(struct reader *reader, const struct key *key,
+                              const struct entry *entry, void *base)
+{
+    struct namespace_item *item = base;
+    item->has_rule = true;
+    item->rule.anybody = read_actions(reader, key, entry);
+}
+
+static void read_authenticated_here(struct reader *reader, const struct key *key,
+                                    const struct entry *entry, void *base)
+{
+    struct namespace_item *item = base;
+    item->has_rule = true;
+    item->rule.authenticated = read_actions(reader, key, entry);
+}
+
 /* ---- namespaces ------------------------------------------------------------------------------ */
 
 /* Whether the item of a list is a mapping. */
@@ -202,12 +251,22 @@ static const struct namespace_config *find_namespace(const struct config *config
     return NULL;
 }
 
+static void add_namespace(struct config *config, struct namespace_item *item)
+{
+    config->namespaces[config->namespaces_count++] = item->settings;
+    item->rule.prefix = item->settings.prefix;
+    if (item->has_rule)
+        config->rules[config->rules_count++] = item->rule;
+    config->has_access = config->has_access || item->has_rule;
+}
+
 static void read_namespace(struct reader *reader, struct yaml_value item, const struct key *key)
 {
     struct config *config = reader->config;
-    struct namespace_config namespace = {0};
+    struct namespace_item read = {.has_rule = false};
     unsigned faults = reader->faults->count;
-    read_map(reader, item, str_from(key->name), &namespace);
+    read_map(reader, item, str_from(key->name), &read);
+    struct namespace_config namespace = read.settings;
     if (reader->faults->count != faults)
         return;
     if (!namespace.prefix.at)
@@ -220,8 +279,11 @@ static void read_namespace(struct reader *reader, struct yaml_value item, const 
                   ? "this prefix is there twice: put all its settings into one item"
                   : "the empty prefix is there twice: put all its settings into one "
                     "item");
+    else if (read.has_rule && !namespace.prefix.len)
+        fault(reader, item, STR("namespaces.access"),
+              "the rules for all channels stand at the top of the file, under access");
     else
-        config->namespaces[config->namespaces_count++] = namespace;
+        add_namespace(config, &read);
 }
 
 static void read_spaces(struct reader *reader, const struct key *key, const struct entry *entry,
@@ -427,6 +489,10 @@ static const struct {
     {"webhooks.allow", read_allow},
     {"webhooks.cert_hosts", read_cert_hosts},
     {"origins", read_origins},
+    {"access.anybody", read_anybody},
+    {"access.authenticated", read_authenticated},
+    {"namespaces.access.anybody", read_anybody_here},
+    {"namespaces.access.authenticated", read_authenticated_here},
     {"namespaces", read_spaces},
     {"tokens", read_tokens},
     {"inbound", read_sources},

@@ -160,11 +160,41 @@ static void unknown_keys_and_broken_yaml_are_refused(void **state)
     refuses("webhooks:\n  allow: [10.0.0.256]\n");
 }
 
+static void rules_are_kept_by_prefix(void **state)
+{
+    (void)state;
+    struct config config;
+    assert_int_equal(read_text(&config, "namespaces:\n"
+                                        "- prefix: a\n"
+                                        "- prefix: b\n"
+                                        "  access: {anybody: [], authenticated: [read, publish]}\n"
+                                        "access:\n"
+                                        "  anybody: [read]\n"),
+                     0);
+    assert_true(config.has_access);
+    assert_int_equal(config.rules_count, 2);
+    assert_int_equal(config.rules[0].prefix.len, 0);
+    assert_int_equal(config.rules[0].anybody, action_bit(ACTION_READ));
+    assert_int_equal(config.rules[0].authenticated, ACTIONS_NONE);
+    assert_true(str_eq(config.rules[1].prefix, STR("b")));
+    assert_int_equal(config.rules[1].anybody, ACTIONS_NONE);
+    assert_int_equal(config.rules[1].authenticated,
+                     action_bit(ACTION_READ) | action_bit(ACTION_PUBLISH));
+    config_free(&config);
+    assert_int_equal(read_text(&config, "access:\n  anybody: []\n"), 0);
+    assert_true(config.has_access);
+    config_free(&config);
+    refuses("access:\n  anybody: [reed]\n");
+    refuses("access:\n  anybody: read\n");
+    refuses("access:\n  cookie: a b\n");
+    refuses("namespaces:\n- prefix: \"\"\n  access: {anybody: [read]}\n");
+}
+
 static void a_section_may_be_empty(void **state)
 {
     (void)state;
     static const char *const sections[] = {"limits", "log",     "webhooks", "namespaces",
-                                           "tokens", "inbound", "keys"};
+                                           "tokens", "inbound", "keys",     "access"};
     for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
         struct config config;
         char text[100];
@@ -782,6 +812,7 @@ int main(void)
         cmocka_unit_test(a_pace_of_0_is_none_and_no_pace_the_default),
         cmocka_unit_test(values_outside_their_range_are_refused),
         cmocka_unit_test(unknown_keys_and_broken_yaml_are_refused),
+        cmocka_unit_test(rules_are_kept_by_prefix),
         cmocka_unit_test(a_section_may_be_empty),
         cmocka_unit_test(more_than_one_document_is_refused),
         cmocka_unit_test(a_file_of_unreasonable_size_is_refused),

@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "base/rfc3339.h"
 #include "base/say.h"
+#include "http/token.h"
 #include "net/listen.h"
 #include "server/config.h"
 #include "server/issuer_item.h"
@@ -44,6 +45,12 @@ static const char *check_base(const char *text)
         good = text[i] > ' ' && text[i] < 127 && !strchr("?#%", text[i]);
     return good ? NULL
                 : "a path that begins with a slash and does not end with one, as in /realtime";
+}
+
+static const char *check_cookie(const char *text)
+{
+    return http_all(str_from(text), HTTP_CHAR_TOKEN) ? NULL
+                                                     : "the name of a cookie, as in __Host-session";
 }
 
 static const char *check_prefix(const char *text)
@@ -103,7 +110,7 @@ static const char *check_jwks_url(const char *text)
 
 #define IN(type, member) .at = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
 #define CONFIG(member) IN(struct config, member)
-#define NAMESPACE(member) IN(struct namespace_config, member)
+#define NAMESPACE(member) IN(struct namespace_item, settings.member)
 #define ISSUER(member) IN(struct issuer_item, member)
 #define KEY_ITEM(member) IN(struct key_item, member)
 #define SOURCE(member) IN(struct source_item, settings.member)
@@ -150,6 +157,9 @@ const struct key keys[] = {
     TEXT("data", 1, PATH_MAX - 1, NULL, CONFIG(data), "the folder of the log"),
     TEXT("base", 1, 100, check_base, CONFIG(base), "the path under which the API hangs"),
     LIST("origins", NUMBER_COUNT, 0, 0, CONFIG_ORIGINS_MAX, "websites whose pages may use this server"),
+    LIST("access.anybody", NUMBER_COUNT, 0, 0, ACTION_COUNT, "actions that everybody may do, without a credential"),
+    LIST("access.authenticated", NUMBER_COUNT, 0, 0, ACTION_COUNT, "actions that everybody with a valid credential may do besides"),
+    TEXT("access.cookie", 1, 64, check_cookie, CONFIG(cookie), "the cookie that holds a credential"),
     BOOLEAN("memory", CONFIG(memory), "keep the log in memory alone"),
     COUNT("threads", 1, LOG_PORTS_MAX - 1, 0, CONFIG(threads), "worker threads"),
     NUMBER("spin_us", NUMBER_US, 0, S_US, 0, 1, CONFIG(spin_us), "how long a worker looks for more work before it sleeps"),
@@ -226,6 +236,8 @@ const struct key keys[] = {
     COUNT("namespaces.retention.count", 0, MANY, 0, NAMESPACE(count), "a channel keeps its newest so many; 0: all"),
     BYTES("namespaces.retention.bytes", 0, PIB(1), 0, NAMESPACE(bytes), "a channel keeps its newest so many bytes; 0: all"),
     BOOLEAN("namespaces.ephemeral", NAMESPACE(ephemeral), "nothing published here is stored"),
+    LIST("namespaces.access.anybody", NUMBER_COUNT, 0, 0, ACTION_COUNT, "access.anybody of this namespace, in its place"),
+    LIST("namespaces.access.authenticated", NUMBER_COUNT, 0, 0, ACTION_COUNT, "access.authenticated of this namespace, in its place"),
 
     LIST("tokens", NUMBER_COUNT, 0, 0, ISSUERS_MAX, "who issues tokens (JWT) that are accepted"),
     {.name = "tokens.secret", .kind = KEY_TEXT, .least = 1, .most = KIB(64), .secret = true, .help = "signs and verifies by HMAC: the text, env:NAME or file:PATH", ISSUER(secret)},

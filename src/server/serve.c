@@ -65,6 +65,8 @@ struct server {
     struct changes *changes; /* of both */
     struct audit audit;
     struct worker *workers;
+    struct rules *rules;          /* NULL: everybody may do everything */
+    struct authority authority;   /* keys and tokens */
     uint32_t webhook_requests;    /* that may be under way at once */
     uint32_t refusing_max;        /* connections over connections_max that are heard */
     _Atomic uint32_t connections; /* of all workers */
@@ -386,7 +388,7 @@ static int open_worker(struct server *server, unsigned index)
         .connections = &server->connections,
         .refusing_max = server->refusing_max,
         .want_uring = !server->config.no_uring,
-        .rules = &rules_open,
+        .rules = server->rules ? server->rules : &rules_open,
         .audit = &server->audit,
         .base = server->api.base,
         .app = &server->api,
@@ -410,10 +412,16 @@ static int open_all(struct server *server)
         return result;
     hash_prepare(); /* a server is ready when it says so */
     share_descriptors(server, descriptors);
+    authority_add(&server->authority, &server->keys.source);
+    authority_add(&server->authority, &config->issuers.source);
+    if (config->has_access && !(server->rules = rules_new(config->rules, config->rules_count)))
+        return -ENOMEM;
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),
-        .loopback_only = !config->insecure,
+        .loopback_only = !config->insecure && !config->has_access,
+        .authority = config->has_access ? &server->authority : NULL,
+        .cookie = config->cookie ? str_from(config->cookie) : STR_NONE,
         .origins = config->origins,
         .origins_count = config->origins_count,
         .started_us = clock_wall_us(clock_system()),
@@ -608,6 +616,7 @@ static int run(struct server *server)
     wait_and_tidy();
     drain(server);
     free(server->workers);
+    rules_free(server->rules);
     return 0;
 }
 

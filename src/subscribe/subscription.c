@@ -53,15 +53,27 @@ bool subscription_is_well_formed(const struct subscription *subscription,
     return check_terms(subscription, ret_refusal) && check_types(subscription, ret_refusal);
 }
 
+static bool may_read(const struct subscriber *subscriber, const struct str *terms, size_t count,
+                     struct refusal *ret_refusal)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!access_check(&subscriber->access, ACTION_READ, terms[i], ret_refusal))
+            return false;
+    return true;
+}
+
 bool subscription_check(const struct subscription *subscription,
                         const struct subscriber *subscriber, struct refusal *ret_refusal)
 {
-    if (!subscription_is_well_formed(subscription, ret_refusal))
-        return false;
-    for (size_t i = 0; i < subscription->terms_count; i++)
-        if (!access_check(&subscriber->access, ACTION_READ, subscription->terms[i], ret_refusal))
-            return false;
-    return true;
+    return subscription_is_well_formed(subscription, ret_refusal) &&
+           may_read(subscriber, subscription->terms, subscription->terms_count, ret_refusal);
+}
+
+bool subscription_check_selection(const struct selection *selection,
+                                  const struct subscriber *subscriber, struct refusal *ret_refusal)
+{
+    return may_read(subscriber, selection->names, selection->names_count, ret_refusal) &&
+           may_read(subscriber, selection->patterns, selection->patterns_count, ret_refusal);
 }
 
 /* ---- subscribing ----------------------------------------------------------------------------- */

@@ -19,7 +19,7 @@
 
 /* The consumer who asks. */
 struct subscriber {
-    struct access access; /* who it is, under which rules */
+    struct access access; /* the caller, and the rules for it */
 };
 
 /* The strings are borrowed until the selection was made. */
@@ -44,6 +44,10 @@ bool subscription_is_well_formed(const struct subscription *subscription,
 /* Checks whether the subscriber may read this: the single place for rights to read. */
 bool subscription_check(const struct subscription *subscription,
                         const struct subscriber *subscriber, struct refusal *ret_refusal);
+
+/* The same for a selection that was made before: by another request, or under other rights. */
+bool subscription_check_selection(const struct selection *selection,
+                                  const struct subscriber *subscriber, struct refusal *ret_refusal);
 
 /* The selection of a subscription that passes the check; NULL if it does not, or if there is no
  * memory. */

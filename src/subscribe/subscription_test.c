@@ -131,6 +131,14 @@ static void a_subscriber_needs_the_right_to_read_all_of_it(void **state)
         assert_int_equal(subscription_check(&subscription, &named, &refusal),
                          rows[i].problem == PROBLEM_COUNT);
         assert_int_equal(refusal.problem, rows[i].problem);
+        if (rows[i].problem == PROBLEM_BAD_PATTERN)
+            continue;
+        const struct subscriber server = {ACCESS_OF_SERVER};
+        struct selection *selection = subscription_select(&subscription, &server, &refusal);
+        assert_non_null(selection);
+        assert_int_equal(subscription_check_selection(selection, &named, &refusal),
+                         rows[i].problem == PROBLEM_COUNT);
+        selection_unref(selection);
     }
     caller_unref(caller);
     rules_free(rules);

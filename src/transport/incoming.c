@@ -121,7 +121,8 @@ static bool is_out_of_turn(const struct http1 *http1, bool publish)
                 : !request_stream_is_clear(&http1->request))
         return true;
     return http1_inflight(http1) >= http1->request.worker->config.limits.inflight_max ||
-           (http1_inflight(http1) && (!publish || !pipeline_last(http1)->publishes));
+           (http1_inflight(http1) && (!publish || !pipeline_last(http1)->publishes ||
+                                      pipeline_last(http1)->exchange.parked));
 }
 
 /* Whether the request must wait, for earlier answers or for the log. */

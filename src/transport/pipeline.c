@@ -51,6 +51,7 @@ struct pipelined *pipeline_replace_first(struct http1 *http1)
     if (first->exchange.question)
         question_drop(first->exchange.question);
     stand_in->exchange.question = NULL;
+    stand_in->exchange.parked = NULL;
     caller_ref(stand_in->exchange.caller);
     stand_in->answer = (struct buf){0};
     stand_in->exchange.holding = (struct holding){.request = &http1->request};

@@ -134,7 +134,7 @@ struct worker_config {
     _Atomic uint32_t *connections; /* connections of all workers; NULL: there is only this worker */
     /* Connections over connections_max, of all workers, that are heard before they are refused. */
     uint32_t refusing_max;
-    const struct rules *rules; /* who may do what; changed by nobody */
+    const struct rules *rules; /* the rules of access; never changed */
     struct audit *audit;       /* of all workers together; NULL: nothing is noted */
     struct str base;           /* path under which the API hangs: empty, or "/x" */
     void *app;                 /* for handle */
@@ -258,7 +258,7 @@ void worker_resume_accepting(struct worker *worker);
 /* How often a limit was hit. Any thread. */
 uint64_t worker_hits(const struct worker *worker, enum limit limit);
 
-/* Who asks, now. `caller` is borrowed. */
+/* A caller with the rules and the time. `caller` is borrowed. */
 static inline struct access worker_access(const struct worker *worker, const struct caller *caller)
 {
     return (struct access){worker->config.rules, caller,

@@ -910,8 +910,10 @@ static void note_answer(struct mail *mail, void *owner)
 static void a_request_that_waits_for_another_is_answered_before_the_stop_ends(void **state)
 {
     struct world *world = *state;
-    struct courier_request second = {
-        .op = COURIER_RESUME, .reply = &world->mailbox, .reply_mail = {NULL, note_answer}};
+    struct courier_request second = {.op = COURIER_RESUME,
+                                     .access = ACCESS_OF_SERVER,
+                                     .reply = &world->mailbox,
+                                     .reply_mail = {NULL, note_answer}};
     create(world, "");
     is_answered = false;
     assert_int_equal(saver_start(world->courier->saver),

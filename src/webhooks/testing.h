@@ -66,6 +66,7 @@ struct world {
     struct mailbox mailbox;      /* the test's own */
     struct log_port port;
     struct courier_request request;
+    struct access access; /* the rights of requests; without rules those of the server */
     bool replied;
     struct publish publish;
     uint64_t published;
@@ -342,8 +343,12 @@ static inline void submit_with(struct world *world, enum courier_op op, uint64_t
 {
     struct courier_request *request = &world->request;
     request_clear(world);
-    *request = (struct courier_request){
-        .op = op, .n = n, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+    *request =
+        (struct courier_request){.op = op,
+                                 .n = n,
+                                 .access = world->access.rules ? world->access : ACCESS_OF_SERVER,
+                                 .reply = &world->mailbox,
+                                 .reply_mail = {NULL, on_reply}};
     snprintf(request->id, sizeof(request->id), "%s", world->id);
     if (body)
         buf_add_str(&request->body, str_from(body));

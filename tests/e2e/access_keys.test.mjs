@@ -11,9 +11,9 @@ import { run } from "./support/program.mjs";
 const KEY = /^fk_[a-z2-7]{10}_[a-z2-7]{52}$/;
 const GRANTS = [{ channels: ["chat/**"], may: ["read", "publish"] }];
 
-async function json(server, method, target, body) {
+async function json(server, method, target, body, key) {
     const answer = await fetch(`${server.url}${target}`, {
-        method, body: body === undefined ? undefined : JSON.stringify(body),
+        method, headers: key ? { Authorization: `Bearer ${key}` } : {}, body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await answer.text();
     return { status: answer.status, body: text ? JSON.parse(text) : undefined, headers: answer.headers };
@@ -132,15 +132,16 @@ test("a key of the configuration is listed, and is removed there alone", async (
     const [hash] = /fk_\w+:\w+/.exec(stderr);
     const config = (key) => `keys: [{name: ops, key: "${key}", grants: [{channels: ["**"], may: [read, admin]}]}]\n`;
     const server = await startServer(t, { data: true, config: config(hash) });
-    const [key] = (await json(server, "GET", "/keys")).body.keys;
+    assert.equal((await json(server, "GET", "/keys")).status, 401);
+    const [key] = (await json(server, "GET", "/keys", undefined, stdout.trimEnd())).body.keys;
     assert.equal(key.name, "ops");
     assert.equal(key.configured, true);
     assert.deepEqual(key.grants, [{ channels: ["**"], may: ["read", "admin"] }]);
-    const refused = await json(server, "DELETE", `/keys/${key.id}`);
+    const refused = await json(server, "DELETE", `/keys/${key.id}`, undefined, stdout.trimEnd());
     assert.equal(refused.status, 405);
     assert.match(refused.headers.get("allow"), /GET/);
     const other = await startServer(t, { config: config("env:OPS_KEY"), env: { OPS_KEY: stdout.trimEnd() } });
-    assert.equal((await json(other, "GET", "/keys")).body.keys[0].id, key.id);
+    assert.equal((await json(other, "GET", "/keys", undefined, stdout.trimEnd())).body.keys[0].id, key.id);
 });
 
 test("a key of the configuration that is not whole is refused without repeating it", async (t) => {

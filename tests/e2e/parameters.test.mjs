@@ -186,7 +186,7 @@ test("a route without parameters refuses every one, and does nothing", async (t)
     const { server, webhook } = await start(t);
     await server.publish("a", "x");
     for (const [how, route, ask] of silent(webhook)) {
-        for (const name of ["x", "limit", "after", "token"]) {
+        for (const name of ["x", "limit", "after", "tokens"]) {
             await assertRefused(server, how, ask, withQuery(route, [name, "1"]), new RegExp(`"${name}"`));
         }
     }
@@ -194,9 +194,9 @@ test("a route without parameters refuses every one, and does nothing", async (t)
     assert.equal((await server.get(`/webhooks/${webhook}`)).json().state, "active");
 });
 
-test("parameters added by caches and mailings are ignored on every route", async (t) => {
+test("parameters added by caches and mailings, and credentials without rules, are ignored on every route", async (t) => {
     const { server } = await start(t);
-    const query = "?_=1795459080123&_=2&utm_source=x&_cb";
+    const query = "?_=1795459080123&_=2&utm_source=x&_cb&token=x";
     for (const route of ["/channels/a", "/channels", "/stats", "/healthz", "/readyz", "/", "/errors/gap", "/webhooks"]) {
         assert.equal((await server.get(route + query)).status, 200, route);
     }

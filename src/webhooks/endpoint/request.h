@@ -1,6 +1,7 @@
 /* Requests of the API to the courier, and their answers. */
 #pragma once
 
+#include "access/decide.h"
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -47,6 +48,9 @@ enum courier_fault {
     COURIER_E_SPACE,    /* the disk is full */
     COURIER_E_DELIVERY, /* there is no such delivery */
     COURIER_E_KEY,      /* the key was used with another body */
+    COURIER_E_UNKNOWN,  /* no credential was shown */
+    COURIER_E_ENDED,    /* the credential has ended */
+    COURIER_E_GRANT,    /* the credential does not grant it */
 };
 
 /* A request. The asker fills it in and lends it to the courier until `reply_mail` is opened; then
@@ -56,7 +60,8 @@ struct courier_request {
     char id[32];     /* of the endpoint; a creation sets it with its answer */
     struct buf body; /* JSON, for create, change and replay; a form for the hub */
     struct buf key;  /* with create: its Idempotency-Key; empty for none; the asker's to free */
-    uint64_t n;      /* the delivery */
+    struct access access; /* the rights of the asker, who owns the caller */
+    uint64_t n;           /* the delivery */
     struct courier_filter {
         uint64_t before; /* only deliveries with smaller numbers; 0 for all */
         uint64_t event;  /* only deliveries with this event; 0: all */

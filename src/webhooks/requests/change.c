@@ -4,6 +4,7 @@
 #include "webhooks/delivery/anew.h"
 #include "webhooks/delivery/scan.h"
 #include "webhooks/endpoint/lane.h"
+#include "webhooks/endpoint/rights.h"
 #include "webhooks/endpoint/saving.h"
 #include "webhooks/endpoint/standing.h"
 #include "webhooks/requests/begin.h"
@@ -161,7 +162,7 @@ static void op_change(struct courier_request *request, struct endpoint *endpoint
     }
     if (spec.url && !courier_may_call(endpoint->courier, spec.url))
         create_refuse_target(request);
-    else
+    else if (!spec.channels || rights_allow(request, spec.channels))
         change(request, endpoint, &spec);
     spec_free(&spec);
 }

@@ -91,6 +91,7 @@ static void a_change_is_refused_while_a_bundle_that_failed_is_not_known(void **s
         save_progress(world->courier, true);
         request_clear(world);
         *request = (struct courier_request){.op = ops[i],
+                                            .access = ACCESS_OF_SERVER,
                                             .reply = &world->mailbox,
                                             .reply_mail = {NULL, on_reply},
                                             .courier = world->courier};

@@ -5,6 +5,7 @@
 #include "base/say.h"
 #include "webhooks/delivery/anew.h"
 #include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/rights.h"
 #include "webhooks/requests/begin.h"
 #include "webhooks/requests/creation.h"
 #include "webhooks/requests/ping.h"
@@ -180,6 +181,10 @@ void create_webhook(struct courier *courier, struct courier_request *request)
     if (!spec_read(buf_str(&request->body), SPEC_CREATE, SPEC_URL | SPEC_CHANNELS, &spec,
                    &request->why, &why)) {
         request_refuse(request, COURIER_E_BAD, why);
+        return;
+    }
+    if (!rights_allow(request, spec.channels)) {
+        spec_free(&spec);
         return;
     }
     if (!courier_may_call(courier, spec.url))

@@ -21,12 +21,31 @@ void creations_deinit(struct courier *courier)
     map_deinit(&courier->creating);
 }
 
+/* The keys of callers are their own: the answer to a repetition has the webhook's secret. */
+static void hash_key(const struct courier_request *request, uint8_t ret[HASH_SHA256_SIZE])
+{
+    struct str name = caller_name(request->access.caller), key = buf_str(&request->key);
+    struct buf both = {0};
+    if (!name.len) {
+        hash_sha256(key, ret);
+        return;
+    }
+    buf_add_str(&both, name);
+    buf_add_char(&both, '\0');
+    buf_add_str(&both, key);
+    if (buf_failed(&both))
+        hash_random(ret, HASH_SHA256_SIZE); /* equal to none: the repetition makes a second one */
+    else
+        hash_sha256(buf_str(&both), ret);
+    buf_free(&both);
+}
+
 struct creation creation_of(const struct courier_request *request)
 {
     struct creation creation = {.keyed = request->key.len > 0};
     if (!creation.keyed)
         return creation;
-    hash_sha256(buf_str(&request->key), creation.key);
+    hash_key(request, creation.key);
     hash_sha256(buf_str(&request->body), creation.body);
     return creation;
 }

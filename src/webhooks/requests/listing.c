@@ -1,6 +1,7 @@
 #include "webhooks/requests/listing.h"
 
 #include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/rights.h"
 #include "webhooks/endpoint/state_json.h"
 
 #include <stdlib.h>
@@ -28,7 +29,8 @@ void listing_start(struct courier *courier, struct courier_request *request)
 
 static void list_one(struct courier *courier, struct listing *listing)
 {
-    endpoint_state_write(listing->next, &listing->writer, STATE_LINE);
+    if (rights_reach(listing->request, listing->next))
+        endpoint_state_write(listing->next, &listing->writer, STATE_LINE);
     listing->next = directory_next(courier, &listing->next->links.node);
 }
 

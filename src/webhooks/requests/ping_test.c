@@ -166,8 +166,10 @@ static void a_paused_webhook_is_pinged(void **state)
 static void the_webhook_may_be_deleted_while_it_is_pinged(void **state)
 {
     struct world *world = *state;
-    struct courier_request other = {
-        .op = COURIER_DELETE, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+    struct courier_request other = {.op = COURIER_DELETE,
+                                    .access = ACCESS_OF_SERVER,
+                                    .reply = &world->mailbox,
+                                    .reply_mail = {NULL, on_reply}};
     create(world, "");
     snprintf(other.id, sizeof(other.id), "%s", world->id);
     submit(world, COURIER_PING, NULL);
@@ -203,8 +205,10 @@ static void too_many_pings_by_hand_are_refused(void **state)
     struct courier_request pings[ASKED] = {0};
     create(world, "");
     for (int i = 0; i < ASKED; i++) {
-        pings[i] = (struct courier_request){
-            .op = COURIER_PING, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+        pings[i] = (struct courier_request){.op = COURIER_PING,
+                                            .access = ACCESS_OF_SERVER,
+                                            .reply = &world->mailbox,
+                                            .reply_mail = {NULL, on_reply}};
         snprintf(pings[i].id, sizeof(pings[i].id), "%s", world->id);
         courier_submit(world->courier, &pings[i]);
     }

@@ -2,6 +2,7 @@
 
 #include "webhooks/delivery/log_mail.h"
 #include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/rights.h"
 #include "webhooks/endpoint/state_json.h"
 #include "webhooks/requests/change.h"
 #include "webhooks/requests/create.h"
@@ -73,7 +74,7 @@ void requests_open(struct mail *mail, void *owner)
         websub_ask(courier, request);
     else if (request->op == COURIER_LIST)
         listing_start(courier, request);
-    else if (!endpoint)
+    else if (!endpoint || !rights_reach(request, endpoint))
         request_refuse(request, COURIER_E_MISSING,
                        "no webhook has this id: GET /webhooks lists all");
     else

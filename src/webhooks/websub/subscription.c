@@ -4,6 +4,7 @@
 #include "base/say.h"
 #include "http/target.h"
 #include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/rights.h"
 #include "webhooks/websub/form.h"
 
 #include <inttypes.h>
@@ -203,6 +204,7 @@ static void ask_self(struct intent *intent, enum courier_op op, const struct end
     request->op = op;
     request->reply = &intent->courier->loop.mailbox;
     request->reply_mail.open = applied;
+    request->access = ACCESS_OF_SERVER; /* the wish had the right to it */
     request->n = intent->wish.lease_s;
     request->wish = &intent->wish;
     buf_add_str(&request->body, buf_str(&intent->wish.secret));
@@ -300,6 +302,11 @@ void websub_ask(struct courier *courier, struct courier_request *request)
     struct websub_wish *wish = &intent->wish;
     int result = websub_read(buf_str(&request->body), courier->config.base, &courier->config.leases,
                              wish, &why);
+    if (!result && wish->mode == WEBSUB_SUBSCRIBE &&
+        !rights_allow_channel(request, buf_str(&wish->channel))) {
+        intent_free(intent);
+        return;
+    }
     bool asks = !result && wish->mode != WEBSUB_PUBLISH;
     enum courier_fault fault = COURIER_FINE;
     if (result) {

@@ -356,8 +356,11 @@ static void a_renewal_that_waits_in_front_of_an_expiry_keeps_the_subscription(vo
     struct world *world = *state;
     for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
         subscribe(world, "&hub.lease_seconds=60");
-        struct courier_request renewal = {
-            .op = COURIER_RENEW, .n = 60, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+        struct courier_request renewal = {.op = COURIER_RENEW,
+                                          .n = 60,
+                                          .access = ACCESS_OF_SERVER,
+                                          .reply = &world->mailbox,
+                                          .reply_mail = {NULL, on_reply}};
         memcpy(renewal.id, world->id, sizeof(world->id));
         submit(world, changes[i].op, changes[i].body);
         courier_submit(world->courier, &renewal);
