@@ -1,6 +1,7 @@
 /* Feeds the JSON grammar with hostile text: nothing may crash or read too far, what Jansson takes
  * must be taken, a valid text put on one line is the same value without CR or LF, and walking a
- * container must give back values of the grammar that, joined again, are what stood there. */
+ * container must give back values of the grammar that, joined again, are what stood there, and the
+ * same with the notes of the check as without. */
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -121,13 +122,40 @@ static void try_nested(struct str array)
     }
 }
 
+/* Walks two levels of an array with the notes of a check, and without: the same must be found. */
+static void try_noted(struct str array)
+{
+    struct json_notes notes;
+    struct json_scan scan;
+    struct str key, value, noted_key, noted;
+    json_notes_begin(&notes, 2);
+    json_scan_begin(&scan, JSON_DEPTH_LIMIT);
+    scan.notes = &notes;
+    require(json_scan_some(&scan, array, SIZE_MAX) && !scan.error);
+    for (size_t pos = 0; json_next(array, &pos, &key, &value);) {
+        size_t at = 0, noted_at = 0;
+        bool more = value.at[0] == '{' || value.at[0] == '[';
+        struct str inner = value;
+        while (more) {
+            more = json_next(inner, &at, &key, &value);
+            require(json_next_noted(inner, &noted_at, &notes, &noted_key, &noted) == more);
+            require(at == noted_at);
+            require(!more || (value.at == noted.at && value.len == noted.len));
+            require(!more || (key.at == noted_key.at && key.len == noted_key.len));
+        }
+    }
+    require(notes.used == notes.count);
+}
+
 static void try_container(struct str container)
 {
     struct buf once = {0}, twice = {0};
     if (container.at[0] != '{' && container.at[0] != '[')
         return;
-    if (container.at[0] == '[')
+    if (container.at[0] == '[') {
         try_nested(container);
+        try_noted(container);
+    }
     rebuild(container, &once);
     require(json_check(buf_str(&once), JSON_DEPTH_MAX, NULL) == JSON_OK);
     rebuild(buf_str(&once), &twice);

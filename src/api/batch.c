@@ -53,14 +53,14 @@ static void drop_empty(struct str *raw)
 }
 
 /* The event at the front of `text`, which may have more behind it; sets its size. */
-static bool take_members(struct event_json *json, struct str text, size_t *ret_size,
-                         struct fault *fault)
+static bool take_members(struct event_json *json, struct str text, struct json_notes *notes,
+                         size_t *ret_size, struct fault *fault)
 {
     struct str key, value;
     if (!text.len || text.at[0] != '{')
         return bad(fault, "an event is an object with the members channel and data");
     *ret_size = 0;
-    while (json_next(text, ret_size, &key, &value))
+    while (json_next_noted(text, ret_size, notes, &key, &value))
         if (!take_member(json, key, value, fault))
             return false;
     drop_empty(&json->type);
@@ -91,6 +91,7 @@ struct shape {
     bool deep; /* the array, or the current line, see JSON_DEPTH_MAX */
     struct exchange *exchange;
     struct event_json_room room;
+    struct json_notes notes; /* of the array, or of the current line */
 };
 
 static bool is_blank(struct str line)
@@ -114,7 +115,9 @@ static struct str trim_line(struct str line)
 static bool is_json(struct shape *shape, struct str text)
 {
     struct json_scan room;
-    const struct json_scan *scan = checked_scan(shape->exchange->worker, text, &room);
+    json_notes_begin(&shape->notes, shape->array ? 2 : 1);
+    const struct json_scan *scan =
+        checked_scan(shape->exchange->worker, text, &room, &shape->notes);
     shape->deep = scan->deep_at != JSON_NOT_DEEP;
     return !scan->error;
 }
@@ -183,7 +186,7 @@ static bool add_element(struct submission *submission, struct shape *shape, stru
     struct event_json json = {.may_be_deep = shape->deep};
     struct proposal proposal;
     size_t size;
-    if (!take_members(&json, text, &size, fault) ||
+    if (!take_members(&json, text, &shape->notes, &size, fault) ||
         !read_event(&json, &shape->room, &proposal, fault))
         return false;
     shape->pos += size;

@@ -141,6 +141,9 @@ static char *put_json(char *to, unsigned char c)
     return to + 4;
 }
 
+/* Strings up to this length are first taken as if they needed no escape. */
+enum { PLAIN_FIRST = 1024 };
+
 /* The length of the run of bytes at the start of `s` that need no escape. */
 static size_t plain_json(struct str s)
 {
@@ -148,8 +151,24 @@ static size_t plain_json(struct str s)
     return plain_skip(s, 0, &ignored);
 }
 
+/* Adds the string if it needs no escape, as nearly all do. */
+static bool add_plain(struct buf *buf, struct str s)
+{
+    char *room = plain_all(s) ? buf_reserve(buf, s.len + 2) : NULL;
+    if (!room)
+        return false;
+    room[0] = '"';
+    if (s.len)
+        memcpy(room + 1, s.at, s.len);
+    room[s.len + 1] = '"';
+    buf->len += s.len + 2;
+    return true;
+}
+
 void buf_add_json(struct buf *buf, struct str s)
 {
+    if (s.len <= PLAIN_FIRST && add_plain(buf, s))
+        return;
     buf_add_char(buf, '"');
     while (s.len && !buf->failed) {
         size_t plain = plain_json(s);

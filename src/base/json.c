@@ -200,12 +200,20 @@ static int open_container(struct json_scan *scan)
     return 0;
 }
 
+static void note_end(const struct json_scan *scan)
+{
+    struct json_notes *notes = scan->notes;
+    if (notes && scan->depth == notes->depth && notes->count < JSON_NOTES_MAX)
+        notes->ends[notes->count++] = scan->text.at + scan->at;
+}
+
 static bool take_close(struct json_scan *scan)
 {
     if (peek(scan) != (in_object(scan) ? '}' : ']'))
         return false;
     scan->depth--;
     scan->at++;
+    note_end(scan);
     return true;
 }
 
@@ -439,16 +447,29 @@ bool json_next_begins(struct str text, size_t *pos)
     return false;
 }
 
+/* The end of the value at `at`, from the notes if they have it. */
+static size_t end_of_value(struct str text, size_t at, struct json_notes *notes)
+{
+    bool is_noted = notes && notes->used < notes->count && is_at(text, at, '{', '[');
+    return is_noted ? (size_t)(notes->ends[notes->used++] - text.at) : pass_value(text, at);
+}
+
 /* Reads one value and moves `at` to the first byte behind it that is not white space. */
-static struct str take_value(struct str text, size_t *at)
+static struct str take_value(struct str text, size_t *at, struct json_notes *notes)
 {
     size_t start = *at;
-    size_t end = pass_value(text, start);
+    size_t end = end_of_value(text, start, notes);
     *at = pass_space(text, end);
     return (struct str){text.at + start, end - start};
 }
 
 int json_next(struct str container, size_t *pos, struct str *ret_key, struct str *ret_value)
+{
+    return json_next_noted(container, pos, NULL, ret_key, ret_value);
+}
+
+int json_next_noted(struct str container, size_t *pos, struct json_notes *notes,
+                    struct str *ret_key, struct str *ret_value)
 {
     size_t at = *pos;
     if (!json_next_begins(container, &at)) {
@@ -456,13 +477,13 @@ int json_next(struct str container, size_t *pos, struct str *ret_key, struct str
         return 0;
     }
     *ret_key = STR_NONE;
-    *ret_value = take_value(container, &at);
+    *ret_value = take_value(container, &at, notes);
     /* Only a key is followed by a colon. Looking for the colon is cheaper than asking for the kind
      * of container: its first byte may lie behind any amount of white space. */
     if (at < container.len && container.at[at] == ':') {
         *ret_key = *ret_value;
         at = pass_space(container, at + 1);
-        *ret_value = at < container.len ? take_value(container, &at) : STR_NONE;
+        *ret_value = at < container.len ? take_value(container, &at, notes) : STR_NONE;
         if (ret_key->len >= 2)
             *ret_key = (struct str){ret_key->at + 1, ret_key->len - 2};
     }

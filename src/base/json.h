@@ -22,9 +22,27 @@ enum json_error {
  * (may be NULL) gets the offset of the fault. */
 int json_check(struct str text, unsigned depth_max, size_t *ret_at);
 
+/* Notes of a check: the ends of the containers that begin `depth` deep, in their order. A walk by
+ * json_next_noted() need not look for these ends again, but for those beyond JSON_NOTES_MAX. */
+enum { JSON_NOTES_MAX = 256 };
+
+struct json_notes {
+    unsigned depth; /* 1: within the outermost container */
+    uint32_t count;
+    uint32_t used; /* by the walk */
+    const char *ends[JSON_NOTES_MAX];
+};
+
+/* Begins the notes of a check. */
+static inline void json_notes_begin(struct json_notes *notes, unsigned depth)
+{
+    notes->depth = depth;
+    notes->count = notes->used = 0;
+}
+
 /* The same check, which may pause. The check is one pass without recursion: a stack of bits, one
- * for each open container, says what encloses the current value. All fields but `error`, `at` and
- * `deep_at` are internal. */
+ * for each open container, says what encloses the current value. All fields but `error`, `at`,
+ * `deep_at` and `notes` are internal. */
 struct json_scan {
     struct str text;
     size_t at;      /* the position; at the end, that of the fault */
@@ -32,6 +50,8 @@ struct json_scan {
     unsigned depth;
     unsigned depth_max;
     uint64_t is_object[JSON_DEPTH_LIMIT / 64];
+    struct json_notes *notes; /* may be set once the check has begun, for a text that does not move
+                               * in memory; NULL: no notes are made */
     bool begun;
     uint8_t error; /* enum json_error, once the check is done */
 };
@@ -61,6 +81,11 @@ bool json_media_type(struct str type);
  * an array) and raw value, 0 at the end: then `*pos` is behind the container, which may be the
  * beginning of a longer text. */
 int json_next(struct str container, size_t *pos, struct str *ret_key, struct str *ret_value);
+
+/* The same for the containers one level above the notes, in the order of the text that was checked.
+ * `notes` may be NULL. */
+int json_next_noted(struct str container, size_t *pos, struct json_notes *notes,
+                    struct str *ret_key, struct str *ret_value);
 
 /* The first half of json_next(): moves `*pos` to where the next member or element begins. False at
  * the end. So a container within another one can be walked without a search for its end before:

@@ -649,10 +649,57 @@ static void inner_containers_are_walked_without_their_end(void **state)
     buf_free(&sizes);
 }
 
+/* Checks `array` with notes, walks its elements' members with them, and writes down the values. */
+static void walk_noted(struct str array, struct buf *out)
+{
+    struct json_notes notes;
+    struct json_scan scan;
+    struct str key, value;
+    json_notes_begin(&notes, 2);
+    json_scan_begin(&scan, JSON_DEPTH_MAX);
+    scan.notes = &notes;
+    assert_true(json_scan_some(&scan, array, SIZE_MAX));
+    assert_int_equal(scan.error, JSON_OK);
+    for (size_t pos = 0, size; json_next_begins(array, &pos); pos += size) {
+        size = 0;
+        while (json_next_noted(str_skip(array, pos), &size, &notes, &key, &value))
+            buf_addf(out, "%.*s;", STR_FMT(value));
+    }
+    assert_int_equal(notes.used, notes.count);
+}
+
+static void a_walk_by_notes_finds_the_same_values(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    walk_noted(STR(" [{\"a\":{\"b\":[{}]},\"c\":1}, {} , [[],\"]\",{\"d\":{}}],{\"e\" : [ ] }]"),
+               &out);
+    assert_true(str_eq(buf_str(&out), STR("{\"b\":[{}]};1;[];\"]\";{\"d\":{}};[ ];")));
+    buf_free(&out);
+}
+
+static void values_beyond_the_notes_are_found_without_them(void **state)
+{
+    (void)state;
+    struct buf array = {0}, out = {0}, want = {0};
+    for (int i = 0; i < JSON_NOTES_MAX + 50; i++) {
+        buf_addf(&array, "%c{\"a\":{\"b\":[%d]}}", i ? ',' : '[', i);
+        buf_addf(&want, "{\"b\":[%d]};", i);
+    }
+    buf_add_char(&array, ']');
+    walk_noted(buf_str(&array), &out);
+    assert_true(str_eq(buf_str(&out), buf_str(&want)));
+    buf_free(&array);
+    buf_free(&out);
+    buf_free(&want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_every_kind_are_json),
+        cmocka_unit_test(a_walk_by_notes_finds_the_same_values),
+        cmocka_unit_test(values_beyond_the_notes_are_found_without_them),
         cmocka_unit_test(white_space_may_stand_between_all_tokens),
         cmocka_unit_test(other_space_is_refused),
         cmocka_unit_test(numbers_have_any_size),

@@ -22,11 +22,6 @@ static void close_container(struct json_writer *writer, bool is_object)
     (void)is_object;
 }
 
-static void expect_name(struct json_writer *writer)
-{
-    (void)writer;
-}
-
 static void expect_value(struct json_writer *writer)
 {
     (void)writer;
@@ -56,7 +51,7 @@ static void close_container(struct json_writer *writer, bool is_object)
     writer->depth--;
 }
 
-static void expect_name(struct json_writer *writer)
+void json_expect_name(struct json_writer *writer)
 {
     assert(in_object(writer) && !writer->named);
     writer->named = true;
@@ -150,22 +145,6 @@ void json_array_begin(struct json_writer *writer)
 void json_array_end(struct json_writer *writer)
 {
     end(writer, ']', false);
-}
-
-void json_name_of_len(struct json_writer *writer, const char *name, size_t len)
-{
-    expect_name(writer);
-    char *to = buf_reserve(writer->out, len + 4);
-    if (!to)
-        return;
-    if (writer->comma)
-        *to++ = ',';
-    *to++ = '"';
-    memcpy(to, name, len);
-    to[len] = '"';
-    to[len + 1] = ':';
-    value_end(writer, to + len + 2);
-    writer->comma = false;
 }
 
 void json_add_members(struct json_writer *writer, struct str members)

@@ -31,11 +31,37 @@ void json_object_end(struct json_writer *writer);
 void json_array_begin(struct json_writer *writer);
 void json_array_end(struct json_writer *writer);
 
-/* The name of the next value. Names are our own words, and are not escaped. */
-void json_name_of_len(struct json_writer *writer, const char *name, size_t len);
+/* Asserts that a name fits, in a build without optimization. */
+#ifdef __OPTIMIZE__
+static inline void json_expect_name(struct json_writer *writer)
+{
+    (void)writer;
+}
+#else
+void json_expect_name(struct json_writer *writer);
+#endif
+
+/* The name of the next value. Names are our own words, and are not escaped. Inline, since the
+ * compiler counts and copies the bytes of a literal without a loop. */
+static inline void json_name_of_len(struct json_writer *writer, const char *name, size_t len)
+{
+    json_expect_name(writer);
+    char *to = buf_reserve(writer->out, len + 4);
+    if (!to)
+        return;
+    if (writer->comma)
+        *to++ = ',';
+    *to++ = '"';
+    memcpy(to, name, len);
+    to[len] = '"';
+    to[len + 1] = ':';
+    writer->out->len = (size_t)(to + len + 2 - writer->out->at);
+    writer->comma = false;
+}
+
 static inline void json_name(struct json_writer *writer, const char *name)
 {
-    json_name_of_len(writer, name, strlen(name)); /* counted by the compiler, for a literal */
+    json_name_of_len(writer, name, strlen(name));
 }
 
 /* Values. A string must be UTF-8. */

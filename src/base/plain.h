@@ -64,3 +64,29 @@ static inline size_t plain_skip(struct str text, size_t at, bool *non_ascii)
     *non_ascii |= (seen & PLAIN_EACH_BYTE(0x80)) != 0;
     return at;
 }
+
+#ifdef __SSE2__
+static inline bool plain_block(const char *at)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    return !_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(control, quote), backslash));
+}
+#endif
+
+/* Whether all bytes of the text are plain. */
+static inline bool plain_all(struct str text)
+{
+#ifdef __SSE2__
+    if (text.len >= 16) {
+        for (size_t at = 0; text.len - at > 16; at += 16)
+            if (!plain_block(text.at + at))
+                return false;
+        return plain_block(text.at + text.len - 16); /* overlaps the one before */
+    }
+#endif
+    bool ignored = false;
+    return plain_skip(text, 0, &ignored) == text.len;
+}

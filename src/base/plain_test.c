@@ -30,6 +30,7 @@ static void each_byte_ends_a_run_or_not_at_every_place(void **state)
                 size_t end = plain_skip((struct str){text, len}, 0, &non_ascii);
                 assert_int_equal(end, ends ? place : len);
                 assert_int_equal(non_ascii, c >= 0x80);
+                assert_int_equal(plain_all((struct str){text, len}), !ends);
             }
             text[place] = 'a';
         }

@@ -107,13 +107,16 @@ void rfc3339_add(struct buf *buf, int64_t us_since_1970)
 
 struct str rfc3339_by_memo(struct rfc3339_memo *memo, int64_t us_since_1970)
 {
-    int64_t us = clamp(us_since_1970);
-    int64_t second = floor_div(us, SECOND_US);
-    if (!memo->is_set || memo->second != second)
+    uint64_t fraction = (uint64_t)us_since_1970 - (uint64_t)memo->second_us;
+    if (!memo->is_set || fraction >= SECOND_US) {
+        int64_t us = clamp(us_since_1970);
+        int64_t second = floor_div(us, SECOND_US);
         put_second(memo->text, second);
-    memo->is_set = true;
-    memo->second = second;
-    put_fraction(memo->text, us - second * SECOND_US);
+        memo->is_set = true;
+        memo->second_us = second * SECOND_US;
+        fraction = (uint64_t)(us - memo->second_us);
+    }
+    put_fraction(memo->text, (int64_t)fraction);
     return (struct str){memo->text, RFC3339_LEN};
 }
 

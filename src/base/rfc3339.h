@@ -10,7 +10,7 @@ void rfc3339_add(struct buf *buf, int64_t us_since_1970);
 /* The same for one who writes many times that are close to each other: within a second only the
  * fraction is written anew. All zeroes is empty. The text is good until the next call. */
 struct rfc3339_memo {
-    int64_t second; /* that the text is of, since 1970 */
+    int64_t second_us; /* the start of the second that the text is of, since 1970 */
     bool is_set;
     char text[RFC3339_LEN];
 };

@@ -32,16 +32,32 @@ struct batch *batch_unref(struct batch *batch)
     return NULL;
 }
 
+static bool set_cap(struct batch *batch, uint32_t cap)
+{
+    struct event *events = mem_try_realloc(batch->events, cap * sizeof(*events));
+    if (!events)
+        return false;
+    batch->events = events;
+    batch->cap = cap;
+    return true;
+}
+
+void batch_expect(struct batch *batch, uint32_t count)
+{
+    if (count > EVENTS_FIRST && !batch->cap)
+        (void)set_cap(batch, count);
+}
+
+void batch_fit(struct batch *batch)
+{
+    if (batch->count && batch->count < batch->cap / 2)
+        (void)set_cap(batch, batch->count);
+}
+
 struct event *batch_add(struct batch *batch)
 {
-    if (batch->count == batch->cap) {
-        uint32_t cap = batch->cap ? batch->cap * 2 : EVENTS_FIRST;
-        struct event *events = mem_try_realloc(batch->events, cap * sizeof(*events));
-        if (!events)
-            return NULL;
-        batch->events = events;
-        batch->cap = cap;
-    }
+    if (batch->count == batch->cap && !set_cap(batch, batch->cap ? batch->cap * 2 : EVENTS_FIRST))
+        return NULL;
     struct event *event = &batch->events[batch->count++];
     *event = (struct event){0};
     return event;

@@ -75,6 +75,11 @@ struct batch *batch_ref(struct batch *batch);
 /* Drops a reference; `batch` may be NULL. Returns NULL. */
 struct batch *batch_unref(struct batch *batch);
 
+/* Makes room for so many events in an empty batch, as far as there is memory; and gives back what
+ * is more than twice the events that there are. */
+void batch_expect(struct batch *batch, uint32_t count);
+void batch_fit(struct batch *batch);
+
 /* A zeroed event behind the last; NULL if there is no memory. Its strings must live in the batch's
  * arena (batch_copy()). The pointer is valid until the next call: the array may move. */
 struct event *batch_add(struct batch *batch);

@@ -4,6 +4,9 @@
 #include "publish/maker.h"
 #include "publish/receipt.h"
 
+/* Events that a turn makes room for before there are any. */
+enum { EXPECTED_MAX = 1024 };
+
 /* ---- the turn -------------------------------------------------------------------------------- */
 
 void submitter_init(struct submitter *submitter, struct log *log, struct log_port *port,
@@ -18,8 +21,12 @@ bool submitter_flush(struct submitter *submitter)
     submitter->turn = submitter->turn_ephemeral = NULL;
     if (ephemeral)
         log_broadcast(submitter->log, ephemeral);
-    if (turn)
+    if (turn) {
+        uint32_t events = turn->batch->count;
+        submitter->expected = events < EXPECTED_MAX ? events : EXPECTED_MAX;
+        batch_fit(turn->batch);
         log_append(submitter->log, turn);
+    }
     return turn || ephemeral;
 }
 
@@ -103,8 +110,11 @@ static bool begin(struct submission *submission, struct submitter *submitter,
                   const struct publisher *publisher, bool ephemeral)
 {
     struct append **turn = ephemeral ? &submitter->turn_ephemeral : &submitter->turn;
-    if (!*turn)
+    if (!*turn) {
         *turn = append_new(submitter->log, submitter->port);
+        if (*turn && !ephemeral)
+            batch_expect((*turn)->batch, submitter->expected);
+    }
     *submission = (struct submission){.submitter = submitter,
                                       .publisher = publisher,
                                       .append = *turn,

@@ -20,6 +20,7 @@ struct submitter {
     struct log_port *port; /* of the thread: `done` is called there */
     struct clock *clock;
     struct append *turn;           /* events for the log; NULL: none */
+    uint32_t expected;             /* the number of events of the last turn: room for the next */
     struct append *turn_ephemeral; /* ephemeral events; NULL: none */
     struct rfc3339_memo times;     /* for receipts: the times of a turn lie close together */
     _Atomic uint64_t published;    /* events submitted */

@@ -29,12 +29,13 @@ void checked_end(struct worker *worker, struct json_scan **scan)
 }
 
 const struct json_scan *checked_scan(const struct worker *worker, struct str text,
-                                     struct json_scan *room)
+                                     struct json_scan *room, struct json_notes *notes)
 {
     const struct json_scan *checked = worker->checked;
     if (checked && checked->text.at == text.at && checked->text.len == text.len)
         return checked;
     json_scan_begin(room, JSON_DEPTH_LIMIT);
+    room->notes = notes;
     (void)json_scan_some(room, text, SIZE_MAX);
     return room;
 }

@@ -19,6 +19,7 @@ bool checked_go_on(struct worker *worker, struct json_scan **scan, struct str te
 void checked_end(struct worker *worker, struct json_scan **scan);
 
 /* The result of the check: the one made in advance, or one made now in `room`, with
- * JSON_DEPTH_LIMIT as the depth. */
+ * JSON_DEPTH_LIMIT as the depth. A check that is made now is noted in `notes`, which have begun;
+ * NULL: no notes are wanted. */
 const struct json_scan *checked_scan(const struct worker *worker, struct str text,
-                                     struct json_scan *room);
+                                     struct json_scan *room, struct json_notes *notes);

@@ -415,7 +415,8 @@ void freshet_v1_message(struct freshet_v1 *v1, enum ws_opcode opcode, struct str
     struct said said = {.op = STR_NONE};
     struct str key, value;
     struct json_scan room;
-    const struct json_scan *scan = opcode == WS_TEXT ? checked_scan(v1->worker, data, &room) : NULL;
+    const struct json_scan *scan =
+        opcode == WS_TEXT ? checked_scan(v1->worker, data, &room, NULL) : NULL;
     bool object = scan && !scan->error;
     struct str text = json_skip_space(data);
     if (!object || text.at[0] != '{') {

@@ -11,11 +11,28 @@
  * responses that are yet to be made, all in bytes. */
 enum { HEAD_ROOM = 1536, SMALL_HEAD_ROOM = 256, ROOM_MAX = 16 << 10 };
 
+/* Publishes that were answered leave their memory to the next ones. Others do not: a worker with
+ * idle subscribers alone keeps nothing. */
+static void give_back(struct worker *worker, struct pipelined *asked)
+{
+    if (asked->publishes && !asked->exchange.origin.len)
+        spares_give(&worker->spare_exchanges, asked);
+    else
+        free(asked);
+}
+
+/* Memory for an exchange with an origin of so many bytes. */
+static struct pipelined *take_memory(struct worker *worker, size_t origin_len)
+{
+    return origin_len ? mem_try_alloc(sizeof(struct pipelined) + origin_len)
+                      : spares_take(&worker->spare_exchanges, sizeof(struct pipelined));
+}
+
 struct pipelined *pipeline_add(struct http1 *http1, struct str origin)
 {
     struct http1_intake *intake = http1_take_in(http1);
     size_t len = origin.at && origin.len <= EXCHANGE_ORIGIN_MAX ? origin.len : 0;
-    struct pipelined *asked = intake ? mem_try_alloc(sizeof(*asked) + len) : NULL;
+    struct pipelined *asked = intake ? take_memory(http1->request.worker, len) : NULL;
     if (!asked)
         return NULL;
     *asked = (struct pipelined){.exchange = {.request = &http1->request,
@@ -35,7 +52,7 @@ void pipeline_free(struct exchange *exchange)
     struct pipelined *asked = pipelined_of(exchange);
     holding_set(&exchange->worker->holdings, &asked->exchange.holding, ACCOUNT_ANSWERS, 0);
     buf_free(&asked->answer);
-    free(asked);
+    give_back(exchange->worker, asked);
 }
 
 struct pipelined *pipeline_replace_first(struct http1 *http1)

@@ -389,6 +389,7 @@ void worker_deinit(struct worker *worker)
     hub_deinit(&worker->hub);
     buf_free(&worker->usual_head.text);
     buf_free(&worker->receipt);
+    spares_deinit(&worker->spare_exchanges);
     answer_cache_deinit(&worker->answer_cache);
     net_deinit(&worker->net);
     ws_deflater_deinit(&worker->deflater);

@@ -10,6 +10,7 @@
 #include "base/budget.h"
 #include "base/hist.h"
 #include "base/slab.h"
+#include "base/spares.h"
 #include "http/date.h"
 #include "http/head_memo.h"
 #include "http2/http2.h"
@@ -231,8 +232,9 @@ struct worker {
         *checked; /* the result of the check of its body; NULL: not checked. See checked.h */
     struct http_date date;
     struct http1_head usual_head;
-    struct buf receipt;  /* of the publish being answered; keeps its memory */
-    int64_t tls_said_ns; /* when the log last reported a TLS client; 0: never */
+    struct spares spare_exchanges; /* memory of publishes that were answered, for the next ones */
+    struct buf receipt;            /* of the publish being answered; keeps its memory */
+    int64_t tls_said_ns;           /* when the log last reported a TLS client; 0: never */
     struct answer_cache answer_cache;
     struct request_cache request_cache;
     struct ws_deflater deflater;
