@@ -96,6 +96,27 @@ function one(n, t) {
     }];
 }
 
+/* Streams that share connections of HTTP/2, beside connections of HTTP/1.1 for each. */
+function http2(n, t) {
+    const load = `--via sse --subscribers ${n} --rate 100 --seconds ${t.seconds}`;
+    const names = ["freshet, HTTP/2", "freshet"];
+    const pair = (streams) => ({
+        [names[0]]: { server: "freshet", load: `${load} --streams ${streams}`, value: perDelivery },
+        [names[1]]: { load, value: perDelivery },
+    });
+    const title = (how) => `CPU per delivery, SSE, ${n} subscribers, 100 events/s, ${how}`;
+    return [
+        { title: title("100 streams an HTTP/2 connection"), unit: "µs", figures: pair(100),
+            aim: "≤ 0.3 × HTTP/1.1", ...atMost(0.3, ...names) },
+        { title: title("a stream an HTTP/2 connection"), unit: "µs", figures: pair(1),
+            aim: "≤ 1.1 × HTTP/1.1", ...atMost(1.1, ...names) },
+        { title: `memory per idle subscriber, SSE, ${MOST}, 100 streams an HTTP/2 connection`,
+            unit: "B", figures: { freshet: { value: perSubscriber,
+                load: `--via sse --subscribers ${MOST} --waves 1 --streams 100` } },
+            aim: "≤ 1024 B, nghttp2's included", met: (m) => m.freshet <= 1024 },
+    ];
+}
+
 function idle(n, t) {
     return ["sse", "ws"].map((via) => ({
         title: `memory per idle subscriber, ${via === "sse" ? "SSE" : "WebSocket"}, ${n} of them`,
@@ -432,6 +453,10 @@ export const rows = {
             load: (n) => `${some(n)} --waves 1`,
             value: (r) => (r.opened.data_bytes - r.empty.data_bytes) / 2 ** 20, unit: "MiB",
             shape: "line", servers: ["freshet"] } },
+    http2: { cases: http2, n: 1000, grow: { title: "CPU per delivery, SSE, HTTP/2, about 100,000/s",
+        n: 16000, axis: "subscribers, 100 a connection",
+        load: (n) => `${some(n)} ${rate(100000, n)} --streams 100`, value: perDelivery,
+        unit: "µs a delivery", shape: "flat", servers: ["freshet"] } },
     channels: { cases: channels, n: 1000000, grow: { title: "Memory with a million events",
         n: 1000000, axis: "channels", load: (n) => "--subscribers 0 --publishers 4 --in-flight 64 " +
             `--flat-out --channels ${n} --events 1000000`,

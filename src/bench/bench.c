@@ -40,6 +40,7 @@ const char bench_help[] =
     "  --sleepers N                  subscribers that never read\n"
     "  --first N, --late N           N events on the first channel beforehand; subscribers that\n"
     "                                come during the load, all at once, and want them\n"
+    "  --streams N                   subscribers share connections of HTTP/2, N of them each\n"
     "  --opening N                   connections that are opened at a time (256)\n"
     "  --settle MS                   between opening and load (200)\n"
     "  --patience S                  without progress until what is missing is lost (10)\n"

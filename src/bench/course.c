@@ -15,6 +15,7 @@
 #include "bench/course.h"
 
 #include "bench/publisher.h"
+#include "bench/streams.h"
 #include "bench/subscriber.h"
 
 #include "base/hash.h"
@@ -426,6 +427,7 @@ void course_deinit(struct load *load)
         subscriber_stop(&load->subscribers[i]);
         seen_deinit(&load->subscribers[i].seen);
     }
+    streams_close(load);
     for (uint32_t i = 0; i < load->tally.publishers; i++)
         publisher_deinit(&load->publishers[i]);
     free(load->subscribers);

@@ -29,6 +29,7 @@ struct load_watch {
 
 struct publisher;
 struct subscriber;
+struct streams;
 
 enum {
     LOAD_ROOM = 256 * 1024, /* most bytes of a read */
@@ -52,6 +53,7 @@ struct load {
     socklen_t address_len, publish_address_len;
 
     struct subscriber *subscribers;
+    struct streams *streams; /* connections of HTTP/2, the newest first; NULL: none */
     uint32_t subscriber_count;
     uint32_t opening; /* number of connections that are being opened */
     uint32_t open;

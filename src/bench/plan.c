@@ -148,6 +148,19 @@ static int check_batch(const struct plan *plan, struct buf *why)
     return 0;
 }
 
+static int check_streams(const struct plan *plan, struct buf *why)
+{
+    if (!plan->streams)
+        return 0;
+    if (plan->target != TARGET_FRESHET || plan->mechanism == MECHANISM_WS ||
+        plan->mechanism == MECHANISM_POLL)
+        return refuse(why, "--streams is measured by --via sse, ndjson or raw");
+    if (plan->groups[GROUP_SLEEPER] || plan->groups[GROUP_LATE])
+        return refuse(why, "--sleepers and --late have connections of their own: leave --streams "
+                           "out");
+    return 0;
+}
+
 static int check(const struct plan *plan, struct buf *why)
 {
     if (plan->channels * plan->publishers > UINT32_MAX || plan_subscribers(plan) > UINT32_MAX)
@@ -166,6 +179,8 @@ static int check(const struct plan *plan, struct buf *why)
     if (plan->groups[GROUP_LATE] && plan->publishers > 1)
         return refuse(why, "--late takes one publisher");
     int result = check_batch(plan, why);
+    if (!result)
+        result = check_streams(plan, why);
     return result ? result : check_matching(plan, why);
 }
 
@@ -213,6 +228,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
         {.name = "events", .number = &plan->events, .most = many},
         {.name = "waves", .number = &plan->waves, .most = many},
         {.name = "first", .number = &plan->first, .most = many},
+        {.name = "streams", .number = &plan->streams, .most = 100000},
         {.name = "settle", .number = &plan->settle_ms, .most = 60000, .zero = true},
         {.name = "opening", .number = &plan->opening, .most = 20000},
         {.name = "patience", .number = &plan->patience, .most = 3600},

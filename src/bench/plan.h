@@ -51,11 +51,12 @@ struct plan {
     uint64_t batch;     /* events in a request */
     uint64_t seconds;
     uint64_t warm_up_ms;
-    uint64_t events; /* ends after this many events; 0: by time */
-    uint64_t waves;  /* number of events published singly, each once all subscribers have the one
-                      * before; 0: none */
-    uint64_t first;  /* number of events on the first channel before anything else */
-    bool prime;      /* and an event on every channel */
+    uint64_t events;  /* ends after this many events; 0: by time */
+    uint64_t waves;   /* number of events published singly, each once all subscribers have the one
+                       * before; 0: none */
+    uint64_t first;   /* number of events on the first channel before anything else */
+    bool prime;       /* and an event on every channel */
+    uint64_t streams; /* subscribers of an HTTP/2 connection; 0: each has one of HTTP/1.1 */
     enum bench_matching matching;
     uint64_t settle_ms; /* pause between opening and load */
     uint64_t opening;   /* connections that are opened at the same time */

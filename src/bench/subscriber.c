@@ -2,6 +2,7 @@
 
 #include "bench/answer.h"
 #include "bench/mark.h"
+#include "bench/streams.h"
 
 #include "ws/frame.h"
 
@@ -31,7 +32,8 @@ static void gone(struct subscriber *subscriber, const char *reason)
 
 void subscriber_stop(struct subscriber *subscriber)
 {
-    if (subscriber->state == SUBSCRIBER_OPENING || subscriber->state == SUBSCRIBER_OPEN)
+    bool is_open = subscriber->state == SUBSCRIBER_OPENING || subscriber->state == SUBSCRIBER_OPEN;
+    if (is_open && !subscriber->load->plan->streams)
         close(subscriber->fd);
     subscriber->state = SUBSCRIBER_GONE;
     buf_free(&subscriber->in);
@@ -301,9 +303,63 @@ static void ready(struct load_watch *watch, uint32_t events)
         receive(subscriber);
 }
 
+/* ---- streams of HTTP/2 ----------------------------------------------------------------------- */
+
+static void stream_answered(void *owner, int status)
+{
+    struct subscriber *subscriber = owner;
+    if (subscriber->state == SUBSCRIBER_OPENING && status == 200)
+        opened(subscriber);
+    else if (subscriber->state == SUBSCRIBER_OPENING)
+        gone(subscriber, "the stream was refused");
+}
+
+/* What was held goes in front of what has come. */
+static void stream_received(void *owner, struct str bytes)
+{
+    struct subscriber *subscriber = owner;
+    uint64_t now = load_now(subscriber->load);
+    if (subscriber->state != SUBSCRIBER_OPEN)
+        return;
+    if (!subscriber->held_len) {
+        take(subscriber, bytes, now);
+        return;
+    }
+    struct buf all = {0};
+    buf_add(&all, subscriber->held, subscriber->held_len);
+    buf_add_str(&all, bytes);
+    take(subscriber, buf_str(&all), now);
+    buf_free(&all);
+}
+
+static void stream_ended(void *owner, const char *reason)
+{
+    struct subscriber *subscriber = owner;
+    if (subscriber->state != SUBSCRIBER_GONE)
+        gone(subscriber, reason);
+}
+
+static void start_stream(struct subscriber *subscriber)
+{
+    static const struct streams_ops ops = {stream_answered, stream_received, stream_ended};
+    struct load *load = subscriber->load;
+    struct buf request = {0};
+    target_add_subscribe(&request, load->plan, &load->run, subscriber->group, subscriber->seat);
+    subscriber->state = SUBSCRIBER_OPENING;
+    load->opening++;
+    int result = streams_open(load, &ops, subscriber, buf_str(&request));
+    if (result)
+        gone(subscriber, strerror(-result));
+    buf_free(&request);
+}
+
 void subscriber_start(struct subscriber *subscriber)
 {
     struct load *load = subscriber->load;
+    if (load->plan->streams) {
+        start_stream(subscriber);
+        return;
+    }
     subscriber->watch.ready = ready;
     subscriber->state = SUBSCRIBER_OPENING;
     load->opening++;

@@ -29,6 +29,14 @@ for (const via of ["sse", "ndjson", "raw", "ws", "poll"]) {
     });
 }
 
+test("a load over shared connections of HTTP/2 comes through whole", async (t) => {
+    const server = await startServer(t, { args: ["--threads", "1"] });
+    const result = await bench(t, server.url, ["--streams", "7", "--subscribers", "20", "--channels", "3",
+        "--flat-out", "--events", "500"]);
+    assert.equal(result.code, 0, JSON.stringify(result));
+    assert.ok(result.delivered >= 500 * 6 && result.delivered === result.owed);
+});
+
 test("a second of load at a fixed rate is a second's events", async (t) => {
     const server = await startServer(t);
     const result = await bench(t, server.url, ["--rate", "200", "--seconds", "1",
