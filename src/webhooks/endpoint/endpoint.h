@@ -115,9 +115,9 @@ struct endpoint_last {
 struct endpoint_change {
     struct courier_request *busy; /* a change of the endpoint is being saved */
     struct list waiting;          /* requests that wait for that */
-    bool held;                    /* nothing is scanned or sent until the change is saved */
-    bool expired;                 /* the lease has ended, and the endpoint is being deleted */
-    int64_t expire_again_ns;      /* when to try again to delete it; 0: the last try did not fail */
+    bool held; /* nothing is scanned or sent until a replay is saved, or the endpoint is deleted */
+    bool expired;            /* the subscription has ended, and the endpoint is being deleted */
+    int64_t expire_again_ns; /* when to try again to delete it; 0: the last try did not fail */
 };
 
 /* Touched by the courier's thread only, with one exception: while a change is being saved

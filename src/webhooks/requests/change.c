@@ -209,7 +209,7 @@ static void op_renew(struct courier_request *request, struct endpoint *endpoint)
     /* A subscription whose lease has ended still exists if it could not be deleted. */
     if (endpoint->row.state == ENDPOINT_DISABLED || endpoint->change.expired)
         endpoint->row.state = ENDPOINT_ACTIVE;
-    endpoint->change.expired = false;
+    endpoint->change.expired = endpoint->change.held = false;
     start_over(endpoint);
     put_submit(put, renewed);
 }

@@ -158,13 +158,16 @@ static bool is_full(const struct courier_request *request)
     return request->fault == COURIER_E_MANY;
 }
 
-/* Whether the subscription has expired but could not be deleted. */
-static void expire_later(struct courier *courier, const char *id)
+/* A subscription that has expired, or that its subscriber has ended, could not be deleted. Nothing
+ * more goes out meanwhile. */
+static void delete_later(struct courier *courier, const char *id)
 {
     struct endpoint *endpoint = directory_find(courier, id);
-    if (endpoint)
-        endpoint->change.expire_again_ns =
-            courier_now_ns(courier) + EXPIRE_AGAIN_MS * INT64_C(1000000);
+    if (!endpoint)
+        return;
+    endpoint->change.held = true;
+    endpoint->change.expired = true;
+    endpoint->change.expire_again_ns = courier_now_ns(courier) + EXPIRE_AGAIN_MS * INT64_C(1000000);
 }
 
 /* Called when the change is saved, or could not be. */
@@ -179,8 +182,8 @@ static void applied(struct mail *mail, void *owner)
     }
     if (request->fault && request->fault != COURIER_E_MISSING)
         say(SAY_WARN, "websub_not_kept", "detail=\"%s\"", request->detail);
-    if (request->fault && request->op == COURIER_EXPIRE)
-        expire_later(courier, request->id);
+    if (request->fault && (request->op == COURIER_EXPIRE || request->op == COURIER_DELETE))
+        delete_later(courier, request->id);
     timer_set(&courier->loop, &courier->lease, 0); /* looks once for all changes of this turn */
     if (request->op != COURIER_SUBSCRIBE || !is_full(request) || courier->stopping) {
         go_on(leave_and_free(intent));
@@ -359,7 +362,7 @@ static void expire(struct endpoint *endpoint)
     say(SAY_INFO, "websub_expired", "id=%s", endpoint->row.id);
     endpoint->change.expired = true;
     endpoint->change.expire_again_ns = 0;
-    endpoint->row.state = ENDPOINT_PAUSED; /* nothing more goes out */
+    endpoint->change.held = true; /* nothing more goes out */
     ask_self(intent, COURIER_EXPIRE, endpoint);
 }
 

@@ -342,6 +342,31 @@ static void an_expiry_that_cannot_be_saved_is_tried_again(void **state)
     }
 }
 
+static void an_unsubscription_that_cannot_be_saved_is_tried_again(void **state)
+{
+    struct world *world = *state;
+    subscribe(world, "");
+    execute(world, "CREATE TRIGGER full BEFORE DELETE ON endpoint"
+                   " BEGIN SELECT RAISE(ABORT, 'x'); END");
+    assert_int_equal(ask_hub(world, "unsubscribe", ""), 0);
+    receive_intent(world, "unsubscribe");
+    confirm(world);
+    world_pass(world, 20000);
+    assert_int_equal(subscribers(world), 1);
+    publish(world, "a");
+    assert_quiet(world);
+    subscribe(world, ""); /* the subscriber wants it again */
+    receive(world);
+    assert_string_equal(world->body, "hello");
+    answer(world, "200 OK");
+    assert_int_equal(ask_hub(world, "unsubscribe", ""), 0);
+    receive_intent(world, "unsubscribe");
+    confirm(world);
+    execute(world, "DROP TRIGGER full");
+    world_pass(world, 10000);
+    assert_int_equal(subscribers(world), 0);
+}
+
 /* A change is being saved. Behind it wait the renewal and then, since the lease ended meanwhile,
  * the expiry. */
 static void a_renewal_that_waits_in_front_of_an_expiry_keeps_the_subscription(void **state)
@@ -520,6 +545,7 @@ int main(void)
         TEST(an_unsubscription_of_what_is_not_there_ends_quietly),
         TEST(a_lease_ends_when_it_says),
         ON_DISK(an_expiry_that_cannot_be_saved_is_tried_again),
+        ON_DISK(an_unsubscription_that_cannot_be_saved_is_tried_again),
         TEST(a_renewal_that_waits_in_front_of_an_expiry_keeps_the_subscription),
         TEST(each_of_several_leases_ends_by_itself),
         TEST(a_clock_that_jumps_ends_no_lease),
