@@ -388,6 +388,7 @@ static int open_worker(struct server *server, unsigned index)
         .connections = &server->connections,
         .refusing_max = server->refusing_max,
         .want_uring = !server->config.no_uring,
+        .authority = server->api.authority,
         .rules = server->rules ? server->rules : &rules_open,
         .audit = &server->audit,
         .base = server->api.base,

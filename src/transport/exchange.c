@@ -195,6 +195,12 @@ struct request_stream *exchange_pull(struct exchange *exchange, struct response 
     return open ? request : NULL;
 }
 
+bool exchange_replace_caller(struct worker *worker, struct pull *pull, struct caller *caller)
+{
+    live_remove(worker, pull);
+    return live_add(worker, pull, caller, &live_pull);
+}
+
 /* A poll is answered early, and its client has to ask again, with a credential that is valid. */
 static void end_wait(void *owner, enum problem problem)
 {

@@ -101,6 +101,10 @@ void exchange_respond_keep(struct exchange *exchange, const struct page_key *key
 struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,
                                      struct pull *pull);
 
+/* Puts another caller, of whom a reference is taken, in the place of the one under whom a pull goes
+ * on. False if there is no memory: the pull then goes on under nobody, and must end. */
+bool exchange_replace_caller(struct worker *worker, struct pull *pull, struct caller *caller);
+
 /* Lets the exchange wait: the request stream reports to `waiting`, and its timer is the exchange's.
  * False if the client is gone. */
 bool exchange_wait(struct exchange *exchange, struct waiting *waiting);

@@ -1,6 +1,7 @@
 /* freshet.v1 over a WebSocket: turns for the parts that have events to send. */
 #include "transport/freshet_v1.h"
 
+#include "transport/freshet_v1_auth.h"
 #include "transport/freshet_v1_messages.h"
 #include "transport/freshet_v1_ops.h"
 #include "ws/handshake.h"
@@ -109,6 +110,7 @@ static void free_freshet_v1(struct pull *pull)
     struct freshet_v1 *v1 = of_pull(pull);
     websocket_deinit(&v1->websocket);
     if (pull->request) {
+        freshet_v1_forget_auths(v1);
         live_remove(v1->worker, pull);
         freshet_v1_free_parts(v1);
         stat_add(&v1->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);

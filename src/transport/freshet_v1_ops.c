@@ -7,6 +7,7 @@
 #include "publish/event_json.h"
 #include "publish/receipt.h"
 #include "transport/checked.h"
+#include "transport/freshet_v1_auth.h"
 #include "transport/freshet_v1_messages.h"
 
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum { TERM_COST = BUDGET_STRIDE / 4 };
     X(after)                                                                                       \
     X(told)                                                                                        \
     X(last)                                                                                        \
+    X(token)                                                                                       \
     EVENT_JSON_MEMBERS(X)
 
 enum member {
@@ -322,8 +324,12 @@ static void op_presence(struct freshet_v1 *v1, const struct said *said)
 
 static void op_auth(struct freshet_v1 *v1, const struct said *said)
 {
-    freshet_v1_error(v1, said->ref, PROBLEM_NOT_BUILT,
-                     "this version has no access rules, so no token is needed: go on without");
+    struct buf token = {0};
+    if (text_of(said->token, &token) && token.len)
+        freshet_v1_auth(v1, said->ref, buf_str(&token));
+    else
+        freshet_v1_error(v1, said->ref, PROBLEM_BAD_OP, "token is a string: a key or a token");
+    buf_free(&token);
 }
 
 enum { ANY = HAS(op) | HAS(ref) };
@@ -343,7 +349,7 @@ static const struct op {
          HAS(ephemeral)},
     {{"\"ping\"", 6}, op_ping, ANY},
     {{"\"presence\"", 10}, op_presence, 0},
-    {{"\"auth\"", 6}, op_auth, 0},
+    {{"\"auth\"", 6}, op_auth, ANY | HAS(token)},
 };
 
 static void add_known(struct buf *out, unsigned allowed)
@@ -407,7 +413,7 @@ static void run(struct freshet_v1 *v1, struct said *said)
         return;
     }
     freshet_v1_error(v1, said->ref, PROBLEM_BAD_OP,
-                     "op is subscribe, unsubscribe, publish or ping");
+                     "op is subscribe, unsubscribe, publish, auth or ping");
 }
 
 void freshet_v1_message(struct freshet_v1 *v1, enum ws_opcode opcode, struct str data)

@@ -345,8 +345,9 @@ bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
     struct request_stream *request = websocket->pull.request;
     struct worker *worker = request->worker;
     const struct conn *conn = request_stream_conn(request);
-    struct publisher publisher = {.access =
-                                      worker_access(worker, live_caller(worker, &websocket->pull)),
+    const struct caller *caller = live_caller(worker, &websocket->pull);
+    struct publisher publisher = {.access = worker_access(worker, caller),
+                                  .keyspace = caller_name(caller),
                                   .conn = conn,
                                   .origin = request_stream_id(request)};
     proposal->accepted_ns = worker->loop.now_ns;

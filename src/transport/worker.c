@@ -173,6 +173,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         worker->config.connections = &worker->own_connections;
     list_init(&worker->connections);
     list_init(&worker->undrained);
+    list_init(&worker->auths);
     live_init(worker);
     worker->revoked =
         (struct change_listener){.mailbox = &worker->loop.mailbox, .look = on_revoked};

@@ -5,6 +5,7 @@
 
 #include "access/audit.h"
 #include "access/changes.h"
+#include "access/authority.h"
 #include "access/decide.h"
 #include "base/account.h"
 #include "base/budget.h"
@@ -135,10 +136,11 @@ struct worker_config {
     _Atomic uint32_t *connections; /* connections of all workers; NULL: there is only this worker */
     /* Connections over connections_max, of all workers, that are heard before they are refused. */
     uint32_t refusing_max;
-    const struct rules *rules; /* the rules of access; never changed */
-    struct audit *audit;       /* of all workers together; NULL: nothing is noted */
-    struct str base;           /* path under which the API hangs: empty, or "/x" */
-    void *app;                 /* for handle */
+    const struct authority *authority; /* for `auth` of freshet.v1; NULL: there are no rules */
+    const struct rules *rules;         /* the rules of access; never changed */
+    struct audit *audit;               /* of all workers together; NULL: nothing is noted */
+    struct str base;                   /* path under which the API hangs: empty, or "/x" */
+    void *app;                         /* for handle */
     /* Handles a request: answers it at once, or later by exchange_respond(), or gives it to a pull
      * by exchange_pull(). */
     void (*handle)(struct exchange *exchange);
@@ -205,6 +207,7 @@ struct worker {
     struct slabs slabs;      /* memory for the objects of subscribers, by their size */
     struct list connections; /* struct conn */
     uint32_t refusing;       /* how many of them are over connections_max and are told so */
+    struct list auths;       /* `auth` of freshet.v1 that the authority has not answered yet */
     struct list undrained;   /* connections to be told that the server stops */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;               /* connections whose publish waits for the log */
