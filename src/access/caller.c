@@ -87,11 +87,12 @@ struct caller *caller_new(const struct caller_facts *facts)
     return caller;
 }
 
-struct caller *caller_ref(struct caller *caller)
+struct caller *caller_ref(const struct caller *caller)
 {
-    if (caller)
-        atomic_fetch_add_explicit(&caller->refs, 1, memory_order_relaxed);
-    return caller;
+    struct caller *shared = (struct caller *)(uintptr_t)caller; /* only the count changes */
+    if (shared)
+        atomic_fetch_add_explicit(&shared->refs, 1, memory_order_relaxed);
+    return shared;
 }
 
 struct caller *caller_unref(struct caller *caller)

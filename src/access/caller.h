@@ -39,7 +39,7 @@ struct caller {
 struct caller *caller_new(const struct caller_facts *facts);
 
 /* Any thread, NULL included. */
-struct caller *caller_ref(struct caller *caller);
+struct caller *caller_ref(const struct caller *caller);
 struct caller *caller_unref(struct caller *caller);
 
 /* The subject; empty for anybody, and for a credential that names none. */

@@ -323,6 +323,7 @@ int changes_start(struct changes *changes)
 {
     int result = -pthread_create(&changes->thread, NULL, changes_main, changes);
     changes->has_thread = !result;
+    tell_listeners(changes); /* a crash may have come between a change and what follows from it */
     return result;
 }
 

@@ -289,11 +289,15 @@ static int open_courier(struct server *server)
         .hops_max = config->webhook_hops_max,
         .patience_ms = config->webhook_patience_ms,
         .leases = config->leases,
+        .is_revoked = api_is_revoked,
+        .access = &server->api,
     };
     memcpy(courier.shares, config->webhook_shares, sizeof(courier.shares));
     int result = courier_open(&courier, &server->courier);
     if (result)
         explain_webhooks(server, result);
+    else
+        changes_listen(server->changes, courier_revoked(server->courier));
     return result;
 }
 

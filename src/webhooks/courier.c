@@ -33,6 +33,11 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
     return opening_load(courier);
 }
 
+struct change_listener *courier_revoked(struct courier *courier)
+{
+    return &courier->revoked;
+}
+
 static void *courier_main(void *arg)
 {
     struct courier *courier = arg;

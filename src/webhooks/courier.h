@@ -10,6 +10,9 @@ struct courier;
  * Returns 0, or a negative errno and frees everything. */
 int courier_open(const struct courier_config *config, struct courier **ret_courier);
 
+/* Hears of revocations, for changes_listen(). */
+struct change_listener *courier_revoked(struct courier *courier);
+
 /* Starts the thread. 0 or a negative errno. */
 int courier_start(struct courier *courier);
 

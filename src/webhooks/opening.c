@@ -4,6 +4,7 @@
 #include "webhooks/delivery/anew.h"
 #include "webhooks/delivery/log_mail.h"
 #include "webhooks/delivery/packed.h"
+#include "webhooks/delivery/revoked.h"
 #include "webhooks/endpoint/directory.h"
 #include "webhooks/endpoint/lane.h"
 #include "webhooks/endpoint/saving.h"
@@ -41,6 +42,7 @@ static void ring_settle(struct timer *timer)
 {
     struct courier *courier = container_of(timer, struct courier, settle);
     save_cursors(courier);
+    revoked_disable(courier);
     timer_set(&courier->loop, timer, SETTLE_MS);
 }
 
@@ -87,6 +89,7 @@ void opening_set_up(struct courier *courier, const struct courier_config *config
         .open_request = requests_open,
         .settle = {.ring = ring_settle},
         .lease = {.ring = ring_lease},
+        .revoked = {.look = revoked_look},
     };
     directory_init(courier);
     list_init(&courier->mail);
@@ -254,6 +257,7 @@ int opening_load(struct courier *courier)
         directory_add(endpoint);
         deliveries_begin(endpoint);
     }
+    courier->revoked.mailbox = &courier->loop.mailbox;
     timer_set(&courier->loop, &courier->lease, 0);
     timer_set(&courier->loop, &courier->settle, SETTLE_MS);
     return result;

@@ -139,7 +139,7 @@ test("a folder of a newer freshet is named with both formats, and repair leaves 
         const state = path.join(data, "state.db");
         for (const [file, sql, back] of [
             [files.at(-1), "UPDATE meta SET value = 77 WHERE name = 'version'", "UPDATE meta SET value = 1 WHERE name = 'version'"],
-            [state, "UPDATE setting SET value = 77 WHERE name = 'courier_version'", "UPDATE setting SET value = 5 WHERE name = 'courier_version'"],
+            [state, "UPDATE setting SET value = 77 WHERE name = 'courier_version'", "UPDATE setting SET value = 6 WHERE name = 'courier_version'"],
             [state, "UPDATE setting SET value = 77 WHERE name = 'version'", "UPDATE setting SET value = 1 WHERE name = 'version'"],
         ]) {
             assert.equal(spawnSync("sqlite3", [file, sql]).status, 0);

@@ -1,6 +1,7 @@
 /* The courier's configuration and counters. */
 #pragma once
 
+#include "access/changes.h"
 #include "base/hist.h"
 #include "hub/hub.h"
 #include "webhooks/endpoint/pool.h"
@@ -39,7 +40,10 @@ struct courier_config {
     const char *ca_file;        /* the operator's own authorities, PEM; NULL: only the system's */
     struct client_identity identity; /* for receivers that ask; zeroes for none */
     struct str base;                 /* the path under which the API hangs, for WebSub's topics */
-    struct websub_leases leases;     /* all zeroes for the defaults */
+    /* Whether the caller's credential was revoked; NULL: none is. Any thread. */
+    bool (*is_revoked)(void *access, const struct caller *caller, int64_t now_us);
+    void *access;
+    struct websub_leases leases; /* all zeroes for the defaults */
 };
 
 /* Counters, written by the courier's thread and read by any. */

@@ -77,6 +77,8 @@ struct courier {
     struct timer settle;
     unsigned jobs; /* with the saver, under way */
 
+    struct change_listener revoked; /* hears that some makers may have lost their rights */
+
     bool stopping;
     int64_t stop_at_ns;
     struct mail stop_mail;

@@ -1,5 +1,6 @@
 #include "webhooks/progress/registry.h"
 
+#include "access/caller_ids.h"
 #include "base/mem.h"
 #include "base/say.h"
 #include "webhooks/progress/delivery_log.h"
@@ -40,6 +41,7 @@ static const char *const migrations[] = {
     "ALTER TABLE endpoint ADD COLUMN lease_until INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE endpoint ADD COLUMN olds BLOB NOT NULL DEFAULT x''",
     "ALTER TABLE endpoint ADD COLUMN creation BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE endpoint ADD COLUMN maker TEXT NOT NULL DEFAULT ''",
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_VERSION,
                "a script a version");
@@ -65,7 +67,8 @@ enum statement {
     AND COLUMN(state) AND COLUMN(number) AND COLUMN(schedule) AND COLUMN(ordered)                  \
     AND COLUMN(format) AND COLUMN(batch) AND COLUMN(concurrency) AND COLUMN(timeout)               \
     AND COLUMN(pair) AND COLUMN(old_pair) AND COLUMN(since) AND COLUMN(warned) AND COLUMN(topic)   \
-    AND COLUMN(hub_secret) AND COLUMN(lease_until) AND COLUMN(olds) AND COLUMN(creation)
+    AND COLUMN(hub_secret) AND COLUMN(lease_until) AND COLUMN(olds) AND COLUMN(creation)              \
+    AND COLUMN(maker)
 #define PROGRESS(COLUMN, AND)                                                                      \
     COLUMN(cursor) AND COLUMN(told) AND COLUMN(next) AND COLUMN(failures) AND COLUMN(state)        \
     AND COLUMN(since) AND COLUMN(warned)
@@ -287,6 +290,7 @@ static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
     read_key(statement, ENDPOINT_key, &row->key);
     read_pair(statement, ENDPOINT_pair, &row->pair);
     read_olds(statement, &row->olds);
+    row->maker = caller_ids_read(db_bytes(statement, ENDPOINT_maker));
     read_creation(statement, &row->creation);
     row->options.wants_pair = row->pair.set;
     row->schedule = read_text(statement, ENDPOINT_schedule);
@@ -399,6 +403,17 @@ static int bind_olds(sqlite3_stmt *statement, const struct olds *olds)
     return result;
 }
 
+static int bind_maker(sqlite3_stmt *statement, const struct caller *maker)
+{
+    struct buf text = {0};
+    caller_ids_write(&text, maker);
+    int result = buf_failed(&text) ? -ENOMEM : 0;
+    sqlite3_bind_text(statement, 1 + ENDPOINT_maker, text.len ? text.at : "", (int)text.len,
+                      SQLITE_TRANSIENT);
+    buf_free(&text);
+    return result;
+}
+
 static void bind_creation(sqlite3_stmt *statement, const struct creation *creation)
 {
     char bytes[sizeof(creation->key) + sizeof(creation->body)];
@@ -435,6 +450,7 @@ static int put(struct registry *registry, const struct endpoint_row *row)
     sqlite3_bind_int64(statement, 1 + ENDPOINT_warned, row->warned);
     sqlite3_bind_int64(statement, 1 + ENDPOINT_lease_until, row->lease_until_us);
     int result = bind_olds(statement, &row->olds);
+    result = result ? result : bind_maker(statement, row->maker);
     return result ? result : db_run(statement);
 }
 

@@ -8,7 +8,7 @@ struct delivery_log;
 struct registry;
 
 /* The latest format of the webhooks' tables that this program knows. */
-enum { REGISTRY_VERSION = 5 };
+enum { REGISTRY_VERSION = 6 };
 
 /* Opens `dir`/state.db, which the log has made, and upgrades our tables. With NULL, opens tables in
  * memory. Returns 0 or a negative errno; -ENOTSUP if a newer version has written them. */

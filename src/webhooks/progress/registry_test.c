@@ -91,6 +91,7 @@ static void a_subscription_comes_back_with_its_topic_secret_and_lease(void **sta
     row.topic = topic;
     row.hub_secret = secret;
     row.lease_until_us = INT64_C(1795459080123456);
+    row.maker = caller_new(&(struct caller_facts){.kind = CALLER_KEY, .key_id = STR("abcdefghij")});
     row.creation = (struct creation){.keyed = true, .key = {1, 0, 2}, .body = {3, 0, 4}};
     assert_int_equal(registry_put(registry, &row, false), 0);
     assert_int_equal(registry_put(registry, &plain, false), 0);
@@ -99,6 +100,10 @@ static void a_subscription_comes_back_with_its_topic_secret_and_lease(void **sta
     assert_string_equal(place->rows[0].topic, topic);
     assert_memory_equal(&place->rows[0].creation, &row.creation, sizeof(row.creation));
     assert_false(place->rows[1].creation.keyed);
+    assert_non_null(place->rows[0].maker);
+    assert_true(str_eq(place->rows[0].maker->facts.key_id, STR("abcdefghij")));
+    assert_null(place->rows[1].maker);
+    caller_unref(row.maker);
     assert_string_equal(place->rows[0].hub_secret, secret);
     assert_int_equal(place->rows[0].lease_until_us, row.lease_until_us);
     assert_true(row_is_websub(&place->rows[0]));

@@ -13,4 +13,5 @@ void endpoint_row_free(struct endpoint_row *row)
     free(row->topic);
     free(row->hub_secret);
     olds_free(&row->olds);
+    caller_unref(row->maker);
 }

@@ -1,6 +1,7 @@
 /* The rows of the registry: a webhook and its lanes as they are saved. */
 #pragma once
 
+#include "access/caller.h"
 #include "base/hash.h"
 #include "webhooks/wire/body.h"
 
@@ -58,6 +59,9 @@ struct endpoint_row {
     char *hub_secret;
     int64_t lease_until_us;
     struct creation creation;
+    /* The caller that has made it, without its grants: the endpoint ends when the credential does.
+     * NULL for anybody, and for endpoints of versions that did not keep it. */
+    struct caller *maker;
 };
 
 static inline bool row_is_websub(const struct endpoint_row *row)

@@ -190,9 +190,12 @@ static void renewed(struct mail *mail, void *owner)
         row->hub_secret = put->before.hub_secret;
         row->lease_until_us = put->before.lease_until_us;
         row->state = put->before.state;
+        caller_unref(row->maker);
+        row->maker = put->before.maker;
         request_refuse_store(put->request, put->job.result);
     } else {
         free(put->before.hub_secret);
+        caller_unref(put->before.maker);
         request_answer(put->request);
     }
     put_end_busy(put->endpoint);
@@ -206,6 +209,7 @@ static void op_renew(struct courier_request *request, struct endpoint *endpoint)
     endpoint->change.busy = request;
     endpoint->row.hub_secret = create_text(&request->body);
     endpoint->row.lease_until_us = create_lease_until_us(endpoint->courier, request->n);
+    endpoint->row.maker = caller_ref(request->access.caller);
     /* A subscription whose lease has ended still exists if it could not be deleted. */
     if (endpoint->row.state == ENDPOINT_DISABLED || endpoint->change.expired)
         endpoint->row.state = ENDPOINT_ACTIVE;

@@ -56,6 +56,7 @@ static struct endpoint_row row_of(struct courier *courier, const struct courier_
         .pair = spec->pair,
         .created_us = courier_wall_us(courier),
         .creation = creation_of(request),
+        .maker = caller_ref(request->access.caller),
     };
     make_id(row.id);
     if (!(spec->has & SPEC_SECRET))

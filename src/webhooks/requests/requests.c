@@ -2,6 +2,7 @@
 
 #include "webhooks/delivery/log_mail.h"
 #include "webhooks/endpoint/directory.h"
+#include "webhooks/delivery/revoked.h"
 #include "webhooks/endpoint/rights.h"
 #include "webhooks/endpoint/state_json.h"
 #include "webhooks/requests/change.h"
@@ -57,6 +58,13 @@ static void on_endpoint(struct courier_request *request, struct endpoint *endpoi
     }
 }
 
+/* Whether the request makes the webhook send. */
+static bool sends(enum courier_op op)
+{
+    return op == COURIER_RESUME || op == COURIER_CHANGE || op == COURIER_REPLAY ||
+           op == COURIER_RETRY || op == COURIER_RETRY_ALL || op == COURIER_PING;
+}
+
 void requests_open(struct mail *mail, void *owner)
 {
     struct courier *courier = owner;
@@ -77,6 +85,9 @@ void requests_open(struct mail *mail, void *owner)
     else if (!endpoint || !rights_reach(request, endpoint))
         request_refuse(request, COURIER_E_MISSING,
                        "no webhook has this id: GET /webhooks lists all");
+    else if (sends(request->op) && revoked_why(endpoint))
+        request_refuse(request, COURIER_E_GRANT,
+                       "the credential that made this webhook has ended: register it again");
     else
         on_endpoint(request, endpoint);
 }

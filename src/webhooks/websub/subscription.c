@@ -23,6 +23,7 @@ struct intent {
     struct buf url;
     struct websub_wish wish;
     bool denial; /* nothing follows */
+    struct caller *maker;
     char challenge[CHALLENGE_LEN + 1];
     struct courier_request request; /* to ourselves */
 };
@@ -36,6 +37,7 @@ static void intent_free(struct intent *intent)
     buf_free(&intent->request.body);
     buf_free(&intent->request.answer);
     websub_wish_deinit(&intent->wish);
+    caller_unref(intent->maker);
     free(intent);
 }
 
@@ -208,6 +210,7 @@ static void ask_self(struct intent *intent, enum courier_op op, const struct end
     request->reply = &intent->courier->loop.mailbox;
     request->reply_mail.open = applied;
     request->access = ACCESS_OF_SERVER; /* the wish had the right to it */
+    request->access.caller = intent->maker;
     request->n = intent->wish.lease_s;
     request->wish = &intent->wish;
     buf_add_str(&request->body, buf_str(&intent->wish.secret));
@@ -302,6 +305,7 @@ void websub_ask(struct courier *courier, struct courier_request *request)
     struct intent *intent = mem_alloc(sizeof(*intent));
     const char *why = NULL;
     intent->courier = courier;
+    intent->maker = caller_ref(request->access.caller);
     struct websub_wish *wish = &intent->wish;
     int result = websub_read(buf_str(&request->body), courier->config.base, &courier->config.leases,
                              wish, &why);

@@ -1,0 +1,13 @@
+/* The ids of a caller as text, for what outlives the request: a webhook remembers who made it. */
+#pragma once
+
+#include "access/caller.h"
+#include "base/buf.h"
+
+/* Writes a JSON object: the kind, all by which the credential can be revoked, and its end. Nothing
+ * for anybody. */
+void caller_ids_write(struct buf *out, const struct caller *caller);
+
+/* A caller with these ids and without grants. NULL for an empty text, for one that is none, and if
+ * there is no memory. */
+struct caller *caller_ids_read(struct str text);

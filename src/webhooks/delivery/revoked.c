@@ -1,0 +1,33 @@
+#include "webhooks/delivery/revoked.h"
+
+#include "webhooks/delivery/health.h"
+#include "webhooks/endpoint/directory.h"
+
+const char *revoked_why(const struct endpoint *endpoint)
+{
+    const struct courier_config *config = &endpoint->courier->config;
+    const struct caller *maker = endpoint->row.maker;
+    int64_t now_us = clock_wall_us(config->clock);
+    if (!maker)
+        return NULL;
+    if (!caller_is_authenticated(maker, now_us))
+        return "expired";
+    if (config->is_revoked && config->is_revoked(config->access, maker, now_us))
+        return "revoked";
+    return NULL;
+}
+
+void revoked_disable(struct courier *courier)
+{
+    struct endpoint *endpoint = directory_next(courier, &courier->endpoints);
+    for (; endpoint; endpoint = directory_next(courier, &endpoint->links.node)) {
+        const char *why = endpoint->row.state == ENDPOINT_DISABLED ? NULL : revoked_why(endpoint);
+        if (why)
+            health_disable(endpoint, why);
+    }
+}
+
+void revoked_look(struct change_listener *listener)
+{
+    revoked_disable(container_of(listener, struct courier, revoked));
+}

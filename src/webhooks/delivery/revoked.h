@@ -1,0 +1,15 @@
+/* Endpoints whose maker's credential has ended: they are disabled, since a webhook is a way to
+ * read. */
+#pragma once
+
+#include "webhooks/endpoint/endpoint.h"
+
+/* Why the maker of the endpoint has no rights any more; NULL if it has, or if nobody in particular
+ * has made it. */
+const char *revoked_why(const struct endpoint *endpoint);
+
+/* Disables the endpoints whose maker's credential was revoked or has expired. */
+void revoked_disable(struct courier *courier);
+
+/* change_listener.look of the courier. */
+void revoked_look(struct change_listener *listener);

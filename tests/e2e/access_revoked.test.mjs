@@ -1,0 +1,242 @@
+// What is taken back is gone: by every mechanism, for what goes on and for what comes, within a
+// second, and across restarts.
+
+import assert from "node:assert/strict";
+import { EventSource } from "eventsource";
+import { deadline, eventually, startServer, test } from "./support/index.mjs";
+import { Receiver } from "./support/receiver.mjs";
+import { run } from "./support/program.mjs";
+import { Socket } from "./support/ws.mjs";
+
+const SOON_MS = 1000;
+
+/** A server with rules that give nobody anything, and a key that may do everything. */
+async function closed(t, options = {}) {
+    const { stdout, stderr } = await run(t, ["key", "generate"]);
+    const [hash] = /fk_\w+:\w+/.exec(stderr);
+    const all = `may: [read, publish, presence, webhooks, admin]`;
+    const config = `webhooks: {allow: ["127.0.0.1"]}\naccess: {anybody: []}\nkeys: [{name: root, key: "${hash}", grants: [{channels: ["**"], ${all}}]}]\n`;
+    const server = await startServer(t, { config, ...options });
+    server.root = stdout.trimEnd();
+    return server;
+}
+
+async function ask(server, method, target, body, key = server.root) {
+    const answer = await fetch(server.url + target, {
+        method,
+        headers: key ? { Authorization: `Bearer ${key}` } : {},
+        body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await answer.text();
+    return { status: answer.status, body: text ? JSON.parse(text) : undefined };
+}
+
+async function makeKey(server, name, may = ["read", "publish"], more = {}) {
+    const { status, body } = await ask(server, "POST", "/keys", { name, grants: [{ channels: ["chat/**"], may }], ...more });
+    assert.equal(status, 201, JSON.stringify(body));
+    return body;
+}
+
+/** Opens a subscription by each mechanism; `ended` of each resolves to how it ended. */
+async function openAll(t, server, key) {
+    const bearer = { headers: { Authorization: `Bearer ${key}` } };
+    const read = async (answer) => {
+        let text = "";
+        for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
+            text += piece;
+        }
+        return text;
+    };
+    const ndjson = await fetch(`${server.url}/channels/chat/a?stream=ndjson`, bearer);
+    const poll = fetch(`${server.url}/channels/chat/a?after=now&wait=60`, bearer);
+    const source = new EventSource(`${server.url}/channels/chat/a?token=${key}`);
+    t.after(() => source.close());
+    const refused = new Promise((resolve) => source.addEventListener("error", (error) => error.code && resolve(error.code)));
+    await new Promise((resolve) => source.addEventListener("open", resolve, { once: true }));
+    const socket = await Socket.open(t, server, `/channels/chat/a?token=${key}`);
+    const v1 = await Socket.open(t, server, "/events", { protocols: ["freshet.v1", `freshet.token.${key}`] });
+    v1.ws.send(JSON.stringify({ op: "subscribe", channels: ["chat/*"] }));
+    await v1.next();
+    const code = ({ ws }) => new Promise((resolve) => ws.once("close", resolve));
+    const stats = async () => (await ask(server, "GET", "/stats")).body.subscribers;
+    await eventually(async () => (await stats()).total === 5, "five subscribers");
+    return {
+        ndjson: read(ndjson), poll: poll.then((answer) => answer.status), eventsource: refused,
+        websocket: code(socket), v1: code(v1),
+    };
+}
+
+async function assertEnded(all, since) {
+    assert.equal(await deadline(all.poll, "the poll to be answered"), 200);
+    assert.match(await deadline(all.ndjson, "the stream to end"), /bye|retry/);
+    assert.equal(await deadline(all.websocket, "the WebSocket to close"), 4401);
+    assert.equal(await deadline(all.v1, "freshet.v1 to close"), 4401);
+    assert.ok(Date.now() - since < SOON_MS, `${Date.now() - since} ms`);
+    assert.equal(await deadline(all.eventsource, "the EventSource to be refused"), 401);
+}
+
+async function assertRefused(server, key) {
+    for (const target of ["/channels/chat/a", "/events?channel=chat/*", `/channels/chat/a?stream=sse`]) {
+        const { status, body } = await ask(server, "GET", target, undefined, key);
+        assert.equal(status, 401);
+        assert.equal(body.type, "/errors/bad-credential");
+    }
+    assert.equal((await ask(server, "POST", "/channels/chat/a", 1, key)).status, 401);
+}
+
+for (const [what, method, target, body] of [
+    ["a key that is deleted", "DELETE", (key) => `/keys/${key.id}`],
+    ["a revocation of the key", "POST", () => "/revocations", (key) => ({ key: key.id })],
+    ["a revocation of the subject", "POST", () => "/revocations", () => ({ subject: "site", reason: "left" })],
+]) {
+    test(`${what} ends everything that goes on, and is final across kill -9`, async (t) => {
+        const server = await closed(t, { data: true });
+        const key = await makeKey(server, "site"), other = await makeKey(server, "other");
+        const all = await openAll(t, server, key.key);
+        const since = Date.now();
+        assert.ok((await ask(server, method, target(key), body?.(key))).status < 300);
+        await assertEnded(all, since);
+        await assertRefused(server, key.key);
+        assert.equal((await ask(server, "GET", "/channels/chat/a", undefined, other.key)).status, 200);
+        await server.restart();
+        await assertRefused(server, key.key);
+        assert.equal((await ask(server, "GET", "/channels/chat/a", undefined, other.key)).status, 200);
+    });
+}
+
+test("a key that expires ends what goes on under it", async (t) => {
+    const server = await closed(t);
+    const key = await makeKey(server, "site", ["read"], { expires: new Date(Date.now() + 3000).toISOString() });
+    const all = await openAll(t, server, key.key);
+    await assertEnded(all, Date.parse(key.expires));
+    await assertRefused(server, key.key);
+});
+
+test("a revocation that was deleted lets the key in again", async (t) => {
+    const server = await closed(t);
+    const key = await makeKey(server, "site");
+    await ask(server, "POST", "/revocations", { key: key.id });
+    await assertRefused(server, key.key);
+    assert.equal((await ask(server, "DELETE", `/revocations?key=${key.id}`)).status, 204);
+    assert.equal((await ask(server, "GET", "/channels/chat/a", undefined, key.key)).status, 200);
+});
+
+test("somebody who is disconnected may come back", async (t) => {
+    const server = await closed(t);
+    const key = await makeKey(server, "site");
+    const socket = await Socket.open(t, server, `/channels/chat/a?token=${key.key}`);
+    const closing = new Promise((resolve) => socket.ws.once("close", resolve));
+    assert.deepEqual((await ask(server, "DELETE", "/subscribers?subject=site&channel=chat/b")).body, { disconnected: 0 });
+    assert.deepEqual((await ask(server, "DELETE", "/subscribers?subject=other")).body, { disconnected: 0 });
+    assert.deepEqual((await ask(server, "DELETE", "/subscribers?subject=site&channel=chat/a")).body, { disconnected: 1 });
+    assert.equal(await deadline(closing, "the WebSocket to close"), 4401);
+    await Socket.open(t, server, `/channels/chat/a?token=${key.key}`);
+});
+
+/* ---- keys ---- */
+
+test("a key grants no more than its maker has, and only admins make one", async (t) => {
+    const server = await closed(t);
+    const user = await makeKey(server, "user");
+    assert.equal((await ask(server, "POST", "/keys", { name: "x", grants: [] }, user.key)).status, 403);
+    assert.equal((await ask(server, "GET", "/keys", undefined, user.key)).status, 403);
+    assert.equal((await ask(server, "GET", "/keys", undefined, null)).status, 401);
+    const admin = (await ask(server, "POST", "/keys", {
+        name: "admin", grants: [{ channels: ["**"], may: ["admin"] }, { channels: ["chat/**"], may: ["read"] }],
+    })).body;
+    const tries = [
+        [[{ channels: ["chat/a"], may: ["read"] }], 201],
+        [[{ channels: ["chat/a"], may: ["publish"] }], 403],
+        [[{ channels: ["**"], may: ["read"] }], 403],
+        [[{ channels: ["**"], may: ["admin"] }], 201],
+    ];
+    for (const [grants, status] of tries) {
+        const made = await ask(server, "POST", "/keys", { name: "y", grants }, admin.key);
+        assert.equal(made.status, status, JSON.stringify([grants, made.body]));
+        if (status === 201) {
+            assert.equal(made.body.made_by, "admin");
+        }
+    }
+    const shown = (await ask(server, "GET", `/keys/${admin.id}`)).body;
+    assert.ok(Math.abs(Date.parse(shown.last_used) - Date.now()) < 60_000);
+});
+
+test("the command uses the key of a file and of the environment", async (t) => {
+    const server = await closed(t);
+    const list = (options) => run(t, ["key", "ls", "--url", server.url], options);
+    assert.match((await list({ env: { FRESHET_TOKEN: server.root } })).stdout, /\troot\t/);
+    const none = await list();
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /401/);
+});
+
+/* ---- webhooks ---- */
+
+for (const [what, method, target, body] of [
+    ["deleted", "DELETE", (key) => `/keys/${key.id}`],
+    ["revoked", "POST", () => "/revocations", (key) => ({ key: key.id })],
+]) {
+    test(`a webhook ends when the key that made it is ${what}, and stays so across kill -9`, async (t) => {
+        const server = await closed(t, { data: true });
+        const gone = await Receiver.start(t), stays = await Receiver.start(t);
+        const key = await makeKey(server, "site", ["read", "publish", "webhooks"]);
+        const hook = async ({ url }, secret) => (await ask(server, "POST", "/webhooks", { url, channels: ["chat/a"] }, secret)).body;
+        const first = await hook(gone, key.key), second = await hook(stays, server.root);
+        const state = async ({ id }) => (await ask(server, "GET", `/webhooks/${id}`)).body.state;
+        await ask(server, "POST", "/channels/chat/a", 1);
+        await gone.events(1);
+        assert.ok((await ask(server, method, target(key), body?.(key))).status < 300);
+        await eventually(async () => (await state(first)) === "disabled", "the webhook to end");
+        await server.restart();
+        await ask(server, "POST", "/channels/chat/a", 2);
+        await stays.events(2);
+        assert.equal(await state(first), "disabled");
+        assert.equal(await state(second), "active");
+        assert.equal((await ask(server, "POST", `/webhooks/${first.id}/resume`)).status, 403);
+        assert.equal((await ask(server, "DELETE", `/webhooks/${first.id}`)).status, 204);
+        assert.equal(gone.deliveries.length, 1);
+    });
+}
+
+/* ---- the audit log ---- */
+
+test("refusals are noted with their reason, and a flood of them is counted", async (t) => {
+    const server = await closed(t);
+    const key = await makeKey(server, "site", ["read"]);
+    await ask(server, "POST", "/channels/chat/a", 1, key.key);
+    await ask(server, "GET", "/channels/chat/a", undefined, null);
+    await ask(server, "GET", "/channels/chat/a", undefined, `${key.key.slice(0, -2)}aa`);
+    const events = async () => (await ask(server, "GET", "/channels/$audit?limit=1000")).body.events;
+    const refused = await eventually(async () => {
+        const all = (await events()).filter(({ type }) => type === "refused");
+        assert.equal(all.length, 3);
+        return all.map(({ data }) => data);
+    });
+    assert.deepEqual(refused.map(({ by, problem }) => [by, problem]),
+        [["key", "forbidden"], ["anybody", "unauthorized"], ["anybody", "bad-credential"]]);
+    assert.equal(refused[0].subject, "site");
+    assert.equal(refused[0].key, key.id);
+    assert.equal(refused[0].may, "publish");
+    assert.equal(refused[0].channel, "chat/a");
+    for (let i = 0; i < 300; i++) {
+        await ask(server, "GET", "/channels/chat/a", undefined, null);
+    }
+    await ask(server, "DELETE", `/keys/${key.id}`);
+    const all = await eventually(async () => {
+        const found = await events();
+        assert.ok(found.some(({ data }) => data.why === "key revoked"));
+        return found;
+    });
+    assert.ok(all.length < 60, `${all.length} events`);
+    assert.ok(all.reduce((sum, { data }) => sum + (data.left_out ?? 0), 0) > 200);
+    assert.ok(!(server.err + JSON.stringify(all)).includes(key.key.split("_")[2]));
+    assert.ok(!(server.err + JSON.stringify(all)).includes(server.root.split("_")[2]));
+});
+
+test("the audit log is for admins alone", async (t) => {
+    const server = await closed(t);
+    const { body: key } = await ask(server, "POST", "/keys", { name: "all", grants: [{ channels: ["**"], may: ["read", "publish"] }] });
+    assert.equal((await ask(server, "GET", "/channels/$audit", undefined, key.key)).status, 403);
+    assert.equal((await ask(server, "POST", "/channels/$audit", 1)).status, 403);
+    assert.equal((await ask(server, "GET", "/channels/$audit")).status, 200);
+});
