@@ -235,10 +235,9 @@ static enum token_verdict read_grants(struct token_claims *claims, const json_t 
 
 static enum token_verdict read_times(struct token_claims *claims)
 {
-    int64_t issued_s;
     if (!read_time(claims->root, "exp", &claims->expires_s) ||
         !read_time(claims->root, "nbf", &claims->starts_s) ||
-        !read_time(claims->root, "iat", &issued_s))
+        !read_time(claims->root, "iat", &claims->issued_s))
         return TOKEN_BAD_TIME;
     return json_object_get(claims->root, "exp") ? TOKEN_OK : TOKEN_ENDLESS;
 }
@@ -316,6 +315,7 @@ static enum token_verdict make_caller(const struct token_claims *claims, int64_t
         .kind = CALLER_TOKEN,
         .subject = claims->subject,
         .jti = claims->jti,
+        .issued_us = claims->issued_s * 1000000,
         .expires_us = (claims->expires_s + leeway_s) * 1000000,
         .grants = claims->grants.grants,
         .grants_count = claims->grants.count,

@@ -87,6 +87,7 @@ struct token_claims {
     const json_t *audience; /* a string, an array of strings, or NULL */
     int64_t expires_s;
     int64_t starts_s; /* 0 without nbf */
+    int64_t issued_s; /* 0 without iat */
     struct grant_list grants;
 };
 

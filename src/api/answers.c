@@ -1,5 +1,6 @@
 #include "api/answers.h"
 
+#include "transport/audit_notes.h"
 #include "transport/websocket.h"
 
 void api_problem(struct exchange *exchange, enum problem problem, const char *detail)
@@ -31,6 +32,16 @@ bool api_is_admin(struct exchange *exchange)
         return true;
     api_refuse_as(exchange, &refusal);
     return false;
+}
+
+void api_note_managed(struct exchange *exchange, const char *done, struct str members)
+{
+    struct audit_entry entry = {.kind = AUDIT_MANAGED,
+                                .caller = exchange->caller,
+                                .why = str_from(done),
+                                .members = members};
+    if (exchange->caller)
+        audit_note(exchange->worker, exchange_conn(exchange), &entry);
 }
 
 void api_done(struct exchange *exchange)

@@ -16,6 +16,10 @@ void api_refuse_as(struct exchange *exchange, const struct refusal *refusal);
 /* Whether the caller has `admin` on the server as a whole; else the exchange was answered. */
 bool api_is_admin(struct exchange *exchange);
 
+/* Tells the audit that the caller has managed something, if there is one: without rules everybody
+ * may. `members` as in problem_add(). */
+void api_note_managed(struct exchange *exchange, const char *done, struct str members);
+
 /* Answers 204: done, without a body. */
 void api_done(struct exchange *exchange);
 

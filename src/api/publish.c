@@ -267,15 +267,26 @@ static void trim_done(struct publish *publish, struct batch *batch)
     api_done(exchange);
 }
 
+static void note_trim(struct exchange *exchange, struct str channel)
+{
+    struct buf members = {0};
+    struct json_writer writer = json_members_writer(&members);
+    json_member_string(&writer, "channel", channel);
+    api_note_managed(exchange, "channel deleted", buf_str(&members));
+    buf_free(&members);
+}
+
 void publish_trim(struct exchange *exchange, struct str rest)
 {
     struct publisher publisher = publish_publisher(exchange);
     struct buf channel = {0};
     struct refusal refusal;
     exchange->publish.done = trim_done;
-    if (channel_from_path(exchange, rest, &channel) && query_is_empty(exchange) &&
-        !submit_trim(&exchange->worker->submitter, &publisher, buf_str(&channel),
-                     &exchange->publish, &refusal))
+    bool is_read = channel_from_path(exchange, rest, &channel) && query_is_empty(exchange);
+    if (is_read && submit_trim(&exchange->worker->submitter, &publisher, buf_str(&channel),
+                               &exchange->publish, &refusal))
+        note_trim(exchange, buf_str(&channel));
+    else if (is_read)
         exchange_refusal(exchange, &refusal, STR_NONE);
     buf_free(&channel);
 }

@@ -38,6 +38,16 @@ struct disconnection {
     } orders[];
 };
 
+static void note(const struct disconnection *all)
+{
+    struct buf members = {0};
+    struct json_writer writer = json_members_writer(&members);
+    json_member_bytes(&writer, "of", (struct str){all->subject, all->subject_len});
+    json_member_number(&writer, "disconnected", atomic_load(&all->ended));
+    api_note_managed(all->exchange, "disconnected", buf_str(&members));
+    buf_free(&members);
+}
+
 static void answered(struct mail *mail, void *owner)
 {
     (void)owner;
@@ -47,6 +57,7 @@ static void answered(struct mail *mail, void *owner)
     json_object_begin(&writer);
     json_member_number(&writer, "disconnected", atomic_load(&all->ended));
     json_object_end(&writer);
+    note(all);
     if (all->exchange->dropped)
         exchange_free(all->exchange);
     else if (buf_failed(&body))

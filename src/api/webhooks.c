@@ -45,8 +45,28 @@ static void answer_created(struct exchange *exchange, const struct courier_reque
     exchange_respond(exchange, &response);
 }
 
+/* Tells the audit what was done; reading and pinging is nothing. */
+static void note(struct exchange *exchange, const struct courier_request *request)
+{
+    static const char *const done[] = {
+        [COURIER_CREATE] = "webhook made",     [COURIER_CHANGE] = "webhook changed",
+        [COURIER_DELETE] = "webhook deleted",  [COURIER_PAUSE] = "webhook paused",
+        [COURIER_RESUME] = "webhook resumed",  [COURIER_ROTATE] = "webhook's secret rotated",
+        [COURIER_REPLAY] = "webhook replayed",
+    };
+    size_t op = (size_t)request->op;
+    struct buf members = {0};
+    struct json_writer writer = json_members_writer(&members);
+    if (request->fault || op >= sizeof(done) / sizeof(done[0]) || !done[op])
+        return;
+    json_member_string(&writer, "webhook", str_from(request->id));
+    api_note_managed(exchange, done[op], buf_str(&members));
+    buf_free(&members);
+}
+
 static void answer(struct exchange *exchange, const struct courier_request *request)
 {
+    note(exchange, request);
     if (request->fault) {
         exchange_problem(exchange, problems[request->fault], str_from(request->detail), STR_NONE);
     } else if (request->op == COURIER_DELETE || request->op == COURIER_DISCARD) {

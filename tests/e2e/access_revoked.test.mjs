@@ -233,6 +233,23 @@ test("refusals are noted with their reason, and a flood of them is counted", asy
     assert.ok(!(server.err + JSON.stringify(all)).includes(server.root.split("_")[2]));
 });
 
+test("management with a key is noted", async (t) => {
+    const server = await closed(t);
+    await ask(server, "POST", "/channels/chat/a", 1);
+    assert.equal((await ask(server, "DELETE", "/channels/chat/a")).status, 204);
+    const hook = (await ask(server, "POST", "/webhooks", { url: "http://127.0.0.1:9/", channels: ["chat/a"] })).body;
+    await ask(server, "POST", `/webhooks/${hook.id}/pause`);
+    await ask(server, "GET", `/webhooks/${hook.id}`);
+    await ask(server, "DELETE", `/webhooks/${hook.id}`);
+    await ask(server, "DELETE", "/subscribers?subject=alice");
+    await eventually(async () => {
+        const { events } = (await ask(server, "GET", "/channels/$audit")).body;
+        const done = events.filter(({ type }) => type === "managed").map(({ data }) => `${data.subject}: ${data.why}`);
+        return done.join() === ["channel deleted", "webhook made", "webhook paused", "webhook deleted", "disconnected"]
+            .map((why) => `root: ${why}`).join();
+    }, "five entries");
+});
+
 test("the audit log is for admins alone", async (t) => {
     const server = await closed(t);
     const { body: key } = await ask(server, "POST", "/keys", { name: "all", grants: [{ channels: ["**"], may: ["read", "publish"] }] });
