@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "api/answers.h"
+#include "api/authorization.h"
 #include "api/api_keys.h"
 #include "api/batch.h"
 #include "api/channel.h"
@@ -280,7 +281,8 @@ static void refuse_lost_upgrade(struct exchange *exchange)
 /* Whether the handler may see the request: its caller is known, and may do what the route demands
  * of the whole server. False: the request was answered, or waits to be handled again. A route that
  * demands nothing of a method, by mistake, is closed. */
-static bool may_be_handled(struct exchange *exchange, const struct api_demand *demand)
+static bool may_be_handled(struct exchange *exchange, const struct api_demand *demand,
+                           struct str rest)
 {
     static const struct api_demand closed = {UINT_MAX, DEMANDS_SERVER, ACTION_ADMIN};
     struct refusal refusal;
@@ -289,9 +291,10 @@ static bool may_be_handled(struct exchange *exchange, const struct api_demand *d
         return true;
     if (!identity_find(exchange))
         return false;
+    if (demand->demand == DEMANDS_DOOR)
+        return authorization_find(exchange, demand->action, rest);
     struct access access = exchange_access(exchange);
-    if (demand->demand == DEMANDS_DOOR ||
-        access_check(&access, demand->action, ACCESS_WHOLE_SERVER, &refusal))
+    if (access_check(&access, demand->action, ACCESS_WHOLE_SERVER, &refusal))
         return true;
     exchange_refusal(exchange, &refusal, STR_NONE);
     return false;
@@ -324,7 +327,7 @@ void api_handle(struct exchange *exchange)
         answer_options(exchange, route->methods);
     else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))
         api_refuse_method(exchange, route->methods);
-    else if (may_be_handled(exchange, api_demand_of(route, head->method)) &&
+    else if (may_be_handled(exchange, api_demand_of(route, head->method), rest) &&
              (route->asks || query_is_empty(exchange)))
         route->handle(exchange, rest);
 }

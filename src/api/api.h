@@ -23,7 +23,8 @@ struct api {
     const struct authority *authority; /* turns credentials into callers; NULL: there are no rules,
                                         * and no credential is looked at */
     struct str cookie;                 /* the cookie that holds a credential; empty: none does */
-    const struct str *origins;         /* origins that the configuration allows */
+    const struct authorizers *authorizers; /* the operator's servers that decide; NULL: none */
+    const struct str *origins;             /* origins that the configuration allows */
     size_t origins_count;
     int64_t started_us;
     uint32_t batch_max;    /* events a batch */

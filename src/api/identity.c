@@ -78,7 +78,7 @@ static void read_query(struct reader *reader)
 
 /* Browsers send cookies whoever has written the page. Only pages of this server, and of `origins`,
  * may use them: others would act in their visitor's name. */
-static bool may_use_cookie(const struct exchange *exchange)
+bool identity_may_use_cookie(const struct exchange *exchange)
 {
     struct str origin = http_header(exchange->head, STR("origin"));
     struct str site = http_header(exchange->head, STR("sec-fetch-site"));
@@ -92,7 +92,7 @@ static void read_cookie(struct reader *reader, const struct exchange *exchange)
 {
     struct str name = api_of(exchange)->cookie;
     struct str value = name.len ? http_cookie(&reader->head->fields, name) : STR_NONE;
-    if (value.len && may_use_cookie(exchange))
+    if (value.len && identity_may_use_cookie(exchange))
         take(reader, CREDENTIAL_COOKIE, value);
 }
 

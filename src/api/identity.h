@@ -16,6 +16,9 @@
 /* Before a token in the list of subprotocols. */
 #define IDENTITY_SUBPROTOCOL STR("freshet.token.")
 
+/* Whether cookies of the request count: see above. */
+bool identity_may_use_cookie(const struct exchange *exchange);
+
 /* Sets the exchange's caller. False: the request was refused, or waits for the authority and is
  * handled again. */
 bool identity_find(struct exchange *exchange);

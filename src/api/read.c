@@ -333,8 +333,8 @@ static void read_request(struct exchange *exchange, struct str channel)
     }
     struct reading *reading = asked->reading;
     reading->channel = arena_copy(&reading->arena, channel);
-    bool good = read_all(asked);
     bool is_anybody = !exchange->caller; /* more than the bytes of the head decides over others */
+    bool good = read_all(asked);         /* a request that is refused is gone */
     if (good && is_anybody && mechanism_of(reading) == MECHANISM_POLL)
         request_cache_keep(&exchange->worker->request_cache, exchange, reading);
     buf_free(&asked->kept);

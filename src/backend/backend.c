@@ -12,6 +12,7 @@ struct backend {
     struct loop loop;
     struct client client;
     struct jwks jwks;
+    struct authorize authorize;
     pthread_t thread;
     bool started;
     bool stopping; /* the thread's */
@@ -46,6 +47,7 @@ int backend_open(const struct backend_config *config, struct backend **ret_backe
     }
     backend->client.ca_file = config->ca_file;
     jwks_init(&backend->jwks, config->issuers, &backend->client);
+    authorize_init(&backend->authorize, &backend->client);
     *ret_backend = backend;
     return 0;
 }
@@ -77,6 +79,12 @@ void backend_stop(struct backend *backend)
     while (mailbox_empty(&backend->loop.mailbox))
         ; /* questions that came behind the stop */
     jwks_end(&backend->jwks);
+    authorize_end(&backend->authorize);
+}
+
+struct authorize *backend_authorize(struct backend *backend)
+{
+    return &backend->authorize;
 }
 
 void backend_free(struct backend *backend)
@@ -84,6 +92,7 @@ void backend_free(struct backend *backend)
     if (!backend)
         return;
     jwks_deinit(&backend->jwks);
+    authorize_deinit(&backend->authorize);
     client_deinit(&backend->client);
     loop_deinit(&backend->loop);
     free(backend);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "access/issuers.h"
+#include "backend/authorize.h"
 #include "fetch/address.h"
 
 struct backend;
@@ -23,5 +24,8 @@ int backend_start(struct backend *backend);
 
 /* Ends the thread and answers what still waits, into mailboxes that must stand. */
 void backend_stop(struct backend *backend);
+
+/* For questions whether somebody may do something. */
+struct authorize *backend_authorize(struct backend *backend);
 
 void backend_free(struct backend *backend);

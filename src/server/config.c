@@ -48,6 +48,7 @@ void config_free(struct config *config)
         source_free(config->sources[i]);
     free(config->sources);
     issuers_deinit(&config->issuers);
+    free(config->authorizers);
     free(config->namespaces);
     free(config->rules);
     yaml_file_free(config->file);

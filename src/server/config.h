@@ -4,6 +4,7 @@
 #include "access/api_key.h"
 #include "access/issuers.h"
 #include "access/rules.h"
+#include "backend/authorize.h"
 #include "fetch/address.h"
 #include "webhooks/websub/form.h"
 #include "webhooks/endpoint/pool.h"
@@ -29,6 +30,9 @@ struct namespace_item {
     struct namespace_config settings;
     struct rule rule; /* without its prefix */
     bool has_rule;
+    struct authorize_server authorize; /* who is asked; without a url nobody is */
+    const char *authorize_secret;
+    bool has_headers;
 };
 
 /* Texts are borrowed from the command line or from `file`. */
@@ -52,6 +56,8 @@ struct config {
     bool has_access;
     struct rule *rules; /* of all channels, and of namespaces that have some of their own */
     size_t rules_count;
+    struct authorize_server *authorizers; /* of namespaces that ask somebody else; owned */
+    size_t authorizers_count;
     const char *cookie; /* the cookie that holds a credential; NULL: none */
 
     struct namespace_config *namespaces;

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "fetch/identity.h"
 #include "http/origin.h"
+#include "http/token.h"
 #include "server/issuer_item.h"
 #include "server/key_items.h"
 #include "server/keys.h"
@@ -251,8 +252,67 @@ static const struct namespace_config *find_namespace(const struct config *config
     return NULL;
 }
 
+static void read_authorize_headers(struct reader *reader, const struct key *key,
+                                   const struct entry *entry, void *base)
+{
+    struct namespace_item *item = base;
+    item->has_headers = true;
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value value = yaml_item(entry->value, i);
+        struct place place = yaml_place(value);
+        if (!is_text(reader, key, value))
+            continue;
+        struct str name = yaml_text(value);
+        bool good = name.len && http_all(name, HTTP_CHAR_TOKEN);
+        for (size_t j = 0; j < name.len; j++)
+            good = good && name.at[j] == ascii_lower(name.at[j]);
+        if (good)
+            item->authorize.headers[item->authorize.headers_count++] = name;
+        else
+            faults_add(reader->faults, &place, key->name,
+                       "\"%.60s\" is no name of a field in lower case, as in cookie", name.at);
+    }
+}
+
+/* Reads the secret of a namespace whose permissions are asked for. False after a fault. */
+static bool read_authorize(struct reader *reader, struct namespace_item *item,
+                           const struct place *place)
+{
+    struct buf why = {0};
+    char *secret = NULL;
+    if (!item->authorize.url && !item->authorize_secret && !item->has_headers)
+        return true;
+    if (!item->authorize.url || !item->authorize_secret)
+        buf_add_lit(&why, "has a url and a secret: give both");
+    else if ((secret = secret_find(item->authorize_secret, &why)) &&
+             sign_key_read(str_from(secret), &item->authorize.key))
+        buf_add_lit(&why, "the secret is whsec_ and base64 of 24 to 64 bytes, as this prints: "
+                          "echo whsec_$(openssl rand -base64 32)");
+    secret_free(secret);
+    if (why.len)
+        faults_add(reader->faults, place, "namespaces.authorize", "%.*s", STR_FMT(buf_str(&why)));
+    if (!item->has_headers)
+        item->authorize.headers[item->authorize.headers_count++] = STR("cookie");
+    bool good = !why.len;
+    buf_free(&why);
+    return good;
+}
+
+/* A namespace that asks somebody gives nothing by itself, unless it has rules that say so: those of
+ * a shorter prefix would answer before anybody is asked. */
+static void add_authorizer(struct config *config, struct namespace_item *item)
+{
+    if (!item->authorize.url)
+        return;
+    item->authorize.prefix = item->settings.prefix;
+    config->authorizers[config->authorizers_count++] = item->authorize;
+    item->has_rule = item->has_rule || item->settings.prefix.len;
+    config->has_access = true;
+}
+
 static void add_namespace(struct config *config, struct namespace_item *item)
 {
+    add_authorizer(config, item);
     config->namespaces[config->namespaces_count++] = item->settings;
     item->rule.prefix = item->settings.prefix;
     if (item->has_rule)
@@ -265,9 +325,11 @@ static void read_namespace(struct reader *reader, struct yaml_value item, const 
     struct config *config = reader->config;
     struct namespace_item read = {.has_rule = false};
     unsigned faults = reader->faults->count;
+    struct place place = yaml_place(item);
+    keys_set_item_defaults(STR("namespaces."), &read);
     read_map(reader, item, str_from(key->name), &read);
     struct namespace_config namespace = read.settings;
-    if (reader->faults->count != faults)
+    if (reader->faults->count != faults || !read_authorize(reader, &read, &place))
         return;
     if (!namespace.prefix.at)
         fault(reader, item, STR("namespaces.prefix"),
@@ -294,6 +356,9 @@ static void read_spaces(struct reader *reader, const struct key *key, const stru
     free(config->namespaces);
     config->namespaces = mem_alloc((count + 1) * sizeof(*config->namespaces));
     config->namespaces_count = 0;
+    free(config->authorizers);
+    config->authorizers = mem_alloc((count + 1) * sizeof(*config->authorizers));
+    config->authorizers_count = 0;
     for (size_t i = 0; i < count; i++)
         if (is_map(reader, yaml_item(entry->value, i), key))
             read_namespace(reader, yaml_item(entry->value, i), key);
@@ -493,6 +558,7 @@ static const struct {
     {"access.authenticated", read_authenticated},
     {"namespaces.access.anybody", read_anybody_here},
     {"namespaces.access.authenticated", read_authenticated_here},
+    {"namespaces.authorize.headers", read_authorize_headers},
     {"namespaces", read_spaces},
     {"tokens", read_tokens},
     {"inbound", read_sources},

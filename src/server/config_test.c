@@ -711,6 +711,47 @@ static void issuers_of_tokens_have_keys_and_expectations(void **state)
     config_free(&config);
 }
 
+#define ASKS "namespaces:\n- prefix: a\n  authorize: {url: 'http://127.0.0.1:1/', "
+#define SIGNS "secret: whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+static void a_namespace_that_asks_gives_nothing_by_itself(void **state)
+{
+    (void)state;
+    struct config config;
+    assert_int_equal(read_text(&config, ASKS SIGNS "}\naccess: {anybody: [read]}\n"), 0);
+    assert_int_equal(config.authorizers_count, 1);
+    const struct authorize_server *server = &config.authorizers[0];
+    assert_true(str_eq(server->prefix, STR("a")));
+    assert_string_equal(server->url, "http://127.0.0.1:1/");
+    assert_int_equal(server->cache_s, 10);
+    assert_int_equal(server->timeout_ms, 5000);
+    assert_int_equal(server->headers_count, 1);
+    assert_true(str_eq(server->headers[0], STR("cookie")));
+    assert_int_equal(config.rules_count, 2);
+    assert_int_equal(config.rules[1].anybody, ACTIONS_NONE);
+    config_free(&config);
+    assert_int_equal(
+        read_text(&config, ASKS SIGNS ", headers: [x-user, authorization], cache_s: 0}\n"), 0);
+    assert_int_equal(config.authorizers[0].headers_count, 2);
+    assert_int_equal(config.authorizers[0].cache_s, 0);
+    assert_true(config.has_access);
+    config_free(&config);
+}
+
+static void a_namespace_that_cannot_ask_is_refused(void **state)
+{
+    (void)state;
+    REFUSES(ASKS "}\n", ":2: namespaces.authorize", "give both");
+    REFUSES("namespaces:\n- prefix: a\n  authorize: {" SIGNS "}\n", ":2: namespaces.authorize",
+            "give both");
+    REFUSES(ASKS "secret: abc}\n", ":2: namespaces.authorize", "whsec_");
+    REFUSES(ASKS "secret: env:FRESHET_TEST_UNSET}\n", ":2: namespaces.authorize", "is not set");
+    REFUSES(ASKS SIGNS ", headers: [Cookie]}\n", ":3: namespaces.authorize.headers", "lower case");
+    REFUSES(ASKS SIGNS ", headers: ['a b']}\n", ":3: namespaces.authorize.headers", "lower case");
+    REFUSES("namespaces:\n- prefix: a\n  authorize: {url: 'http://app.example/'}\n",
+            ":3: namespaces.authorize.url", "https://");
+}
+
 static void a_source_that_cannot_be_is_refused_with_its_line(void **state)
 {
     (void)state;
@@ -804,6 +845,8 @@ static void a_certificate_of_ones_own_comes_with_its_key_and_its_hosts(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_namespace_that_asks_gives_nothing_by_itself),
+        cmocka_unit_test(a_namespace_that_cannot_ask_is_refused),
         cmocka_unit_test(issuers_of_tokens_have_one_key_source),
         cmocka_unit_test(issuers_of_tokens_have_keys_and_expectations),
         cmocka_unit_test(an_empty_file_sets_nothing),

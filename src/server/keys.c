@@ -96,14 +96,14 @@ static bool is_host_near(const char *host)
     return strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0 || !strpbrk(host, ".[");
 }
 
-static const char *check_jwks_url(const char *text)
+static const char *check_asked_url(const char *text)
 {
     char *host = spec_url_host(text);
     bool good = host && (strncmp(text, "https:", 6) == 0 || is_host_near(host));
     free(host);
     return good ? NULL
                 : "https://HOST/PATH, or http:// for this machine or a name without dots: whoever "
-                  "can change the answer can make tokens";
+                  "can change the answer decides who gets in";
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -111,6 +111,7 @@ static const char *check_jwks_url(const char *text)
 #define IN(type, member) .at = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
 #define CONFIG(member) IN(struct config, member)
 #define NAMESPACE(member) IN(struct namespace_item, settings.member)
+#define NAMESPACE_ITEM(member) IN(struct namespace_item, member)
 #define ISSUER(member) IN(struct issuer_item, member)
 #define KEY_ITEM(member) IN(struct key_item, member)
 #define SOURCE(member) IN(struct source_item, settings.member)
@@ -236,13 +237,18 @@ const struct key keys[] = {
     COUNT("namespaces.retention.count", 0, MANY, 0, NAMESPACE(count), "a channel keeps its newest so many; 0: all"),
     BYTES("namespaces.retention.bytes", 0, PIB(1), 0, NAMESPACE(bytes), "a channel keeps its newest so many bytes; 0: all"),
     BOOLEAN("namespaces.ephemeral", NAMESPACE(ephemeral), "nothing published here is stored"),
+    TEXT("namespaces.authorize.url", 1, SPEC_URL_MAX, check_asked_url, NAMESPACE_ITEM(authorize.url), "a server of yours that says who may do what rules do not give"),
+    {.name = "namespaces.authorize.secret", .kind = KEY_TEXT, .least = 1, .most = KIB(64), .secret = true, .help = "signs the questions, as webhooks are signed: whsec_…, env:NAME or file:PATH", NAMESPACE_ITEM(authorize_secret)},
+    NUMBER("namespaces.authorize.cache_s", NUMBER_S, 0, DAY_S, 10, 1, NAMESPACE_ITEM(authorize.cache_s), "for how long an answer is kept; 0: not at all"),
+    MS("namespaces.authorize.timeout_ms", 1, 60000, 5000, NAMESPACE_ITEM(authorize.timeout_ms), "for an answer"),
+    LIST("namespaces.authorize.headers", NUMBER_COUNT, 0, 0, AUTHORIZE_HEADERS_MAX, "fields of the request that are passed on"),
     LIST("namespaces.access.anybody", NUMBER_COUNT, 0, 0, ACTION_COUNT, "access.anybody of this namespace, in its place"),
     LIST("namespaces.access.authenticated", NUMBER_COUNT, 0, 0, ACTION_COUNT, "access.authenticated of this namespace, in its place"),
 
     LIST("tokens", NUMBER_COUNT, 0, 0, ISSUERS_MAX, "who issues tokens (JWT) that are accepted"),
     {.name = "tokens.secret", .kind = KEY_TEXT, .least = 1, .most = KIB(64), .secret = true, .help = "signs and verifies by HMAC: the text, env:NAME or file:PATH", ISSUER(secret)},
     TEXT("tokens.key_file", 1, PATH_MAX - 1, NULL, ISSUER(key_file), "the key or certificate in PEM form, or a JWK Set"),
-    TEXT("tokens.jwks_url", 1, SPEC_URL_MAX, check_jwks_url, ISSUER(jwks_url), "where the JWK Set of the issuer is"),
+    TEXT("tokens.jwks_url", 1, SPEC_URL_MAX, check_asked_url, ISSUER(jwks_url), "where the JWK Set of the issuer is"),
     TEXT("tokens.algorithm", 1, 16, NULL, ISSUER(algorithm), "the one algorithm that the key is for"),
     TEXT("tokens.kid", 1, TOKEN_KID_MAX, NULL, ISSUER(kid), "the id of the key"),
     TEXT("tokens.issuer", 1, 2000, NULL, ISSUER(issuer), "the claim iss that tokens must have"),

@@ -1,5 +1,6 @@
 #include "server/serve.h"
 
+#include "api/authorization.h"
 #include "backend/backend.h"
 #include "api/api.h"
 #include "base/command_line.h"
@@ -59,6 +60,7 @@ struct server {
     struct api api;
     struct log *log;
     struct courier *courier;
+    struct authorizers authorizers;
     struct backend *backend; /* NULL: nobody has to be asked */
     struct key_table keys;
     struct revocations revocations;
@@ -320,8 +322,11 @@ static int open_changes(struct server *server)
     return result;
 }
 
-static bool has_jwks_url(const struct config *config)
+/* Whether a server of somebody else has to be asked. */
+static bool asks_others(const struct config *config)
 {
+    if (config->authorizers_count)
+        return true;
     for (size_t i = 0; i < config->issuers.count; i++)
         if (config->issuers.at[i].jwks_url)
             return true;
@@ -342,9 +347,9 @@ static int open_backend(struct server *server)
                    .hosts_count = config->webhook_hosts_count},
         .ca_file = config->webhook_ca_file,
     };
-    int result = has_jwks_url(config) ? backend_open(&backend, &server->backend) : 0;
+    int result = asks_others(config) ? backend_open(&backend, &server->backend) : 0;
     if (result)
-        fprintf(stderr, "freshet serve: cannot prepare to fetch keys of tokens: %s\n",
+        fprintf(stderr, "freshet serve: cannot prepare to ask other servers about access: %s\n",
                 strerror(-result));
     return result;
 }
@@ -443,6 +448,11 @@ static int open_all(struct server *server)
         result = open_courier(server);
     if (!result)
         result = open_backend(server);
+    if (!result && config->authorizers_count) {
+        server->authorizers = (struct authorizers){backend_authorize(server->backend),
+                                                   config->authorizers, config->authorizers_count};
+        server->api.authorizers = &server->authorizers;
+    }
     server->workers = mem_alloc(config->threads * sizeof(*server->workers));
     for (unsigned i = 0; !result && i < config->threads; i++)
         result = open_worker(server, i);

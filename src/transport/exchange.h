@@ -32,14 +32,16 @@ struct exchange {
     struct holding holding; /* for what is held of the response until it is sent */
     int64_t since_ns;       /* when the request was understood */
     bool is_head;
-    bool browser;                /* has an Origin */
-    bool is_tunnel;              /* asks for a WebSocket by extended CONNECT (RFC 8441) */
-    bool chunked;                /* a body of unknown length is sent in chunks of HTTP/1.1 */
-    bool patient;                /* has a deadline of its own instead of limits.publish_ms */
-    bool dropped;                /* no response is wanted any more */
-    struct caller *caller;       /* who asks; NULL: anybody */
-    bool is_identified;          /* `caller` is known */
-    const struct identity *late; /* the identity that it has waited for; NULL: none */
+    bool browser;          /* has an Origin */
+    bool is_tunnel;        /* asks for a WebSocket by extended CONNECT (RFC 8441) */
+    bool chunked;          /* a body of unknown length is sent in chunks of HTTP/1.1 */
+    bool patient;          /* has a deadline of its own instead of limits.publish_ms */
+    bool dropped;          /* no response is wanted any more */
+    struct caller *caller; /* who asks; NULL: anybody */
+    bool is_identified;    /* `caller` is known */
+    bool is_authorized;    /* the operator's server was asked */
+    const struct identity *late_permission; /* what it has answered; NULL: nothing yet */
+    const struct identity *late;            /* the identity that it has waited for; NULL: none */
     struct parked *parked; /* copies of a request that waits to be handled again; NULL otherwise */
     struct question
         *question; /* the question to the log whose result the response needs; NULL: none */

@@ -25,7 +25,7 @@ BEGIN {
     may["inbound"] = "http base"
     may["client"] = "inbound http ws base access/key_text.h"
     may["bench"] = "client/lib http ws base"
-    may["api"] = "transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
+    may["api"] = "backend transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
     may["server"] = "api bench client backend transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
 
     # Rooms, and the rooms of the same layer that each may use. The files beside the rooms use all.

@@ -1,0 +1,472 @@
+/* A question becomes a request (struct asked) with a digest over everything that the answer can
+ * depend on: the body, the server, and the credential that the caller of the answer inherits. The
+ * digest finds an answer in the cache, under a lock, on the thread that asks. Otherwise the request
+ * goes by mail to the backend thread, where it is POSTed, or joins an equal one that is under way.
+ *
+ * Failing closed: only a whole answer of status 200 that says `"allow": true` allows. Failures are
+ * not kept, so the next question asks again. */
+#include "backend/authorize.h"
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/json_writer.h"
+#include "base/say.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+enum { ANSWER_DEPTH_MAX = 4, SUBJECT_MAX = 255 };
+
+static const char denied[] = "the operator's server does not allow it";
+static const char failed[] = "the operator's server, which decides about that, cannot be asked now";
+static const char crowded[] = "too many requests wait for the operator's server: try again";
+
+/* A kept answer. */
+struct answer {
+    struct map_node node;
+    struct list age;
+    uint8_t digest[HASH_SHA256_SIZE];
+    struct caller *caller; /* NULL: denied */
+    int64_t until_us;
+};
+
+/* A request, from the thread that asks to the answer. */
+struct asked {
+    struct mail mail;
+    struct map_node node; /* in authorize->asked, if it is the first of its kind */
+    struct list list;     /* in authorize->under_way, or in `others` of the first */
+    struct list others;
+    struct authorize *authorize;
+    const struct authorize_server *server;
+    struct identification *identification;
+    struct call call;
+    uint8_t digest[HASH_SHA256_SIZE];
+    struct caller *base; /* the caller of the credential, or NULL */
+    enum action action;
+    struct str *terms; /* with their text behind them */
+    size_t terms_count;
+    struct buf body;
+};
+
+static struct str digest_of(const uint8_t digest[HASH_SHA256_SIZE])
+{
+    return (struct str){(const char *)digest, HASH_SHA256_SIZE};
+}
+
+static bool answer_is(const struct map_node *node, struct str key)
+{
+    return str_eq(digest_of(container_of(node, struct answer, node)->digest), key);
+}
+
+static bool asked_is(const struct map_node *node, struct str key)
+{
+    return str_eq(digest_of(container_of(node, struct asked, node)->digest), key);
+}
+
+static struct identity unavailable(const char *why)
+{
+    return (struct identity){.state = IDENTITY_UNAVAILABLE, .why = why};
+}
+
+static struct identity identity_by(struct caller *caller)
+{
+    return caller ? identity_of(caller_ref(caller)) : identity_bad(denied);
+}
+
+/* ---- the cache ------------------------------------------------------------------------------- */
+
+static void forget(struct authorize *authorize, struct answer *answer)
+{
+    map_remove(&authorize->cached, &answer->node);
+    list_remove(&answer->age);
+    caller_unref(answer->caller);
+    free(answer);
+}
+
+static bool find_answer(struct authorize *authorize, const uint8_t digest[HASH_SHA256_SIZE],
+                        int64_t now_us, struct identity *ret)
+{
+    pthread_mutex_lock(&authorize->lock);
+    struct map_node *node = map_find(&authorize->cached, digest_of(digest));
+    struct answer *answer = node ? container_of(node, struct answer, node) : NULL;
+    bool found = answer && now_us < answer->until_us;
+    if (found)
+        *ret = identity_by(answer->caller);
+    else if (answer)
+        forget(authorize, answer);
+    pthread_mutex_unlock(&authorize->lock);
+    return found;
+}
+
+static void keep_answer(struct asked *asked, struct caller *caller, int64_t until_us)
+{
+    struct authorize *authorize = asked->authorize;
+    struct answer *answer = mem_alloc(sizeof(*answer));
+    memcpy(answer->digest, asked->digest, sizeof(answer->digest));
+    answer->caller = caller_ref(caller);
+    answer->until_us = until_us;
+    pthread_mutex_lock(&authorize->lock);
+    struct map_node *old = map_find(&authorize->cached, digest_of(asked->digest));
+    if (old)
+        forget(authorize, container_of(old, struct answer, node));
+    else if (authorize->cached.count >= AUTHORIZE_CACHED_MAX)
+        forget(authorize, container_of(authorize->by_age.next, struct answer, age));
+    map_add(&authorize->cached, &answer->node, digest_of(answer->digest));
+    list_add_last(&authorize->by_age, &answer->age);
+    pthread_mutex_unlock(&authorize->lock);
+}
+
+/* ---- the question ---------------------------------------------------------------------------- */
+
+static void write_question(struct buf *out, const struct authorize_question *question)
+{
+    struct json_writer writer = json_writer(out);
+    json_object_begin(&writer);
+    json_member_string(&writer, "action", str_from(action_word(question->action)));
+    json_name(&writer, "channels");
+    json_array_begin(&writer);
+    for (size_t i = 0; i < question->terms_count; i++)
+        json_add_string(&writer, question->terms[i]);
+    json_array_end(&writer);
+    if (caller_subject(question->caller).len)
+        json_member_string(&writer, "subject", caller_subject(question->caller));
+    json_member_string(&writer, "address", question->address);
+    json_name(&writer, "headers");
+    json_object_begin(&writer);
+    for (size_t i = 0; i < question->headers_count; i++) {
+        json_name_of_len(&writer, question->headers[i].name.at, question->headers[i].name.len);
+        json_add_string(&writer, question->headers[i].value);
+    }
+    json_object_end(&writer);
+    json_object_end(&writer);
+}
+
+/* JSON is UTF-8; the fields of a request may be anything. */
+static bool is_text(const struct authorize_question *question)
+{
+    for (size_t i = 0; i < question->headers_count; i++)
+        if (!utf8_valid(question->headers[i].value))
+            return false;
+    return true;
+}
+
+/* What the answer depends on beside the body, each part with its length. */
+static void make_digest(struct asked *asked)
+{
+    struct buf text = {0};
+    const struct caller *base = asked->base;
+    struct str parts[] = {str_from(asked->server->url), buf_str(&asked->body),
+                          base ? base->facts.key_id : STR_NONE, base ? base->facts.jti : STR_NONE};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        buf_addf(&text, "%zu:", parts[i].len);
+        buf_add_str(&text, parts[i]);
+    }
+    buf_addf(&text, "%lld", base ? (long long)base->facts.expires_us : 0);
+    hash_sha256(buf_str(&text), asked->digest);
+    asked->body.failed |= buf_failed(&text);
+    if (text.at)
+        explicit_bzero(text.at, text.len);
+    buf_free(&text);
+}
+
+/* Copies the terms. False if there is no memory. */
+static bool copy_terms(struct asked *asked, const struct authorize_question *question)
+{
+    size_t len = 0, count = question->terms_count;
+    for (size_t i = 0; i < count; i++)
+        len += question->terms[i].len;
+    asked->terms = mem_try_alloc((count + 1) * sizeof(struct str) + len);
+    if (!asked->terms)
+        return false;
+    char *text = (char *)(asked->terms + count);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(text, question->terms[i].at, question->terms[i].len);
+        asked->terms[i] = (struct str){text, question->terms[i].len};
+        text += question->terms[i].len;
+    }
+    asked->terms_count = count;
+    return true;
+}
+
+static void free_asked(struct asked *asked)
+{
+    call_free(&asked->call);
+    caller_unref(asked->base);
+    free(asked->terms);
+    if (asked->body.at)
+        explicit_bzero(asked->body.at, asked->body.cap); /* it may hold a session's cookie */
+    buf_free(&asked->body);
+    free(asked);
+}
+
+/* ---- the answer ------------------------------------------------------------------------------ */
+
+/* An answer as it was read. */
+struct reply {
+    bool allow;
+    struct str subject;
+    int64_t ttl_s;
+};
+
+static bool read_ttl(const json_t *ttl, int64_t *ret_s)
+{
+    *ret_s = ttl ? json_integer_value(ttl) : AUTHORIZE_TTL_S;
+    return (!ttl || json_is_integer(ttl)) && *ret_s > 0 && *ret_s <= AUTHORIZE_TTL_S_MAX;
+}
+
+static bool read_subject(const json_t *subject, struct str *ret)
+{
+    if (!subject)
+        return true;
+    *ret = (struct str){json_string_value(subject), json_string_length(subject)};
+    return json_is_string(subject) && ret->len && ret->len <= SUBJECT_MAX;
+}
+
+/* Reads the members; false if one is missing or of another type. Others are ignored. */
+static bool read_reply(const json_t *root, struct reply *ret)
+{
+    const json_t *allow = json_object_get(root, "allow");
+    *ret = (struct reply){.allow = json_is_true(allow)};
+    return json_is_boolean(allow) && read_ttl(json_object_get(root, "ttl_s"), &ret->ttl_s) &&
+           read_subject(json_object_get(root, "subject"), &ret->subject);
+}
+
+/* The document of an answer; NULL if it is none that counts, with the cause in `ret_why`. */
+static json_t *parse_reply(const struct call *call, const char **ret_why)
+{
+    *ret_why = call->error ? call->error : "the answer is not 200";
+    if (call->error || call->status != 200)
+        return NULL;
+    *ret_why = "the answer is larger than 16 KiB";
+    if (buf_failed(&call->response) || call->response_size > call->response.len)
+        return NULL;
+    *ret_why = "the answer is no JSON object with allow, and perhaps subject and ttl_s";
+    if (json_check(buf_str(&call->response), ANSWER_DEPTH_MAX, NULL) != JSON_OK)
+        return NULL;
+    return json_loadb(call->response.at, call->response.len, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static int64_t sooner_us(int64_t a, int64_t b)
+{
+    return b && b < a ? b : a;
+}
+
+/* The caller that an answer allows. NULL if there is no memory. */
+static struct caller *make_caller(const struct asked *asked, const struct reply *reply,
+                                  int64_t now_us)
+{
+    const struct grant grant = {asked->terms, asked->terms_count, action_bit(asked->action)};
+    const struct caller *base = asked->base;
+    struct caller_facts facts = {
+        .kind = CALLER_BACKEND,
+        .subject = reply->subject.len ? reply->subject : caller_subject(base),
+        .expires_us = now_us + reply->ttl_s * 1000000,
+        .grants = &grant,
+        .grants_count = 1,
+    };
+    if (base) {
+        facts.expires_us = sooner_us(facts.expires_us, base->facts.expires_us);
+        facts.key_id = base->facts.key_id;
+        facts.jti = base->facts.jti;
+    }
+    return caller_new(&facts);
+}
+
+/* Answers the request and those that wait for the same, and frees them all. */
+static void answer_all(struct asked *first, const struct identity *identity)
+{
+    struct authorize *authorize = first->authorize;
+    map_remove(&authorize->asked, &first->node);
+    list_remove(&first->list);
+    list_add_last(&first->others, &first->list);
+    for (struct list *node; (node = list_take_first(&first->others));) {
+        struct asked *asked = container_of(node, struct asked, list);
+        struct identity own = *identity;
+        own.caller = caller_ref(own.caller);
+        identification_answer(asked->identification, own);
+        atomic_fetch_sub_explicit(&authorize->questions, 1, memory_order_relaxed);
+        if (asked != first)
+            free_asked(asked);
+    }
+    free_asked(first);
+}
+
+static struct identity judge(struct asked *asked, const struct reply *reply)
+{
+    int64_t now_us = clock_wall_us(asked->authorize->client->loop->clock);
+    int64_t keep_s = asked->server->cache_s < reply->ttl_s ? asked->server->cache_s : reply->ttl_s;
+    struct caller *caller = reply->allow ? make_caller(asked, reply, now_us) : NULL;
+    if (reply->allow && !caller)
+        return unavailable("no memory: try again");
+    if (keep_s)
+        keep_answer(asked, caller, now_us + keep_s * 1000000);
+    return caller ? identity_of(caller) : identity_bad(denied);
+}
+
+static void say_failed(const struct asked *asked, const char *why)
+{
+    char url[200], words[200];
+    say(SAY_WARN, "authorize_failed", "url=%s status=%d why=%s",
+        say_quote(url, sizeof(url), asked->server->url, strlen(asked->server->url)),
+        asked->call.status, say_quote(words, sizeof(words), why, strlen(why)));
+}
+
+static void on_done(struct call *call)
+{
+    struct asked *asked = container_of(call, struct asked, call);
+    const char *why;
+    struct reply reply;
+    json_t *root = parse_reply(call, &why);
+    struct identity identity = unavailable(failed);
+    if (root && read_reply(root, &reply))
+        identity = judge(asked, &reply);
+    else
+        say_failed(asked, why);
+    answer_all(asked, &identity);
+    caller_unref(identity.caller);
+    json_decref(root);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, struct str value)
+{
+    struct buf line = {0};
+    buf_addf(&line, "%s: %.*s", name, STR_FMT(value));
+    buf_add_char(&line, '\0');
+    struct curl_slist *longer = buf_failed(&line) ? NULL : curl_slist_append(list, line.at);
+    buf_free(&line);
+    return longer ? longer : list;
+}
+
+/* The fields of Standard Webhooks. A field that is missing for lack of memory is noticed by the
+ * receiver, which refuses the request. */
+static struct curl_slist *make_headers(const struct asked *asked)
+{
+    struct buf id = {0}, time = {0}, signature = {0};
+    int64_t now_s = clock_wall_us(asked->authorize->client->loop->clock) / 1000000;
+    uint64_t random[2];
+    hash_random(random, sizeof(random));
+    buf_add_lit(&id, "ask_");
+    buf_add_hex(&id, random[0]);
+    buf_add_hex(&id, random[1]);
+    buf_add_u64(&time, (uint64_t)now_s);
+    sign_add(&signature, &asked->server->key, buf_str(&id), now_s, buf_str(&asked->body));
+    struct curl_slist *list = add_header(NULL, "content-type", STR("application/json"));
+    list = add_header(list, "accept", STR("application/json"));
+    list = add_header(list, "expect", STR(""));
+    list = add_header(list, "webhook-id", buf_str(&id));
+    list = add_header(list, "webhook-timestamp", buf_str(&time));
+    list = add_header(list, "webhook-signature", buf_str(&signature));
+    buf_free(&id);
+    buf_free(&time);
+    buf_free(&signature);
+    return list;
+}
+
+static void post(struct asked *asked)
+{
+    asked->call.done = on_done;
+    asked->call.timeout_ms = asked->server->timeout_ms;
+    if (!call_post(asked->authorize->client, &asked->call, asked->server->url, make_headers(asked),
+                   buf_str(&asked->body)))
+        return;
+    struct identity identity = unavailable("no memory: try again");
+    answer_all(asked, &identity);
+}
+
+static void open_asked(struct mail *mail, void *owner)
+{
+    struct asked *asked = container_of(mail, struct asked, mail);
+    struct authorize *authorize = asked->authorize;
+    struct map_node *node = map_find(&authorize->asked, digest_of(asked->digest));
+    (void)owner;
+    if (node) {
+        list_add_last(&container_of(node, struct asked, node)->others, &asked->list);
+        return;
+    }
+    map_add(&authorize->asked, &asked->node, digest_of(asked->digest));
+    list_add_last(&authorize->under_way, &asked->list);
+    post(asked);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+/* The request of a question; NULL if there is no memory. */
+static struct asked *make_asked(struct authorize *authorize,
+                                const struct authorize_question *question,
+                                struct identification *identification)
+{
+    struct asked *asked = mem_alloc(sizeof(*asked));
+    *asked = (struct asked){.mail = {.open = open_asked},
+                            .authorize = authorize,
+                            .server = question->server,
+                            .identification = identification,
+                            .action = question->action};
+    list_init(&asked->others);
+    if (question->caller) { /* the caller is immutable, but for its count of references */
+        struct caller *base = container_of(&question->caller->facts, struct caller, facts);
+        asked->base = caller_ref(base);
+    }
+    write_question(&asked->body, question);
+    make_digest(asked);
+    if (!buf_failed(&asked->body) && asked->body.len <= AUTHORIZE_BODY_MAX &&
+        copy_terms(asked, question))
+        return asked;
+    free_asked(asked);
+    return NULL;
+}
+
+struct identity authorize_ask(struct authorize *authorize,
+                              const struct authorize_question *question,
+                              struct identification *identification)
+{
+    struct identity identity;
+    if (!is_text(question))
+        return identity_bad("a field of the request is not UTF-8");
+    struct asked *asked = make_asked(authorize, question, identification);
+    if (!asked)
+        return unavailable("no memory: try again");
+    if (find_answer(authorize, asked->digest, identification->now_us, &identity)) {
+        free_asked(asked);
+        return identity;
+    }
+    if (atomic_fetch_add_explicit(&authorize->questions, 1, memory_order_relaxed) >=
+        AUTHORIZE_QUESTIONS_MAX) {
+        atomic_fetch_sub_explicit(&authorize->questions, 1, memory_order_relaxed);
+        free_asked(asked);
+        return unavailable(crowded);
+    }
+    mailbox_post(&authorize->client->loop->mailbox, &asked->mail);
+    return (struct identity){.state = IDENTITY_LATER};
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+void authorize_init(struct authorize *authorize, struct client *client)
+{
+    *authorize = (struct authorize){.client = client};
+    pthread_mutex_init(&authorize->lock, NULL);
+    map_init(&authorize->cached, answer_is);
+    map_init(&authorize->asked, asked_is);
+    list_init(&authorize->by_age);
+    list_init(&authorize->under_way);
+}
+
+void authorize_end(struct authorize *authorize)
+{
+    const struct identity identity = unavailable("the server stops");
+    while (!list_empty(&authorize->under_way))
+        answer_all(container_of(authorize->under_way.next, struct asked, list), &identity);
+}
+
+void authorize_deinit(struct authorize *authorize)
+{
+    while (!list_empty(&authorize->by_age))
+        forget(authorize, container_of(authorize->by_age.next, struct answer, age));
+    map_deinit(&authorize->cached);
+    map_deinit(&authorize->asked);
+    pthread_mutex_destroy(&authorize->lock);
+}

@@ -1,0 +1,76 @@
+/* The authorize callback: the operator's own server says whether somebody may do something.
+ *
+ * A question is an action, channels, and what shows who asks: the subject of a credential, and the
+ * fields of the request that the configuration names, such as the cookie of a session. It is POSTed
+ * as JSON, signed as webhooks are. The answer is JSON:
+ *
+ *     {"allow": true, "subject": "alice", "ttl_s": 300}
+ *
+ * Answers are kept for cache_s, and equal questions wait for the same request. Whatever is not an
+ * answer of status 200 allows nothing. */
+#pragma once
+
+#include "access/authority.h"
+#include "base/map.h"
+#include "fetch/client.h"
+#include "fetch/sign.h"
+
+#include <pthread.h>
+
+enum {
+    AUTHORIZE_TERMS_MAX = 100,
+    AUTHORIZE_HEADERS_MAX = 8,
+    AUTHORIZE_TTL_S = 300,           /* how long a permission lasts if the answer does not say */
+    AUTHORIZE_TTL_S_MAX = 86400,     /* and at most */
+    AUTHORIZE_CACHED_MAX = 10000,    /* answers that are kept */
+    AUTHORIZE_QUESTIONS_MAX = 10000, /* requests that wait for answers */
+    AUTHORIZE_BODY_MAX = 64 << 10,   /* of a question */
+};
+
+/* A server to ask. All is borrowed. */
+struct authorize_server {
+    struct str prefix; /* of its namespace */
+    const char *url;
+    struct sign_key key;
+    int64_t cache_s;
+    int64_t timeout_ms;
+    struct str headers[AUTHORIZE_HEADERS_MAX]; /* in lower case: the fields that are passed on */
+    size_t headers_count;
+};
+
+/* What is asked. All is borrowed for the call. */
+struct authorize_question {
+    const struct authorize_server *server;
+    enum action action;
+    const struct str *terms; /* channels and patterns */
+    size_t terms_count;
+    const struct caller *caller; /* by a credential; NULL: none */
+    struct str address;          /* of the client, as text */
+    struct {
+        struct str name, value; /* in lower case; as it came */
+    } headers[AUTHORIZE_HEADERS_MAX];
+    size_t headers_count;
+};
+
+struct authorize {
+    struct client *client;
+    pthread_mutex_t lock; /* of the cache */
+    struct map cached;    /* by digest */
+    struct list by_age;   /* of the same, the oldest first */
+    struct map asked;     /* requests under way, by digest; the thread's */
+    struct list under_way;
+    atomic_uint questions;
+};
+
+void authorize_init(struct authorize *authorize, struct client *client);
+
+/* Any thread. The answer is an identity: known, with a caller whose only grant is this action on
+ * these terms, and which ends when the permission or the credential does; or bad, or unavailable.
+ * After IDENTITY_LATER it comes by identification_answer(). */
+struct identity authorize_ask(struct authorize *authorize,
+                              const struct authorize_question *question,
+                              struct identification *identification);
+
+/* Thread of the client. Breaks off what is under way; those who wait are told unavailable. */
+void authorize_end(struct authorize *authorize);
+void authorize_deinit(struct authorize *authorize);

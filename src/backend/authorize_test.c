@@ -1,0 +1,361 @@
+#include "backend/authorize.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NOW_US (INT64_C(1800000000) * 1000000)
+
+enum { CALLS_MAX = 16 };
+
+/* A client that records calls, and a worker with a mailbox that asks. */
+struct rig {
+    struct clock_fake clock;
+    struct loop loop;
+    struct client client;
+    struct authorize authorize;
+    struct mailbox worker;
+    struct call *calls[CALLS_MAX];
+    unsigned count;
+    struct buf body; /* of the last call */
+    struct buf headers;
+    struct authorize_server server;
+};
+
+struct asker {
+    struct identification identification;
+    unsigned answers;
+};
+
+static int start_call(struct client *client, struct call *call, const struct call_request *request)
+{
+    struct rig *rig = container_of(client, struct rig, client);
+    rig->calls[rig->count++ % CALLS_MAX] = call;
+    buf_clear(&rig->body);
+    buf_clear(&rig->headers);
+    buf_add_str(&rig->body, request->body);
+    for (struct curl_slist *line = request->headers; line; line = line->next)
+        buf_addf(&rig->headers, "%s\n", line->data);
+    curl_slist_free_all(request->headers);
+    return 0;
+}
+
+static void stop_call(struct call *call)
+{
+    (void)call;
+}
+
+static const struct client_ops recorded = {start_call, stop_call};
+
+static void open_rig(struct rig *rig)
+{
+    *rig = (struct rig){.server = {.url = "https://app/authorize", .cache_s = 10}};
+    clock_fake_init(&rig->clock, NOW_US);
+    sign_key_make(&rig->server.key);
+    assert_int_equal(loop_init(&rig->loop, &rig->clock.clock, rig), 0);
+    rig->client = (struct client){.ops = &recorded, .loop = &rig->loop};
+    assert_int_equal(mailbox_init(&rig->worker, rig), 0);
+    authorize_init(&rig->authorize, &rig->client);
+}
+
+static void close_rig(struct rig *rig)
+{
+    authorize_end(&rig->authorize);
+    while (mailbox_empty(&rig->worker))
+        ;
+    assert_int_equal(atomic_load(&rig->authorize.questions), 0);
+    authorize_deinit(&rig->authorize);
+    mailbox_deinit(&rig->worker);
+    loop_deinit(&rig->loop);
+    buf_free(&rig->body);
+    buf_free(&rig->headers);
+}
+
+static void on_answer(struct identification *identification)
+{
+    container_of(identification, struct asker, identification)->answers++;
+}
+
+/* Asks whether a session may read the channel; opens the mail. */
+static struct identity ask_as(struct rig *rig, struct asker *asker, const struct caller *caller,
+                              const char *session)
+{
+    const struct str terms[] = {STR("chat/room1"), STR("news/*")};
+    struct authorize_question question = {
+        .server = &rig->server,
+        .action = ACTION_READ,
+        .terms = terms,
+        .terms_count = 2,
+        .caller = caller,
+        .address = STR("192.0.2.1"),
+        .headers = {{STR("cookie"), str_from(session)}},
+        .headers_count = 1,
+    };
+    *asker = (struct asker){.identification = {.done = on_answer,
+                                               .home = &rig->worker,
+                                               .now_us = clock_wall_us(&rig->clock.clock)}};
+    struct identity identity = authorize_ask(&rig->authorize, &question, &asker->identification);
+    loop_turn(&rig->loop, 0);
+    return identity;
+}
+
+static struct identity ask(struct rig *rig, struct asker *asker, const char *session)
+{
+    return ask_as(rig, asker, NULL, session);
+}
+
+/* Ends the call by an answer; 0 is none. */
+static void end_by(struct rig *rig, unsigned number, int status, const char *body)
+{
+    struct call *call = rig->calls[number];
+    call->status = status;
+    call->error = status ? NULL : "timed out";
+    call->response_size = strlen(body);
+    buf_add_str(&call->response, str_from(body));
+    call_end(call);
+    mailbox_empty(&rig->worker);
+}
+
+static enum identity_state state_of(struct asker *asker)
+{
+    assert_int_equal(asker->answers, 1);
+    caller_unref(asker->identification.identity.caller);
+    return asker->identification.identity.state;
+}
+
+static bool has(const struct buf *buf, const char *part)
+{
+    return memmem(buf->at, buf->len, part, strlen(part)) != NULL;
+}
+
+static void the_question_tells_who_asks_for_what(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    assert_int_equal(ask(&rig, &asker, "sid=\"1\"").state, IDENTITY_LATER);
+    assert_true(
+        str_eq(buf_str(&rig.body),
+               STR("{\"action\":\"read\",\"channels\":[\"chat/room1\",\"news/*\"],"
+                   "\"address\":\"192.0.2.1\",\"headers\":{\"cookie\":\"sid=\\\"1\\\"\"}}")));
+    assert_true(has(&rig.headers, "webhook-id: ask_"));
+    assert_true(has(&rig.headers, "webhook-timestamp: 1800000000\n"));
+    assert_true(has(&rig.headers, "webhook-signature: v1,"));
+    close_rig(&rig);
+    assert_int_equal(state_of(&asker), IDENTITY_UNAVAILABLE);
+}
+
+static void an_allowed_caller_may_do_just_that(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    (void)ask(&rig, &asker, "1");
+    end_by(&rig, 0, 200, "{\"allow\":true,\"subject\":\"alice\",\"ttl_s\":60,\"more\":[]}");
+    const struct caller *caller = asker.identification.identity.caller;
+    assert_non_null(caller);
+    assert_true(str_eq(caller_subject(caller), STR("alice")));
+    assert_int_equal(caller->facts.kind, CALLER_BACKEND);
+    assert_int_equal(caller->facts.expires_us, NOW_US + 60 * INT64_C(1000000));
+    assert_int_equal(caller->facts.grants_count, 1);
+    assert_int_equal(caller->facts.grants[0].may, action_bit(ACTION_READ));
+    assert_int_equal(caller->facts.grants[0].patterns_count, 2);
+    assert_true(str_eq(caller->facts.grants[0].patterns[1], STR("news/*")));
+    assert_int_equal(state_of(&asker), IDENTITY_KNOWN);
+    close_rig(&rig);
+}
+
+static void answers_are_kept_for_a_while(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        enum identity_state expected;
+    } rows[] = {{"{\"allow\":true}", IDENTITY_KNOWN}, {"{\"allow\":false}", IDENTITY_BAD}};
+    for (size_t i = 0; i < 2; i++) {
+        struct rig rig;
+        struct asker asker;
+        open_rig(&rig);
+        (void)ask(&rig, &asker, "1");
+        end_by(&rig, 0, 200, rows[i].body);
+        assert_int_equal(state_of(&asker), rows[i].expected);
+        clock_fake_advance(&rig.clock, 9999999);
+        struct identity identity = ask(&rig, &asker, "1");
+        assert_int_equal(identity.state, rows[i].expected);
+        caller_unref(identity.caller);
+        assert_int_equal(ask(&rig, &asker, "2").state, IDENTITY_LATER);
+        end_by(&rig, 1, 200, "{\"allow\":false}");
+        assert_int_equal(state_of(&asker), IDENTITY_BAD);
+        clock_fake_advance(&rig.clock, 1);
+        assert_int_equal(ask(&rig, &asker, "1").state, IDENTITY_LATER);
+        assert_int_equal(rig.count, 3);
+        close_rig(&rig);
+        assert_int_equal(state_of(&asker), IDENTITY_UNAVAILABLE);
+    }
+}
+
+static void equal_questions_are_one_request(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker askers[5];
+    open_rig(&rig);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(ask(&rig, &askers[i], i < 4 ? "same" : "other").state, IDENTITY_LATER);
+    assert_int_equal(rig.count, 2);
+    end_by(&rig, 0, 200, "{\"allow\":true}");
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(state_of(&askers[i]), IDENTITY_KNOWN);
+    assert_int_equal(askers[4].answers, 0);
+    close_rig(&rig);
+    assert_int_equal(state_of(&askers[4]), IDENTITY_UNAVAILABLE);
+}
+
+static void no_other_answer_allows_anything(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+    } rows[] = {
+        {0, ""},
+        {500, "{\"allow\":true}"},
+        {204, ""},
+        {201, "{\"allow\":true}"},
+        {302, "{\"allow\":true}"},
+        {200, ""},
+        {200, "<html>"},
+        {200, "true"},
+        {200, "[{\"allow\":true}]"},
+        {200, "{}"},
+        {200, "{\"allow\":1}"},
+        {200, "{\"allow\":\"true\"}"},
+        {200, "{\"allow\":true,\"allow\":false}"},
+        {200, "{\"allow\":true,\"ttl_s\":0}"},
+        {200, "{\"allow\":true,\"ttl_s\":-1}"},
+        {200, "{\"allow\":true,\"ttl_s\":86401}"},
+        {200, "{\"allow\":true,\"ttl_s\":\"60\"}"},
+        {200, "{\"allow\":true,\"ttl_s\":1.5}"},
+        {200, "{\"allow\":true,\"subject\":\"\"}"},
+        {200, "{\"allow\":true,\"subject\":7}"},
+        {200, "{\"allow\":true}}"},
+        {200, "{\"allow\":true,\"x\":[[[[[]]]]]}"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct rig rig;
+        struct asker asker;
+        open_rig(&rig);
+        (void)ask(&rig, &asker, "1");
+        end_by(&rig, 0, rows[i].status, rows[i].body);
+        if (state_of(&asker) != IDENTITY_UNAVAILABLE)
+            fail_msg("%d %s", rows[i].status, rows[i].body);
+        assert_int_equal(ask(&rig, &asker, "1").state, IDENTITY_LATER); /* it is asked again */
+        close_rig(&rig);
+        assert_int_equal(state_of(&asker), IDENTITY_UNAVAILABLE);
+    }
+}
+
+static void a_huge_answer_allows_nothing(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    (void)ask(&rig, &asker, "1");
+    buf_add_lit(&rig.calls[0]->response, "{\"allow\":true}");
+    rig.calls[0]->status = 200;
+    rig.calls[0]->response_size = CLIENT_RESPONSE_MAX + 1;
+    call_end(rig.calls[0]);
+    mailbox_empty(&rig.worker);
+    assert_int_equal(state_of(&asker), IDENTITY_UNAVAILABLE);
+    close_rig(&rig);
+}
+
+static void a_permission_ends_with_the_credential_that_it_rests_on(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    struct caller *token = caller_new(&(struct caller_facts){
+        .kind = CALLER_TOKEN, .subject = STR("bob"), .jti = STR("t1"), .expires_us = NOW_US + 5});
+    (void)ask_as(&rig, &asker, token, "1");
+    assert_true(has(&rig.body, "\"subject\":\"bob\""));
+    end_by(&rig, 0, 200, "{\"allow\":true,\"ttl_s\":60}");
+    const struct caller *caller = asker.identification.identity.caller;
+    assert_non_null(caller);
+    assert_true(str_eq(caller_subject(caller), STR("bob")));
+    assert_true(str_eq(caller->facts.jti, STR("t1")));
+    assert_int_equal(caller->facts.expires_us, NOW_US + 5);
+    assert_int_equal(state_of(&asker), IDENTITY_KNOWN);
+    assert_int_equal(ask(&rig, &asker, "1").state, IDENTITY_LATER); /* nobody else inherits it */
+    caller_unref(token);
+    close_rig(&rig);
+    assert_int_equal(state_of(&asker), IDENTITY_UNAVAILABLE);
+}
+
+static void a_field_that_is_not_utf8_is_refused(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    assert_int_equal(ask(&rig, &asker, "\xff").state, IDENTITY_BAD);
+    assert_int_equal(rig.count, 0);
+    close_rig(&rig);
+}
+
+static void questions_are_bounded(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    atomic_store(&rig.authorize.questions, AUTHORIZE_QUESTIONS_MAX);
+    assert_int_equal(ask(&rig, &asker, "1").state, IDENTITY_UNAVAILABLE);
+    atomic_store(&rig.authorize.questions, 0);
+    close_rig(&rig);
+}
+
+static void kept_answers_are_bounded(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    char session[16];
+    open_rig(&rig);
+    for (unsigned i = 0; i < AUTHORIZE_CACHED_MAX + 10; i++) {
+        snprintf(session, sizeof(session), "%u", i);
+        assert_int_equal(ask(&rig, &asker, session).state, IDENTITY_LATER);
+        end_by(&rig, i % CALLS_MAX, 200, "{\"allow\":false}");
+    }
+    assert_int_equal(rig.authorize.cached.count, AUTHORIZE_CACHED_MAX);
+    assert_int_equal(ask(&rig, &asker, session).state, IDENTITY_BAD);
+    assert_int_equal(ask(&rig, &asker, "0").state, IDENTITY_LATER);
+    close_rig(&rig);
+    assert_int_equal(state_of(&asker), IDENTITY_UNAVAILABLE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_question_tells_who_asks_for_what),
+        cmocka_unit_test(an_allowed_caller_may_do_just_that),
+        cmocka_unit_test(answers_are_kept_for_a_while),
+        cmocka_unit_test(equal_questions_are_one_request),
+        cmocka_unit_test(no_other_answer_allows_anything),
+        cmocka_unit_test(a_huge_answer_allows_nothing),
+        cmocka_unit_test(a_permission_ends_with_the_credential_that_it_rests_on),
+        cmocka_unit_test(a_field_that_is_not_utf8_is_refused),
+        cmocka_unit_test(questions_are_bounded),
+        cmocka_unit_test(kept_answers_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,154 @@
+// The operator's own server says who may do what: people with its session cookie get in, its answers are kept and
+// shared, and whatever is not an answer keeps everybody out.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import { Webhook } from "standardwebhooks";
+import { assertProblem, startServer, test } from "./support/index.mjs";
+
+const SECRET = `whsec_${Buffer.alloc(32, "k").toString("base64")}`;
+const SESSIONS = { "sid=alice": "alice", "sid=bob": "bob" };
+
+/** The operator's server: alice may read chat/**, everybody in a session may publish to chat/open. */
+function decide({ action, channels, headers }) {
+    const subject = SESSIONS[headers.cookie];
+    const allow = Boolean(subject) && channels.every((channel) => (action === "read" && subject === "alice") ||
+        (action === "publish" && channel === "chat/open"));
+    return { status: 200, body: JSON.stringify({ allow, subject, ttl_s: 60 }) };
+}
+
+async function backend(t, answer = decide) {
+    const it = { asked: [], answer };
+    const server = http.createServer(async (request, response) => {
+        const parts = [];
+        for await (const part of request)
+            parts.push(part);
+        const body = Buffer.concat(parts).toString();
+        new Webhook(SECRET).verify(body, request.headers); /* throws, and the answer never comes */
+        const question = JSON.parse(body);
+        it.asked.push(question);
+        const said = await it.answer(question, response);
+        if (said)
+            response.writeHead(said.status, { "content-type": "application/json" }).end(said.body);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    t.after(() => {
+        server.closeAllConnections();
+        server.close();
+    });
+    it.port = server.address().port;
+    it.stop = () => new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+    });
+    return it;
+}
+
+function config(port, more = "") {
+    return `access: {anybody: [read]}
+origins: [https://app.example]
+namespaces:
+  - prefix: chat
+    authorize:
+      url: http://127.0.0.1:${port}/may
+      secret: ${SECRET}
+${more}  - prefix: chat/admin
+    access: {anybody: []}
+`;
+}
+
+async function start(t, answer, more) {
+    const app = await backend(t, answer);
+    const server = await startServer(t, { config: config(app.port, more) });
+    const get = (target, cookie, headers = {}) => server.get(target, { ...(cookie && { Cookie: cookie }), ...headers });
+    return { app, server, get };
+}
+
+test("people with a session of the site get what the site allows", async (t) => {
+    const { app, server, get } = await start(t);
+    assert.equal((await get("/channels/chat/a?last=1", "sid=alice")).status, 200);
+    assert.deepEqual(app.asked.at(-1), { action: "read", channels: ["chat/a"], address: "127.0.0.1",
+        headers: { cookie: "sid=alice" } });
+    assertProblem(await get("/channels/chat/a?last=1", "sid=bob"), 401);
+    assertProblem(await get("/channels/chat/a?last=1"), 401);
+    assert.equal((await server.request("POST", "/channels/chat/open", { headers: { Cookie: "sid=bob" }, body: "x" })).status, 201);
+    assertProblem(await server.request("POST", "/channels/chat/a", { headers: { Cookie: "sid=bob" }, body: "x" }), 401);
+    assert.equal((await get("/events?channel=chat/a&channel=chat/b/*&last=1", "sid=alice")).status, 200);
+    assert.deepEqual(app.asked.at(-1).channels, ["chat/a", "chat/b/*"]);
+});
+
+test("nobody is asked where rules decide, and a namespace below is its own", async (t) => {
+    const { app, get } = await start(t);
+    assert.equal((await get("/channels/news?last=1", "sid=alice")).status, 200);
+    for (const target of ["/channels/chat/admin?last=1", "/events?channel=chat/**", "/events?channel=chat/a&channel=chat/admin/x",
+        "/events?channel=**"])
+        assertProblem(await get(target, "sid=alice"), 401);
+    assert.equal(app.asked.length, 0);
+});
+
+test("cookies that a page of another site makes a browser send are not passed on", async (t) => {
+    const { app, get } = await start(t);
+    assertProblem(await get("/channels/chat/a?last=1", "sid=alice", { Origin: "https://evil.example" }), 401);
+    assert.deepEqual(app.asked.at(-1).headers, {});
+    assert.equal((await get("/channels/chat/a?last=1", "sid=alice", { Origin: "https://app.example" })).status, 200);
+});
+
+test("an answer is kept, and many who ask the same wait for one", async (t) => {
+    let release;
+    const held = new Promise((resolve) => { release = resolve; });
+    const { app, get } = await start(t, async (question) => {
+        await held;
+        return decide(question);
+    });
+    const reads = Array.from({ length: 20 }, () => get("/channels/chat/a?last=1", "sid=alice"));
+    assert.equal((await get("/channels/news?last=1")).status, 200); /* others go on meanwhile */
+    release();
+    for (const answer of await Promise.all(reads))
+        assert.equal(answer.status, 200);
+    assert.equal((await get("/channels/chat/a?last=1", "sid=alice")).status, 200);
+    assert.equal(app.asked.length, 1);
+});
+
+for (const [why, answer] of [
+    ["an error", () => ({ status: 500, body: "{\"allow\":true}" })],
+    ["a redirect", () => ({ status: 302, body: "{\"allow\":true}" })],
+    ["garbage", () => ({ status: 200, body: "<html>allow: true" })],
+    ["a huge answer", () => ({ status: 200, body: `{"allow":true,"x":"${"x".repeat(100_000)}"}` })],
+    ["an answer that breaks off", (question, response) => {
+        response.writeHead(200, { "content-length": 1000 }).write("{\"allow\":true}");
+        response.socket.end();
+    }],
+    ["no answer", () => undefined],
+])
+    test(`a failure of the site keeps everybody out: ${why}`, async (t) => {
+        const { get } = await start(t, answer, "      timeout_ms: 500\n");
+        assertProblem(await get("/channels/chat/a?last=1", "sid=alice"), 503);
+        assert.equal((await get("/channels/news?last=1", "sid=alice")).status, 200);
+    });
+
+test("a server that is dead keeps everybody out until it is back", async (t) => {
+    const { app, server, get } = await start(t);
+    await app.stop();
+    assertProblem(await get("/channels/chat/a?last=1", "sid=alice"), 503);
+    assert.match(server.log(), /event=authorize_failed/);
+    assert.ok(!server.log().includes("sid=alice"));
+});
+
+test("a client that leaves while its permission is asked for harms nobody", async (t) => {
+    let release;
+    const held = new Promise((resolve) => { release = resolve; });
+    const { app, server, get } = await start(t, async (question) => {
+        await held;
+        return decide(question);
+    });
+    const request = http.get(`${server.url}/channels/chat/a?stream=sse`, { headers: { Cookie: "sid=alice" } });
+    request.on("error", () => {});
+    while (!app.asked.length)
+        await get("/channels/news?last=1");
+    request.destroy();
+    await get("/channels/news?last=1");
+    release();
+    assert.equal((await get("/channels/chat/a?last=1", "sid=alice")).status, 200);
+});

@@ -1,0 +1,131 @@
+// Tokens (JWT) of another library at the doors: by every way to carry one, with keys from the configuration and from a
+// JWK Set that is fetched, rotated and lost.
+
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
+import http from "node:http";
+import * as jose from "jose";
+import { assertProblem, startServer, test } from "./support/index.mjs";
+import { Socket } from "./support/ws.mjs";
+
+const SECRET = "correct horse battery staple and more";
+const bytes = new TextEncoder().encode(SECRET);
+const RULES = "access: {anybody: [], cookie: session}\norigins: [https://app.example]\n";
+const BY_SECRET = `${RULES}tokens:\n  - secret: "${SECRET}"\n    leeway_s: 0\n`;
+const READ_CHAT = [{ channels: ["chat/**"], may: ["read"] }];
+const WRITE_CHAT = [{ channels: ["chat/**"], may: ["read", "publish"] }];
+
+function sign(grants, { sub = "alice", ttl = "1h", alg = "HS256", key = bytes, kid, claims = {} } = {}) {
+    return new jose.SignJWT({ freshet: { grants }, ...claims }).setProtectedHeader({ alg, kid }).setSubject(sub)
+        .setExpirationTime(ttl).sign(key);
+}
+
+function bearer(token) {
+    return { Authorization: `Bearer ${token}` };
+}
+
+/** A server of key sets: what it answers, and how often it was asked. */
+async function keyServer(t) {
+    const it = { keys: [], asked: 0, status: 200 };
+    const server = http.createServer((request, response) => {
+        it.asked++;
+        response.writeHead(it.status, { "content-type": "application/json" });
+        response.end(JSON.stringify({ keys: it.keys }));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    t.after(() => server.closeAllConnections() ?? server.close());
+    it.url = `http://127.0.0.1:${server.address().port}/keys`;
+    return it;
+}
+
+async function pairOf(kid, alg = "ES256") {
+    const { privateKey, publicKey } = alg === "ES256" ? generateKeyPairSync("ec", { namedCurve: "P-256" })
+        : alg === "EdDSA" ? generateKeyPairSync("ed25519") : generateKeyPairSync("rsa", { modulusLength: 2048 });
+    return { kid, alg, key: privateKey, jwk: { ...await jose.exportJWK(publicKey), kid, alg, use: "sig" } };
+}
+
+test("a token gives what it grants, and nothing else", async (t) => {
+    const server = await startServer(t, { config: BY_SECRET });
+    const reader = bearer(await sign(READ_CHAT)), writer = bearer(await sign(WRITE_CHAT));
+    assertProblem(await server.get("/channels/chat/a"), 401);
+    assert.equal((await server.get("/channels/chat/a?last=1", reader)).status, 200);
+    assertProblem(await server.get("/channels/news", reader), 403);
+    assertProblem(await server.request("POST", "/channels/chat/a", { headers: reader, body: "x" }), 403);
+    assert.equal((await server.request("POST", "/channels/chat/a", { headers: writer, body: "x" })).status, 201);
+    assertProblem(await server.get("/events?channel=chat/a&channel=news", writer), 403);
+    assertProblem(await server.get("/stats", writer), 403);
+});
+
+test("a token is carried by header, parameter, cookie and subprotocol", async (t) => {
+    const server = await startServer(t, { config: BY_SECRET });
+    const token = await sign(READ_CHAT);
+    const target = "/channels/chat/a?last=1";
+    assert.equal((await server.get(target, bearer(token))).status, 200);
+    assert.equal((await server.get(`${target}&token=${token}`)).status, 200);
+    assert.equal((await server.get(target, { Cookie: `a=b; session=${token}` })).status, 200);
+    assert.equal((await server.get(target, { Cookie: `session=${token}`, Origin: "https://app.example" })).status, 200);
+    assertProblem(await server.get(target, { Cookie: `session=${token}`, Origin: "https://evil.example" }), 401);
+    const socket = await Socket.open(t, server, "/events", { protocols: ["freshet.v1", `freshet.token.${token}`] });
+    socket.send(JSON.stringify({ op: "subscribe", channels: ["chat/*"], ref: 1 }));
+    assert.notEqual(JSON.parse((await socket.next()).text).op, "error");
+    assert.ok(!server.log().includes(token));
+});
+
+for (const [why, make] of [
+    ["expired", () => sign(READ_CHAT, { ttl: "-1s" })],
+    ["by another key", () => sign(READ_CHAT, { key: new TextEncoder().encode("another secret of 32 bytes or so") })],
+    ["by another algorithm", () => sign(READ_CHAT, { alg: "HS384" })],
+    ["for another audience", () => sign(READ_CHAT, { claims: { aud: "them" } })],
+    ["of another form", () => "a.b.c"],
+    ["unsigned", async () => new jose.UnsecuredJWT({ freshet: { grants: READ_CHAT } }).setExpirationTime("1h").encode()],
+])
+    test(`a token that is not valid is refused: ${why}`, async (t) => {
+        const server = await startServer(t, { config: `${BY_SECRET}namespaces: [{prefix: open, access: {anybody: [read]}}]\n` });
+        const headers = bearer(await make());
+        for (const target of ["/channels/chat/a?last=1", "/channels/open?last=1"]) {
+            const answer = await server.get(target, headers);
+            assertProblem(answer, 401);
+            assert.match(answer.headers["www-authenticate"], /error="invalid_token"/);
+        }
+    });
+
+test("keys of a URL are fetched, rotated without a restart, and never taken from elsewhere", async (t) => {
+    const idp = await keyServer(t);
+    const old = await pairOf("k1"), next = await pairOf("k2", "EdDSA"), stranger = await pairOf("k1");
+    idp.keys = [old.jwk];
+    const server = await startServer(t, { config: `${RULES}tokens:\n  - jwks_url: ${idp.url}\n    refresh_s: 1\n` });
+    const read = async (token) => (await server.get("/channels/chat/a?last=1", bearer(token))).status;
+    assert.equal(await read(await sign(READ_CHAT, old)), 200);
+    assert.equal(await read(await sign(READ_CHAT, stranger)), 401);
+    assert.equal(await read(await sign(READ_CHAT, next)), 401);
+    idp.keys = [next.jwk];
+    const later = await sign(READ_CHAT, next);
+    while (await read(later) !== 200)
+        assert.ok(idp.asked < 1000);
+    assert.equal(await read(await sign(READ_CHAT, old)), 401);
+});
+
+test("a token waits for the keys that it needs, and without them nothing is accepted", async (t) => {
+    const idp = await keyServer(t);
+    const pair = await pairOf("k1", "RS256");
+    idp.status = 500;
+    idp.keys = [pair.jwk];
+    const server = await startServer(t, { config: `${RULES}tokens:\n  - jwks_url: ${idp.url}\n    refresh_s: 1\n` });
+    const token = await sign(READ_CHAT, pair);
+    assertProblem(await server.get("/channels/chat/a?last=1", bearer(token)), 503);
+    idp.status = 200;
+    while ((await server.get("/channels/chat/a?last=1", bearer(token))).status !== 200)
+        assert.ok(idp.asked < 1000);
+});
+
+test("a stream ends when its token does", async (t) => {
+    const server = await startServer(t, { config: BY_SECRET });
+    const token = await sign(READ_CHAT, { ttl: "2s" });
+    const headers = { ...bearer(token), Connection: "close" };
+    const answer = await server.get("/channels/chat/a?stream=sse", headers); /* until it ends */
+    assert.equal(answer.status, 200);
+    assert.match(String(answer.bytes), /event: \$bye/);
+    assertProblem(await server.get("/channels/chat/a?stream=sse", headers), 401);
+});
