@@ -63,7 +63,7 @@ static int connect_to(struct bench *bench, bool narrow)
     require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
     if (narrow)
         (void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    http1_accept(&bench->worker, fds[1]);
+    accept_connection(&bench->worker, fds[1], 0);
     return fds[0];
 }
 

@@ -73,7 +73,7 @@ static bool connect_peer(struct fuzz *fuzz, struct peer *peer, bool narrow)
     if (narrow)
         (void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     *peer = (struct peer){.fd = fds[0]};
-    http1_accept(&fuzz->bench->worker, fds[1]);
+    accept_connection(&fuzz->bench->worker, fds[1], 0);
     return true;
 }
 

@@ -15,6 +15,7 @@
 struct totals {
     uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
     uint64_t views, window_bytes, window_own_bytes, rests, busy_us;
+    uint64_t handshakes, handshakes_resumed, handshakes_failed, tls_kept;
     uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[FORMATS_COUNT];
     uint64_t endpoints;
@@ -34,6 +35,10 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     totals->requests += LOAD(stats->requests);
     totals->connections += LOAD(stats->connections);
     totals->connections_total += LOAD(stats->connections_total);
+    totals->handshakes += LOAD(stats->handshakes);
+    totals->handshakes_resumed += LOAD(stats->handshakes_resumed);
+    totals->handshakes_failed += LOAD(stats->handshakes_failed);
+    totals->tls_kept += LOAD(stats->tls_kept);
     totals->deliveries += LOAD(stats->deliveries);
     totals->publishes += LOAD(worker->submitter.published);
     totals->bytes_out += LOAD(stats->bytes_out);
@@ -245,6 +250,17 @@ static void write_readers(struct json_writer *writer, const struct log_stats *lo
     json_object_end(writer);
 }
 
+static void write_tls(struct json_writer *writer, const struct totals *totals)
+{
+    json_name(writer, "tls");
+    json_object_begin(writer);
+    json_member_number(writer, "handshakes", totals->handshakes);
+    json_member_number(writer, "resumed", totals->handshakes_resumed);
+    json_member_number(writer, "failed", totals->handshakes_failed);
+    json_member_number(writer, "kept", totals->tls_kept);
+    json_object_end(writer);
+}
+
 static void write_limits_hit(struct json_writer *writer, const struct totals *totals)
 {
     json_name(writer, "limits");
@@ -306,6 +322,7 @@ static void write_stats(struct json_writer *writer, const struct api *api,
     write_held(writer, api, totals);
     json_object_end(writer);
     write_webhooks(writer, courier_stats(api->courier));
+    write_tls(writer, totals);
     write_limits_hit(writer, totals);
     json_object_end(writer);
 }
@@ -426,6 +443,18 @@ static void add_labelled(struct buf *out, const struct totals *totals)
                  problem_slug((enum problem)i).at, (unsigned long long)totals->problems[i]);
 }
 
+static void add_tls_metrics(struct buf *out, const struct totals *totals)
+{
+    add_metric(out, "tls_handshakes_total", "counter", "Full handshakes of TLS",
+               totals->handshakes);
+    add_metric(out, "tls_handshakes_resumed_total", "counter", "Handshakes of TLS by a ticket",
+               totals->handshakes_resumed);
+    add_metric(out, "tls_handshakes_failed_total", "counter", "Handshakes of TLS that failed",
+               totals->handshakes_failed);
+    add_metric(out, "tls_kept_bytes", "gauge", "Records of TLS that sockets do not take",
+               totals->tls_kept);
+}
+
 static void add_webhook_metrics(struct buf *out, const struct courier_stats *stats)
 {
     add_metric(out, "webhook_deliveries_total", "counter", "Events that webhooks accepted",
@@ -508,6 +537,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "commits_total", "counter", "Commits of the store", log.commits);
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
+    add_tls_metrics(&body, &totals);
     add_loss_metrics(&body, &log.losses);
     add_webhook_metrics(&body, courier_stats(api->courier));
     add_reader_metrics(&body, &log);

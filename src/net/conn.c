@@ -65,6 +65,13 @@ int conn_init(struct conn *conn, struct net *net, int fd, unsigned wire, const s
     return result;
 }
 
+/* Of a wire that seals, the owner was told that all was taken. If the socket is full, `fill` is
+ * asked once more, only to be told so: see tell_full() in flush.c. */
+static bool may_fill(const struct conn *conn)
+{
+    return conn->writable || conn_wire(conn)->seal;
+}
+
 /* The kernel tells the new watch again of what it had told the old one. */
 int conn_hand_over(struct conn *from, struct conn *to, const struct conn_ops *ops)
 {
@@ -83,7 +90,7 @@ int conn_hand_over(struct conn *from, struct conn *to, const struct conn_ops *op
 
 void conn_dirty(struct conn *conn)
 {
-    if (!conn->writable || conn->dead || (list_linked(&conn->dirty) && !conn->late))
+    if (!may_fill(conn) || conn->dead || (list_linked(&conn->dirty) && !conn->late))
         return;
     list_remove(&conn->dirty);
     list_add_last(&conn->net->dirty, &conn->dirty);
@@ -92,7 +99,7 @@ void conn_dirty(struct conn *conn)
 
 void conn_dirty_later(struct conn *conn)
 {
-    if (!conn->writable || conn->dead || list_linked(&conn->dirty))
+    if (!may_fill(conn) || conn->dead || list_linked(&conn->dirty))
         return;
     list_add_last(&conn->net->later, &conn->dirty);
     conn->late = true;
@@ -110,13 +117,13 @@ int conn_read(struct conn *conn, struct str *ret_bytes)
 {
     if (!conn->readable)
         return 0;
-    const struct wire *wire = conn_wire(conn);
-    int n = wire->read(conn, conn->net->read_room, NET_READ_SIZE);
+    bool drained = false;
+    int n = conn_wire(conn)->read(conn, conn->net->read_room, NET_READ_SIZE, &drained);
     if (n > 0) {
         *ret_bytes = (struct str){conn->net->read_room, (size_t)n};
         /* Edge-triggered: after a short read the kernel has no more until it says so. If the peer
          * is done sending, a last read must follow to find the end. */
-        if (n < NET_READ_SIZE && !conn->hup && !(wire->pending && wire->pending(conn)))
+        if (drained && !conn->hup)
             conn->readable = false;
         return n;
     }
@@ -131,9 +138,7 @@ int conn_read(struct conn *conn, struct str *ret_bytes)
 bool conn_has_unread(const struct conn *conn)
 {
     char byte;
-    const struct wire *wire = conn_wire(conn);
-    return (wire->pending && wire->pending(conn)) ||
-           recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void conn_close(struct conn *conn)

@@ -16,8 +16,8 @@ struct conn_ops {
      * `sent`, which follows in the same turn, unless the connection was closed. In between the
      * owner is only called for `fill` and `sent` of other connections. */
     struct str (*fill)(struct conn *conn);
-    /* The socket took the first `n` bytes of `fill`; fewer than given if it is full. Returns
-     * whether to ask `fill` again soon. */
+    /* The socket, or a wire that changes the bytes, took the first `n` bytes of `fill`; fewer than
+     * given if it is full. Returns whether to ask `fill` again soon. */
     bool (*sent)(struct conn *conn, size_t n);
     /* The peer hung up or the socket failed, and there are no bytes left to read. The owner calls
      * conn_close(). */
@@ -45,6 +45,7 @@ struct conn {
     bool late;     /* in net->later */
     bool behind;   /* the owner says that the next bytes are for catching up */
     uint8_t wire;  /* of net->wires */
+    uint8_t door;  /* of the owner: by which listener the connection came */
 };
 
 /* The most connections in a slice, and how many of them come from net->later. A thousand sends cost
@@ -63,6 +64,14 @@ enum { NET_BURY = 256, NET_BURY_US = 1000 };
 
 /* The wires that connections of a thread may have. */
 enum { NET_PLAIN, NET_WIRES_MAX = 4 };
+
+/* The room for what wires seal: the bytes of a slice, with those of a connection that is the last
+ * to fit and all that catch up, in the records of all its connections. */
+enum { NET_SEAL_MAX = 16 * 1024, NET_SEAL_COST = 512 };
+enum {
+    NET_SEALED_SIZE =
+        NET_SLICE_BYTES + (NET_LATER + 1) * NET_SEAL_MAX + (NET_SLICE + 1) * NET_SEAL_COST
+};
 
 struct uring;
 
@@ -84,6 +93,8 @@ struct net {
     const struct wire *wires[NET_WIRES_MAX];
     unsigned wires_count;
     char *read_room; /* NET_READ_SIZE bytes, shared by all reads */
+    char *sealed;    /* NET_SEALED_SIZE bytes, once there is a wire that seals */
+    size_t sealed_len;
     uint32_t id_next;
     uint32_t id_step; /* spacing, so that threads give different ids */
     uint64_t sends;
@@ -126,7 +137,8 @@ static inline const struct wire *conn_wire(const struct conn *conn)
     return conn->net->wires[conn->wire];
 }
 
-/* Notes that `fill` may have bytes. Cheap; does nothing while the socket is full. */
+/* Notes that `fill` may have bytes. Cheap; does nothing while the socket is full, unless the wire
+ * keeps what that did not take: the owner does not know yet then that it is full. */
 void conn_dirty(struct conn *conn);
 
 /* The same for bytes that may wait until others have their new events: pages for connections that
@@ -149,7 +161,16 @@ int conn_read(struct conn *conn, struct str *ret_bytes);
 /* Whether bytes have come that were not read yet. */
 bool conn_has_unread(const struct conn *conn);
 
-/* Tells the peer that no more bytes follow. What it sends is still read. */
+/* Whether the socket has taken all bytes that the owner was told are sent. If not, `fill` is asked
+ * again when it has. */
+static inline bool conn_is_clear(const struct conn *conn)
+{
+    const struct wire *wire = conn_wire(conn);
+    return !wire->seal || (!wire->has_added(conn) && !wire->rest(conn).len);
+}
+
+/* Tells the peer that no more bytes follow, once the connection is clear. What it sends is still
+ * read. */
 static inline void conn_shut(struct conn *conn)
 {
     conn_wire(conn)->shut(conn);

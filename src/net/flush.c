@@ -24,6 +24,8 @@ int net_add_wire(struct net *net, const struct wire *wire)
 {
     if (net->wires_count == NET_WIRES_MAX)
         return -ENOSPC;
+    if (wire->seal && !net->sealed)
+        net->sealed = mem_alloc(NET_SEALED_SIZE);
     net->wires[net->wires_count] = wire;
     return (int)net->wires_count++;
 }
@@ -38,12 +40,14 @@ void net_deinit(struct net *net)
 {
     net->uring = uring_free(net->uring);
     free(net->read_room);
+    free(net->sealed);
 }
 
 struct slice {
     struct budget budget;
     struct conn *conns[NET_SLICE];
     struct uring_send sends[NET_SLICE];
+    bool more[NET_SLICE]; /* of what was sealed: the owner has more to send */
     unsigned count;
 };
 
@@ -55,9 +59,66 @@ static void drop_dead(struct slice *slice)
         if (slice->conns[i]->dead)
             continue;
         slice->conns[kept] = slice->conns[i];
+        slice->more[kept] = slice->more[i];
         slice->sends[kept++] = slice->sends[i];
     }
     slice->count = kept;
+}
+
+/* Lets the owner know that nothing is taken now, since the wire still has what the socket did not
+ * take. A subscriber then falls behind, and holds no event. */
+static struct str tell_full(struct conn *conn)
+{
+    if (!conn->ops->fill(conn).len || conn->dead)
+        return STR_NONE;
+    (void)conn->ops->sent(conn, 0);
+    list_remove(&conn->dirty);
+    return STR_NONE;
+}
+
+enum add_result { ADDED, ADDED_LAST, ADDED_NONE, ADDED_FULL };
+
+/* Has the owner add what it has to say next to the record. */
+static enum add_result add_next(struct conn *conn)
+{
+    struct str bytes = conn->ops->fill(conn);
+    if (conn->dead || !bytes.len)
+        return ADDED_NONE;
+    list_remove(&conn->dirty);
+    size_t n = conn_wire(conn)->add(conn, bytes);
+    bool more = conn->ops->sent(conn, n);
+    if (n < bytes.len)
+        return ADDED_FULL;
+    return more || list_linked(&conn->dirty) ? ADDED : ADDED_LAST;
+}
+
+/* Gathers what the owner has to say into one record, as far as that goes, and seals it. An owner
+ * without bytes may wait until the last of them are sent, to end its connection say. */
+static struct str seal_next(struct conn *conn, bool *ret_more)
+{
+    struct str sealed = STR_NONE;
+    enum add_result result;
+    do {
+        result = add_next(conn);
+    } while (result == ADDED && !conn->dead);
+    *ret_more = result != ADDED_LAST;
+    if (conn_wire(conn)->seal(conn, &sealed) && !conn->dead)
+        conn->ops->hung_up(conn);
+    return sealed;
+}
+
+/* Returns the bytes for the socket. Those of a wire that changes them count as sent for the owner
+ * from here. */
+static struct str next_bytes(struct conn *conn, bool *ret_more)
+{
+    const struct wire *wire = conn_wire(conn);
+    if (!wire->seal)
+        return conn->ops->fill(conn);
+    if (!conn->writable)
+        return tell_full(conn);
+    struct str rest = wire->rest(conn);
+    *ret_more = true;
+    return rest.len ? rest : seal_next(conn, ret_more);
 }
 
 /* Asks up to `most` connections of a list for bytes. Returns how many were asked, including those
@@ -67,7 +128,8 @@ static unsigned gather_from(struct slice *slice, struct list *list, unsigned mos
     unsigned asked = 0;
     while (asked < most && !list_empty(list) && !budget_is_spent(&slice->budget)) {
         struct conn *conn = container_of(list_take_first(list), struct conn, dirty);
-        struct str bytes = conn->dead ? STR_NONE : conn->ops->fill(conn);
+        bool more = false;
+        struct str bytes = conn->dead ? STR_NONE : next_bytes(conn, &more);
         asked++;
         /* A `fill` without bytes may have been work too, such as a search among deleted events. */
         (void)budget_spend(&slice->budget,
@@ -78,6 +140,7 @@ static unsigned gather_from(struct slice *slice, struct list *list, unsigned mos
          * next `fill`, asked once these are sent, does. */
         list_remove(&conn->dirty);
         slice->conns[slice->count] = conn;
+        slice->more[slice->count] = more;
         slice->sends[slice->count++] = (struct uring_send){conn->fd, bytes, 0};
     }
     return asked;
@@ -88,6 +151,7 @@ static unsigned gather_from(struct slice *slice, struct list *list, unsigned mos
 static void gather(struct net *net, struct slice *slice)
 {
     slice->count = 0;
+    net->sealed_len = 0;
     budget_begin_late(&slice->budget, net->loop->clock, NET_SLICE_US, NET_SLICE_BYTES);
     unsigned most = list_empty(&net->later) ? NET_SLICE : NET_SLICE - NET_LATER;
     unsigned room = NET_SLICE - gather_from(slice, &net->dirty, most);
@@ -99,60 +163,47 @@ static void gather(struct net *net, struct slice *slice)
     drop_dead(slice);
 }
 
-static void send_one(struct conn *conn, struct uring_send *send_)
+/* Sends what is to be sent of a slice in one submission. */
+static void send_all(struct net *net, struct slice *slice)
 {
-    send_->result = conn_wire(conn)->write(conn, send_->bytes);
-}
-
-/* Moves what is plain to the front. Returns its number. */
-static unsigned put_plain_first(const struct net *net, struct slice *slice)
-{
-    unsigned plain = 0;
-    if (net->wires_count == 1)
-        return slice->count; /* the usual case */
-    for (unsigned i = 0; i < slice->count; i++) {
-        struct conn *conn = slice->conns[i];
-        struct uring_send send_ = slice->sends[i];
-        if (!conn_wire(conn)->is_plain)
-            continue;
-        slice->conns[i] = slice->conns[plain];
-        slice->sends[i] = slice->sends[plain];
-        slice->conns[plain] = conn;
-        slice->sends[plain++] = send_;
+    if (!net->uring || slice->count < 2) { /* a single send is cheaper without the ring */
+        for (unsigned i = 0; i < slice->count; i++)
+            slice->sends[i].result = wire_send(slice->sends[i].fd, slice->sends[i].bytes);
+        return;
     }
-    return plain;
-}
-
-/* Sends what is plain in one submission. Returns how many of the slice were sent so. */
-static unsigned submit_plain(struct net *net, struct slice *slice)
-{
-    unsigned plain = put_plain_first(net, slice);
-    if (!net->uring || plain < 2) /* a single send is cheaper without the ring */
-        return 0;
-    int result = uring_send_all(net->uring, slice->sends, plain);
+    int result = uring_send_all(net->uring, slice->sends, slice->count);
     if (!result)
-        return plain;
+        return;
     /* Bytes may or may not have gone out, so these connections must be closed. */
     say(SAY_WARN, "io_uring_failed", "error=%d sends=plain", -result);
     net->uring = uring_free(net->uring);
-    for (unsigned i = 0; i < plain; i++)
+    for (unsigned i = 0; i < slice->count; i++)
         slice->sends[i].result = -EIO;
-    return plain;
 }
 
-/* Sends all of a slice. */
-static void send_all(struct net *net, struct slice *slice)
+static bool is_failure(int result)
 {
-    for (unsigned i = submit_plain(net, slice); i < slice->count; i++)
-        send_one(slice->conns[i], &slice->sends[i]);
+    return result < 0 && result != -EAGAIN && result != -EINTR;
 }
 
-static void settle(struct net *net, struct conn *conn, const struct uring_send *send_)
+/* The owner was told before that what was sealed is sent. */
+static void settle_sealed(struct conn *conn, const struct uring_send *send_, size_t n, bool more)
+{
+    if (is_failure(send_->result) || conn_wire(conn)->keep(conn, send_->bytes, n)) {
+        conn->ops->hung_up(conn);
+        return;
+    }
+    if (n == send_->bytes.len && more)
+        conn_dirty_again(conn);
+}
+
+static void settle(struct net *net, struct conn *conn, const struct uring_send *send_, bool more)
 {
     size_t n = send_->result > 0 ? (size_t)send_->result : 0;
     if (conn->dead)
         return; /* closed by the callback of another connection */
-    if (send_->result < 0 && send_->result != -EAGAIN && send_->result != -EINTR) {
+    bool sealed = conn_wire(conn)->seal;
+    if (!sealed && is_failure(send_->result)) {
         (void)conn->ops->sent(conn, 0);
         if (!conn->dead)
             conn->ops->hung_up(conn);
@@ -162,22 +213,24 @@ static void settle(struct net *net, struct conn *conn, const struct uring_send *
     net->bytes_sent += n;
     if (n < send_->bytes.len)
         conn->writable = false; /* until epoll says otherwise */
-    if (conn->ops->sent(conn, n))
+    if (sealed)
+        settle_sealed(conn, send_, n, more);
+    else if (conn->ops->sent(conn, n))
         conn_dirty_again(conn);
 }
 
 void conn_flush(struct conn *conn)
 {
+    bool more = false;
     if (conn->dead || !conn->writable)
         return;
     list_remove(&conn->dirty);
-    struct str bytes = conn->ops->fill(conn);
-    if (conn->dead || !bytes.len)
+    conn->net->sealed_len = 0;
+    struct uring_send alone = {conn->fd, next_bytes(conn, &more), 0};
+    if (conn->dead || !alone.bytes.len)
         return;
-    struct uring_send alone = {conn->fd, bytes, 0};
-    list_remove(&conn->dirty); /* dirty again because of this `fill`, as in gather() */
-    send_one(conn, &alone);
-    settle(conn->net, conn, &alone);
+    alone.result = wire_send(conn->fd, alone.bytes);
+    settle(conn->net, conn, &alone, more);
 }
 
 bool net_flush(struct net *net)
@@ -186,6 +239,6 @@ bool net_flush(struct net *net)
     gather(net, &slice);
     send_all(net, &slice);
     for (unsigned i = 0; i < slice.count; i++)
-        settle(net, slice.conns[i], &slice.sends[i]);
+        settle(net, slice.conns[i], &slice.sends[i], slice.more[i]);
     return net_is_dirty(net);
 }

@@ -49,13 +49,13 @@ int listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen
     return 0;
 }
 
-int listen_parse_all(const char *text, struct listen_address ret[LISTEN_ADDRESSES_MAX])
+int listen_parse_all(const char *text, struct listen_address ret[LISTEN_NAME_MAX])
 {
     static const char name[] = "localhost:";
     static const char *const hosts[] = {"127.0.0.1", "[::1]"};
     char each[64];
+    memset(ret, 0, LISTEN_NAME_MAX * sizeof(*ret));
     if (strncmp(text, name, sizeof(name) - 1) != 0) {
-        ret[0].optional = false;
         return listen_parse(text, &ret[0].at, &ret[0].size) ? -EINVAL : 1;
     }
     for (int i = 0; i < 2; i++) {

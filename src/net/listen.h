@@ -20,17 +20,19 @@ struct listener {
 int listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_size);
 
 /* A name may stand for several addresses. */
-enum { LISTEN_ADDRESSES_MAX = 2 };
+enum { LISTEN_NAME_MAX = 2 };
 
 struct listen_address {
     struct sockaddr_storage at;
     socklen_t size;
     bool optional; /* no error if this machine does not have it */
+    uint8_t door;  /* the owner's word of its connections */
+    uint8_t nth;   /* of the owner's list: a name's addresses have one port */
 };
 
 /* The same, and "localhost:7070": 127.0.0.1, and ::1 if there is IPv6, since clients may take
  * either. Returns the number of addresses, or -EINVAL. */
-int listen_parse_all(const char *text, struct listen_address ret[LISTEN_ADDRESSES_MAX]);
+int listen_parse_all(const char *text, struct listen_address ret[LISTEN_NAME_MAX]);
 
 /* The port; 0 stands for any that is free. */
 unsigned listen_port(const struct listen_address *address);

@@ -295,7 +295,7 @@ static void localhost_is_both_loopback_addresses(void **state)
     static const char *const bad[] = {"localhost",       "localhost:",    "localhost:x",
                                       "localhost:65536", "localhosts:80", "xlocalhost:80",
                                       "localhost:80:80"};
-    struct listen_address addresses[LISTEN_ADDRESSES_MAX];
+    struct listen_address addresses[LISTEN_NAME_MAX];
     char text[64];
     (void)state;
     assert_int_equal(listen_parse_all("localhost:0", addresses), 2);
@@ -319,7 +319,7 @@ static void localhost_is_both_loopback_addresses(void **state)
 
 static void a_port_that_is_found_is_free(void **state)
 {
-    struct listen_address addresses[LISTEN_ADDRESSES_MAX];
+    struct listen_address addresses[LISTEN_NAME_MAX];
     (void)state;
     assert_int_equal(listen_parse_all("127.0.0.1:0", addresses), 1);
     unsigned port = listen_find_port(&addresses[0]);

@@ -4,13 +4,18 @@
 
 #include <fcntl.h>
 
-enum { KEY = 0x20, HELD_MAX = 64 };
+enum { KEY = 0x20, HELD_MAX = 64, RECORD_MAX = 1000 };
 
-/* The bytes that the changing wire has received and not given yet, by descriptor. */
+/* The state of the changing wire, by descriptor: the bytes that it has received and not given yet,
+ * and those that it has sealed and the socket did not take. */
 static struct held {
     char bytes[HELD_MAX];
     size_t len;
+    struct buf kept;
 } held_of[256];
+
+static char gathered[RECORD_MAX];
+static size_t gathered_len;
 
 static struct held *held(const struct conn *conn)
 {
@@ -19,11 +24,11 @@ static struct held *held(const struct conn *conn)
 }
 
 /* Gives at most three bytes of what has come, as a wire of records may. */
-static int turned_read(struct conn *conn, char *room, size_t size)
+static int turned_read(struct conn *conn, char *room, size_t size, bool *ret_drained)
 {
     struct held *in = held(conn);
     if (!in->len) {
-        int n = wire_plain.read(conn, in->bytes, HELD_MAX);
+        int n = wire_plain.read(conn, in->bytes, HELD_MAX, ret_drained);
         if (n <= 0)
             return n;
         in->len = (size_t)n;
@@ -33,46 +38,70 @@ static int turned_read(struct conn *conn, char *room, size_t size)
     for (size_t i = 0; i < n; i++)
         room[i] = (char)(in->bytes[i] ^ KEY);
     memmove(in->bytes, in->bytes + n, in->len -= n);
+    *ret_drained = !in->len;
     return (int)n;
 }
 
-static int turned_write(struct conn *conn, struct str bytes)
+static struct str turned_rest(const struct conn *conn)
 {
-    char piece[HELD_MAX];
-    size_t sum = 0;
-    int result = 0;
-    while (sum < bytes.len && result >= 0) {
-        size_t n = bytes.len - sum < HELD_MAX ? bytes.len - sum : HELD_MAX;
-        for (size_t i = 0; i < n; i++)
-            piece[i] = (char)(bytes.at[sum + i] ^ KEY);
-        result = wire_plain.write(conn, (struct str){piece, n});
-        sum += result > 0 ? (size_t)result : 0;
-    }
-    return sum ? (int)sum : result;
+    return buf_str(&held(conn)->kept);
 }
 
-static size_t turned_pending(const struct conn *conn)
+static bool turned_has_added(const struct conn *conn)
 {
-    return held(conn)->len;
+    (void)conn;
+    return gathered_len;
+}
+
+static size_t turned_add(struct conn *conn, struct str bytes)
+{
+    size_t n = bytes.len < RECORD_MAX - gathered_len ? bytes.len : RECORD_MAX - gathered_len;
+    (void)conn;
+    memcpy(gathered + gathered_len, bytes.at, n);
+    gathered_len += n;
+    return n;
+}
+
+/* A record that begins with '!' cannot be sealed. */
+static int turned_seal(struct conn *conn, struct str *ret_sealed)
+{
+    char *at = conn->net->sealed + conn->net->sealed_len;
+    size_t len = gathered_len;
+    gathered_len = 0;
+    if (len && gathered[0] == '!')
+        return -EPROTO;
+    for (size_t i = 0; i < len; i++)
+        at[i] = (char)(gathered[i] ^ KEY);
+    conn->net->sealed_len += len;
+    *ret_sealed = (struct str){at, len};
+    return 0;
+}
+
+static int turned_keep(struct conn *conn, struct str sealed, size_t n)
+{
+    struct held *out = held(conn);
+    if (out->kept.len)
+        buf_drop(&out->kept, n);
+    else
+        buf_add_str(&out->kept, str_skip(sealed, n));
+    return 0;
 }
 
 static void turned_shut(struct conn *conn)
 {
-    (void)wire_plain.write(conn, STR("."));
+    (void)wire_send(conn->fd, STR("."));
     wire_plain.shut(conn);
 }
 
 static void turned_close(struct conn *conn)
 {
-    held(conn)->len = 0;
+    buf_free(&held(conn)->kept);
+    *held(conn) = (struct held){0};
     wire_plain.close(conn);
 }
 
-static const struct wire turned = {.read = turned_read,
-                                   .write = turned_write,
-                                   .pending = turned_pending,
-                                   .shut = turned_shut,
-                                   .close = turned_close};
+static const struct wire turned = {turned_read, turned_shut,      turned_close, turned_rest,
+                                   turned_add,  turned_has_added, turned_seal,  turned_keep};
 
 static struct harness *world(void **state, unsigned *ret_wire)
 {
@@ -97,7 +126,7 @@ static void each_connection_sends_by_its_own_wire(void **state)
         ;
     for (int i = 0; i < ENDS; i++) {
         peer_has(ends[i], i % 3 ? "abc" : "ABC");
-        assert_int_equal(ends[i]->last_sent, 3);
+        assert_int_equal(ends[i]->out_sent, 3);
         end_free(ends[i]);
     }
     harness_free(harness);
@@ -159,6 +188,70 @@ static void a_wire_says_good_bye_in_its_own_way(void **state)
     harness_free(harness);
 }
 
+static void a_connection_that_cannot_be_sealed_hangs_up(void **state)
+{
+    unsigned wire;
+    struct harness *harness = world(state, &wire);
+    struct end *end = end_new_over(harness, wire), *other = end_new_over(harness, wire);
+    end_say(end, "!");
+    end_say(other, "x");
+    (void)net_flush(&harness->net);
+    assert_int_equal(end->hung_ups, 1);
+    peer_has(end, "");
+    peer_has(other, "X");
+    end_free(end);
+    end_free(other);
+    harness_free(harness);
+}
+
+static void the_owner_of_a_full_socket_is_told_so_by_a_fill_of_which_nothing_is_taken(void **state)
+{
+    enum { LONG = 1 << 20 };
+    unsigned wire;
+    struct harness *harness = world(state, &wire);
+    struct end *end = end_new_over(harness, wire);
+    for (int i = 0; i < LONG; i++)
+        buf_add_char(&end->out, 'a');
+    conn_dirty(&end->conn);
+    while (net_flush(&harness->net))
+        ;
+    assert_false(end->conn.writable);
+    size_t sent = end->out_sent;
+    unsigned fills = end->fills;
+    conn_dirty(&end->conn); /* a new event, say */
+    (void)net_flush(&harness->net);
+    assert_int_equal(end->fills, fills + 1);
+    assert_int_equal(end->last_sent, 0);
+    assert_int_equal(end->out_sent, sent);
+    assert_false(net_is_dirty(&harness->net));
+    end_free(end);
+    harness_free(harness);
+}
+
+/* An owner of another kind takes the connection over, with all that the wire has of it. */
+static void a_connection_is_handed_on_with_its_wire(void **state)
+{
+    unsigned wire;
+    struct harness *harness = world(state, &wire);
+    struct end *from = end_new_over(harness, wire), *to = mem_alloc(sizeof(*to));
+    to->harness = harness;
+    to->peer = -1;
+    assert_int_equal(conn_hand_over(&from->conn, &to->conn, &end_ops), 0);
+    (void)net_bury(&harness->net);
+    assert_int_equal(from->closes, 1);
+    assert_int_equal(harness->net.conns, 1);
+    assert_int_equal(send(from->peer, "ABCDE", 5, 0), 5);
+    loop_turn(&harness->loop, 0);
+    assert_true(str_eq(buf_str(&to->in), STR("abcde")));
+    end_say(to, "abc");
+    (void)net_flush(&harness->net);
+    peer_has(from, "ABC");
+    end_free(to);
+    close(from->peer);
+    free(from);
+    harness_free(harness);
+}
+
 static void there_are_so_many_wires_and_no_more(void **state)
 {
     unsigned wire;
@@ -179,6 +272,9 @@ int main(void)
         TWICE(a_full_socket_cuts_what_a_wire_writes),
         TWICE(bytes_that_wait_in_the_wire_are_read_though_the_kernel_has_none),
         TWICE(a_wire_says_good_bye_in_its_own_way),
+        TWICE(a_connection_that_cannot_be_sealed_hangs_up),
+        TWICE(the_owner_of_a_full_socket_is_told_so_by_a_fill_of_which_nothing_is_taken),
+        TWICE(a_connection_is_handed_on_with_its_wire),
         TWICE(there_are_so_many_wires_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

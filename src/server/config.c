@@ -3,7 +3,7 @@
 #include "base/command_line.h"
 #include "base/environment.h"
 #include "base/mem.h"
-#include "net/listen.h"
+#include "base/say.h"
 #include "server/config_file.h"
 #include "server/keys.h"
 #include "server/yaml_file.h"
@@ -51,13 +51,15 @@ void config_free(struct config *config)
     free(config->authorizers);
     free(config->namespaces);
     free(config->rules);
+    tls_server_unref(config->tls_server);
     yaml_file_free(config->file);
 }
 
 /* ---- options --------------------------------------------------------------------------------- */
 
 struct options {
-    const char *listen, *data, *base, *file;
+    const char *data, *base, *file;
+    struct command_list listen;
     uint64_t threads;
     bool memory, insecure;
 };
@@ -70,7 +72,7 @@ static void refuse(struct faults *faults, const char *option, const char *senten
 static int read_options(struct options *options, int argc, char **argv, struct faults *faults)
 {
     const struct command_option table[] = {
-        {.name = "listen", .value = &options->listen},
+        {.name = "listen", .list = &options->listen},
         {.name = "data", .value = &options->data},
         {.name = "base", .value = &options->base},
         {.name = "config", .value = &options->file},
@@ -106,10 +108,23 @@ static void set(struct config *config, const char *name, const char *text, struc
     (void)key_set(&as_option, config, str_from(text), NULL, faults);
 }
 
+/* The options replace the whole list of the file. */
+static void set_listen(struct config *config, const struct command_list *listen,
+                       struct faults *faults)
+{
+    if (listen->count > CONFIG_LISTEN_MAX)
+        faults_add(faults, NULL, "--listen", "is there %zu times: %d at most", listen->count,
+                   CONFIG_LISTEN_MAX);
+    else if (listen->count)
+        config->listen_count = 0;
+    for (size_t i = 0; i < listen->count && config->listen_count < CONFIG_LISTEN_MAX; i++)
+        config->listen[config->listen_count++] = listen->at[i];
+}
+
 /* Applies the command line over the file, even if the file says the opposite. */
 static void apply(struct config *config, const struct options *options, struct faults *faults)
 {
-    set(config, "listen", options->listen, faults);
+    set_listen(config, &options->listen, faults);
     set(config, "base", options->base, faults);
     if (options->memory)
         config->data = NULL;
@@ -133,17 +148,18 @@ static void read_environment(struct config *config, struct faults *faults)
                    "\"%.60s\" is neither 1 nor 0 (true, false, yes, no, on, off)", text);
 }
 
-static void check_address(struct config *config, struct faults *faults)
+static void check_address(struct config *config, const char *text, unsigned nth,
+                          struct faults *faults)
 {
-    const char *listen = config_listen(config);
-    int count = listen_parse_all(listen, config->addresses);
-    config->addresses_count = count > 0 ? (unsigned)count : 0;
-    if (count < 0)
-        refuse(faults, listen, "is not ADDRESS:PORT");
-    else if (!listen_is_loopback(&config->addresses[0].at) && !config->insecure &&
+    unsigned before = config->listening.count;
+    char quoted[120];
+    if (listening_add(&config->listening, text, nth) < 0)
+        faults_add(faults, NULL, "--listen", "%s is not " LISTENING_FORM,
+                   say_quote(quoted, sizeof(quoted), text, strlen(text)));
+    else if (!listen_is_loopback(&config->listening.addresses[before].at) && !config->insecure &&
              !config->has_access)
         faults_add(
-            faults, NULL, listen,
+            faults, NULL, text,
             "can be reached from other machines, and there are no access rules: anyone could "
             "publish and read. Write into the file of --config who may do what, as in "
             "`access: {anybody: [read]}` (docs/access.md), or say --insecure if that is meant");
@@ -162,21 +178,56 @@ static void check_cookie(const struct config *config, struct faults *faults)
                    "[read]}`, for example");
 }
 
+static void check_addresses(struct config *config, struct faults *faults)
+{
+    config->listening.count = 0;
+    if (!config->listen_count)
+        check_address(config, LISTENING_DEFAULT, 0, faults);
+    for (unsigned i = 0; i < config->listen_count; i++)
+        check_address(config, config->listen[i], i, faults);
+}
+
+/* Reads certificates and keys now: a wrong one would otherwise end the server, or a reload. */
+static void check_tls(struct config *config, struct faults *faults)
+{
+    struct buf why = {0};
+    uint8_t doors = 0;
+    for (unsigned i = 0; i < config->listening.count; i++)
+        doors |= config->listening.addresses[i].door;
+    if (config->tls.pairs_count) {
+        if (tls_server_new(&config->tls, &config->tls_server, &why))
+            faults_add(faults, NULL, "tls", "%.*s", STR_FMT(buf_str(&why)));
+    } else if (doors & DOOR_TLS) {
+        refuse(faults, "tls.certificates", "is missing: https:// needs a certificate and its key");
+    }
+    if (doors & DOOR_REDIRECT && !(doors & DOOR_TLS))
+        refuse(faults, "listen", "redirect:// leads nowhere: there is no https:// address");
+    buf_free(&why);
+}
+
+static void take_all(struct config *config, const struct options *options, struct faults *faults)
+{
+    read_environment(config, faults);
+    if (options->file && !*options->file)
+        refuse(faults, "--config", "names no file");
+    else if (options->file)
+        config_file_read(config, options->file, faults);
+    apply(config, options, faults);
+    config->has_access = config->has_access || config->api_keys_count || config->issuers.count;
+    if (!faults->count)
+        check_addresses(config, faults);
+    check_cookie(config, faults);
+    if (!faults->count)
+        check_tls(config, faults);
+}
+
 int config_options(struct config *config, int argc, char **argv, struct faults *faults)
 {
     struct options options = {0};
+    options.listen.at = mem_alloc((size_t)argc * sizeof(char *));
     int result = read_options(&options, argc, argv, faults);
-    if (result)
-        return result;
-    read_environment(config, faults);
-    if (options.file && !*options.file)
-        refuse(faults, "--config", "names no file");
-    else if (options.file)
-        config_file_read(config, options.file, faults);
-    apply(config, &options, faults);
-    config->has_access = config->has_access || config->api_keys_count || config->issuers.count;
-    if (!faults->count)
-        check_address(config, faults);
-    check_cookie(config, faults);
-    return faults->count ? -EINVAL : 0;
+    if (!result)
+        take_all(config, &options, faults);
+    free(options.listen.at);
+    return result ? result : faults->count ? -EINVAL : 0;
 }

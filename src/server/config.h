@@ -10,12 +10,15 @@
 #include "webhooks/endpoint/pool.h"
 #include "inbound/source.h"
 #include "log/channels.h"
+#include "net/tls_server.h"
 #include "server/faults.h"
+#include "server/listening.h"
 #include "transport/worker.h"
 
 #include <limits.h>
 
 enum {
+    CONFIG_LISTEN_MAX = WORKER_LISTENERS_MAX / LISTEN_NAME_MAX,
     CONFIG_SCHEDULE_MAX = 16,
     CONFIG_SPACES_MAX = 1000,
     CONFIG_SOURCES_MAX = 100,
@@ -37,7 +40,8 @@ struct namespace_item {
 
 /* Texts are borrowed from the command line or from `file`. */
 struct config {
-    const char *listen;
+    const char *listen[CONFIG_LISTEN_MAX];
+    size_t listen_count; /* 0: the default */
     const char *data;
     const char *base;
     bool memory;
@@ -46,8 +50,10 @@ struct config {
     unsigned threads;
     int64_t spin_us; /* how long a worker looks for more work before it sleeps */
 
-    struct listen_address addresses[LISTEN_ADDRESSES_MAX]; /* the parsed value of `listen` */
-    unsigned addresses_count;
+    struct listening listening; /* the parsed value of `listen` */
+
+    struct tls_settings tls;
+    struct tls_server *tls_server; /* made of them; NULL without certificates. Owned */
 
     struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
     size_t origins_count;
@@ -116,12 +122,6 @@ void config_init(struct config *config);
 
 /* Reads the file over the defaults. Returns 0, or -EINVAL with every fault in `faults`. */
 int config_read(struct config *config, const char *path, struct faults *faults);
-
-/* The addresses to listen on, as text. */
-static inline const char *config_listen(const struct config *config)
-{
-    return config->listen ? config->listen : "localhost:7070";
-}
 
 /* Reads the environment and the command's options, argv[1] onward, over that; the file of --config
  * is read first. Returns 0, COMMAND_LINE_HELP, or -EINVAL with every fault in `faults`. */

@@ -70,6 +70,17 @@ static void read_scalar(struct reader *reader, const struct key *key, const stru
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
+/* The items of a value: those of a list, or itself. */
+static size_t items_of(struct yaml_value value)
+{
+    return yaml_kind(value) == YAML_TEXT ? 1 : yaml_count(value);
+}
+
+static struct yaml_value item_of(struct yaml_value value, size_t n)
+{
+    return yaml_kind(value) == YAML_TEXT ? value : yaml_item(value, n);
+}
+
 /* Whether the value is a list that is not too long. An empty value sets nothing. */
 static bool is_list(struct reader *reader, const struct key *key, const struct entry *entry)
 {
@@ -77,7 +88,12 @@ static bool is_list(struct reader *reader, const struct key *key, const struct e
     enum yaml_kind kind = yaml_kind(entry->value);
     if (kind == YAML_LIST && yaml_count(entry->value) <= key->items_max)
         return true;
-    if (kind != YAML_NOTHING)
+    if (key->single && kind == YAML_TEXT)
+        return true;
+    if (key->single && kind == YAML_NOTHING)
+        faults_add(reader->faults, &place, key->name,
+                   "there is nothing behind it; it takes a text or a list, or is left out");
+    else if (kind != YAML_NOTHING)
         faults_add(reader->faults, &place, key->name, "is a list of at most %zu: %s",
                    key->items_max,
                    kind == YAML_LIST ? "this one is longer"
@@ -91,6 +107,15 @@ static bool is_text(struct reader *reader, const struct key *key, struct yaml_va
     if (yaml_kind(item) == YAML_TEXT)
         return true;
     fault(reader, item, str_from(key->name), "an item of this list is a single value");
+    return false;
+}
+
+/* Whether the item of a list is a mapping. */
+static bool is_map(struct reader *reader, struct yaml_value item, const struct key *key)
+{
+    if (yaml_kind(item) == YAML_MAP)
+        return true;
+    fault(reader, item, str_from(key->name), "an item of this list holds keys, as in {KEY: VALUE}");
     return false;
 }
 
@@ -155,8 +180,8 @@ static const char *take_origin(struct config *config, struct str text)
 static void read_texts(struct reader *reader, const struct key *key, const struct entry *entry,
                        void *base, const char *(*take)(struct config *config, struct str text))
 {
-    for (size_t i = 0; i < yaml_count(entry->value); i++) {
-        struct yaml_value item = yaml_item(entry->value, i);
+    for (size_t i = 0; i < items_of(entry->value); i++) {
+        struct yaml_value item = item_of(entry->value, i);
         struct place place = yaml_place(item);
         if (!is_text(reader, key, item))
             continue;
@@ -182,6 +207,21 @@ static void read_origins(struct reader *reader, const struct key *key, const str
                          void *base)
 {
     read_texts(reader, key, entry, base, take_origin);
+}
+
+static const char *take_listen(struct config *config, struct str text)
+{
+    struct listen_address addresses[LISTEN_NAME_MAX];
+    if (strlen(text.at) != text.len || listening_parse(text.at, addresses) < 0)
+        return "is not " LISTENING_FORM;
+    config->listen[config->listen_count++] = text.at;
+    return NULL;
+}
+
+static void read_listen(struct reader *reader, const struct key *key, const struct entry *entry,
+                        void *base)
+{
+    read_texts(reader, key, entry, base, take_listen);
 }
 
 /* ---- access ---------------------------------------------------------------------------------- */
@@ -233,16 +273,31 @@ static void read_authenticated_here(struct reader *reader, const struct key *key
     item->rule.authenticated = read_actions(reader, key, entry);
 }
 
-/* ---- namespaces ------------------------------------------------------------------------------ */
+/* ---- certificates ---------------------------------------------------------------------------- */
 
-/* Whether the item of a list is a mapping. */
-static bool is_map(struct reader *reader, struct yaml_value item, const struct key *key)
+static void read_pair(struct reader *reader, struct yaml_value map, const struct key *key)
 {
-    if (yaml_kind(item) == YAML_MAP)
-        return true;
-    fault(reader, item, str_from(key->name), "an item of this list holds keys, as in {KEY: VALUE}");
-    return false;
+    struct tls_pair pair = {0};
+    unsigned faults = reader->faults->count;
+    read_map(reader, map, str_from(key->name), &pair);
+    if (reader->faults->count != faults)
+        return;
+    if (!pair.cert || !pair.key)
+        fault(reader, map, str_from(key->name), "an item has both: {cert: FILE, key: FILE}");
+    else
+        reader->config->tls.pairs[reader->config->tls.pairs_count++] = pair;
 }
+
+static void read_pairs(struct reader *reader, const struct key *key, const struct entry *entry,
+                       void *base)
+{
+    (void)base;
+    for (size_t i = 0; i < yaml_count(entry->value); i++)
+        if (is_map(reader, yaml_item(entry->value, i), key))
+            read_pair(reader, yaml_item(entry->value, i), key);
+}
+
+/* ---- namespaces ------------------------------------------------------------------------------ */
 
 static const struct namespace_config *find_namespace(const struct config *config, struct str prefix)
 {
@@ -550,6 +605,8 @@ static const struct {
     const char *name;
     list_reader *read;
 } lists[] = {
+    {"listen", read_listen},
+    {"tls.certificates", read_pairs},
     {"webhooks.schedule_ms", read_schedule},
     {"webhooks.allow", read_allow},
     {"webhooks.cert_hosts", read_cert_hosts},

@@ -4,7 +4,6 @@
 #include "base/rfc3339.h"
 #include "base/say.h"
 #include "http/token.h"
-#include "net/listen.h"
 #include "server/config.h"
 #include "server/issuer_item.h"
 #include "server/key_items.h"
@@ -28,14 +27,6 @@
 #define MANY UINT64_C(1000000000)
 
 /* ---- texts with a format --------------------------------------------------------------------- */
-
-static const char *check_listen(const char *text)
-{
-    struct listen_address addresses[LISTEN_ADDRESSES_MAX];
-    return listen_parse_all(text, addresses) < 0
-               ? "ADDRESS:PORT, as in 127.0.0.1:7070, [::1]:7070 or localhost:7070"
-               : NULL;
-}
 
 static const char *check_base(const char *text)
 {
@@ -114,6 +105,7 @@ static const char *check_asked_url(const char *text)
 #define NAMESPACE_ITEM(member) IN(struct namespace_item, member)
 #define ISSUER(member) IN(struct issuer_item, member)
 #define KEY_ITEM(member) IN(struct key_item, member)
+#define PAIR(member) IN(struct tls_pair, member)
 #define SOURCE(member) IN(struct source_item, settings.member)
 
 /* The place comes last, since it is two initializers. */
@@ -154,7 +146,7 @@ static const char *check_asked_url(const char *text)
 
 /* clang-format off */
 const struct key keys[] = {
-    TEXT("listen", 1, 100, check_listen, CONFIG(listen), "where to listen"),
+    {.name = "listen", .kind = KEY_LIST, .single = true, .items_max = CONFIG_LISTEN_MAX, .help = "where to listen: ADDRESS:PORT, https://ADDRESS:PORT or redirect://ADDRESS:PORT"},
     TEXT("data", 1, PATH_MAX - 1, NULL, CONFIG(data), "the folder of the log"),
     TEXT("base", 1, 100, check_base, CONFIG(base), "the path under which the API hangs"),
     LIST("origins", NUMBER_COUNT, 0, 0, CONFIG_ORIGINS_MAX, "websites whose pages may use this server"),
@@ -164,6 +156,12 @@ const struct key keys[] = {
     BOOLEAN("memory", CONFIG(memory), "keep the log in memory alone"),
     COUNT("threads", 1, LOG_PORTS_MAX - 1, 0, CONFIG(threads), "worker threads"),
     NUMBER("spin_us", NUMBER_US, 0, S_US, 0, 1, CONFIG(spin_us), "how long a worker looks for more work before it sleeps"),
+
+    LIST("tls.certificates", NUMBER_COUNT, 0, 0, TLS_PAIRS_MAX, "certificates of the hosts that https:// serves, the first for clients that name none of them"),
+    TEXT("tls.certificates.cert", 1, PATH_MAX - 1, check_certificates, PAIR(cert), "a file with a certificate, and those between it and its authority"),
+    TEXT("tls.certificates.key", 1, PATH_MAX - 1, NULL, PAIR(key), "its private key"),
+    TEXT("tls.client_ca", 1, PATH_MAX - 1, check_certificates, CONFIG(tls.client_ca), "certificates of authorities that clients may go by"),
+    BOOLEAN("tls.client_required", CONFIG(tls.client_required), "clients must show a certificate"),
 
     BYTES("limits.body_max", 1, GIB(1), MIB(1), CONFIG(limits.body_max), "the body of a request"),
     BYTES("limits.message_max", 1, GIB(1), MIB(1), CONFIG(limits.ws.message_max), "a message from a WebSocket"),
@@ -186,6 +184,7 @@ const struct key keys[] = {
     BYTES("limits.cache_bytes", 1, TIB(1), MIB(4), CONFIG(limits.hub.cache_bytes), "pieces kept for others who are as far behind"),
     BYTES("limits.patterns_max", 1, TIB(1), MIB(16), CONFIG(patterns_max), "what is kept of which channels patterns have, while they are read"),
     BYTES("limits.live_max", 1, TIB(1), MIB(32), CONFIG(limits.hub.live_max), "events encoded for the subscribers of one worker"),
+    MS("limits.handshake_ms", 1, DAY_MS, 10000, CONFIG(limits.handshake_ms), "for the handshake of TLS"),
     MS("limits.head_ms", 1, DAY_MS, 10000, CONFIG(limits.head_ms), "from the first byte of a request to the end of its head"),
     MS("limits.body_ms", 1, DAY_MS, 30000, CONFIG(limits.body_ms), "from there to the end of its body; what the server itself puts off does not count"),
     MS("limits.idle_ms", 1, DAY_MS, 620000, CONFIG(limits.idle_ms), "between requests"),

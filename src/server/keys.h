@@ -25,6 +25,7 @@ struct key {
     size_t at, size;   /* place in struct config, struct namespace_config, struct source_item or
                         * struct issuer_item */
     size_t items_max;  /* for a list */
+    bool single;       /* a text in place of the list stands for a list of it alone */
     bool secret;       /* errors do not repeat the text */
     const char *(*check)(const char *text); /* for a text: returns a hint if it is wrong, else
                                              * NULL */

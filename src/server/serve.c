@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 const char serve_help[] =
-    "usage: freshet serve [--listen localhost:7070] [--data DIR | --memory] [--config FILE]\n"
+    "usage: freshet serve [--listen localhost:7070]… [--data DIR | --memory] [--config FILE]\n"
     "              [--threads N] [--base /PATH] [--insecure]\n\n"
     "Runs the server. Without flags: on loopback only, with its data in ./freshet-data, open to\n"
     "anyone on this machine.\n\n"
@@ -48,7 +48,6 @@ const char serve_help[] =
 enum { DESCRIPTORS_SPARE = 200, REFUSING_MAX = 64 };
 /* Below that the log's files leave next to nothing for connections. */
 enum { DESCRIPTORS_LEAST = 64, DESCRIPTORS_WORKER = 8 };
-enum { PORT_TRIES = 16 };
 /* Set aside on the disk at most; sealing needs the size of a file. */
 enum { DISK_RESERVE_MAX = 64 << 20 };
 /* The bound of a log in memory, if none is set. */
@@ -72,86 +71,10 @@ struct server {
     uint32_t webhook_requests;    /* that may be under way at once */
     uint32_t refusing_max;        /* connections over connections_max that are heard */
     _Atomic uint32_t connections; /* of all workers */
-    unsigned started;
+    struct tls_tickets tickets;
 };
 
 /* ---- before anything runs -------------------------------------------------------------------- */
-
-/* Fails if another server uses the port. SO_REUSEPORT would let a second server of the same user
- * share it silently. */
-static int check_port_is_free(const struct listen_address *address)
-{
-    int one = 1;
-    int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    int result = 0;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-        bind(fd, (const struct sockaddr *)&address->at, address->size))
-        result = -errno;
-    close(fd);
-    return result;
-}
-
-static void explain_port(const struct listen_address *address, int error)
-{
-    char at[80];
-    listen_format(&address->at, at, sizeof(at));
-    fprintf(stderr, "freshet serve: cannot listen on %s: %s%s\n", at, strerror(error),
-            error == EADDRINUSE ? ". Another program has that port: stop it, or take another port, "
-                                  "as in --listen localhost:7071"
-            : error == EACCES   ? ". Ports below 1024 want privileges: take another one"
-                                : "");
-}
-
-/* Whether all addresses but the first may have `port`. */
-static bool others_have(const struct config *config, unsigned port)
-{
-    for (unsigned i = 1; i < config->addresses_count; i++) {
-        struct listen_address address = config->addresses[i];
-        listen_set_port(&address, port);
-        if (check_port_is_free(&address))
-            return false;
-    }
-    return true;
-}
-
-/* Several addresses share a port: if it is to be a free one, it has to be free on all of them. */
-static int choose_port(struct config *config)
-{
-    unsigned port = 0;
-    if (config->addresses_count < 2 || listen_port(&config->addresses[0]))
-        return 0;
-    for (int i = 0; i < PORT_TRIES && (!port || !others_have(config, port)); i++)
-        port = listen_find_port(&config->addresses[0]);
-    if (!port || !others_have(config, port)) {
-        explain_port(&config->addresses[0], EADDRINUSE);
-        return -EADDRINUSE;
-    }
-    for (unsigned i = 0; i < config->addresses_count; i++)
-        listen_set_port(&config->addresses[i], port);
-    return 0;
-}
-
-/* Drops what this machine does not have. */
-static int check_ports(struct server *server)
-{
-    struct config *config = &server->config;
-    unsigned count = config->addresses_count;
-    config->addresses_count = 0;
-    for (unsigned i = 0; i < count; i++) {
-        struct listen_address *address = &config->addresses[i];
-        int result = check_port_is_free(address);
-        if (result && address->optional && listen_is_missing(-result))
-            continue;
-        if (result) {
-            explain_port(address, -result);
-            return result;
-        }
-        config->addresses[config->addresses_count++] = *address;
-    }
-    return choose_port(config);
-}
 
 /* Raises the limit of descriptors as far as allowed, and returns it. */
 static uint64_t raise_descriptors(void)
@@ -354,20 +277,6 @@ static int open_backend(struct server *server)
     return result;
 }
 
-/* The first worker may be given a free port at an address; all others take that one. */
-static int listen_all(struct server *server, struct worker *worker)
-{
-    struct listen_address *addresses = server->config.addresses;
-    for (unsigned i = 0; i < server->config.addresses_count; i++) {
-        int result = worker_listen(worker, &addresses[i].at, addresses[i].size);
-        if (result) {
-            explain_port(&addresses[i], -result);
-            return result;
-        }
-    }
-    return 0;
-}
-
 /* Divides the descriptors between connections, webhook requests, connections that are refused, and
  * everything else. */
 static void share_descriptors(struct server *server, uint64_t descriptors)
@@ -382,6 +291,21 @@ static void share_descriptors(struct server *server, uint64_t descriptors)
         connections = config->connections_max;
     config->limits.connections_max =
         (uint32_t)(connections < UINT32_MAX ? connections : UINT32_MAX);
+}
+
+/* Has a worker listen, and speak TLS. */
+static int open_doors(struct server *server, struct worker *worker)
+{
+    const struct config *config = &server->config;
+    int result = 0;
+    if (config->tls_server)
+        result = worker_speak_tls(worker, config->tls_server, &server->tickets);
+    if (result)
+        fprintf(stderr, "freshet serve: cannot speak TLS: %s\n", strerror(-result));
+    else
+        result = listening_open(&server->config.listening, worker);
+    worker->config.https_port = listening_https_port(&config->listening); /* a free one, perhaps */
+    return result;
 }
 
 static int open_worker(struct server *server, unsigned index)
@@ -410,7 +334,7 @@ static int open_worker(struct server *server, unsigned index)
     if (result)
         fprintf(stderr, "freshet serve: cannot start worker %u: %s\n", index, strerror(-result));
     changes_listen(server->changes, &worker->revoked);
-    return result ? result : listen_all(server, worker);
+    return result ? result : open_doors(server, worker);
 }
 
 static int open_all(struct server *server)
@@ -426,6 +350,8 @@ static int open_all(struct server *server)
     authority_add(&server->authority, &config->issuers.source);
     if (config->has_access && !(server->rules = rules_new(config->rules, config->rules_count)))
         return -ENOMEM;
+    if (config->tls_server && tls_tickets_turn(&server->tickets))
+        return -EIO;
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),
@@ -467,56 +393,61 @@ static int open_all(struct server *server)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/* Writes the address to show: "localhost:7070" if the server listens on both addresses of that
- * name. */
-static void name_address(const struct server *server, char *out, size_t size)
-{
-    listen_format(&server->config.addresses[0].at, out, size);
-    if (server->config.addresses_count > 1)
-        snprintf(out, size, "localhost%s", strrchr(out, ':'));
-}
-
 /* Adds the body that registers a webhook which calls the server itself. */
-static void add_registration(struct buf *out, const char *at, const char *base)
+static void add_registration(struct buf *out, struct str url)
 {
     struct json_writer writer = json_writer(out);
-    struct buf url = {0};
-    buf_addf(&url, "http://%s%s/channels/inbox", at, base);
+    struct buf inbox = {0};
+    buf_add_str(&inbox, url);
+    buf_add_lit(&inbox, "/channels/inbox");
     json_object_begin(&writer);
-    json_member_string(&writer, "url", buf_str(&url));
+    json_member_string(&writer, "url", buf_str(&inbox));
     json_name(&writer, "channels");
     json_array_begin(&writer);
     json_add_string(&writer, STR("news"));
     json_array_end(&writer);
     json_object_end(&writer);
-    buf_free(&url);
+    buf_free(&inbox);
+}
+
+static void print_tour(struct str at)
+{
+    struct buf registration = {0};
+    add_registration(&registration, at);
+    printf("Try, each in a terminal of its own:\n\n"
+           "  curl -N '%.*s/channels/news?stream=sse'\n"
+           "  curl -N '%.*s/channels/news?stream=ndjson'\n"
+           "  curl '%.*s/channels/news?after=now&wait=25'\n"
+           "  curl %.*s/webhooks --json '%.*s'\n"
+           "  %s sub news --via ws --url %.*s\n\n"
+           "then publish, and see it arrive in all of them:\n\n"
+           "  curl %.*s/channels/news -d 'hello'\n\n"
+           "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n",
+           STR_FMT(at), STR_FMT(at), STR_FMT(at), STR_FMT(at), STR_FMT(buf_str(&registration)),
+           program_invocation_name, STR_FMT(at), STR_FMT(at));
+    buf_free(&registration);
 }
 
 static void greet(const struct server *server)
 {
-    char at[80];
-    struct buf registration = {0};
-    const char *base = server->config.base ? server->config.base : "";
-    name_address(server, at, sizeof(at));
-    add_registration(&registration, at, base);
-    printf("freshet " FRESHET_VERSION " serves http://%s%s\n\n"
-           "Try, each in a terminal of its own:\n\n"
-           "  curl -N 'http://%s%s/channels/news?stream=sse'\n"
-           "  curl -N 'http://%s%s/channels/news?stream=ndjson'\n"
-           "  curl 'http://%s%s/channels/news?after=now&wait=25'\n"
-           "  curl http://%s%s/webhooks --json '%.*s'\n"
-           "  %s sub news --via ws --url http://%s%s\n\n"
-           "then publish, and see it arrive in all of them:\n\n"
-           "  curl http://%s%s/channels/news -d 'hello'\n\n"
-           "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n",
-           at, base, at, base, at, base, at, base, at, base, STR_FMT(buf_str(&registration)),
-           program_invocation_name, at, base, at, base);
-    buf_free(&registration);
+    struct buf at = {0}, more = {0};
+    const struct config *config = &server->config;
+    listening_add_url(&config->listening, 0, &at);
+    buf_add_str(&at, server->api.base);
+    printf("freshet " FRESHET_VERSION " serves %.*s\n", STR_FMT(buf_str(&at)));
+    for (unsigned i = 1; listening_add_url(&config->listening, i, &more); i++) {
+        printf("and %.*s%.*s\n", STR_FMT(buf_str(&more)), STR_FMT(server->api.base));
+        buf_clear(&more);
+    }
+    printf("\n");
+    print_tour(buf_str(&at));
     fflush(stdout);
     clearerr(stdout); /* the server runs even if its greeting is not read */
-    say(SAY_INFO, "started", "address=%s store=%s workers=%u connections_max=%u", at,
-        server->config.memory ? "memory" : "sqlite", server->config.threads,
-        server->config.limits.connections_max);
+    say(SAY_INFO, "started", "address=%.*s store=%s workers=%u connections_max=%u",
+        STR_FMT(buf_str(&at)), config->memory ? "memory" : "sqlite", config->threads,
+        config->limits.connections_max);
+    buf_free(&at);
+    buf_free(&more);
 }
 
 static void note(const char *state)
@@ -624,7 +555,7 @@ static int start_threads(struct server *server)
 
 static int run(struct server *server)
 {
-    if (check_ports(server) || open_all(server) || start_threads(server))
+    if (listening_check(&server->config.listening) || open_all(server) || start_threads(server))
         return 1; /* the process ends and closes everything; no event was accepted yet */
     greet(server);
     note("READY=1");

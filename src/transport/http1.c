@@ -10,6 +10,7 @@
  * unread bytes would reset the connection, and could take the response along. */
 #include "transport/http1.h"
 
+#include "transport/entry.h"
 #include "transport/checked.h"
 #include "transport/http1_writer.h"
 #include "transport/incoming.h"
@@ -118,7 +119,8 @@ static void read_end(struct http1 *http1, int error)
 {
     http1->conn.readable = false;
     http1->finished = true;
-    if (error != -EPIPE || (!http1_inflight(http1) && request_stream_is_clear(&http1->request)))
+    bool clear = request_stream_is_clear(&http1->request) && conn_is_clear(&http1->conn);
+    if (error != -EPIPE || (!http1_inflight(http1) && clear))
         conn_close(&http1->conn);
     else if (!http1_inflight(http1))
         http1_close_soon(http1);
@@ -350,9 +352,9 @@ static struct str fill(struct conn *conn)
     struct str bytes = STR_NONE;
     if (!request_stream_is_clear(request))
         bytes = request_stream_unsent(request);
-    else if (http1->closing)
+    else if (http1->closing && conn_is_clear(conn))
         shut(http1);
-    else if (request->pull)
+    else if (request->pull && !http1->closing)
         bytes = request->pull->ops->fill(request->pull);
     else if (http1->phase == PHASE_POLL)
         pipeline_waiting(http1)->ops->look(pipeline_waiting(http1));
@@ -460,10 +462,7 @@ static void closed(struct conn *conn)
     request_stream_drop_intake(&http1->request);
     request_stream_drop_out(&http1->request);
     stat_set(&worker->stats.connections, worker->net.conns);
-    if (http1->refused)
-        worker->refusing--;
-    else
-        atomic_fetch_sub(worker->config.connections, 1);
+    entry_end(worker, http1->refused);
     worker_resume_accepting(worker);
     slab_give(http1);
 }
@@ -683,86 +682,52 @@ static void ring(struct timer *timer)
     }
 }
 
-/* Some connections over connections_max are heard before they are refused, since an EventSource
- * needs another refusal than other clients. They have this long to send a request. */
+/* Connections over connections_max have this long to send a request. */
 enum { REFUSED_MS = 1000 };
 
-/* Each worker has an equal share of them. */
-static bool may_ask(const struct worker *worker)
-{
-    uint32_t count = worker->config.count ? worker->config.count : 1;
-    uint32_t share = worker->config.refusing_max / count;
-    return worker->refusing < share + (worker->config.index < worker->config.refusing_max % count);
-}
-
-static void refuse_unheard(int fd)
-{
-    struct str busy = http1_busy();
-    ssize_t ignored = send(fd, busy.at, busy.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)ignored;
-    close(fd);
-}
-
-/* Counts the connection among those of all workers, since the kernel distributes connections
- * unevenly. */
-static bool may_connect(struct worker *worker)
-{
-    _Atomic uint32_t *connections = worker->config.connections;
-    if (atomic_fetch_add(connections, 1) < worker->config.limits.connections_max)
-        return true;
-    atomic_fetch_sub(connections, 1);
-    return false;
-}
-
-static struct http1 *http1_new(struct worker *worker, int fd)
+static struct http1 *http1_new(struct worker *worker, bool refused)
 {
     struct http1 *http1 = slabs_take(&worker->slabs, sizeof(*http1));
-    if (!http1) {
-        close(fd);
-        return NULL;
-    }
-    *http1 =
-        (struct http1){.request = {.ops = &request_ops, .worker = worker, .timer = {.ring = ring}}};
-    if (!conn_init(&http1->conn, &worker->net, fd, NET_PLAIN, &conn_ops))
-        return http1;
-    slab_give(http1);
-    return NULL;
+    if (http1)
+        *http1 = (struct http1){
+            .request = {.ops = &request_ops, .worker = worker, .timer = {.ring = ring}},
+            .refused = refused};
+    return http1;
 }
 
-static void begin_http1(struct worker *worker, struct http1 *http1, int64_t ms)
+static void begin_http1(struct http1 *http1)
 {
+    struct worker *worker = http1->request.worker;
     list_add_last(&worker->connections, &http1->conn.node);
     stat_set(&worker->stats.connections, worker->net.conns);
     http1->phase = PHASE_IDLE;
-    timer_set(&worker->loop, &http1->request.timer, ms);
+    timer_set(&worker->loop, &http1->request.timer,
+              http1->refused ? REFUSED_MS : worker->config.limits.head_ms);
 }
 
-static void refuse_connection(struct worker *worker, int fd)
+void http1_accept(struct worker *worker, int fd, uint8_t door, bool refused)
 {
-    worker_hit(worker, LIMIT_CONNECTIONS);
-    if (!may_ask(worker)) {
-        refuse_unheard(fd);
-        return;
-    }
-    struct http1 *http1 = http1_new(worker, fd);
+    struct http1 *http1 = http1_new(worker, refused);
     if (!http1)
+        close(fd);
+    else if (!conn_init(&http1->conn, &worker->net, fd, NET_PLAIN, &conn_ops)) {
+        http1->conn.door = door;
+        begin_http1(http1);
         return;
-    http1->refused = true;
-    worker->refusing++;
-    begin_http1(worker, http1, REFUSED_MS);
+    }
+    entry_end(worker, refused);
+    slab_give(http1);
 }
 
-void http1_accept(struct worker *worker, int fd)
+void http1_take(struct worker *worker, struct conn *from, bool refused)
 {
-    if (!may_connect(worker)) {
-        refuse_connection(worker, fd);
+    struct http1 *http1 = http1_new(worker, refused);
+    if (!http1 || conn_hand_over(from, &http1->conn, &conn_ops)) {
+        slab_give(http1);
+        conn_close(from);
         return;
     }
-    struct http1 *http1 = http1_new(worker, fd);
-    if (!http1) {
-        atomic_fetch_sub(worker->config.connections, 1);
-        return;
-    }
-    stat_add(&worker->stats.connections_total, 1);
-    begin_http1(worker, http1, worker->config.limits.head_ms);
+    entry_again(worker, refused);
+    begin_http1(http1);
+    readable(&http1->conn);
 }

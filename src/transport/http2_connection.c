@@ -13,6 +13,7 @@
  * moment, since to close a socket with unread bytes could take the last frames along. */
 #include "transport/http2_connection.h"
 
+#include "transport/entry.h"
 #include "transport/http2_requests.h"
 #include "transport/http2_streams.h"
 
@@ -267,7 +268,7 @@ static void closed(struct conn *conn)
     free_out(connection);
     http2_free(connection->http2);
     stat_set(&worker->stats.connections, worker->net.conns);
-    atomic_fetch_sub(worker->config.connections, 1);
+    entry_end(worker, false);
     worker_resume_accepting(worker);
     free(connection);
 }
@@ -398,7 +399,7 @@ bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes)
         free(connection);
         return false;
     }
-    atomic_fetch_add(worker->config.connections, 1);
+    entry_again(worker, false);
     list_add_last(&worker->connections, &connection->conn.node);
     timer_set(&worker->loop, &connection->control.timer, worker->config.limits.idle_ms);
     if (worker->draining)

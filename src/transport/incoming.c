@@ -15,6 +15,7 @@
 #include "transport/checked.h"
 #include "transport/http2_connection.h"
 #include "transport/pipeline.h"
+#include "transport/secure.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -353,6 +354,16 @@ static enum step refuse_connection(struct http1 *http1, struct str bytes,
     return STEP_STOP;
 }
 
+static enum step refuse_bare(struct http1 *http1, struct str bytes, const struct http_head *head)
+{
+    struct exchange *exchange = refused_exchange(http1, bytes);
+    if (exchange)
+        secure_refuse(exchange, head, http1->conn.door);
+    else
+        conn_close(&http1->conn);
+    return STEP_STOP;
+}
+
 /* The client speaks HTTP/2 with prior knowledge: what it has sent begins with the preface. */
 static enum step begin_http2(struct http1 *http1, struct str bytes)
 {
@@ -361,7 +372,7 @@ static enum step begin_http2(struct http1 *http1, struct str bytes)
     return STEP_STOP;
 }
 
-/* The same for a connection over connections_max. */
+/* The same for a connection over connections_max, or without the TLS that is wanted. */
 static enum step refuse_http2(struct http1 *http1)
 {
     http1->finished = true;
@@ -406,7 +417,7 @@ static enum step step(struct http1 *http1, struct str *bytes)
 {
     struct worker *worker = http1->request.worker;
     const struct known_request *known = request_cache_find(&worker->request_cache, *bytes);
-    if (known && !http1->refused)
+    if (known && !http1->refused && !secure_refuses(http1->conn.door))
         return step_known(http1, known, bytes);
     const struct http_head *head;
     struct http_scan scan = http1_intake(http1)->scan;
@@ -415,7 +426,8 @@ static enum step step(struct http1 *http1, struct str *bytes)
     if (foreign_is_tls(*bytes))
         return refuse_tls(http1);
     if (!http1->asked && foreign_is_http2(*bytes))
-        return http1->refused ? refuse_http2(http1) : begin_http2(http1, *bytes);
+        return http1->refused || secure_refuses(http1->conn.door) ? refuse_http2(http1)
+                                                                  : begin_http2(http1, *bytes);
     int result = http_memo_parse(&worker->memo, *bytes, &worker->config.limits.http, &scan, &head);
     if (result == -EAGAIN) {
         http1_intake(http1)->scan = scan;
@@ -427,6 +439,8 @@ static enum step step(struct http1 *http1, struct str *bytes)
         return refuse_head(http1, *bytes, result);
     if (http1->refused)
         return refuse_connection(http1, *bytes, head);
+    if (secure_refuses(http1->conn.door))
+        return refuse_bare(http1, *bytes, head);
     if (must_wait(http1, head)) {
         hold(http1);
         return STEP_STOP;

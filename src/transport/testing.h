@@ -2,7 +2,7 @@
  * instead of TCP, with a log in memory and a clock that the test turns. */
 #pragma once
 
-#include "transport/http1.h"
+#include "transport/accept.h"
 #include "transport/page.h"
 #include "transport/freshet_v1.h"
 #include "transport/http1_state.h"
@@ -326,7 +326,7 @@ static inline void peer_join(struct bench *bench, struct peer *peer)
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     *peer = (struct peer){.fd = fds[0]};
-    http1_accept(&bench->worker, fds[1]);
+    accept_connection(&bench->worker, fds[1], 0);
     bench_settle(bench);
 }
 
@@ -337,7 +337,7 @@ static inline void peer_join_narrow(struct bench *bench, struct peer *peer)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
     *peer = (struct peer){.fd = fds[0]};
-    http1_accept(&bench->worker, fds[1]);
+    accept_connection(&bench->worker, fds[1], 0);
     bench_settle(bench);
 }
 

@@ -1,7 +1,9 @@
 #include "transport/worker.h"
 
 #include "base/say.h"
-#include "transport/http1.h"
+#include "net/tls.h"
+#include "transport/accept.h"
+#include "transport/request_stream.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -41,7 +43,8 @@ static void on_batch(void *owner, struct batch *batch)
 
 static void accepted(struct listener *listener, int fd)
 {
-    http1_accept(container_of(listener, struct worker_listener, listener)->worker, fd);
+    const struct worker_listener *own = container_of(listener, struct worker_listener, listener);
+    accept_connection(own->worker, fd, own->door);
 }
 
 static void begin_turn(struct worker *worker)
@@ -185,6 +188,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->put_off);
     list_init(&worker->unfinished);
     list_init(&worker->bodies);
+    list_init(&worker->shaking);
     set_defaults(&worker->config.budgets);
     begin_turn(worker);
     int result = loop_init(&worker->loop, config->clock, worker);
@@ -209,15 +213,29 @@ static void stop_listening(struct worker *worker)
         listener_deinit(&worker->listeners[i].listener);
 }
 
-int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size)
+int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size,
+                  uint8_t door)
 {
-    if (worker->listeners_count == LISTEN_ADDRESSES_MAX)
+    if (worker->listeners_count == WORKER_LISTENERS_MAX)
         return -ENOSPC;
     struct worker_listener *place = &worker->listeners[worker->listeners_count];
     place->worker = worker;
+    place->door = door;
     int result = listener_init(&place->listener, &worker->loop, address, size, accepted);
     worker->listeners_count += !result;
     return result;
+}
+
+int worker_speak_tls(struct worker *worker, struct tls_server *server,
+                     const struct tls_tickets *tickets)
+{
+    if (!worker->tls)
+        worker->tls = tls_new(&worker->net, accept_protocols(), worker->config.limits.rests_max);
+    if (!worker->tls)
+        return -ENOMEM;
+    tls_use(worker->tls, server);
+    tls_use_tickets(worker->tls, tickets);
+    return 0;
 }
 
 /* Beyond held_max, frees the largest holdings, as many as it takes. To check once in a turn is
@@ -253,6 +271,7 @@ static void count(struct worker *worker)
     stat_set(&stats->budgets[BUDGET_FOUND], asker_put_off(&worker->asker));
     stat_set(&stats->budgets[BUDGET_FAN_OUT], hub.fan_outs_put_off);
     stat_set(&stats->budgets[BUDGET_PAGES], hub.pages_put_off);
+    stat_set(&stats->tls_kept, worker->tls ? tls_kept(worker->tls) : 0);
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
 }
 
@@ -288,8 +307,8 @@ static bool is_busy(const struct worker *worker)
     return net_is_dirty(&worker->net) || net_has_dead(&worker->net) || hub_is_busy(&worker->hub) ||
            !list_empty(&worker->resumed) || !list_empty(&worker->put_off) ||
            !list_empty(&worker->unfinished) || !list_empty(&worker->bodies) ||
-           !list_empty(&worker->undrained) || live_is_busy(worker) ||
-           submitter_has_any(&worker->submitter);
+           !list_empty(&worker->undrained) || !list_empty(&worker->shaking) ||
+           live_is_busy(worker) || submitter_has_any(&worker->submitter);
 }
 
 /* Answers the polls that were held long enough, in this turn's flush. Returns in how many ms more
@@ -312,6 +331,7 @@ void worker_step(struct worker *worker, int wait_ms)
     while (worker_flush(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume_all(worker);
+    accept_shake(worker);
     (void)worker_flush(worker);
     if (net_is_dirty(&worker->net))
         loop_worked(&worker->loop); /* a page was due, say */
@@ -392,6 +412,7 @@ void worker_deinit(struct worker *worker)
     buf_free(&worker->receipt);
     spares_deinit(&worker->spare_exchanges);
     answer_cache_deinit(&worker->answer_cache);
+    tls_free(worker->tls);
     net_deinit(&worker->net);
     ws_deflater_deinit(&worker->deflater);
     ws_inflater_deinit(&worker->inflater);

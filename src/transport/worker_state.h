@@ -48,7 +48,8 @@ struct http1;
     X(GONE, "peers_gone", "Subscribers closed because their peers were silent for two beats")      \
     X(CLOSE, "unclosed_sockets", "WebSockets whose peer did not answer a close in close_ms")       \
     X(FLOODS, "http2_floods", "HTTP/2 connections closed, over http2_control_max")                 \
-    X(STREAMS, "http2_streams_refused", "HTTP/2 streams over http2_streams_max, refused")
+    X(STREAMS, "http2_streams_refused", "HTTP/2 streams over http2_streams_max, refused")          \
+    X(HANDSHAKE, "handshakes_late", "Connections closed whose TLS handshake took handshake_ms")
 
 enum limit {
 #define LIMIT_NAME(name, text, help) LIMIT_##name,
@@ -71,7 +72,8 @@ extern const char *const limit_helps[LIMIT_COUNT];
     X(FAN_OUT, "fan_out", "Turns that left events which had not reached all views")                \
     X(PAGES, "pages", "Pages of recent events that were put off")                                  \
     X(LIVE, "live", "Views that fell behind because of live_max")                                  \
-    X(FOUND, "found", "Reads of the store that waited, or ended, because of what others found")
+    X(FOUND, "found", "Reads of the store that waited, or ended, because of what others found")    \
+    X(HANDSHAKES, "handshakes", "Turns that left handshakes of TLS to the next")
 
 enum budget_kind {
 #define BUDGET_NAME(name, text, help) BUDGET_##name,
@@ -87,15 +89,16 @@ struct worker_limits {
     struct http_limits http;
     struct http2_limits http2;
     struct ws_limits ws;
-    int64_t head_ms;     /* from a request's first byte to the end of its head */
-    int64_t body_ms;     /* and from there to the end of its body */
-    int64_t idle_ms;     /* between requests */
-    int64_t stall_ms;    /* for a peer to read an answer */
-    int64_t publish_ms;  /* for a publish to become safe; later its fate is unknown */
-    int64_t close_ms;    /* for the other side of a close handshake */
-    int64_t message_ms;  /* from a WebSocket message's first byte to its end */
-    int64_t drain_ms;    /* the time over which streams end when the server stops */
-    unsigned drain_some; /* connections told in a turn that the server stops; 0: 1,024 */
+    int64_t handshake_ms; /* of TLS, from the connection on */
+    int64_t head_ms;      /* from a request's first byte to the end of its head */
+    int64_t body_ms;      /* and from there to the end of its body */
+    int64_t idle_ms;      /* between requests */
+    int64_t stall_ms;     /* for a peer to read an answer */
+    int64_t publish_ms;   /* for a publish to become safe; later its fate is unknown */
+    int64_t close_ms;     /* for the other side of a close handshake */
+    int64_t message_ms;   /* from a WebSocket message's first byte to its end */
+    int64_t drain_ms;     /* the time over which streams end when the server stops */
+    unsigned drain_some;  /* connections told in a turn that the server stops; 0: 1,024 */
     /* The pause between two answers to polls of a connection while the worker is busy, and the
      * longest time that an event waits for it. 0: a poll is answered as soon as it has an event. */
     int64_t poll_pace_ms;
@@ -124,6 +127,8 @@ enum admission {
     ADMITS_CREDENTIALS, /* and may send requests with the user's credentials (cookies) */
 };
 
+enum { WORKER_LISTENERS_MAX = 16 };
+
 struct worker_config {
     unsigned index;
     unsigned count;
@@ -139,6 +144,7 @@ struct worker_config {
     const struct authority *authority; /* for `auth` of freshet.v1; NULL: there are no rules */
     const struct rules *rules;         /* the rules of access; never changed */
     struct audit *audit;               /* of all workers together; NULL: nothing is noted */
+    uint16_t https_port;               /* where DOOR_REDIRECT leads */
     struct str base;                   /* path under which the API hangs: empty, or "/x" */
     void *app;                         /* for handle */
     /* Handles a request: answers it at once, or later by exchange_respond(), or gives it to a pull
@@ -150,11 +156,22 @@ struct worker_config {
     enum admission (*admits)(void *app, struct str origin);
 };
 
+/* The listener by which a connection came, as its handlers see it (conn->door). */
+enum door_flags {
+    DOOR_TLS = 1,      /* connections begin with a handshake */
+    DOOR_REDIRECT = 2, /* each request is sent to https:// */
+    DOOR_BARE = 4,     /* the connection did without the handshake: its request is refused */
+};
+
 /* Counters, written by the worker's thread and read by any. */
 struct worker_stats {
     _Atomic uint64_t requests;
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
+    _Atomic uint64_t handshakes; /* of TLS: full ones, those by a ticket, and those that failed */
+    _Atomic uint64_t handshakes_resumed;
+    _Atomic uint64_t handshakes_failed;
+    _Atomic uint64_t tls_kept; /* sealed, and not taken by sockets yet */
     _Atomic uint64_t subscribers[FORMATS_COUNT];
     _Atomic uint64_t deliveries;
     _Atomic uint64_t bytes_out;
@@ -200,7 +217,8 @@ struct worker {
     struct worker_listener {
         struct listener listener;
         struct worker *worker;
-    } listeners[LISTEN_ADDRESSES_MAX];
+        uint8_t door;
+    } listeners[WORKER_LISTENERS_MAX];
     unsigned listeners_count;
     struct asker asker;
     struct hub hub;
@@ -238,6 +256,8 @@ struct worker {
     struct spares spare_exchanges; /* memory of publishes that were answered, for the next ones */
     struct buf receipt;            /* of the publish being answered; keeps its memory */
     int64_t tls_said_ns;           /* when the log last reported a TLS client; 0: never */
+    struct tls *tls;               /* NULL: it is not spoken */
+    struct list shaking; /* connections in the midst of a handshake, for which something has come */
     struct answer_cache answer_cache;
     struct request_cache request_cache;
     struct ws_deflater deflater;

@@ -42,7 +42,7 @@ for (const command of [["serve"], ["pub"], ["sub"], ["webhook"], ["webhook", "ls
 }
 
 for (const [args, why] of [
-    [["serve", "--listen", "127.0.0.1:0", "--listen=127.0.0.1:0"], /--listen is given twice/],
+    [["serve", "--base", "/a", "--base=/b"], /--base is given twice/],
     [["serve", "--data=a", "--data=b"], /--data is given twice/],
     [["serve", "--threads=1", "--threads=2"], /--threads is given twice/],
     [["serve", "--memory=false"], /--memory takes no value/],

@@ -112,6 +112,11 @@ export class Server {
         return this;
     }
 
+    /** The port of the first address that is spoken to by `scheme`, as the greeting has it. */
+    portOf(scheme) {
+        return Number(new RegExp(` ${scheme}://\\S+:(\\d+)`).exec(this.out)[1]);
+    }
+
     get pid() {
         return this.process.pid;
     }
@@ -238,13 +243,13 @@ export class Server {
  *   data    true: --data on a folder within the server's own; a string: --data on that folder
  *   args    more arguments;  env  more environment
  *   config  text of a configuration file, given by --config
- *   listen  what --listen says (127.0.0.1:0);  false leaves it out
+ *   listen  what --listen says (127.0.0.1:0), or a list of that, the first over http;  false leaves it out
  */
 export async function startServer(t, { args = [], data, memory, env = {}, config, listen } = {}) {
     const dir = makeFolder();
     const all = ["serve"];
     if (listen !== false) {
-        all.push("--listen", listen ?? "127.0.0.1:0");
+        all.push(...[listen ?? "127.0.0.1:0"].flat().flatMap((address) => ["--listen", address]));
     }
     if (data) {
         all.push("--data", data === true ? path.join(dir, "data") : data);

@@ -1,0 +1,261 @@
+/* Certificates and settings of TLS, as SSL_CTX of OpenSSL: one for each set of names.
+ *
+ * A connection begins with the first. When its ClientHello names a host (SNI), name_asked() puts
+ * the one in its place whose certificate is for that host. Certificates for equal names with keys
+ * of different kinds, RSA and ECDSA say, share an SSL_CTX, and OpenSSL takes the kind that the
+ * client can verify. All have the same options, because SSL_set_SSL_CTX() changes certificates
+ * only.
+ *
+ * An SSL_CTX is shared by all threads. OpenSSL counts its references, and nothing changes it after
+ * tls_server_new(); so a reload needs no lock: connections keep the SSL_CTX that they began with.
+ */
+#include "net/tls_server.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/sha.h>
+#include <openssl/x509v3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Suites for TLS 1.2: with forward secrecy and authenticated encryption alone (RFC 9325, section
+ * 4.2). All suites of TLS 1.3 are so. */
+static const char CIPHERS[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+
+enum { CERT_LIST_MAX = 32 * 1024 }; /* bytes of the certificates that a client shows */
+
+struct tls_server {
+    _Atomic unsigned refs;
+    unsigned count;
+    SSL_CTX *contexts[TLS_PAIRS_MAX];
+};
+
+/* ---- questions of OpenSSL -----------------------------------------------------------------------
+ */
+
+static const struct tls_session *session_of(const SSL *ssl)
+{
+    return SSL_get_app_data(ssl);
+}
+
+static int name_asked(SSL *ssl, int *alert, void *arg)
+{
+    const struct tls_server *server = session_of(ssl)->server;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    (void)alert;
+    (void)arg;
+    if (!name || !server)
+        return SSL_TLSEXT_ERR_NOACK;
+    for (unsigned i = 0; i < server->count; i++) {
+        X509 *leaf = SSL_CTX_get0_certificate(server->contexts[i]);
+        if (X509_check_host(leaf, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) != 1)
+            continue;
+        SSL_set_SSL_CTX(ssl, server->contexts[i]);
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_NOACK; /* the first certificate: the client says what is wrong with it */
+}
+
+/* RFC 7301, section 3.2: a client that wants none of ours is refused. */
+static int protocol_asked(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                          const unsigned char *in, unsigned in_len, void *arg)
+{
+    struct str ours = session_of(ssl)->protocols;
+    unsigned char *chosen;
+    (void)arg;
+    if (SSL_select_next_proto(&chosen, out_len, (const unsigned char *)ours.at, (unsigned)ours.len,
+                              in, in_len) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int ticket_asked(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                        EVP_MAC_CTX *mac, int seal)
+{
+    const struct tls_tickets *tickets = session_of(ssl)->tickets;
+    return seal ? tls_tickets_seal(tickets, name, iv, cipher, mac)
+                : tls_tickets_open(tickets, name, iv, cipher, mac);
+}
+
+/* A key with a passphrase would have OpenSSL ask on the terminal. */
+static int no_passphrase(char *room, int size, int writing, void *arg)
+{
+    (void)room, (void)size, (void)writing, (void)arg;
+    return -1;
+}
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+/* Adds the reason of the last failure of OpenSSL, and forgets it. */
+static int explain(struct buf *why, const char *what, const char *file)
+{
+    unsigned long error = ERR_peek_last_error();
+    const char *reason = ERR_GET_LIB(error) == ERR_LIB_SYS || ERR_SYSTEM_ERROR(error)
+                             ? strerror(ERR_GET_REASON(error))
+                             : ERR_reason_error_string(error);
+    buf_addf(why, "%s %s: %s", what, file, reason ? reason : "cannot be used");
+    ERR_clear_error();
+    return -EINVAL;
+}
+
+static SSL_CTX *context_new(void)
+{
+    char groups[] = "X25519:P-256:P-384"; /* OpenSSL takes no const */
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    if (!context)
+        return NULL;
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* the client has its ticket */
+    SSL_CTX_set_max_early_data(context, 0); /* a request in it could be repeated by anybody */
+    SSL_CTX_set_max_cert_list(context, CERT_LIST_MAX);
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    SSL_CTX_set_tlsext_servername_callback(context, name_asked);
+    SSL_CTX_set_alpn_select_cb(context, protocol_asked, NULL);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticket_asked);
+    if (SSL_CTX_set_cipher_list(context, CIPHERS) && SSL_CTX_set1_groups_list(context, groups))
+        return context;
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+static int use_pair(SSL_CTX *context, const struct tls_pair *pair, struct buf *why)
+{
+    if (SSL_CTX_use_certificate_chain_file(context, pair->cert) != 1)
+        return explain(why, "the certificate", pair->cert);
+    if (SSL_CTX_use_PrivateKey_file(context, pair->key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(context) != 1)
+        return explain(why, "the private key", pair->key);
+    return 0;
+}
+
+/* A ticket is worth no more than the authorities by which its client was verified: the session's
+ * context, which OpenSSL compares, is made of them. */
+static int bind_sessions(SSL_CTX *context, const struct tls_settings *settings, struct buf *why)
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH], text[4096];
+    unsigned len = 0;
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    FILE *file = settings->client_ca ? fopen(settings->client_ca, "re") : NULL;
+    bool good = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) &&
+                EVP_DigestUpdate(hash, &settings->client_required, sizeof(bool));
+    for (size_t n; good && file && (n = fread(text, 1, sizeof(text), file)) > 0;)
+        good = EVP_DigestUpdate(hash, text, n);
+    good = good && EVP_DigestFinal_ex(hash, digest, &len);
+    if (file)
+        fclose(file);
+    EVP_MD_CTX_free(hash);
+    return good && SSL_CTX_set_session_id_context(context, digest, len)
+               ? 0
+               : explain(why, "session tickets", "of TLS");
+}
+
+static int use_clients(SSL_CTX *context, const struct tls_settings *settings, struct buf *why)
+{
+    if (!settings->client_ca)
+        return 0;
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(settings->client_ca);
+    if (!names || SSL_CTX_load_verify_file(context, settings->client_ca) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return explain(why, "client_ca", settings->client_ca);
+    }
+    SSL_CTX_set_client_CA_list(context, names);
+    SSL_CTX_set_verify(
+        context,
+        SSL_VERIFY_PEER | (settings->client_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+    return 0;
+}
+
+/* The names that a certificate is for, as it has them; NULL if it has no list of them. */
+static const ASN1_OCTET_STRING *names_of(const X509 *leaf)
+{
+    int at = X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1);
+    return at < 0 ? NULL : X509_EXTENSION_get_data(X509_get_ext(leaf, at));
+}
+
+static int kind_of(const X509 *leaf)
+{
+    return EVP_PKEY_get_base_id(X509_get0_pubkey(leaf));
+}
+
+/* The SSL_CTX that has a certificate for the same names, by a key of another kind; or NULL. */
+static SSL_CTX *find_sibling(const struct tls_server *server, const X509 *leaf)
+{
+    const ASN1_OCTET_STRING *names = names_of(leaf), *others;
+    for (unsigned i = 0; names && i < server->count; i++) {
+        const X509 *other = SSL_CTX_get0_certificate(server->contexts[i]);
+        others = names_of(other);
+        if (others && !ASN1_OCTET_STRING_cmp(names, others) && kind_of(other) != kind_of(leaf))
+            return server->contexts[i];
+    }
+    return NULL;
+}
+
+static int add_pair(struct tls_server *server, const struct tls_settings *settings, size_t n,
+                    struct buf *why)
+{
+    const struct tls_pair *pair = &settings->pairs[n];
+    SSL_CTX *context = context_new();
+    if (!context)
+        return explain(why, "the certificate", pair->cert);
+    int result = use_pair(context, pair, why);
+    SSL_CTX *sibling = result ? NULL : find_sibling(server, SSL_CTX_get0_certificate(context));
+    if (!result && !sibling)
+        result = bind_sessions(context, settings, why);
+    if (!result && !sibling)
+        result = use_clients(context, settings, why);
+    if (!result && !sibling) {
+        server->contexts[server->count++] = context;
+        return 0;
+    }
+    SSL_CTX_free(context);
+    return sibling ? use_pair(sibling, pair, why) : result;
+}
+
+int tls_server_new(const struct tls_settings *settings, struct tls_server **ret, struct buf *why)
+{
+    struct tls_server *server = mem_alloc(sizeof(*server));
+    int result = settings->pairs_count ? 0 : -EINVAL;
+    server->refs = 1;
+    if (result)
+        buf_add_lit(why, "there is no certificate");
+    for (size_t i = 0; !result && i < settings->pairs_count; i++)
+        result = add_pair(server, settings, i, why);
+    if (result) {
+        tls_server_unref(server);
+        return -EINVAL;
+    }
+    *ret = server;
+    return 0;
+}
+
+struct tls_server *tls_server_ref(struct tls_server *server)
+{
+    if (server)
+        atomic_fetch_add(&server->refs, 1);
+    return server;
+}
+
+void tls_server_unref(struct tls_server *server)
+{
+    if (!server || atomic_fetch_sub(&server->refs, 1) != 1)
+        return;
+    for (unsigned i = 0; i < server->count; i++)
+        SSL_CTX_free(server->contexts[i]);
+    free(server);
+}
+
+SSL *tls_server_connection(const struct tls_server *server)
+{
+    SSL *ssl = SSL_new(server->contexts[0]);
+    if (ssl)
+        SSL_set_accept_state(ssl);
+    return ssl;
+}

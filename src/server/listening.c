@@ -1,0 +1,181 @@
+#include "server/listening.h"
+
+#include "base/buf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PORT_TRIES = 16 };
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *prefix;
+    uint8_t door;
+} schemes[] = {{"http://", 0}, {"https://", DOOR_TLS}, {"redirect://", DOOR_REDIRECT}};
+
+int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX])
+{
+    uint8_t door = 0;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i].prefix);
+        if (strncmp(text, schemes[i].prefix, len) != 0)
+            continue;
+        text += len;
+        door = schemes[i].door;
+        break;
+    }
+    int count = listen_parse_all(text, ret);
+    for (int i = 0; i < count; i++)
+        ret[i].door = door;
+    return count;
+}
+
+int listening_add(struct listening *listening, const char *text, unsigned nth)
+{
+    struct listen_address found[LISTEN_NAME_MAX];
+    int count = listening_parse(text, found);
+    if (count > (int)(WORKER_LISTENERS_MAX - listening->count))
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        found[i].nth = (uint8_t)nth;
+        listening->addresses[listening->count++] = found[i];
+    }
+    return count;
+}
+
+/* ---- ports ----------------------------------------------------------------------------------- */
+
+/* Fails if another server uses the port. SO_REUSEPORT would let a second server of the same user
+ * share it silently. */
+static int check_port_is_free(const struct listen_address *address)
+{
+    int one = 1;
+    int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int result = 0;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+        bind(fd, (const struct sockaddr *)&address->at, address->size))
+        result = -errno;
+    close(fd);
+    return result;
+}
+
+static void explain_port(const struct listen_address *address, int error)
+{
+    char at[80];
+    listen_format(&address->at, at, sizeof(at));
+    fprintf(stderr, "freshet serve: cannot listen on %s: %s%s\n", at, strerror(error),
+            error == EADDRINUSE ? ". Another program has that port: stop it, or take another port, "
+                                  "as in --listen localhost:7071"
+            : error == EACCES   ? ". Ports below 1024 want privileges: take another one"
+                                : "");
+}
+
+/* Whether the addresses of a name, behind its first, may have `port`. */
+static bool others_have(const struct listen_address *first, unsigned count, unsigned port)
+{
+    for (unsigned i = 1; i < count; i++) {
+        struct listen_address address = first[i];
+        listen_set_port(&address, port);
+        if (check_port_is_free(&address))
+            return false;
+    }
+    return true;
+}
+
+/* The addresses of a name share a port: if it is to be a free one, it has to be free on all of
+ * them. */
+static int choose_port(struct listen_address *first, unsigned count)
+{
+    unsigned port = 0;
+    if (count < 2 || listen_port(first))
+        return 0;
+    for (int i = 0; i < PORT_TRIES && (!port || !others_have(first, count, port)); i++)
+        port = listen_find_port(first);
+    if (!port || !others_have(first, count, port)) {
+        explain_port(first, EADDRINUSE);
+        return -EADDRINUSE;
+    }
+    for (unsigned i = 0; i < count; i++)
+        listen_set_port(first + i, port);
+    return 0;
+}
+
+/* The number of addresses from the ith on that belong to one item. */
+static unsigned count_item(const struct listening *listening, unsigned i)
+{
+    unsigned end = i;
+    while (end < listening->count && listening->addresses[end].nth == listening->addresses[i].nth)
+        end++;
+    return end - i;
+}
+
+/* Drops what this machine does not have. */
+static int check_each(struct listening *listening)
+{
+    unsigned count = listening->count;
+    listening->count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const struct listen_address *address = &listening->addresses[i];
+        int result = check_port_is_free(address);
+        if (result && address->optional && listen_is_missing(-result))
+            continue;
+        if (result) {
+            explain_port(address, -result);
+            return result;
+        }
+        listening->addresses[listening->count++] = *address;
+    }
+    return 0;
+}
+
+int listening_check(struct listening *listening)
+{
+    int result = check_each(listening);
+    for (unsigned i = 0; !result && i < listening->count; i += count_item(listening, i))
+        result = choose_port(&listening->addresses[i], count_item(listening, i));
+    return result;
+}
+
+int listening_open(struct listening *listening, struct worker *worker)
+{
+    for (unsigned i = 0; i < listening->count; i++) {
+        struct listen_address *address = &listening->addresses[i];
+        int result = worker_listen(worker, &address->at, address->size, address->door);
+        if (result) {
+            explain_port(address, -result);
+            return result;
+        }
+    }
+    return 0;
+}
+
+/* ---- naming ---------------------------------------------------------------------------------- */
+
+uint16_t listening_https_port(const struct listening *listening)
+{
+    for (unsigned i = 0; i < listening->count; i++)
+        if (listening->addresses[i].door & DOOR_TLS)
+            return (uint16_t)listen_port(&listening->addresses[i]);
+    return 0;
+}
+
+bool listening_add_url(const struct listening *listening, unsigned nth, struct buf *out)
+{
+    char at[80];
+    unsigned i = 0;
+    while (i < listening->count && listening->addresses[i].nth != nth)
+        i++;
+    if (i == listening->count)
+        return false;
+    const struct listen_address *address = &listening->addresses[i];
+    listen_format(&address->at, at, sizeof(at));
+    bool is_name = count_item(listening, i) > 1;
+    buf_addf(out, "%s://%s%s", address->door & DOOR_TLS ? "https" : "http",
+             is_name ? "localhost" : at, is_name ? strrchr(at, ':') : "");
+    return true;
+}

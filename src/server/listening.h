@@ -1,0 +1,38 @@
+/* The addresses on which a server listens: how they are written, whether they are free, and the URL
+ * of each. */
+#pragma once
+
+#include "net/listen.h"
+#include "transport/worker.h"
+
+#define LISTENING_DEFAULT "localhost:7070"
+#define LISTENING_FORM                                                                             \
+    "ADDRESS:PORT, as in 127.0.0.1:7070, [::1]:7070 or localhost:7070, or the same behind "        \
+    "https:// (TLS) or redirect:// (to https)"
+
+struct listening {
+    struct listen_address addresses[WORKER_LISTENERS_MAX];
+    unsigned count;
+};
+
+/* Reads an item of `listen`. Returns the number of addresses, with their doors, or -EINVAL. */
+int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX]);
+
+/* Adds the addresses of an item; `nth` counts them. The same results. */
+int listening_add(struct listening *listening, const char *text, unsigned nth);
+
+/* Before any worker listens: drops addresses that this machine does not have and need not have, and
+ * chooses the ports that are to be free ones. Returns 0, or a negative errno after saying on
+ * standard error which address cannot be had. */
+int listening_check(struct listening *listening);
+
+/* Has a worker listen on all; the first may be given a free port, which all others take. Returns 0,
+ * or a negative errno after saying so. */
+int listening_open(struct listening *listening, struct worker *worker);
+
+/* The port to which redirect:// leads; 0 without an https:// address. */
+uint16_t listening_https_port(const struct listening *listening);
+
+/* Adds the URL of the nth item of `listen`, such as "http://localhost:7070" if the server listens
+ * on both addresses of that name. Whether there is such an item. */
+bool listening_add_url(const struct listening *listening, unsigned nth, struct buf *out);

@@ -1,0 +1,240 @@
+/* A connection before its first request.
+ *
+ *     accepted ──▶ plain door ─────────────────────────▶ HTTP/1.1
+ *         └──────▶ TLS door ──▶ first byte ──▶ handshake ──▶ the kind that ALPN chose
+ *                                   └─▶ no TLS: HTTP/1.1, which refuses its first request
+ *
+ * During its handshake the connection belongs to a struct arrival. The structure of its kind takes
+ * it over after that, so an idle subscriber pays nothing for how it came.
+ *
+ * A full handshake costs the signature, about a millisecond with RSA, and anybody may ask for one.
+ * So arrivals for which something has come wait in a queue of their own, and a turn goes on with
+ * them for SHAKE_US, at least with one: a flood of handshakes holds up other handshakes, but
+ * nobody's events. `handshake_ms` bounds the whole of each. */
+#include "transport/accept.h"
+
+#include "base/say.h"
+#include "net/tls.h"
+#include "transport/entry.h"
+#include "transport/http1.h"
+#include "transport/http1_writer.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SHAKE_US = 1000 };
+enum { SAY_EACH_NS = 1000000000 };
+
+/* The first byte of each record of a handshake (RFC 8446, section 5.1). */
+enum { FIRST_OF_TLS = 22 };
+
+struct arrival {
+    struct conn conn;
+    struct worker *worker;
+    struct timer timer;
+    struct list turn; /* in worker->shaking */
+    bool asks;        /* over connections_max */
+    bool begun;       /* the first byte has come */
+};
+
+/* The kinds of connections, by what ALPN calls them; the best first. */
+static const struct kind {
+    const char *alpn;
+    void (*take)(struct worker *worker, struct conn *conn, bool refused);
+} kinds[] = {
+    {"\x08http/1.1", http1_take}, /* also for clients without ALPN: the last */
+};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+struct str accept_protocols(void)
+{
+    return STR("\x08http/1.1");
+}
+
+static const struct kind *kind_of(const struct conn *conn)
+{
+    struct str chosen = tls_protocol(conn);
+    for (size_t i = 0; i < KINDS; i++)
+        if (str_eq(chosen, str_from(kinds[i].alpn + 1)))
+            return &kinds[i];
+    return &kinds[KINDS - 1];
+}
+
+/* ---- the handshake --------------------------------------------------------------------------- */
+
+static struct arrival *arrival_of(struct conn *conn)
+{
+    return container_of(conn, struct arrival, conn);
+}
+
+static void hand_over(struct arrival *arrival, const struct kind *kind)
+{
+    arrival->conn.readable = true; /* the wire may have bytes that came behind the handshake */
+    kind->take(arrival->worker, &arrival->conn, arrival->asks);
+}
+
+/* Looks at the first byte and leaves it. Returns 0, -EAGAIN while there is none, or another
+ * negative errno. */
+static int begin(struct arrival *arrival)
+{
+    unsigned char first;
+    ssize_t n = recv(arrival->conn.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n <= 0)
+        return n ? -errno : -EPIPE;
+    arrival->begun = true;
+    if (first == FIRST_OF_TLS || first < 'A' || first > 'Z')
+        return tls_begin(arrival->worker->tls, &arrival->conn);
+    arrival->conn.door |= DOOR_BARE;
+    hand_over(arrival, &kinds[KINDS - 1]);
+    return -EALREADY;
+}
+
+/* Anybody can cause these lines, so there is at most one a second for each worker. */
+static void say_failed(const struct arrival *arrival)
+{
+    struct worker *worker = arrival->worker;
+    int64_t now_ns = worker->loop.now_ns;
+    if (worker->tls_said_ns && now_ns - worker->tls_said_ns < SAY_EACH_NS)
+        return;
+    worker->tls_said_ns = now_ns;
+    say(SAY_WARN, "tls_handshake_failed", "error=\"%s\"", tls_trouble(&arrival->conn));
+}
+
+static void finish(struct arrival *arrival)
+{
+    struct worker_stats *stats = &arrival->worker->stats;
+    stat_add(tls_is_resumed(&arrival->conn) ? &stats->handshakes_resumed : &stats->handshakes, 1);
+    hand_over(arrival, kind_of(&arrival->conn));
+}
+
+static void fail(struct arrival *arrival, int error)
+{
+    stat_add(&arrival->worker->stats.handshakes_failed, 1);
+    if (error == -EPROTO)
+        say_failed(arrival);
+    conn_close(&arrival->conn);
+}
+
+static void go_on(struct arrival *arrival)
+{
+    int result = arrival->begun ? 0 : begin(arrival);
+    if (!result)
+        result = tls_shake(&arrival->conn);
+    if (!result)
+        finish(arrival);
+    else if (result != -EAGAIN && result != -EALREADY)
+        fail(arrival, result);
+    else
+        arrival->conn.readable = false;
+}
+
+void accept_shake(struct worker *worker)
+{
+    struct budget budget;
+    if (list_empty(&worker->shaking))
+        return;
+    budget_begin(&budget, worker->config.clock, SHAKE_US, INT64_MAX);
+    struct list *node;
+    while ((node = list_take_first(&worker->shaking))) {
+        struct arrival *arrival = container_of(node, struct arrival, turn);
+        if (!arrival->conn.dead)
+            go_on(arrival);
+        if (!budget_spend(&budget, BUDGET_STRIDE))
+            break;
+    }
+    if (!list_empty(&worker->shaking))
+        worker_put_off(worker, BUDGET_HANDSHAKES);
+}
+
+/* ---- the connection's calls ------------------------------------------------------------------ */
+
+static void readable(struct conn *conn)
+{
+    struct arrival *arrival = arrival_of(conn);
+    if (!list_linked(&arrival->turn))
+        list_add_last(&arrival->worker->shaking, &arrival->turn);
+}
+
+static struct str fill(struct conn *conn)
+{
+    (void)conn; /* the wire keeps what is left of a flight */
+    return STR_NONE;
+}
+
+static bool sent(struct conn *conn, size_t n)
+{
+    (void)conn, (void)n;
+    return false;
+}
+
+static void hung_up(struct conn *conn)
+{
+    fail(arrival_of(conn), -EPIPE);
+}
+
+static void closed(struct conn *conn)
+{
+    struct arrival *arrival = arrival_of(conn);
+    struct worker *worker = arrival->worker;
+    timer_stop(&arrival->timer);
+    list_remove(&conn->node);
+    list_remove(&arrival->turn);
+    stat_set(&worker->stats.connections, worker->net.conns);
+    entry_end(worker, arrival->asks);
+    worker_resume_accepting(worker);
+    free(arrival);
+}
+
+static void drain(struct conn *conn, uint32_t after_ms)
+{
+    (void)after_ms;
+    conn_close(conn);
+}
+
+static const struct conn_ops arrival_ops = {readable, fill, sent, hung_up, closed, drain};
+
+static void ring(struct timer *timer)
+{
+    struct arrival *arrival = container_of(timer, struct arrival, timer);
+    worker_hit(arrival->worker, LIMIT_HANDSHAKE);
+    conn_close(&arrival->conn);
+}
+
+/* ---- accepting ------------------------------------------------------------------------------- */
+
+static void arrive(struct worker *worker, int fd, uint8_t door, bool asks)
+{
+    struct arrival *arrival = mem_try_alloc(sizeof(*arrival));
+    if (arrival)
+        *arrival = (struct arrival){.worker = worker, .timer = {.ring = ring}, .asks = asks};
+    else
+        close(fd);
+    if (!arrival || conn_init(&arrival->conn, &worker->net, fd, NET_PLAIN, &arrival_ops)) {
+        entry_end(worker, asks);
+        free(arrival);
+        return;
+    }
+    arrival->conn.door = door;
+    list_add_last(&worker->connections, &arrival->conn.node);
+    timer_set(&worker->loop, &arrival->timer, worker->config.limits.handshake_ms);
+    stat_set(&worker->stats.connections, worker->net.conns);
+}
+
+static void turn_away(int fd, uint8_t door)
+{
+    if (!(door & DOOR_TLS))
+        (void)wire_send(fd, http1_busy());
+    close(fd);
+}
+
+void accept_connection(struct worker *worker, int fd, uint8_t door)
+{
+    enum entry entry = entry_begin(worker);
+    if (entry == TURN_AWAY)
+        turn_away(fd, door);
+    else if (door & DOOR_TLS)
+        arrive(worker, fd, door, entry == LET_ASK);
+    else
+        http1_accept(worker, fd, door, entry == LET_ASK);
+}

@@ -1,0 +1,323 @@
+// TLS as clients of others see it: curl, node, openssl s_client, EventSource's bytes and WebSockets.
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import crypto from "node:crypto";
+import https from "node:https";
+import net from "node:net";
+import tls from "node:tls";
+import { WebSocket } from "ws";
+import { Certificates } from "./support/certificates.mjs";
+import { deadline, eventually, startServer, stats, test } from "./support/index.mjs";
+
+const LISTEN = ["127.0.0.1:0", "https://127.0.0.1:0", "redirect://127.0.0.1:0"];
+const LOCAL = "DNS:localhost,IP:127.0.0.1";
+
+/** A server with an authority, and certificates by name. */
+async function secured(t, { names = { a: LOCAL }, keys = {}, more = "", ...options } = {}) {
+    const certificates = new Certificates(t);
+    for (const [name, san] of Object.entries(names)) {
+        certificates.make(name, san, { key: keys[name] });
+    }
+    const server = await startServer(t, { listen: LISTEN, config: certificates.config(Object.keys(names), more), ...options });
+    return { server, certificates, port: server.portOf("https") };
+}
+
+/** One request over a connection of its own: {status, headers, body}. */
+function ask(port, path, { body, ...options } = {}) {
+    return new Promise((resolve, reject) => {
+        const request = https.request({ host: "127.0.0.1", port, path, agent: false, ...options }, async (response) => {
+            let text = "";
+            for await (const part of response.setEncoding("utf8")) {
+                text += part;
+            }
+            resolve({ status: response.statusCode, headers: response.headers, body: text });
+        });
+        request.once("error", reject);
+        request.end(body);
+    });
+}
+
+/** A connection after its handshake; rejects if that fails. */
+function connect(t, port, options = {}) {
+    return new Promise((resolve, reject) => {
+        const socket = tls.connect({ host: "127.0.0.1", port, servername: "localhost", ...options });
+        t.after(() => socket.destroy());
+        socket.once("secureConnect", () => resolve(socket));
+        socket.once("error", reject);
+        socket.once("close", () => reject(new Error("closed")));
+    });
+}
+
+/** Reads until `pattern` is in all that has come, and answers that. */
+async function readUntil(socket, pattern, what) {
+    if (socket.seen === undefined) {
+        socket.seen = "";
+        socket.setEncoding("latin1").on("data", (part) => (socket.seen += part));
+    }
+    await eventually(() => pattern.test(socket.seen), what);
+    return socket.seen;
+}
+
+const sClient = (port, ...args) =>
+    new Promise((resolve) => {
+        const child = execFile("openssl", ["s_client", "-connect", `127.0.0.1:${port}`, ...args], { timeout: 20_000 },
+            (error, stdout, stderr) => resolve({ code: error?.code ?? 0, out: stdout + stderr }));
+        child.stdin.end();
+    });
+
+test("curl publishes and reads over TLS", async (t) => {
+    const { port, certificates } = await secured(t);
+    const curl = (...args) => new Promise((resolve, reject) => execFile("curl",
+        ["-sS", "--cacert", certificates.path("ca.pem"), ...args], (error, out) => (error ? reject(error) : resolve(out))));
+    const url = `https://localhost:${port}`;
+    assert.ok(JSON.parse(await curl(`${url}/channels/news`, "-d", "hello")).id);
+    assert.equal(JSON.parse(await curl(`${url}/channels/news`)).events[0].data, "hello");
+});
+
+test("a stream over TLS has every event in order, and large ones whole", async (t) => {
+    const { server, port, certificates } = await secured(t);
+    const stream = await connect(t, port, { ca: certificates.ca });
+    stream.write("GET /channels/a?stream=ndjson HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await readUntil(stream, /\r\n\r\n/, "the head");
+    const data = [];
+    for (let i = 0; i < 60; i++) {
+        data.push(i % 20 ? `event ${i}` : `${i}${crypto.randomBytes(60_000).toString("hex")}`);
+        await server.publish("a", data[i]);
+    }
+    const text = await readUntil(stream, /event 59/, "the last event");
+    const got = [...text.matchAll(/"data":"([^"]*)"/g)].map((match) => match[1]);
+    assert.deepEqual(got, data);
+});
+
+test("a reader that stops and goes on over TLS gets everything, and the server holds little for it", async (t) => {
+    const { server, port, certificates } = await secured(t);
+    const stream = await connect(t, port, { ca: certificates.ca });
+    stream.write("GET /channels/a?stream=raw HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await readUntil(stream, /\r\n\r\n/, "the head");
+    stream.pause();
+    const blob = "x".repeat(500_000);
+    for (let i = 0; i < 20; i++) {
+        await server.publish("a", `${i}:${blob}`);
+    }
+    const kept = (await stats(server)).tls.kept;
+    assert.ok(kept <= 20_000, `${kept} bytes`);
+    let size = 0;
+    const all = new Promise((resolve) => stream.on("data", (text) => {
+        size += (text.match(/x/g) ?? []).length;
+        if (size >= 20 * blob.length) {
+            resolve();
+        }
+    }));
+    stream.resume();
+    await deadline(all, "all that was published");
+});
+
+test("a WebSocket works over TLS", async (t) => {
+    const { server, port, certificates } = await secured(t);
+    const socket = new WebSocket(`wss://localhost:${port}/channels/a`, { ca: certificates.ca });
+    t.after(() => socket.terminate());
+    await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+    const got = new Promise((resolve) => socket.on("message", (bytes) => /from HTTP/.test(bytes) && resolve()));
+    await server.publish("a", "from HTTP");
+    await deadline(got, "the event");
+    socket.close();
+    await deadline(new Promise((resolve) => socket.once("close", resolve)), "the close");
+});
+
+test("SNI chooses the certificate, also by a wildcard, and the first is for all others", async (t) => {
+    const { port, certificates } = await secured(t, { names: { a: LOCAL, b: "DNS:b.example,DNS:*.b.example" } });
+    for (const [servername, cn] of [["localhost", "a"], ["b.example", "b"], ["x.b.example", "b"], ["X.B.Example", "b"],
+        ["x.y.b.example", "a"], ["unknown.example", "a"], ["", "a"]]) {
+        const socket = await connect(t, port, { ca: certificates.ca, servername, checkServerIdentity: () => undefined });
+        assert.equal(socket.getPeerCertificate().subject.CN, cn, servername);
+        socket.destroy();
+    }
+});
+
+test("two certificates for the same names serve the clients of each kind", async (t) => {
+    const { port } = await secured(t, { names: { a: LOCAL, b: LOCAL }, keys: { a: "rsa", b: "ec" } });
+    for (const [algorithms, kind] of [["RSA+SHA256", /ECDHE-RSA/], ["ECDSA+SHA256", /ECDHE-ECDSA/]]) {
+        const { out } = await sClient(port, "-tls1_2", "-sigalgs", algorithms, "-servername", "localhost");
+        assert.match(out, kind);
+    }
+});
+
+test("only TLS 1.2 and 1.3 are spoken, with forward secrecy and without renegotiation or compression", async (t) => {
+    const { server, port } = await secured(t, { keys: { a: "rsa" } });
+    for (const version of ["-tls1", "-tls1_1"]) {
+        const { out } = await sClient(port, version, "-cipher", "ALL:@SECLEVEL=0");
+        assert.match(out, /alert protocol version|no protocols available|wrong version number/, version);
+        assert.doesNotMatch(out, /Cipher is [A-Z0-9-]*SHA/);
+    }
+    for (const version of ["-tls1_2", "-tls1_3"]) {
+        const { out } = await sClient(port, version);
+        assert.match(out, /Cipher is (TLS_|ECDHE-)/, version);
+        assert.match(out, /Compression: NONE/);
+    }
+    for (const cipher of ["AES128-SHA", "AES256-GCM-SHA384", "ECDHE-RSA-AES128-SHA", "DHE-RSA-AES128-GCM-SHA256", "eNULL:aNULL"]) {
+        const { out } = await sClient(port, "-tls1_2", "-cipher", `${cipher}:@SECLEVEL=0`);
+        assert.match(out, /handshake failure|no ciphers available/, cipher);
+    }
+    const child = spawn("openssl", ["s_client", "-connect", `127.0.0.1:${port}`, "-tls1_2"]);
+    t.after(() => child.kill());
+    let out = "";
+    child.stdout.on("data", (text) => (out += text));
+    child.stderr.on("data", (text) => (out += text));
+    child.stdin.write("R\n");
+    await eventually(() => /no renegotiation/.test(out), "the refusal");
+    assert.ok(server.isRunning);
+});
+
+test("a ticket resumes a session, on either version and any worker, and early data is not offered", async (t) => {
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "2"] });
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"]) {
+        const first = tls.connect({ host: "127.0.0.1", port, ca: certificates.ca, servername: "localhost", maxVersion });
+        const sessions = [];
+        first.on("session", (session) => sessions.push(session));
+        first.on("error", () => {});
+        first.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        first.resume();
+        await deadline(new Promise((resolve) => first.once("close", resolve)), "the answer");
+        assert.ok(sessions.length, maxVersion);
+        for (let i = 0; i < 6; i++) {
+            const again = await connect(t, port, { ca: certificates.ca, maxVersion, session: sessions.at(-1) });
+            assert.ok(again.isSessionReused(), `${maxVersion}, connection ${i}`);
+            again.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            await readUntil(again, /"ok"/, "an answer");
+        }
+    }
+    const { resumed, handshakes } = (await stats(server)).tls;
+    assert.deepEqual([resumed, handshakes], [12, 2]);
+    assert.match((await sClient(port, "-tls1_3")).out, /Early data was not sent|Max Early Data: 0/);
+});
+
+test("ALPN chooses http/1.1, clients without it get that too, and others are refused", async (t) => {
+    const { port, certificates } = await secured(t);
+    const socket = await connect(t, port, { ca: certificates.ca, ALPNProtocols: ["x", "http/1.1"] });
+    assert.equal(socket.alpnProtocol, "http/1.1");
+    assert.equal((await connect(t, port, { ca: certificates.ca })).alpnProtocol, false);
+    await assert.rejects(connect(t, port, { ca: certificates.ca, ALPNProtocols: ["x"] }), /no application protocol|alert/i);
+});
+
+test("plain HTTP at a port of TLS is told the https URL", async (t) => {
+    const { server, port } = await secured(t);
+    const answer = await fetch(`http://127.0.0.1:${port}/channels/a?last=1`);
+    assert.equal(answer.status, 400);
+    assert.equal((await answer.json()).detail, `this port speaks TLS: use https://127.0.0.1:${port}/channels/a?last=1`);
+    const publish = await fetch(`http://127.0.0.1:${port}/channels/a`, { method: "POST", body: "x" });
+    assert.equal(publish.status, 400);
+    assert.deepEqual(await server.history("a"), []);
+});
+
+test("an address that redirects sends every request to https", async (t) => {
+    const { server, port } = await secured(t);
+    const redirect = /and http:\/\/127\.0\.0\.1:(\d+)/.exec(server.out)[1];
+    for (const [method, path] of [["GET", "/"], ["POST", "/channels/a?x=%20"], ["GET", "/channels/a?stream=sse"]]) {
+        const answer = await fetch(`http://127.0.0.1:${redirect}${path}`, { method, redirect: "manual" });
+        assert.equal(answer.status, 308);
+        assert.equal(answer.headers.get("location"), `https://127.0.0.1:${port}${path}`);
+    }
+});
+
+test("a record that was garbled, cut or is no record ends its connection alone", async (t) => {
+    const { server, port, certificates } = await secured(t);
+    const other = await connect(t, port, { ca: certificates.ca });
+    for (const bytes of [Buffer.from("\x16\x03\x01\x00\x05hello", "latin1"), crypto.randomBytes(500), Buffer.from("\x17\x03\x03\x40\x01"),
+        Buffer.alloc(20_000, 0x16), Buffer.from([0x80, 0x2e, 1, 0, 2])]) {
+        const raw = net.connect(port, "127.0.0.1");
+        t.after(() => raw.destroy());
+        raw.on("error", () => {});
+        raw.write(bytes);
+        raw.resume();
+        raw.end();
+        await deadline(new Promise((resolve) => raw.once("close", resolve)), "the end");
+    }
+    /* A record within a session whose last byte was changed. */
+    const mangler = net.createServer((client) => {
+        const onward = net.connect(port, "127.0.0.1");
+        onward.pipe(client);
+        let mangle = false;
+        client.on("data", (part) => {
+            if (mangle) {
+                part[part.length - 1] ^= 1;
+            }
+            mangle = part[0] === 0x17 || part.includes(Buffer.from([0x14, 3, 3]));
+            onward.write(part);
+        });
+        for (const [one, two] of [[client, onward], [onward, client]]) {
+            one.on("error", () => {});
+            one.on("close", () => two.destroy());
+        }
+    });
+    await new Promise((resolve) => mangler.listen(0, "127.0.0.1", resolve));
+    t.after(() => mangler.close());
+    const socket = await connect(t, mangler.address().port, { ca: certificates.ca });
+    const failed = new Promise((resolve) => socket.once("error", resolve));
+    socket.write("POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n");
+    socket.write("hello");
+    assert.match((await deadline(failed, "the alert")).message, /bad record mac|alert|ECONNRESET/i);
+    assert.deepEqual(await server.history("a"), []);
+    other.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await readUntil(other, /"ok"/, "an answer to the other");
+});
+
+test("a client that is done sending still gets its answer, and both sides say good-bye", async (t) => {
+    const { port, certificates } = await secured(t);
+    const socket = await connect(t, port, { ca: certificates.ca, allowHalfOpen: true });
+    socket.setEncoding("latin1").end("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let text = "";
+    socket.on("data", (part) => (text += part));
+    await deadline(new Promise((resolve) => socket.once("end", resolve)), "the end of the answer");
+    assert.match(text, /"ok"/);
+});
+
+test("a client that says nothing during its handshake is closed after handshake_ms, and counted", async (t) => {
+    const { server, port } = await secured(t, { more: "limits: {handshake_ms: 100}\n" });
+    for (const bytes of ["", "\x16", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"]) {
+        const raw = net.connect(port, "127.0.0.1");
+        t.after(() => raw.destroy());
+        raw.write(Buffer.from(bytes, "latin1"));
+        await deadline(new Promise((resolve) => raw.resume().once("close", resolve)), "the close");
+    }
+    assert.equal((await stats(server)).limits.handshakes_late, 3);
+});
+
+test("a client certificate is wanted where the configuration says so", async (t) => {
+    const certificates = new Certificates(t);
+    certificates.make("a", LOCAL);
+    const client = certificates.make("client", "DNS:client", { subject: "/O=Example/CN=alice" });
+    const stranger = new Certificates(t).make("client", "DNS:client");
+    const config = (required) => certificates.config(["a"], `  client_ca: ${certificates.path("ca.pem")}\n  client_required: ${required}\n`);
+    for (const required of [true, false]) {
+        const server = await startServer(t, { listen: LISTEN, config: config(required) });
+        const port = server.portOf("https");
+        assert.equal((await ask(port, "/healthz", { ca: certificates.ca, ...client })).status, 200);
+        await assert.rejects(ask(port, "/healthz", { ca: certificates.ca, ...stranger }));
+        if (required) {
+            await assert.rejects(ask(port, "/healthz", { ca: certificates.ca }));
+        } else {
+            assert.equal((await ask(port, "/healthz", { ca: certificates.ca })).status, 200);
+        }
+    }
+});
+
+test("a flood of handshakes does not hold up the events of others", async (t) => {
+    const { server, port } = await secured(t, { keys: { a: "rsa" }, args: ["--threads", "1"] });
+    const stream = await server.ndjson("/channels/a");
+    let flooding = true;
+    const flood = Array.from({ length: 20 }, async () => {
+        while (flooding) {
+            const socket = tls.connect({ host: "127.0.0.1", port, rejectUnauthorized: false });
+            await new Promise((resolve) => socket.once("secureConnect", resolve).once("error", resolve));
+            await new Promise((resolve) => socket.end().resume().once("close", resolve));
+        }
+    });
+    for (let i = 0; i < 20; i++) {
+        await server.publish("a", `${i}`);
+        await stream.next();
+    }
+    flooding = false;
+    await Promise.all(flood);
+    assert.ok((await stats(server)).tls.handshakes > 20);
+});
