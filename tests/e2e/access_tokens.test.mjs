@@ -129,3 +129,26 @@ test("a stream ends when its token does", async (t) => {
     assert.match(String(answer.bytes), /event: \$bye/);
     assertProblem(await server.get("/channels/chat/a?stream=sse", headers), 401);
 });
+
+test("a connection goes on under a newer token, and loses the channels that it does not grant", async (t) => {
+    const server = await startServer(t, { config: BY_SECRET });
+    const both = [{ channels: ["chat/**", "news"], may: ["read"] }];
+    const socket = await Socket.open(t, server, "/events",
+        { protocols: ["freshet.v1", `freshet.token.${await sign(both)}`] });
+    let ref = 0;
+    const ask = async (message) => {
+        socket.send(JSON.stringify({ ...message, ref: ++ref }));
+        for (;;) {
+            const said = JSON.parse((await socket.next()).text);
+            if (said.ref === ref)
+                return said;
+        }
+    };
+    assert.equal((await ask({ op: "subscribe", channels: ["chat/*", "news"] })).op, "ok");
+    const refused = await ask({ op: "auth", token: await sign(both, { ttl: "-1s" }) });
+    assert.equal(refused.problem.type, "/errors/bad-credential");
+    const refreshed = await ask({ op: "auth", token: await sign(READ_CHAT) });
+    assert.equal(refreshed.op, "ok");
+    assert.deepEqual(refreshed.lost, ["news"]);
+    assert.equal((await ask({ op: "subscribe", channels: ["news"] })).problem.type, "/errors/forbidden");
+});
