@@ -41,8 +41,8 @@ const char serve_help[] =
     "rules\n\n"
     "SIGTERM drains: streams end politely, publishes are answered, the log is closed. A second "
     "one\n"
-    "ends the process at once. SIGHUP is ignored. FRESHET_NO_URING=1 in the environment switches\n"
-    "io_uring off.\n";
+    "ends the process at once. SIGHUP takes certificates from the file anew.\n"
+    "FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
 
 /* The descriptors that the log, the courier and connections that are refused may take. */
 enum { DESCRIPTORS_SPARE = 200, REFUSING_MAX = 64 };
@@ -72,6 +72,9 @@ struct server {
     uint32_t refusing_max;        /* connections over connections_max that are heard */
     _Atomic uint32_t connections; /* of all workers */
     struct tls_tickets tickets;
+    int64_t tickets_ns; /* when their newest key was made */
+    int argc;
+    char **argv;
 };
 
 /* ---- before anything runs -------------------------------------------------------------------- */
@@ -352,6 +355,7 @@ static int open_all(struct server *server)
         return -ENOMEM;
     if (config->tls_server && tls_tickets_turn(&server->tickets))
         return -EIO;
+    server->tickets_ns = clock_now_ns(clock_system());
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),
@@ -457,8 +461,7 @@ static void note(const char *state)
         say(SAY_WARN, "manager_not_told", "state=%s error=\"%s\"", state, strerror(-result));
 }
 
-/* The signals to wait for. SIGHUP asks daemons to reload their configuration, which this server
- * cannot do; but it must not end the server. */
+/* The signals to wait for. */
 static sigset_t signals_of_ours(void)
 {
     sigset_t set;
@@ -476,30 +479,96 @@ static void block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Waits this many ms, for ever if negative. Returns true when the server must end. */
-static bool wait_for_end(int64_t ms)
+/* Waits for a signal this many ms, for ever if negative. Returns its number, or -1. */
+static int wait_for_signal(int64_t ms)
 {
     struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     sigset_t set = signals_of_ours();
-    int number = ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &wait);
-    if (number == SIGHUP)
-        say(SAY_WARN, "signal_ignored",
-            "signal=SIGHUP detail=\"restart the server for another configuration\"");
+    return ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &wait);
+}
+
+static bool ends(int number)
+{
     return number == SIGTERM || number == SIGINT;
 }
 
-/* Waits for the end; meanwhile this thread gives freed memory back. */
-static void wait_and_tidy(void)
+/* ---- reloading ------------------------------------------------------------------------------- */
+
+/* New keys for the tickets of sessions each so often; those that three of them ago began can be
+ * resumed no more. */
+enum { TICKETS_S = 4 * 3600 };
+
+static void give_tls(struct server *server)
+{
+    for (unsigned i = 0; i < server->config.threads; i++)
+        worker_change_tls(&server->workers[i], server->config.tls_server, &server->tickets);
+}
+
+/* In how many ms the keys of tickets are to be changed; -1: there are none. */
+static int64_t tickets_due_ms(const struct server *server)
+{
+    int64_t age_ns = clock_now_ns(clock_system()) - server->tickets_ns;
+    if (!server->config.tls_server)
+        return -1;
+    return age_ns < TICKETS_S * INT64_C(1000000000) ? TICKETS_S * INT64_C(1000) - age_ns / 1000000
+                                                    : 0;
+}
+
+static void turn_tickets(struct server *server)
+{
+    if (tickets_due_ms(server))
+        return;
+    server->tickets_ns = clock_now_ns(clock_system());
+    if (!tls_tickets_turn(&server->tickets))
+        give_tls(server);
+}
+
+/* Takes certificates and authorities of clients from the file as it is now. A file with a fault
+ * changes nothing. */
+static void reload(struct server *server)
+{
+    struct config next;
+    struct faults faults = {0};
+    config_init(&next);
+    int result = config_options(&next, server->argc, server->argv, &faults);
+    if (result) {
+        say(SAY_ERROR, "reload_refused", "faults=%u detail=\"nothing has changed\"", faults.count);
+        faults_print(&faults, "freshet serve: reload");
+    } else {
+        bool both = next.tls_server && server->config.tls_server;
+        if (both) {
+            tls_server_unref(server->config.tls_server);
+            server->config.tls_server = tls_server_ref(next.tls_server);
+            give_tls(server);
+        }
+        say(SAY_INFO, "reloaded", "signal=SIGHUP certificates=%zu",
+            both ? next.tls.pairs_count : 0);
+    }
+    faults_free(&faults);
+    config_free(&next);
+}
+
+/* Waits for the end; meanwhile this thread gives freed memory back, reloads, and changes the keys
+ * of tickets. */
+static void wait_and_tidy(struct server *server)
 {
     struct heap_watch watch = {0};
-    while (!wait_for_end(heap_look(&watch)))
-        ;
+    for (;;) {
+        int64_t heap_ms = heap_look(&watch), due_ms = tickets_due_ms(server);
+        int number =
+            wait_for_signal(due_ms >= 0 && (heap_ms < 0 || due_ms < heap_ms) ? due_ms : heap_ms);
+        if (ends(number))
+            return;
+        if (number == SIGHUP)
+            reload(server);
+        turn_tickets(server);
+    }
 }
 
 static void *second_signal(void *arg)
 {
     (void)arg;
-    while (!wait_for_end(-1))
+    while (!ends(wait_for_signal(-1)))
         ;
     _exit(1);
 }
@@ -559,7 +628,7 @@ static int run(struct server *server)
         return 1; /* the process ends and closes everything; no event was accepted yet */
     greet(server);
     note("READY=1");
-    wait_and_tidy();
+    wait_and_tidy(server);
     drain(server);
     free(server->workers);
     rules_free(server->rules);
@@ -584,7 +653,7 @@ enum { MAPPED_LEAST = 512 * 1024 };
 int serve_main(int argc, char **argv)
 {
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_LEAST);
-    struct server server = {0};
+    struct server server = {.argc = argc, .argv = argv};
     key_table_init(&server.keys);
     revocations_init(&server.revocations);
     struct faults faults = {0};

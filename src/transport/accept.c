@@ -18,6 +18,7 @@
 #include "transport/entry.h"
 #include "transport/http1.h"
 #include "transport/http1_writer.h"
+#include "transport/http2_connection.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -38,18 +39,26 @@ struct arrival {
     bool begun;       /* the first byte has come */
 };
 
+/* Over connections_max it is closed: only HTTP/1.1 has a refusal for that. */
+static void take_http2(struct worker *worker, struct conn *conn, bool refused)
+{
+    if (refused || !http2_take_over(worker, conn, STR_NONE))
+        conn_close(conn);
+}
+
 /* The kinds of connections, by what ALPN calls them; the best first. */
 static const struct kind {
     const char *alpn;
     void (*take)(struct worker *worker, struct conn *conn, bool refused);
 } kinds[] = {
+    {"\x02h2", take_http2},
     {"\x08http/1.1", http1_take}, /* also for clients without ALPN: the last */
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 struct str accept_protocols(void)
 {
-    return STR("\x08http/1.1");
+    return STR("\x02h2\x08http/1.1");
 }
 
 static const struct kind *kind_of(const struct conn *conn)

@@ -224,7 +224,8 @@ static void gather(struct http2_connection *connection)
     }
     connection->taken_ns = worker_of(connection)->loop.now_ns;
     count_out(connection);
-    if (!connection->out.len && (connection->finished || http2_is_over(connection->http2)))
+    if (!connection->out.len && conn_is_clear(&connection->conn) &&
+        (connection->finished || http2_is_over(connection->http2)))
         shut(connection);
 }
 

@@ -238,6 +238,29 @@ int worker_speak_tls(struct worker *worker, struct tls_server *server,
     return 0;
 }
 
+struct tls_change {
+    struct mail mail;
+    struct tls_server *server;
+    struct tls_tickets tickets;
+};
+
+static void change_tls(struct mail *mail, void *owner)
+{
+    struct tls_change *change = container_of(mail, struct tls_change, mail);
+    (void)worker_speak_tls(owner, change->server, &change->tickets); /* the wire is there already */
+    tls_server_unref(change->server);
+    OPENSSL_cleanse(change, sizeof(*change));
+    free(change);
+}
+
+void worker_change_tls(struct worker *worker, struct tls_server *server,
+                       const struct tls_tickets *tickets)
+{
+    struct tls_change *change = mem_alloc(sizeof(*change));
+    *change = (struct tls_change){{.open = change_tls}, tls_server_ref(server), *tickets};
+    mailbox_post(&worker->loop.mailbox, &change->mail);
+}
+
 /* Beyond held_max, frees the largest holdings, as many as it takes. To check once in a turn is
  * enough, since the turn's budget limits the bytes that it adds. */
 static void make_room(struct worker *worker)

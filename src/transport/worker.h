@@ -19,6 +19,11 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
 int worker_speak_tls(struct worker *worker, struct tls_server *server,
                      const struct tls_tickets *tickets);
 
+/* The same while the worker runs, for any thread: it changes over before long. Connections that are
+ * there keep what they began with. */
+void worker_change_tls(struct worker *worker, struct tls_server *server,
+                       const struct tls_tickets *tickets);
+
 int worker_start(struct worker *worker);
 
 /* Runs a turn: reads, publishes, answers what has come, and sends a slice of what is due. Waits

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import crypto from "node:crypto";
+import fs from "node:fs";
+import http2 from "node:http2";
 import https from "node:https";
 import net from "node:net";
 import tls from "node:tls";
@@ -192,12 +194,52 @@ test("a ticket resumes a session, on either version and any worker, and early da
     assert.match((await sClient(port, "-tls1_3")).out, /Early data was not sent|Max Early Data: 0/);
 });
 
-test("ALPN chooses http/1.1, clients without it get that too, and others are refused", async (t) => {
+test("ALPN chooses h2 or http/1.1, clients without it get http/1.1, and others are refused", async (t) => {
     const { port, certificates } = await secured(t);
-    const socket = await connect(t, port, { ca: certificates.ca, ALPNProtocols: ["x", "http/1.1"] });
-    assert.equal(socket.alpnProtocol, "http/1.1");
-    assert.equal((await connect(t, port, { ca: certificates.ca })).alpnProtocol, false);
+    for (const [ALPNProtocols, chosen] of [[["x", "http/1.1"], "http/1.1"], [["http/1.1", "h2"], "h2"], [undefined, false]]) {
+        const socket = await connect(t, port, { ca: certificates.ca, ALPNProtocols });
+        assert.equal(socket.alpnProtocol, chosen);
+    }
     await assert.rejects(connect(t, port, { ca: certificates.ca, ALPNProtocols: ["x"] }), /no application protocol|alert/i);
+});
+
+test("HTTP/2 is spoken over TLS, with pages and streams side by side", async (t) => {
+    const { server, port, certificates } = await secured(t);
+    const client = http2.connect(`https://localhost:${port}`, { ca: certificates.ca });
+    t.after(() => client.destroy());
+    const stream = client.request({ ":path": "/channels/a?stream=ndjson" }).setEncoding("utf8");
+    let seen = "";
+    stream.on("data", (part) => (seen += part));
+    const [head] = await deadline(new Promise((resolve) => stream.once("response", (...args) => resolve(args))), "the head");
+    assert.equal(head[":status"], 200);
+    for (let i = 0; i < 20; i++) {
+        await server.publish("a", `${i}:${"x".repeat(i * 1000)}`);
+    }
+    await eventually(() => /"19:x{19000}"/.test(seen), "the events");
+    const page = client.request({ ":path": "/channels/a" }).setEncoding("utf8");
+    let body = "";
+    for await (const part of page) {
+        body += part;
+    }
+    assert.equal(JSON.parse(body).events.length, 20);
+});
+
+test("SIGHUP takes new certificates while streams go on, and a file with a fault changes nothing", async (t) => {
+    const { server, port, certificates } = await secured(t);
+    const cn = async () => (await connect(t, port, { ca: certificates.ca })).getPeerCertificate().subject.CN;
+    const stream = await connect(t, port, { ca: certificates.ca });
+    stream.write("GET /channels/a?stream=raw HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await readUntil(stream, /\r\n\r\n/, "the head");
+    certificates.make("a", LOCAL, { subject: "/CN=renewed" });
+    server.signal("SIGHUP");
+    await eventually(() => /event=reloaded signal=SIGHUP certificates=1/.test(server.err), "the reload");
+    await eventually(async () => (await cn()) === "renewed", "the new certificate");
+    fs.writeFileSync(certificates.path("a.key"), "no key\n");
+    server.signal("SIGHUP");
+    await eventually(() => /event=reload_refused faults=1[^]*a\.key/.test(server.err), "the refusal");
+    assert.equal(await cn(), "renewed");
+    await server.publish("a", "still here");
+    await readUntil(stream, /still here/, "an event on the stream from before");
 });
 
 test("plain HTTP at a port of TLS is told the https URL", async (t) => {
