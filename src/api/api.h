@@ -18,8 +18,8 @@ struct api {
     unsigned workers_count;
     struct clock *clock;
     struct str base; /* path under which everything hangs: empty, or "/x" */
-    bool
-        loopback_only; /* no access rules: requests of other sites are refused by Host and Origin */
+    /* no access rules: requests of other sites are refused by Host and Origin */
+    bool loopback_only;
     const struct authority *authority; /* turns credentials into callers; NULL: there are no rules,
                                         * and no credential is looked at */
     struct str cookie;                 /* the cookie that holds a credential; empty: none does */

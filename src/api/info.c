@@ -215,7 +215,8 @@ static void write_webhooks(struct json_writer *writer, const struct courier_stat
     json_member_number(writer, "endpoints", LOAD(stats->endpoints));
     json_member_number(writer, "deliveries", LOAD(stats->deliveries));
     json_member_number(writer, "failures", LOAD(stats->failures));
-    json_member_number(writer, "looped", LOAD(stats->looped));
+    json_member_number(writer, "skipped", LOAD(stats->looped));
+    json_member_number(writer, "looped", LOAD(stats->looped)); /* its former name */
     json_member_number(writer, "requests_max", LOAD(stats->requests_max));
     json_name(writer, "requests");
     json_object_begin(writer);
@@ -224,7 +225,8 @@ static void write_webhooks(struct json_writer *writer, const struct courier_stat
     json_object_end(writer);
     json_member_number(writer, "waiting", LOAD(stats->waiting));
     json_member_number(writer, "waits", LOAD(stats->waits));
-    json_member_number(writer, "gave_way", LOAD(stats->gave_way));
+    json_member_number(writer, "aborted", LOAD(stats->gave_way));
+    json_member_number(writer, "gave_way", LOAD(stats->gave_way)); /* its former name */
     json_member_number(writer, "backlog", LOAD(stats->backlog));
     json_name(writer, "held");
     json_object_begin(writer);
@@ -261,12 +263,21 @@ static void write_tls(struct json_writer *writer, const struct totals *totals)
     json_object_end(writer);
 }
 
+/* Counters keep their former names beside the current ones, see docs/operations.md. */
+static const struct {
+    const char *name;
+    enum limit limit;
+} former_limits[] = {{"rests_closed", LIMIT_RESTS}, {"unclosed_sockets", LIMIT_CLOSE}};
+enum { FORMER_LIMITS = sizeof(former_limits) / sizeof(former_limits[0]) };
+
 static void write_limits_hit(struct json_writer *writer, const struct totals *totals)
 {
     json_name(writer, "limits");
     json_object_begin(writer);
     for (unsigned i = 0; i < LIMIT_COUNT; i++)
         json_member_number(writer, limit_names[i], totals->limits[i]);
+    for (unsigned i = 0; i < FORMER_LIMITS; i++)
+        json_member_number(writer, former_limits[i].name, totals->limits[former_limits[i].limit]);
     json_object_end(writer);
     json_name(writer, "problems");
     json_object_begin(writer);
@@ -372,13 +383,20 @@ static void add_seconds(struct buf *out, const char *name, const char *help, uin
              name, name, (double)us / 1e6);
 }
 
+static void add_limit_metric(struct buf *out, const struct totals *totals, const char *limit_name,
+                             enum limit limit)
+{
+    char name[48];
+    snprintf(name, sizeof(name), "%s_total", limit_name);
+    add_metric(out, name, "counter", limit_helps[limit], totals->limits[limit]);
+}
+
 static void add_limit_metrics(struct buf *out, const struct totals *totals)
 {
-    for (unsigned i = 0; i < LIMIT_COUNT; i++) {
-        char name[48];
-        snprintf(name, sizeof(name), "%s_total", limit_names[i]);
-        add_metric(out, name, "counter", limit_helps[i], totals->limits[i]);
-    }
+    for (unsigned i = 0; i < LIMIT_COUNT; i++)
+        add_limit_metric(out, totals, limit_names[i], (enum limit)i);
+    for (unsigned i = 0; i < FORMER_LIMITS; i++)
+        add_limit_metric(out, totals, former_limits[i].name, former_limits[i].limit);
 }
 
 static void add_budget_metrics(struct buf *out, const struct totals *totals)
@@ -461,8 +479,9 @@ static void add_webhook_metrics(struct buf *out, const struct courier_stats *sta
                LOAD(stats->deliveries));
     add_metric(out, "webhook_failures_total", "counter", "Requests of webhooks that failed",
                LOAD(stats->failures));
-    add_metric(out, "webhook_looped_total", "counter",
-               "Events that webhooks did not send, since they came round too often",
+    add_metric(out, "webhook_skipped_total", "counter",
+               "Events that webhooks did not send because of too many hops", LOAD(stats->looped));
+    add_metric(out, "webhook_looped_total", "counter", "The former name of webhook_skipped_total",
                LOAD(stats->looped));
     add_metric(out, "webhook_requests_max", "gauge", "Requests of webhooks at a time, at most",
                LOAD(stats->requests_max));
@@ -473,12 +492,14 @@ static void add_webhook_metrics(struct buf *out, const struct courier_stats *sta
                  (unsigned long long)LOAD(stats->inflight[i]));
     add_metric(out, "webhook_waiting", "gauge", "Webhooks that wait for a request of others to end",
                LOAD(stats->waiting));
-    add_metric(out, "webhook_waits_total", "counter", "How often a webhook had to wait for that",
-               LOAD(stats->waits));
-    add_metric(out, "webhook_gave_way_total", "counter",
-               "Requests of webhooks broken off for others, and sent again", LOAD(stats->gave_way));
-    add_metric(out, "webhook_backlog_bytes", "gauge", "Events that webhooks did not look at yet",
-               LOAD(stats->backlog));
+    add_metric(out, "webhook_waits_total", "counter",
+               "How often a webhook had to wait for a request of others", LOAD(stats->waits));
+    add_metric(out, "webhook_aborted_total", "counter",
+               "Requests of webhooks aborted for others, and repeated", LOAD(stats->gave_way));
+    add_metric(out, "webhook_gave_way_total", "counter", "The former name of webhook_aborted_total",
+               LOAD(stats->gave_way));
+    add_metric(out, "webhook_backlog_bytes", "gauge",
+               "Bytes of events that webhooks have not looked at yet", LOAD(stats->backlog));
     buf_addf(out,
              "# HELP freshet_webhook_held_bytes Memory that webhooks hold\n"
              "# TYPE freshet_webhook_held_bytes gauge\n"
@@ -488,10 +509,10 @@ static void add_webhook_metrics(struct buf *out, const struct courier_stats *sta
              (unsigned long long)LOAD(stats->queued), (unsigned long long)LOAD(stats->bodies),
              (unsigned long long)LOAD(stats->found));
     add_metric(out, "webhook_missed_total", "counter",
-               "How often that was too much, and webhooks read the store instead",
+               "Overflows of that backlog, after which webhooks read the store",
                LOAD(stats->missed));
     add_metric(out, "webhook_turns_cut_total", "counter",
-               "Turns of the webhooks' thread that ended before all was done",
+               "Turns of the webhooks' thread whose time was over before their work",
                LOAD(stats->turns_cut));
 }
 
@@ -546,16 +567,15 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_held_metrics(&body, &totals);
     add_metric(&body, "window_bytes", "gauge", "Recent events that workers keep",
                totals.window_bytes);
-    add_metric(&body, "windows_own_bytes", "gauge", "What of them no two workers share",
-               totals.window_own_bytes);
+    add_metric(&body, "windows_own_bytes", "gauge",
+               "Memory of recent events that no two workers share", totals.window_own_bytes);
     add_metric(&body, "channels_bytes", "gauge", "Table of channels", log.channels_bytes);
     add_metric(&body, "keys_bytes", "gauge", "Idempotency keys", log.keys_bytes);
-    add_metric(&body, "trims_bytes", "gauge", "What is noted of trimmed channels",
-               log.store_memory.trims);
+    add_metric(&body, "trims_bytes", "gauge", "Trimmed ids of channels", log.store_memory.trims);
     add_metric(&body, "index_bytes", "gauge", "Index of the log's files that are not sealed",
                log.store_memory.index);
     add_metric(&body, "sqlite_bytes", "gauge", "Memory that SQLite holds", log.store_memory.sqlite);
-    add_metric(&body, "patterns_bytes", "gauge", "What is kept of the channels of patterns",
+    add_metric(&body, "patterns_bytes", "gauge", "Channel numbers remembered for patterns",
                log.resolved);
     add_metric(&body, "pending_bytes", "gauge", "Bytes that are not safe yet",
                log_pending_bytes(api->log));

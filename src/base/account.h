@@ -8,13 +8,13 @@
 
 /* The kinds: the name in /stats and /metrics, and the help text of the metric. */
 #define ACCOUNTS(X)                                                                                \
-    X(INTAKE, "intake", "requests and messages that have not come whole")                          \
+    X(INTAKE, "intake", "unfinished requests and messages")                                        \
     X(INFLATED, "inflated", "messages made larger by decompression")                               \
     X(BATCH, "batch", "events parsed in this turn and not given to the log yet")                   \
     X(CHUNKS, "chunks", "events encoded for subscribers")                                          \
     X(ANSWERS, "answers", "answers that are made and not sent yet")                                \
-    X(RESTS, "rests", "what sockets did not take")                                                 \
-    X(READS, "reads", "what reads of the store have found and is not encoded yet")
+    X(RESTS, "rests", "bytes that peers do not take")                                              \
+    X(READS, "reads", "events that reads of the store have found, not encoded yet")
 
 enum account_kind {
 #define ACCOUNT_NAME(name, text, help) ACCOUNT_##name,

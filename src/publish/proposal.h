@@ -22,12 +22,12 @@ enum { KEY_MAX_BYTES = 255, CONTENT_TYPE_MAX_BYTES = 255 };
 /* The publisher, the same for all events of a publish. */
 struct publisher {
     struct access access; /* the caller, and the rules for it */
-    struct str
-        keyspace; /* idempotency keys are told apart by it; empty: a publisher without a name */
+    /* idempotency keys are told apart by it; empty: a publisher without a name */
+    struct str keyspace;
     const struct conn *conn; /* NULL: there is no connection, or it is gone */
     uint32_t origin; /* the connection whose own subscriber may leave these events out; 0: none */
-    uint8_t
-        hops; /* number of webhook deliveries that led to these events, each by the one before */
+    /* number of webhook deliveries that led to these events, each by the one before */
+    uint8_t hops;
     bool is_server; /* may use reserved channels, and takes no share of new channels */
 };
 

@@ -88,8 +88,8 @@ struct start_search {
     struct selection *selection;
     struct position position;
     uint64_t cursor;
-    uint64_t
-        upto; /* POSITION_LAST: everything above it was looked at; 0: to the beginning of the log */
+    /* POSITION_LAST: everything above it was looked at; 0: to the beginning of the log */
+    uint64_t upto;
     uint32_t left; /* POSITION_LAST: the number of events still to be found */
     int error;
     struct start_owner owner;

@@ -14,8 +14,8 @@
 struct start {
     uint64_t cursor;
     uint64_t told; /* gaps up to this id are known to the consumer */
-    const char
-        *gap; /* why the gap from `claimed` to `told` must be told first; NULL: there is none */
+    /* why the gap from `claimed` to `told` must be told first; NULL: there is none */
+    const char *gap;
     uint64_t claimed; /* the position that the consumer named; unless GAP_UNKNOWN, it knows of gaps
                          up to there */
 };
@@ -23,9 +23,9 @@ struct start {
 /* The result of a search. */
 struct start_found {
     struct start start;
-    uint64_t
-        given_up; /* POSITION_LAST: the search stopped at this id; 0: it reached the beginning */
-    int error;    /* a negative errno: the store cannot be read, or there is no memory */
+    /* POSITION_LAST: the search stopped at this id; 0: it reached the beginning */
+    uint64_t given_up;
+    int error; /* a negative errno: the store cannot be read, or there is no memory */
 };
 
 struct start_search;

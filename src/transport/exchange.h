@@ -43,11 +43,11 @@ struct exchange {
     const struct identity *late_permission; /* what it has answered; NULL: nothing yet */
     const struct identity *late;            /* the identity that it has waited for; NULL: none */
     struct parked *parked; /* copies of a request that waits to be handled again; NULL otherwise */
-    struct question
-        *question; /* the question to the log whose result the response needs; NULL: none */
+    /* the question to the log whose result the response needs; NULL: none */
+    struct question *question;
     struct waiting *waiting; /* NULL: it does not wait */
-    const struct http_head
-        *head;         /* set only while the handler runs; the worker has more about the request */
+    /* set only while the handler runs; the worker has more about the request */
+    const struct http_head *head;
     struct str origin; /* a copy of the Origin for later; empty if too long */
 };
 

@@ -22,8 +22,8 @@ struct part {
     struct freshet_v1 *v1;
     struct group *group;
     struct sub sub;
-    struct selection
-        *selection; /* the part's selection, or that of its search; NULL while the part waits */
+    /* the part's selection, or that of its search; NULL while the part waits */
+    struct selection *selection;
     struct position *waits;      /* where to begin, until it is admitted */
     struct start_search *search; /* while its start is searched for */
     uint32_t serial;             /* parts are admitted and merged in this order; main has 0 */

@@ -82,12 +82,12 @@ static inline size_t request_body_held(const struct request_body *body)
 struct stream_intake {
     struct request_stream *request;
     struct buf in; /* came and not used */
-    struct holding
-        holding;           /* holdings of `in`, of the body, and of the pull's unfinished message */
+    /* holdings of `in`, of the body, and of the pull's unfinished message */
+    struct holding holding;
     struct list wait_node; /* in worker->paused or worker->resumed */
     struct request_body *body;
-    struct json_scan
-        *check;       /* the check of a large, complete body or message; NULL: none is under way */
+    /* the check of a large, complete body or message; NULL: none is under way */
+    struct json_scan *check;
     int64_t begun_ns; /* when the current part of a request, or the current message, began; moved
                          forward by the time for which the server put off reading it */
     int64_t later_ns; /* since when its reading is put off; 0: it is not */

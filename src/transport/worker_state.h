@@ -36,7 +36,7 @@ struct http1;
     X(CONNECTIONS, "connections_refused", "Connections over connections_max, refused")             \
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
     X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
-    X(RESTS, "rests_closed", "Connections closed because peers do not read, by rests_max")         \
+    X(RESTS, "unsent_closed", "Connections closed because peers do not read, by rests_max")        \
     X(BRANCHES, "patterns_refused", "Subscriptions to patterns over branches_max")                 \
     X(HELD, "held_closed", "Connections closed, or requests refused, by held_max")                 \
     X(CHANNELS, "channels_refused", "Publishes to a new channel over channels_max")                \
@@ -46,7 +46,7 @@ struct http1;
     X(IDLE, "idle_closed", "Connections closed after idle_ms without a request")                   \
     X(STALL, "stalled_closed", "Connections closed after stall_ms in which nothing was read")      \
     X(GONE, "peers_gone", "Subscribers closed because their peers were silent for two beats")      \
-    X(CLOSE, "unclosed_sockets", "WebSockets whose peer did not answer a close in close_ms")       \
+    X(CLOSE, "websockets_unclosed", "WebSockets whose peer did not answer a close in close_ms")    \
     X(FLOODS, "http2_floods", "HTTP/2 connections closed, over http2_control_max")                 \
     X(STREAMS, "http2_streams_refused", "HTTP/2 streams over http2_streams_max, refused")          \
     X(HANDSHAKE, "handshakes_late", "Connections closed whose TLS handshake took handshake_ms")
@@ -249,8 +249,8 @@ struct worker {
     struct reading *known; /* the API's reading of an equal head, to be shared; NULL: the head is
                               new. See request_cache.h */
     struct str received;   /* the body as it came, before its content coding was undone */
-    const struct json_scan
-        *checked; /* the result of the check of its body; NULL: not checked. See checked.h */
+    /* the result of the check of its body; NULL: not checked. See checked.h */
+    const struct json_scan *checked;
     struct http_date date;
     struct http1_head usual_head;
     struct spares spare_exchanges; /* memory of publishes that were answered, for the next ones */

@@ -31,8 +31,8 @@ struct ws_deflate_params {
     bool server_no_context_takeover;
     bool client_no_context_takeover;
     bool answer_names_window; /* the offer asked for a window, so the answer must name it */
-    uint8_t
-        server_max_window_bits; /* 8–15; a server of ours: 9, 12 or 15; give it to ws_add_message */
+    /* 8–15; a server of ours: 9, 12 or 15; give it to ws_add_message */
+    uint8_t server_max_window_bits;
     uint8_t client_max_window_bits; /* 8–15 */
 };
 

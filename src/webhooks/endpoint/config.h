@@ -18,8 +18,8 @@ struct courier_config {
     bool allow_loopback;            /* webhooks may go to addresses of this machine */
     const struct network *networks; /* and there, whatever is there */
     size_t networks_count;
-    const int64_t
-        *schedule_ms; /* delays after the first, second, … failure; NULL for the standard's */
+    /* delays after the first, second, … failure; NULL for the standard's */
+    const int64_t *schedule_ms;
     size_t schedule_count;         /* at most SCHEDULE_MAX */
     int64_t timeout_ms;            /* of a request; 0 for 15 s */
     uint32_t endpoints_max;        /* 0 for 1000 */

@@ -61,8 +61,8 @@ struct lane {
                             its queue has events */
     struct list queue;   /* of struct pending */
     struct buf bytes;    /* LANE_RESEND: what these point into */
-    enum delivery_state
-        resend_state; /* LANE_RESEND: the delivery's state unless it is accepted now */
+    /* LANE_RESEND: the delivery's state unless it is accepted now */
+    enum delivery_state resend_state;
     uint32_t queued;
     uint32_t count; /* LANE_RANGE: its events */
     bool behind;    /* the log has more events for it than the queue, up to `newest` */

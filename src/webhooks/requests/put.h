@@ -14,8 +14,8 @@ struct put {
     struct courier_request *request;
     struct endpoint *endpoint; /* stays allocated while it is busy or not in the directory yet */
     struct endpoint_row row;   /* borrows the endpoint's texts */
-    struct endpoint_row
-        before;       /* keys, options and state, to be restored if the change cannot be saved */
+    /* keys, options and state, to be restored if the change cannot be saved */
+    struct endpoint_row before;
     struct spec spec; /* the texts before the change */
     bool anew;        /* the change affects which events are delivered, or in which lanes */
     bool forget;      /* drops the lanes on disk */

@@ -67,8 +67,8 @@ struct chain {
                                 clock must not age it */
     struct writer *writer;   /* of `active` */
     struct link before;      /* the file before the next one that is begun */
-    struct store_trim
-        *trims; /* deletions appended and not in state.db yet; the chain owns their names */
+    /* deletions appended and not in state.db yet; the chain owns their names */
+    struct store_trim *trims;
     size_t trims_count;
     size_t trims_cap;
 

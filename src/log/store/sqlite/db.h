@@ -71,12 +71,15 @@ int db_number(sqlite3 *db, const char *sql, int64_t *ret_number);
  *     #define LANE_PLACE(name) LANE_##name
  *     enum { LANE(LANE_PLACE, DB_COMMA) };
  *     DB_SELECT(LANE) "lane"                the column LANE_slot
- *     "INSERT INTO lane" DB_VALUES(LANE)    its mark 1 + LANE_slot */
+ *     "INSERT INTO lane" DB_VALUES(LANE)    its mark 1 + LANE_slot
+ *     "UPDATE lane SET " DB_SETS(LANE)      the same */
 #define DB_COMMA ,
 #define DB_NAME(name) #name
 #define DB_MARK(name) "?"
 #define DB_NAMES(LIST) LIST(DB_NAME, ", ")
 #define DB_MARKS(LIST) LIST(DB_MARK, ", ")
+#define DB_SET(name) #name " = ?"
+#define DB_SETS(LIST) LIST(DB_SET, ", ")
 #define DB_SELECT(LIST) "SELECT " DB_NAMES(LIST) " FROM "
 #define DB_VALUES(LIST) "(" DB_NAMES(LIST) ") VALUES(" DB_MARKS(LIST) ")"
 

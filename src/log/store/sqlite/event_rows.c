@@ -9,9 +9,6 @@
 
 enum { KEY_BYTES = 24 };
 
-/* In the order of WRITER_COLUMNS. */
-enum column { ID, CHANNEL, TIME, PREV, KIND, TYPE, CONTENT_TYPE, SENDER, KEY, CHECKSUM, DATA };
-
 struct table {
     sqlite3_vtab base;
     struct event_rows *rows;
@@ -111,39 +108,41 @@ static int get_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int c
 {
     struct cursor *cursor = cursor_of(base);
     const struct event *event = cursor->event;
-    switch ((enum column)column) {
-    case ID:
+    switch ((enum writer_column)column) {
+    case WRITER_ROW_id:
         sqlite3_result_int64(context, (sqlite3_int64)event->id);
         break;
-    case CHANNEL:
+    case WRITER_ROW_channel:
         sqlite3_result_int64(context, event->number);
         break;
-    case TIME:
+    case WRITER_ROW_time:
         sqlite3_result_int64(context, event->time_us);
         break;
-    case PREV:
+    case WRITER_ROW_prev:
         sqlite3_result_int64(context, (sqlite3_int64)event->prev);
         break;
-    case KIND:
+    case WRITER_ROW_kind:
         sqlite3_result_int(context, writer_kind(event));
         break;
-    case TYPE:
+    case WRITER_ROW_type:
         put_text(context, event->type);
         break;
-    case CONTENT_TYPE:
+    case WRITER_ROW_content_type:
         put_text_or_null(context, event->content_type);
         break;
-    case SENDER:
+    case WRITER_ROW_sender:
         put_text_or_null(context, event->from);
         break;
-    case KEY:
+    case WRITER_ROW_key:
         put_key(context, cursor, event->key);
         break;
-    case CHECKSUM:
+    case WRITER_ROW_checksum:
         sqlite3_result_int(context, (int32_t)rowsum(event));
         break;
-    case DATA:
+    case WRITER_ROW_data:
         put_data(context, event);
+        break;
+    case WRITER_COLUMNS_COUNT:
         break;
     }
     return SQLITE_OK;
@@ -158,7 +157,7 @@ static int connect(sqlite3 *db, void *context, int argc, const char *const *argv
     (void)argv;
     (void)ret_error;
     struct table *table = mem_try_alloc(sizeof(*table));
-    int result = table ? sqlite3_declare_vtab(db, "CREATE TABLE appended(" WRITER_COLUMNS ")")
+    int result = table ? sqlite3_declare_vtab(db, "CREATE TABLE appended(" DB_NAMES(WRITER_ROW) ")")
                        : SQLITE_NOMEM;
     if (result) {
         free(table);

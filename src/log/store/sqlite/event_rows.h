@@ -33,7 +33,7 @@ const struct event *event_at(const struct event_place *place);
 /* The place of the first event that is not among the rows. Sets the id of the last one that is. */
 struct event_place event_rows_end(const struct event_rows *rows, uint64_t *ret_last);
 
-/* Defines the table `appended` on the connection, with the columns of WRITER_COLUMNS. `rows` must
+/* Defines the table `appended` on the connection, with the columns of WRITER_ROW. `rows` must
  * outlive the connection, and its batches each statement that selects from the table. 0 or a
  * negative errno. */
 int event_rows_define(sqlite3 *db, struct event_rows *rows);

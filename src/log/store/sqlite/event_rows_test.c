@@ -98,7 +98,7 @@ static void each_column_is_what_the_event_has(void **state)
     event->key = &key;
     sqlite3_stmt *statement;
     rows.first = event_place_begin(&batch, 1);
-    assert_int_equal(db_prepare(db, "SELECT " WRITER_COLUMNS " FROM appended", &statement), 0);
+    assert_int_equal(db_prepare(db, DB_SELECT(WRITER_ROW) "appended", &statement), 0);
     assert_int_equal(db_row(statement), 1);
     assert_int_equal(db_id(statement, 0), event->id);
     assert_int_equal(db_id(statement, 1), 7);

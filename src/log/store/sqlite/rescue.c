@@ -142,14 +142,14 @@ static bool is_text_or_none(const struct row *row, enum rowcheck_column column)
 
 static bool has_sound_data(const struct row *row)
 {
-    switch (integer_of(row, ROWCHECK_KIND) & 0xff) {
+    switch (integer_of(row, ROWCHECK_kind) & 0xff) {
     case EVENT_JSON:
-        return type_of(row, ROWCHECK_DATA) == SQLITE_TEXT &&
-               !json_check(bytes_of(row, ROWCHECK_DATA), JSON_DEPTH_LIMIT, NULL);
+        return type_of(row, ROWCHECK_data) == SQLITE_TEXT &&
+               !json_check(bytes_of(row, ROWCHECK_data), JSON_DEPTH_LIMIT, NULL);
     case EVENT_TEXT:
-        return is_text(row, ROWCHECK_DATA);
+        return is_text(row, ROWCHECK_data);
     case EVENT_BINARY:
-        return type_of(row, ROWCHECK_DATA) == SQLITE_BLOB;
+        return type_of(row, ROWCHECK_data) == SQLITE_BLOB;
     default:
         return false;
     }
@@ -157,15 +157,15 @@ static bool has_sound_data(const struct row *row)
 
 static bool is_sound(const struct row *row)
 {
-    for (int column = ROWCHECK_ID; column <= ROWCHECK_KIND; column++)
+    for (int column = ROWCHECK_id; column <= ROWCHECK_kind; column++)
         if (type_of(row, (enum rowcheck_column)column) != SQLITE_INTEGER)
             return false;
-    return integer_of(row, ROWCHECK_CHANNEL) > 0 &&
-           integer_of(row, ROWCHECK_CHANNEL) <= UINT32_MAX && integer_of(row, ROWCHECK_PREV) >= 0 &&
-           integer_of(row, ROWCHECK_PREV) < integer_of(row, ROWCHECK_ID) &&
-           integer_of(row, ROWCHECK_KIND) >= 0 &&
-           integer_of(row, ROWCHECK_KIND) <= WRITER_KIND_MAX && is_text(row, ROWCHECK_TYPE) &&
-           is_text_or_none(row, ROWCHECK_CONTENT_TYPE) && is_text_or_none(row, ROWCHECK_SENDER) &&
+    return integer_of(row, ROWCHECK_channel) > 0 &&
+           integer_of(row, ROWCHECK_channel) <= UINT32_MAX && integer_of(row, ROWCHECK_prev) >= 0 &&
+           integer_of(row, ROWCHECK_prev) < integer_of(row, ROWCHECK_id) &&
+           integer_of(row, ROWCHECK_kind) >= 0 &&
+           integer_of(row, ROWCHECK_kind) <= WRITER_KIND_MAX && is_text(row, ROWCHECK_type) &&
+           is_text_or_none(row, ROWCHECK_content_type) && is_text_or_none(row, ROWCHECK_sender) &&
            has_sound_data(row);
 }
 
@@ -225,10 +225,10 @@ static bool takes_event(void *context, sqlite3_stmt *of)
     const struct row *row = &taking->row;
     if (row->of != of)
         find_columns(&taking->row, of);
-    uint64_t id = (uint64_t)integer_of(row, ROWCHECK_ID);
+    uint64_t id = (uint64_t)integer_of(row, ROWCHECK_id);
     if (id < rescue->first || id > rescue->last)
         return false;
-    if (is_sound(row) && has_name(taking, (uint32_t)integer_of(row, ROWCHECK_CHANNEL)) &&
+    if (is_sound(row) && has_name(taking, (uint32_t)integer_of(row, ROWCHECK_channel)) &&
         rowcheck_is_as_written(of, row->at, (struct str){taking->name, taking->name_len}))
         return true;
     if (!rescue->refused_low || id < rescue->refused_low)

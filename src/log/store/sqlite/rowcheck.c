@@ -2,9 +2,7 @@
 
 #include "log/store/sqlite/rowsum.h"
 
-static const char *const names[ROWCHECK_COLUMNS] = {"id",   "channel", "time",         "prev",
-                                                    "kind", "type",    "content_type", "sender",
-                                                    "key",  "data",    "checksum"};
+static const char *const names[ROWCHECK_COLUMNS] = {ROWCHECK_ROW(DB_NAME, DB_COMMA)};
 
 const char *rowcheck_name(enum rowcheck_column column)
 {
@@ -25,33 +23,33 @@ static bool read_key(struct str bytes, struct event_key *key)
 bool rowcheck_is_as_written(sqlite3_stmt *row, const int at[ROWCHECK_COLUMNS], struct str channel)
 {
     struct event_key key;
-    if (sqlite3_column_type(row, at[ROWCHECK_CHECKSUM]) == SQLITE_NULL)
+    if (sqlite3_column_type(row, at[ROWCHECK_checksum]) == SQLITE_NULL)
         return true;
-    uint64_t kind = db_id(row, at[ROWCHECK_KIND]);
+    uint64_t kind = db_id(row, at[ROWCHECK_kind]);
     const struct event event = {
-        .id = db_id(row, at[ROWCHECK_ID]),
-        .number = (uint32_t)db_id(row, at[ROWCHECK_CHANNEL]),
-        .time_us = sqlite3_column_int64(row, at[ROWCHECK_TIME]),
-        .prev = db_id(row, at[ROWCHECK_PREV]),
+        .id = db_id(row, at[ROWCHECK_id]),
+        .number = (uint32_t)db_id(row, at[ROWCHECK_channel]),
+        .time_us = sqlite3_column_int64(row, at[ROWCHECK_time]),
+        .prev = db_id(row, at[ROWCHECK_prev]),
         .kind = (uint8_t)(kind & 0xff),
         .hops = (uint8_t)(kind >> 8),
         .channel = channel,
-        .type = db_bytes(row, at[ROWCHECK_TYPE]),
-        .content_type = db_bytes(row, at[ROWCHECK_CONTENT_TYPE]),
-        .from = db_bytes(row, at[ROWCHECK_SENDER]),
-        .key = read_key(db_bytes(row, at[ROWCHECK_KEY]), &key) ? &key : NULL,
-        .data = db_bytes(row, at[ROWCHECK_DATA]),
+        .type = db_bytes(row, at[ROWCHECK_type]),
+        .content_type = db_bytes(row, at[ROWCHECK_content_type]),
+        .from = db_bytes(row, at[ROWCHECK_sender]),
+        .key = read_key(db_bytes(row, at[ROWCHECK_key]), &key) ? &key : NULL,
+        .data = db_bytes(row, at[ROWCHECK_data]),
     };
-    return (uint32_t)db_id(row, at[ROWCHECK_CHECKSUM]) == rowsum(&event);
+    return (uint32_t)db_id(row, at[ROWCHECK_checksum]) == rowsum(&event);
 }
 
 static int find(sqlite3_stmt *rows, uint64_t *ret_id)
 {
-    static const int at[ROWCHECK_COLUMNS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    static const int at[ROWCHECK_COLUMNS] = {ROWCHECK_ROW(ROWCHECK_PLACE, DB_COMMA)};
     int result;
     while ((result = db_row(rows)) == 1)
         if (!rowcheck_is_as_written(rows, at, db_bytes(rows, ROWCHECK_COLUMNS))) {
-            *ret_id = db_id(rows, 0);
+            *ret_id = db_id(rows, ROWCHECK_id);
             return 0;
         }
     return result;
@@ -66,12 +64,11 @@ int rowcheck_find(sqlite3 *db, uint64_t *ret_id)
         db, "SELECT count(*) FROM pragma_table_info('event') WHERE name = 'checksum'", &columns);
     if (result || !columns)
         return result;
-    result = db_prepare(db,
-                        "SELECT id, event.channel, time, prev, kind, type, content_type, sender,"
-                        " key, data, checksum,"
-                        " (SELECT name FROM channel WHERE number = event.channel)"
-                        " FROM event ORDER BY id",
-                        &rows);
+    result = db_prepare(
+        db,
+        "SELECT " DB_NAMES(ROWCHECK_ROW) ", (SELECT name FROM channel WHERE number = event.channel)"
+                                         " FROM event ORDER BY id",
+        &rows);
     result = result ? result : find(rows, ret_id);
     sqlite3_finalize(rows);
     return result;

@@ -5,20 +5,15 @@
 
 #include <stdbool.h>
 
-enum rowcheck_column {
-    ROWCHECK_ID,
-    ROWCHECK_CHANNEL,
-    ROWCHECK_TIME,
-    ROWCHECK_PREV,
-    ROWCHECK_KIND,
-    ROWCHECK_TYPE,
-    ROWCHECK_CONTENT_TYPE,
-    ROWCHECK_SENDER,
-    ROWCHECK_KEY,
-    ROWCHECK_DATA,
-    ROWCHECK_CHECKSUM,
-    ROWCHECK_COLUMNS,
-};
+/* The columns of an event that count, see db.h; those up to `kind` are integers. */
+/* clang-format off */
+#define ROWCHECK_ROW(COLUMN, AND)                                                                  \
+    COLUMN(id) AND COLUMN(channel) AND COLUMN(time) AND COLUMN(prev) AND COLUMN(kind)              \
+    AND COLUMN(type) AND COLUMN(content_type) AND COLUMN(sender) AND COLUMN(key) AND COLUMN(data)  \
+    AND COLUMN(checksum)
+/* clang-format on */
+#define ROWCHECK_PLACE(name) ROWCHECK_##name
+enum rowcheck_column { ROWCHECK_ROW(ROWCHECK_PLACE, DB_COMMA), ROWCHECK_COLUMNS };
 
 /* The name of a column in the table `event`. */
 const char *rowcheck_name(enum rowcheck_column column);

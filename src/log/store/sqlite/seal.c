@@ -15,22 +15,28 @@
 
 /* ---- the table of channels ------------------------------------------------------------------ */
 
+#define TALLY(COLUMN, AND)                                                                         \
+    COLUMN(first) AND COLUMN(last)                                                                 \
+    AND COLUMN(count)                                                                              \
+    AND COLUMN(bytes)
+#define TALLY_PLACE(name) TALLY_##name
+enum tally_column { TALLY(TALLY_PLACE, DB_COMMA), TALLY_COLUMNS };
+
 static int write_tally(sqlite3_stmt *statement, uint32_t number, const struct index_tally *tally)
 {
-    db_bind_id(statement, 1, tally->first);
-    db_bind_id(statement, 2, tally->last);
-    db_bind_id(statement, 3, tally->count);
-    db_bind_id(statement, 4, tally->bytes);
-    sqlite3_bind_int64(statement, 5, number);
+    db_bind_id(statement, 1 + TALLY_first, tally->first);
+    db_bind_id(statement, 1 + TALLY_last, tally->last);
+    db_bind_id(statement, 1 + TALLY_count, tally->count);
+    db_bind_id(statement, 1 + TALLY_bytes, tally->bytes);
+    sqlite3_bind_int64(statement, 1 + TALLY_COLUMNS, number);
     return db_run(statement);
 }
 
 static int write_tallies(sqlite3 *db, struct index *index)
 {
     sqlite3_stmt *statement;
-    int result = db_prepare(
-        db, "UPDATE channel SET first = ?1, last = ?2, count = ?3, bytes = ?4 WHERE number = ?5",
-        &statement);
+    int result =
+        db_prepare(db, "UPDATE channel SET " DB_SETS(TALLY) " WHERE number = ?", &statement);
     if (result)
         return result;
     uint32_t highest = index_numbers(index);
@@ -195,8 +201,8 @@ int seal_segment(struct chain *chain, struct segment *segment)
 
 static int copy_row(sqlite3_stmt *from, sqlite3_stmt *to, struct index *index)
 {
-    int result = index_add(index, (uint32_t)db_id(from, 1), db_id(from, 0),
-                           db_bytes(from, WRITER_COLUMNS_COUNT - 1).len);
+    int result = index_add(index, (uint32_t)db_id(from, WRITER_ROW_channel),
+                           db_id(from, WRITER_ROW_id), db_bytes(from, WRITER_ROW_data).len);
     if (result)
         return result;
     for (int i = 0; i < WRITER_COLUMNS_COUNT; i++)
@@ -206,10 +212,10 @@ static int copy_row(sqlite3_stmt *from, sqlite3_stmt *to, struct index *index)
 
 static int prepare_rows(sqlite3 *from, sqlite3_stmt **ret_rows)
 {
-    int result = db_prepare(from, "SELECT " WRITER_COLUMNS " FROM event ORDER BY id", ret_rows);
+    int result = db_prepare(from, WRITER_SELECT " ORDER BY id", ret_rows);
     if (result != -EIO)
         return result;
-    return db_prepare(from, "SELECT " WRITER_COLUMNS_OLD " FROM event ORDER BY id", ret_rows);
+    return db_prepare(from, WRITER_SELECT_OLD " ORDER BY id", ret_rows);
 }
 
 /* Copies checksums unchanged, so that a damaged row stays recognisable. */
@@ -219,7 +225,8 @@ static int copy_rows(struct chain *chain, sqlite3 *from, sqlite3 *to, struct ind
     int result = prepare_rows(from, &rows);
     result = result ? result : db_prepare(to, WRITER_INSERT, &insert);
     while (!result && (result = db_row(rows)) == 1) {
-        bool live = db_id(rows, 0) > trimmed_ids_get(&chain->trimmed_ids, (uint32_t)db_id(rows, 1));
+        uint32_t number = (uint32_t)db_id(rows, WRITER_ROW_channel);
+        bool live = db_id(rows, WRITER_ROW_id) > trimmed_ids_get(&chain->trimmed_ids, number);
         result = live ? copy_row(rows, insert, index) : 0;
     }
     sqlite3_finalize(rows);

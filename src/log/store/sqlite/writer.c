@@ -24,15 +24,15 @@ enum statement { BEGIN, COMMIT, ROLLBACK, INSERT, INSERT_NEXT, NAME, TRIM, PAGES
 
 /* OR FAIL: a refused row rolls the transaction back, so SQLite need not be able to undo the earlier
  * rows of the statement. */
-#define WRITER_INSERT_FROM(columns)                                                                \
-    "INSERT OR FAIL INTO event(" columns ") SELECT " columns " FROM appended"
+#define WRITER_INSERT_FROM(LIST)                                                                   \
+    "INSERT OR FAIL INTO event(" DB_NAMES(LIST) ") " DB_SELECT(LIST) "appended"
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [INSERT] = WRITER_INSERT_FROM(WRITER_COLUMNS),
-    [INSERT_NEXT] = WRITER_INSERT_FROM(WRITER_COLUMNS_BUT_ID),
+    [INSERT] = WRITER_INSERT_FROM(WRITER_ROW),
+    [INSERT_NEXT] = WRITER_INSERT_FROM(WRITER_ROW_BUT_ID),
     [NAME] = "INSERT OR REPLACE INTO channel(number, name) VALUES(?1, ?2)",
     [TRIM] = "INSERT INTO trim(channel, upto) VALUES(?1, ?2)",
     [PAGES] = "PRAGMA page_count",

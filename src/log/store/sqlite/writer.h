@@ -48,14 +48,19 @@ static inline uint8_t writer_hops(int kind)
     return (uint8_t)(kind >> 8);
 }
 
-/* Copies an event, by the columns of its row, into another file. Files of older versions have no
- * checksums. */
-#define WRITER_COLUMNS_OF(checksum) "id, " WRITER_COLUMNS_BUT_ID_OF(checksum)
-#define WRITER_COLUMNS_BUT_ID_OF(checksum)                                                         \
-    "channel, time, prev, kind, type, content_type, sender, key, " checksum ", data"
-#define WRITER_COLUMNS_BUT_ID WRITER_COLUMNS_BUT_ID_OF("checksum")
-#define WRITER_COLUMNS WRITER_COLUMNS_OF("checksum")
-#define WRITER_COLUMNS_OLD WRITER_COLUMNS_OF("NULL")
-#define WRITER_INSERT                                                                              \
-    "INSERT INTO event(" WRITER_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"
-enum { WRITER_COLUMNS_COUNT = 11 };
+/* The columns of an event, see db.h. `AND...`, since DB_COMMA comes to the inner list as a comma.
+ */
+/* clang-format off */
+#define WRITER_ROW_BUT_ID(COLUMN, AND...)                                                          \
+    COLUMN(channel) AND COLUMN(time) AND COLUMN(prev) AND COLUMN(kind) AND COLUMN(type)            \
+    AND COLUMN(content_type) AND COLUMN(sender) AND COLUMN(key) AND COLUMN(checksum)               \
+    AND COLUMN(data)
+/* clang-format on */
+#define WRITER_ROW(COLUMN, AND) COLUMN(id) AND WRITER_ROW_BUT_ID(COLUMN, AND)
+#define WRITER_PLACE(name) WRITER_ROW_##name
+enum writer_column { WRITER_ROW(WRITER_PLACE, DB_COMMA), WRITER_COLUMNS_COUNT };
+
+/* Statements that copy events into another file. Files of older versions have no checksums. */
+#define WRITER_INSERT "INSERT INTO event" DB_VALUES(WRITER_ROW)
+#define WRITER_SELECT DB_SELECT(WRITER_ROW) "event"
+#define WRITER_SELECT_OLD DB_SELECT(WRITER_ROW) "(SELECT *, NULL AS checksum FROM event)"
