@@ -35,7 +35,7 @@ static void a_cookie_is_found_by_its_whole_name(void **state)
                          0);
         struct str value = http_cookie(&fields, STR("session"));
         assert_int_equal(value.at != NULL, rows[i].value != NULL);
-        if (rows[i].value)
+        if (rows[i].value && value.at)
             assert_true(str_eq(value, str_from(rows[i].value)));
     }
 }

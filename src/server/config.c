@@ -161,8 +161,11 @@ static void check_address(struct config *config, const char *text, unsigned nth,
         faults_add(
             faults, NULL, text,
             "can be reached from other machines, and there are no access rules: anyone could "
-            "publish and read. Write into the file of --config who may do what, as in "
-            "`access: {anybody: [read]}` (docs/access.md), or say --insecure if that is meant");
+            "publish and read. `freshet init` writes a file with rules and a key; rules in the "
+            "file of "
+            "--config look like `access: {anybody: [read]}` (docs/access.md). Say --insecure if "
+            "that "
+            "is meant");
 }
 
 /* A browser sends cookies for any page, so it must be known whose pages may use them. */

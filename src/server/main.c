@@ -4,6 +4,7 @@
 #include "client/cli/client.h"
 #include "client/cli/output.h"
 #include "server/check.h"
+#include "server/init.h"
 #include "server/keys.h"
 #include "server/repair.h"
 #include "server/serve.h"
@@ -17,6 +18,7 @@ static const char overview[] =
     "freshet " FRESHET_VERSION
     ": publish an event once; it reaches every consumer by HTTP streaming,\n"
     "long-polling, WebSocket or webhook.\n\nusage: freshet COMMAND …\n\n"
+    "  freshet init       write a configuration with rules and a fresh key\n"
     "  freshet serve      run the server\n"
     "  freshet check      say whether a configuration is right\n"
     "  freshet repair     set damaged files of the data aside, and say what is lost\n"
@@ -60,6 +62,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {.name = "init", .run = init_main, .help = init_help},
     {.name = "serve", .run = serve_main, .help = serve_help},
     {.name = "check", .run = check_main, .help = check_help},
     {.name = "repair", .run = repair_main, .help = repair_help},
