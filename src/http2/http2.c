@@ -480,6 +480,11 @@ void http2_end(struct http2 *http2)
     (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_NO_ERROR);
 }
 
+void http2_refuse(struct http2 *http2)
+{
+    (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 static nghttp2_session_callbacks *callbacks_new(void)
 {
     nghttp2_session_callbacks *callbacks;

@@ -117,3 +117,6 @@ void http2_reset(struct http2 *http2, struct http2_stream *stream, enum http2_re
  * once that is sent; streams that are open are lost. */
 void http2_announce_end(struct http2 *http2);
 void http2_end(struct http2 *http2);
+
+/* The same for a connection that is one too many: it may come again later. */
+void http2_refuse(struct http2 *http2);

@@ -39,19 +39,12 @@ struct arrival {
     bool begun;       /* the first byte has come */
 };
 
-/* Over connections_max it is closed: only HTTP/1.1 has a refusal for that. */
-static void take_http2(struct worker *worker, struct conn *conn, bool refused)
-{
-    if (refused || !http2_take_over(worker, conn, STR_NONE))
-        conn_close(conn);
-}
-
 /* The kinds of connections, by what ALPN calls them; the best first. */
 static const struct kind {
     const char *alpn;
     void (*take)(struct worker *worker, struct conn *conn, bool refused);
 } kinds[] = {
-    {"\x02h2", take_http2},
+    {"\x02h2", http2_take},
     {"\x08http/1.1", http1_take}, /* also for clients without ALPN: the last */
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };

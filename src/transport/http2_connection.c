@@ -269,7 +269,7 @@ static void closed(struct conn *conn)
     free_out(connection);
     http2_free(connection->http2);
     stat_set(&worker->stats.connections, worker->net.conns);
-    entry_end(worker, false);
+    entry_end(worker, connection->refused);
     worker_resume_accepting(worker);
     free(connection);
 }
@@ -390,23 +390,44 @@ static struct http2_connection *connection_new(struct worker *worker)
     return connection;
 }
 
-bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes)
+/* NULL without memory: nothing has changed. */
+static struct http2_connection *take(struct worker *worker, struct conn *from, bool refused)
 {
     struct http2_connection *connection = connection_new(worker);
     if (!connection)
-        return false;
+        return NULL;
     if (conn_hand_over(from, &connection->conn, &conn_ops)) {
         http2_free(connection->http2);
         free(connection);
-        return false;
+        return NULL;
     }
-    entry_again(worker, false);
+    connection->refused = refused;
+    entry_again(worker, refused);
     list_add_last(&worker->connections, &connection->conn.node);
     timer_set(&worker->loop, &connection->control.timer, worker->config.limits.idle_ms);
-    if (worker->draining)
+    if (refused)
+        http2_refuse(connection->http2);
+    else if (worker->draining)
         drain(&connection->conn, 0);
+    conn_dirty(&connection->conn);
+    return connection;
+}
+
+bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes)
+{
+    struct http2_connection *connection = take(worker, from, false);
+    if (!connection)
+        return false;
     keep(connection, bytes);
     request_stream_wake(&connection->control);
-    conn_dirty(&connection->conn);
     return true;
+}
+
+void http2_take(struct worker *worker, struct conn *from, bool refused)
+{
+    struct http2_connection *connection = take(worker, from, refused);
+    if (connection)
+        readable(&connection->conn);
+    else
+        conn_close(from);
 }

@@ -7,3 +7,7 @@
  * (prior knowledge, RFC 9113 section 3.3). `from` is closed, and counts as a connection until then.
  * False without memory: nothing has changed. */
 bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes);
+
+/* Takes over a connection over TLS on which ALPN chose HTTP/2. `refused` if it is over
+ * connections_max. */
+void http2_take(struct worker *worker, struct conn *from, bool refused);

@@ -49,6 +49,7 @@ struct http2_connection {
     int64_t taken_ns;       /* when there were first some, or the peer last took some */
     struct holding holding; /* for `out` */
     size_t discarded;       /* bytes thrown away after our side was shut */
+    bool refused : 1;       /* over connections_max: it is told so, and ends */
     bool ending : 1;        /* was told that it ends */
     bool lingers : 1;       /* our side is shut */
     bool finished : 1;      /* the peer is done sending, or cannot be understood any more */

@@ -73,14 +73,14 @@ control.onmessage = async ({ data }) => {
 </script>`;
 
 export class Browser {
-    /** Starts one that test `t` ends; its page has an origin of its own on loopback. */
-    static async start(t, name) {
+    /** Starts one that test `t` ends, with more arguments; its page has an origin of its own on loopback. */
+    static async start(t, name, more = []) {
         const browser = new Browser(name);
         const { programs, args, prepare } = KINDS[name];
         await browser.#serve();
         const dir = temporaryFolder(t);
         prepare(dir);
-        browser.service = new Service(dir, installed(...programs) ?? programs[0], args(dir, `${browser.origin}/`),
+        browser.service = new Service(dir, installed(...programs) ?? programs[0], [...more, ...args(dir, `${browser.origin}/`)],
             { XDG_CONFIG_HOME: dir, XDG_CACHE_HOME: dir, MOZ_CRASHREPORTER_DISABLE: "1" });
         browser.stop = async () => {
             await browser.service.stop();
