@@ -152,7 +152,6 @@ static void channel_free(struct pull *pull)
     websocket_deinit(&channel->websocket);
     if (pull->request) {
         struct worker *worker = pull->request->worker;
-        live_remove(worker, pull);
         hub_unsubscribe(&worker->hub, &channel->sub);
         stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], UINT64_MAX);
     }

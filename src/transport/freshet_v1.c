@@ -111,7 +111,6 @@ static void free_freshet_v1(struct pull *pull)
     websocket_deinit(&v1->websocket);
     if (pull->request) {
         freshet_v1_forget_auths(v1);
-        live_remove(v1->worker, pull);
         freshet_v1_free_parts(v1);
         stat_add(&v1->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);
     }

@@ -18,7 +18,7 @@ static bool is_revoked(void *app, const struct caller *caller, int64_t now_us)
     return revoked && str_eq(caller_subject(caller), str_from(revoked));
 }
 
-/* The header As names the caller. */
+/* The header As names the caller; /refused refuses its WebSocket. */
 static void handle(struct exchange *exchange)
 {
     struct str name = http_header(exchange->head, STR("as"));
@@ -26,7 +26,10 @@ static void handle(struct exchange *exchange)
         .kind = CALLER_TOKEN, .subject = name, .expires_us = expires_us};
     if (name.len)
         exchange->caller = caller_new(&facts);
-    bench_handle(exchange);
+    if (str_eq(exchange->head->path, STR("/refused")))
+        websocket_refuse_protocols(exchange, STR("another subprotocol"));
+    else
+        bench_handle(exchange);
 }
 
 static int begin(void **state)
@@ -185,6 +188,18 @@ static void a_revocation_that_comes_before_the_stream_is_not_missed(void **state
     peer_leave(bench, &peer);
 }
 
+static void a_websocket_that_is_refused_leaves_nothing_behind(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_upgrade(bench, &peer, UPGRADE_AS("/refused", "alice"));
+    assert_int_equal(peer_close_code(bench, &peer), problem_close_code(PROBLEM_BAD_HANDSHAKE));
+    peer_leave(bench, &peer);
+    bench_settle(bench);
+    assert_int_equal(bench->worker.live.map.count, 0);
+}
+
 static void many_are_checked_in_slices(void **state)
 {
     struct bench *bench = *state;
@@ -215,6 +230,8 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(a_revocation_that_comes_before_the_stream_is_not_missed,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(a_websocket_that_is_refused_leaves_nothing_behind, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(many_are_checked_in_slices, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -487,6 +487,9 @@ void websocket_drain(struct pull *pull)
 
 void websocket_deinit(struct websocket *websocket)
 {
+    struct request_stream *request = websocket->pull.request;
+    if (request) /* was opened, perhaps only to be refused */
+        live_remove(request->worker, &websocket->pull);
     for (struct list *node; (node = list_take_first(&websocket->publishes_open));)
         container_of(node, struct websocket_publish, node)->websocket = NULL;
     ws_reader_deinit(&websocket->reader);
