@@ -58,7 +58,8 @@ static bool has_all(const struct str *names, size_t count)
     return true;
 }
 
-/* Without memory the connection ends: it must not go on under the old caller's rights. */
+/* The connection must not go on under the old caller's rights. So it ends without memory, and it
+ * ends if a lost term cannot be dropped at once: the client comes back with its new credential. */
 static void take_caller(struct freshet_v1 *v1, struct str ref, struct caller *caller)
 {
     struct str lost[SELECTION_TERMS_MAX];
@@ -67,9 +68,10 @@ static void take_caller(struct freshet_v1 *v1, struct str ref, struct caller *ca
     if (!exchange_replace_caller(v1->worker, &v1->websocket.pull, caller) ||
         !has_all(lost, count)) {
         freshet_v1_give_up(v1);
-    } else {
-        freshet_v1_unsubscribe(v1, lost, count);
+    } else if (freshet_v1_unsubscribe(v1, lost, count)) {
         send_ok(v1, ref, lost, count);
+    } else {
+        websocket_close_problem(&v1->websocket, PROBLEM_BAD_CREDENTIAL);
     }
     arena_free(&arena);
 }

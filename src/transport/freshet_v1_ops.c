@@ -222,7 +222,7 @@ static void op_unsubscribe(struct freshet_v1 *v1, const struct said *said)
         !subscription_is_well_formed(asked, &refusal)) {
         refuse(v1, said, &refusal);
     } else {
-        freshet_v1_unsubscribe(v1, asked->terms, asked->terms_count);
+        (void)freshet_v1_unsubscribe(v1, asked->terms, asked->terms_count);
         send_plain(v1, "ok", said->ref);
     }
     charge(v1, &lists);

@@ -632,8 +632,16 @@ void freshet_v1_subscribe(struct freshet_v1 *v1, struct str ref, const struct se
         freshet_v1_give_up(v1);
 }
 
+static bool has_any(const struct freshet_v1 *v1, const struct str *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (find_term(v1, names[i]))
+            return true;
+    return false;
+}
+
 /* Do nothing: a term that is kept only for a joining part is leaving already. */
-void freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size_t count)
+bool freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size_t count)
 {
     bool changed = false;
     for (size_t i = 0; i < count; i++) {
@@ -642,10 +650,11 @@ void freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size
         if (term)
             term->leaving = true;
     }
-    if (!changed || !drop_leaving(v1))
-        return;
-    list_each (&v1->groups, node)
-        renew(container_of(node, struct group, node)->main);
-    renew_joining(v1);
-    drop_empty_groups(v1);
+    if (changed && drop_leaving(v1)) {
+        list_each (&v1->groups, node)
+            renew(container_of(node, struct group, node)->main);
+        renew_joining(v1);
+        drop_empty_groups(v1);
+    }
+    return !has_any(v1, names, count);
 }

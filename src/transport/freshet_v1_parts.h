@@ -10,7 +10,10 @@ bool freshet_v1_overlap(struct str a, struct str b);
 /* Subscribes to the selection `asked`, which is borrowed, and answers the client. */
 void freshet_v1_subscribe(struct freshet_v1 *v1, struct str ref, const struct selection *asked,
                           const struct position *from);
-void freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size_t count);
+
+/* False if events of one of the terms may still be sent, until later subscriptions to some of the
+ * same channels have caught up. */
+bool freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size_t count);
 
 /* Merges parts that have caught up. There must be no bytes left to send. */
 void freshet_v1_merge(struct freshet_v1 *v1);
