@@ -198,6 +198,27 @@ for (const [what, method, target, body] of [
     });
 }
 
+test("a webhook is sent elsewhere only by who may read its channels, and ends with them", async (t) => {
+    const server = await closed(t);
+    const receiver = await Receiver.start(t), other = await Receiver.start(t);
+    const { id } = (await ask(server, "POST", "/webhooks", { url: receiver.url, channels: ["chat/a"] })).body;
+    const patch = (key, change) => ask(server, "PATCH", `/webhooks/${id}`, change, key.key);
+    const shown = async () => (await ask(server, "GET", `/webhooks/${id}`)).body;
+    const blind = await makeKey(server, "blind", ["webhooks"]);
+    for (const change of [{ url: other.url }, { channels: ["chat/b"] }, { url: other.url, description: "mine" }]) {
+        assert.equal((await patch(blind, change)).status, 403, JSON.stringify(change));
+    }
+    assert.equal((await patch(blind, { description: "seen" })).status, 200);
+    assert.equal((await shown()).url, receiver.url);
+    const mover = await makeKey(server, "mover", ["webhooks", "read"]);
+    for (const key of [blind, mover]) {
+        assert.equal((await shown()).state, "active");
+        assert.equal((await patch(mover, { url: other.url })).status, 200);
+        await ask(server, "DELETE", `/keys/${key.id}`);
+    }
+    await eventually(async () => (await shown()).state === "disabled", "the webhook to end");
+});
+
 /* ---- the audit log ---- */
 
 test("refusals are noted with their reason, and a flood of them is counted", async (t) => {

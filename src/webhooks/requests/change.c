@@ -62,9 +62,26 @@ static void prepare_anew(struct endpoint *endpoint)
         abort(); /* cannot fail: the row was prepared before, and the endpoint must stay usable */
 }
 
+/* Whether the change says where events go, or which. */
+static bool takes_over(const struct spec *spec)
+{
+    return spec->has & (SPEC_URL | SPEC_CHANNELS);
+}
+
+/* Whoever takes a webhook over is its maker from then on: it must end with the credential that its
+ * present form rests on. */
+static void set_maker(struct endpoint_row *row, const struct caller *caller)
+{
+    if (row->maker != caller)
+        row->maker = caller_ref(caller);
+}
+
 static void undo(struct put *put)
 {
     struct endpoint_row *row = &put->endpoint->row;
+    if (row->maker != put->before.maker)
+        caller_unref(row->maker);
+    row->maker = put->before.maker;
     row->state = put->before.state;
     row->options = put->before.options;
     row->key = put->before.key;
@@ -90,6 +107,8 @@ static void changed(struct mail *mail, void *owner)
     } else {
         if (put->endpoint->row.olds.at != put->before.olds.at)
             olds_free(&put->before.olds);
+        if (put->endpoint->row.maker != put->before.maker)
+            caller_unref(put->before.maker);
         endpoint_state_answer(put->endpoint, put->request, put->detail);
         request_answer(put->request);
     }
@@ -133,6 +152,8 @@ static void change(struct courier_request *request, struct endpoint *endpoint, s
     struct put *put = put_new(request, endpoint);
     endpoint->change.busy = request;
     begin_anew(put, spec, &options);
+    if (takes_over(spec))
+        set_maker(&endpoint->row, request->access.caller);
     exchange_texts(&endpoint->row, spec);
     endpoint->row.options = options;
     if (spec->pair.set)
@@ -152,6 +173,14 @@ static void change(struct courier_request *request, struct endpoint *endpoint, s
     put_submit(put, changed);
 }
 
+/* To take a webhook over takes what a new one does. */
+static bool may_change(struct courier_request *request, const struct endpoint *endpoint,
+                       const struct spec *spec)
+{
+    return !takes_over(spec) ||
+           rights_allow(request, spec->channels ? spec->channels : endpoint->row.channels);
+}
+
 static void op_change(struct courier_request *request, struct endpoint *endpoint)
 {
     struct spec spec;
@@ -162,7 +191,7 @@ static void op_change(struct courier_request *request, struct endpoint *endpoint
     }
     if (spec.url && !courier_may_call(endpoint->courier, spec.url))
         create_refuse_target(request);
-    else if (!spec.channels || rights_allow(request, spec.channels))
+    else if (may_change(request, endpoint, &spec))
         change(request, endpoint, &spec);
     spec_free(&spec);
 }

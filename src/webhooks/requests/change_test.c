@@ -104,12 +104,54 @@ static void a_change_is_refused_while_a_bundle_that_failed_is_not_known(void **s
     }
 }
 
+/* ---- makers ---------------------------------------------------------------------------------- */
+
+static enum courier_fault change_as(struct world *world, const struct caller *caller,
+                                    const char *body)
+{
+    submit(world, COURIER_CHANGE, body);
+    world->request.access.caller = caller;
+    return reply(world);
+}
+
+static void the_maker_is_who_said_last_where_events_go_or_which(void **state)
+{
+    static const struct {
+        const char *change;
+        bool takes_over;
+    } rows[] = {
+        {"{\"description\":\"x\"}", false},
+        {"{\"state\":\"paused\"}", false},
+        {"{\"channels\":[\"c/*\"]}", true},
+        {"{\"url\":\"http://127.0.0.1:9/\",\"state\":\"paused\"}", true},
+    };
+    struct world *world = *state;
+    struct caller *caller = caller_new(&(struct caller_facts){.kind = CALLER_KEY});
+    for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(*rows); i++) {
+        create_of(world, &kinds[0]);
+        if (i % 2)
+            refuse_puts(world);
+        assert_int_equal(change_as(world, caller, rows[i / 2].change),
+                         i % 2 ? COURIER_E_NOW : COURIER_FINE);
+        const struct caller *maker = the_endpoint(world)->row.maker;
+        assert_ptr_equal(maker, rows[i / 2].takes_over && i % 2 == 0 ? caller : NULL);
+        if (i % 2)
+            execute(world, "DROP TRIGGER full");
+        else
+            assert_int_equal(change_as(world, caller, rows[i / 2].change), COURIER_FINE);
+        delete_it(world);
+    }
+    assert_int_equal(atomic_load(&caller->refs), 1);
+    caller_unref(caller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define ON_DISK(name) cmocka_unit_test_setup_teardown(name, world_set_up_on_disk, world_tear_down)
         ON_DISK(a_replay_that_cannot_be_saved_replays_nothing),
         ON_DISK(a_replay_that_was_saved_begins_where_it_was_asked_to),
+        ON_DISK(the_maker_is_who_said_last_where_events_go_or_which),
         ON_DISK(a_change_is_refused_while_a_bundle_that_failed_is_not_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
