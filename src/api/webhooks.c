@@ -66,7 +66,6 @@ static void note(struct exchange *exchange, const struct courier_request *reques
 
 static void answer(struct exchange *exchange, const struct courier_request *request)
 {
-    note(exchange, request);
     if (request->fault) {
         exchange_problem(exchange, problems[request->fault], str_from(request->detail), STR_NONE);
     } else if (request->op == COURIER_DELETE || request->op == COURIER_DISCARD) {
@@ -95,6 +94,7 @@ static void answered(struct mail *mail, void *owner)
     (void)owner;
     struct courier_request *request = container_of(mail, struct courier_request, reply_mail);
     struct asked *asked = container_of(request, struct asked, request);
+    note(asked->exchange, request); /* also if the client did not wait for the answer */
     if (asked->exchange->dropped)
         exchange_free(asked->exchange);
     else

@@ -2,6 +2,7 @@
 // second, and across restarts.
 
 import assert from "node:assert/strict";
+import http from "node:http";
 import { EventSource } from "eventsource";
 import { deadline, eventually, startServer, test } from "./support/index.mjs";
 import { Receiver } from "./support/receiver.mjs";
@@ -269,6 +270,30 @@ test("management with a key is noted", async (t) => {
         return done.join() === ["channel deleted", "webhook made", "webhook paused", "webhook deleted", "disconnected"]
             .map((why) => `root: ${why}`).join();
     }, "five entries");
+});
+
+test("management is noted although the client does not wait for the answer", async (t) => {
+    const server = await closed(t);
+    const request = (method, path, headers = {}) => http.request(`${server.url}${path}`, {
+        method, agent: false, headers: { Authorization: `Bearer ${server.root}`, ...headers },
+    });
+    const connections = () => new Promise((resolve) => request("GET", "/stats").on("response", async (answer) => {
+        resolve(JSON.parse(Buffer.concat(await answer.toArray())).connections);
+    }).end());
+    let pinged;
+    const ping = new Promise((resolve) => (pinged = resolve));
+    const receiver = http.createServer((_, response) => pinged(response));
+    await new Promise((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+    t.after(() => receiver.closeAllConnections() ?? receiver.close());
+    const making = request("POST", "/webhooks", { "Content-Type": "application/json" }).on("error", () => {});
+    making.end(JSON.stringify({ url: `http://127.0.0.1:${receiver.address().port}/`, channels: ["chat/a"], verify: "ping" }));
+    const response = await ping; /* the webhook is made when it is answered */
+    making.socket.resetAndDestroy();
+    await eventually(async () => await connections() === 1, "the client to be gone");
+    response.end();
+    await eventually(async () => (await ask(server, "GET", "/webhooks")).body.webhooks.length === 1, "the webhook");
+    await eventually(async () => (await ask(server, "GET", "/channels/$audit")).body.events
+        .some(({ data }) => data.why === "webhook made"), "its entry");
 });
 
 test("the audit log is for admins alone", async (t) => {
