@@ -32,7 +32,7 @@ static enum problem problem_of(enum courier_fault fault)
 static void answer(struct exchange *exchange, const struct courier_request *request)
 {
     if (request->fault) {
-        api_problem(exchange, problem_of(request->fault), request->detail);
+        webhooks_refuse(exchange, request, problem_of(request->fault));
         return;
     }
     /* Answer before the subscriber is asked: its answer changes nothing here. */

@@ -33,6 +33,16 @@ static const enum problem problems[] = {
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
+void webhooks_refuse(struct exchange *exchange, const struct courier_request *request,
+                     enum problem problem)
+{
+    const struct refusal refusal = {.problem = problem,
+                                    .detail = request->detail,
+                                    .may = request->may,
+                                    .term = buf_str(&request->why)};
+    exchange_refusal(exchange, &refusal, STR_NONE);
+}
+
 static void answer_created(struct exchange *exchange, const struct courier_request *request)
 {
     struct response response;
@@ -67,7 +77,7 @@ static void note(struct exchange *exchange, const struct courier_request *reques
 static void answer(struct exchange *exchange, const struct courier_request *request)
 {
     if (request->fault) {
-        exchange_problem(exchange, problems[request->fault], str_from(request->detail), STR_NONE);
+        webhooks_refuse(exchange, request, problems[request->fault]);
     } else if (request->op == COURIER_DELETE || request->op == COURIER_DISCARD) {
         api_done(exchange);
     } else if (request->op == COURIER_CREATE) {

@@ -10,5 +10,9 @@ bool webhooks_body_fits(struct exchange *exchange);
  * asks about the channels of each webhook. */
 bool webhooks_may_ask(struct exchange *exchange);
 
+/* Answers a request that the courier has refused with the problem of its fault. */
+void webhooks_refuse(struct exchange *exchange, const struct courier_request *request,
+                     enum problem problem);
+
 /* `rest` is the raw path behind /webhooks. */
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest);

@@ -15,5 +15,6 @@ void refusal_write(struct json_writer *writer, const struct refusal *refusal)
     if (!refusal->may)
         return;
     json_member_string(writer, "may", str_from(refusal->may));
-    json_member_string(writer, "channel", refusal->term);
+    if (refusal->term.len) /* else it was missing on all */
+        json_member_string(writer, "channel", refusal->term);
 }

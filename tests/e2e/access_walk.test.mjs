@@ -206,8 +206,13 @@ test("a webhook is there for those who may have one on all of its channels", asy
     const grants = (channels) => [{ channels, may: ["webhooks", "read"] }];
     const owner = await make("owner", grants(["room/**"])), other = await make("other", grants(["room/1"]));
     const blind = await make("blind", [{ channels: ["room/**"], may: ["webhooks"] }]);
-    for (const [key, status] of [[undefined, 401], [other, 403], [blind, 403]]) {
-        assert.equal((await server.request("POST", "/webhooks", { headers: bearer(key), body })).status, status);
+    const form = `hub.mode=subscribe&hub.topic=${server.url}/topics/room/2&hub.callback=http://127.0.0.1:9/`;
+    for (const [key, status, may] of [[undefined, 401, "webhooks"], [other, 403, "webhooks"], [blind, 403, "read"]]) {
+        for (const [path, sent, channel] of [["/webhooks", body, "room/*"], ["/hub", form, "room/2"]]) {
+            const refused = await server.request("POST", path, { headers: bearer(key), body: sent });
+            assert.equal(refused.status, status);
+            assert.deepEqual([refused.json().may, refused.json().channel], [may, key && channel], path);
+        }
     }
     const made = await server.request("POST", "/webhooks", { headers: bearer(owner), body });
     assert.equal(made.status, 201, made.bytes.toString());

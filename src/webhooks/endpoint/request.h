@@ -75,6 +75,7 @@ struct courier_request {
     enum courier_fault fault;
     const char *detail; /* with a fault: what would be right; static text, or in `why` */
     struct buf why;     /* the asker's to free */
+    const char *may;    /* the action that was missing, and `why` has the channel; else NULL */
     struct buf answer;  /* JSON, empty after delete */
     bool repeated;      /* the endpoint existed: an earlier request with the same key made it */
     /* The courier's own: */

@@ -19,10 +19,10 @@ static bool refuse(struct courier_request *request, enum access_verdict verdict,
                    struct str term)
 {
     struct refusal refusal = access_refusal(verdict, action, term);
-    buf_addf(&request->why, "%.*s: %s", STR_FMT(term), refusal.detail);
-    buf_add_char(&request->why, '\0');
-    request_refuse(request, fault_of(verdict),
-                   buf_failed(&request->why) ? refusal.detail : request->why.at);
+    buf_clear(&request->why);
+    buf_add_str(&request->why, term);
+    request->may = buf_failed(&request->why) ? NULL : refusal.may;
+    request_refuse(request, fault_of(verdict), refusal.detail);
     return false;
 }
 
