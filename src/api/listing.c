@@ -19,7 +19,8 @@ struct listing {
     struct buf kept; /* the query without `after`, for links */
     struct log_channel *channels;
     struct log_list list;
-    bool whole; /* all channels were looked at, or enough were found */
+    bool whole;     /* all channels were looked at, or enough were found */
+    bool shows_own; /* the server's own channels, too */
     uint32_t limit;
 };
 
@@ -82,10 +83,15 @@ static bool read_query(struct listing *listing, struct exchange *exchange)
     return !result;
 }
 
+static struct str name_of(const struct log_channel *channel)
+{
+    return (struct str){channel->name, channel->name_len};
+}
+
 static void write_channel(struct json_writer *writer, const struct log_channel *channel)
 {
     json_object_begin(writer);
-    json_member_string(writer, "channel", (struct str){channel->name, channel->name_len});
+    json_member_string(writer, "channel", name_of(channel));
     json_member_id(writer, "last", channel->last);
     json_member_id(writer, "trimmed", channel->trimmed);
     json_member_number(writer, "count", channel->count);
@@ -93,36 +99,36 @@ static void write_channel(struct json_writer *writer, const struct log_channel *
     json_object_end(writer);
 }
 
-/* The server's own channels are in the list only for those who may read them: the term that was
- * checked matches none of them. */
-static bool is_shown(const struct access *access, const struct log_channel *channel)
+/* Sorts behind all of the server's own channels, which begin with `$` and a letter. */
+#define BEHIND_OWN STR("$~")
+
+static bool is_shown(const struct listing *listing, struct str name)
 {
-    struct str name = {channel->name, channel->name_len};
-    return !name_is_reserved(name) || !access_decide(access, ACTION_READ, name);
+    return listing->shows_own || !name_is_reserved(name);
 }
 
 static void write_list(struct json_writer *writer, const struct listing *listing, bool more)
 {
-    struct access access = exchange_access(listing->exchange);
     json_object_begin(writer);
     json_name(writer, "channels");
     json_array_begin(writer);
     for (size_t i = 0; i < listing->list.count && i < listing->limit; i++)
-        if (is_shown(&access, &listing->channels[i]))
+        if (is_shown(listing, name_of(&listing->channels[i])))
             write_channel(writer, &listing->channels[i]);
     json_array_end(writer);
     json_member_bool(writer, "more", more);
     json_object_end(writer);
 }
 
-/* A list that had to end early continues after the last channel that was looked at. */
+/* A list that had to end early continues after the last channel that was looked at. A name that is
+ * not shown must not be told by the link either. */
 static struct str last_name(const struct listing *listing)
 {
     const struct log_list *list = &listing->list;
-    if (list->count <= listing->limit)
-        return (struct str){list->seen, list->seen_len};
-    const struct log_channel *last = &listing->channels[listing->limit - 1];
-    return (struct str){last->name, last->name_len};
+    struct str last = list->count <= listing->limit
+                          ? (struct str){list->seen, list->seen_len}
+                          : name_of(&listing->channels[listing->limit - 1]);
+    return is_shown(listing, last) ? last : BEHIND_OWN;
 }
 
 static void add_next(struct response *response, const struct listing *listing)
@@ -200,8 +206,9 @@ static void listed(struct question *question)
 static const struct question_ops question_ops = {.slice = list_slice, .answered = listed};
 
 /* Whether the caller may read all channels that can be in the list: those below the prefix, if that
- * ends with a slash, else all. */
-static bool may_list(const struct listing *listing, struct exchange *exchange)
+ * ends with a slash, else all. That matches none of the server's own, so these are shown to those
+ * who have named them by the prefix, and to those who may read all of them. */
+static bool may_list(struct listing *listing, struct exchange *exchange)
 {
     struct access access = exchange_access(exchange);
     struct str prefix = buf_str(&listing->prefix);
@@ -214,7 +221,10 @@ static bool may_list(const struct listing *listing, struct exchange *exchange)
         all = (struct str){term, prefix.len + 2};
         below = pattern_valid(all, NULL);
     }
-    if (access_check(&access, ACTION_READ, below ? all : ACCESS_WHOLE_SERVER, &refusal))
+    all = below ? all : ACCESS_WHOLE_SERVER;
+    listing->shows_own =
+        name_is_reserved(all) || access_decide(&access, ACTION_READ, BEHIND_OWN) == ACCESS_ALLOWED;
+    if (access_check(&access, ACTION_READ, all, &refusal))
         return true;
     exchange_refusal(exchange, &refusal, STR_NONE);
     return false;

@@ -233,3 +233,32 @@ test("a webhook is there for those who may have one on all of its channels", asy
     assert.deepEqual(await list(root), [id]);
     assert.equal((await server.get(`/webhooks/${id}`, bearer(owner))).status, 200);
 });
+
+test("the list of channels tells the server's own only to those who may read them", async (t) => {
+    const { server, root, make } = await start(t);
+    await server.request("POST", "/webhooks", {
+        headers: bearer(root), body: JSON.stringify({ url: "http://127.0.0.1:9/", channels: ["room"] }),
+    });
+    for (const channel of ["!first", "room", "zoo"]) {
+        await server.post(encodeURIComponent(channel), "1", bearer(root));
+    }
+    const own = await make("own", [{ channels: ["**", "$webhooks/**"], may: ["read"] }]);
+    /** Follows the links of a list, and returns all that was told. */
+    const told = async (key, query) => {
+        const names = [];
+        for (let next = `?limit=1${query}`; next;) {
+            const { status, headers, bytes } = await server.get(`/channels${next}`, bearer(key));
+            assert.equal(status, 200, bytes.toString());
+            names.push(...JSON.parse(bytes).channels.map(({ channel }) => channel));
+            next = /<(.*)>/.exec(headers.link ?? "")?.[1];
+            assert.ok(key === root || query.endsWith("/") || !/after=%24[a-z]/.test(next), next);
+        }
+        return names;
+    };
+    const all = await told(root, "");
+    assert.deepEqual(all.filter((name) => !name.startsWith("$")), ["!first", "room", "zoo"]);
+    assert.ok(all.includes("$audit"));
+    assert.deepEqual(await told(own, ""), ["!first", "room", "zoo"]);
+    assert.deepEqual(await told(own, "&prefix=$w"), []);
+    assert.deepEqual(await told(own, "&prefix=$webhooks/"), all.filter((name) => name.startsWith("$webhooks/")));
+});
