@@ -83,6 +83,8 @@ bool identity_may_use_cookie(const struct exchange *exchange)
     struct str origin = http_header(exchange->head, STR("origin"));
     struct str site = http_header(exchange->head, STR("sec-fetch-site"));
     const struct worker_config *config = &exchange->worker->config;
+    if (str_eq(site, STR("same-origin")))
+        return true; /* with a method other than GET, or a WebSocket, such a page has an Origin */
     if (origin.at)
         return config->admits && config->admits(config->app, origin) == ADMITS_CREDENTIALS;
     return !str_eq(site, STR("cross-site")) && !str_eq(site, STR("same-site"));

@@ -67,6 +67,11 @@ test("a token is carried by header, parameter, cookie and subprotocol", async (t
     assert.equal((await server.get(target, { Cookie: `a=b; session=${token}` })).status, 200);
     assert.equal((await server.get(target, { Cookie: `session=${token}`, Origin: "https://app.example" })).status, 200);
     assertProblem(await server.get(target, { Cookie: `session=${token}`, Origin: "https://evil.example" }), 401);
+    const own = { Cookie: `session=${await sign(WRITE_CHAT)}`, Origin: server.url };
+    for (const [site, status] of [["same-origin", 201], ["same-site", 401], ["cross-site", 401]]) {
+        const headers = { ...own, "Sec-Fetch-Site": site };
+        assert.equal((await server.request("POST", "/channels/chat/a", { headers, body: "x" })).status, status, site);
+    }
     const socket = await Socket.open(t, server, "/events", { protocols: ["freshet.v1", `freshet.token.${token}`] });
     socket.send(JSON.stringify({ op: "subscribe", channels: ["chat/*"], ref: 1 }));
     assert.notEqual(JSON.parse((await socket.next()).text).op, "error");
