@@ -655,9 +655,34 @@ static void read_section(struct reader *reader, const struct entry *entry, void 
         fault(reader, entry->key, entry->name, "holds keys of its own, each on a line below it");
 }
 
+static bool is_one_of(struct str name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(name, str_from(names[i])))
+            return true;
+    return false;
+}
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Whoever writes one of these keys means to close something, also if there is nothing behind it. */
+static void note_access(struct reader *reader, const struct entry *entry, void *base)
+{
+    static const char *const all[] = {"access", "access.anybody", "access.authenticated", "keys",
+                                      "tokens"};
+    static const char *const here[] = {"namespaces.access", "namespaces.access.anybody",
+                                       "namespaces.access.authenticated", "namespaces.authorize"};
+    if (is_one_of(entry->name, here, COUNT_OF(here)))
+        ((struct namespace_item *)base)->has_rule = true;
+    else if (is_one_of(entry->name, all, COUNT_OF(all)))
+        reader->config->has_access = true;
+}
+
 static void read_entry(struct reader *reader, const struct entry *entry, void *base)
 {
     const struct key *key = key_find(entry->name);
+    if (!yaml_count(entry->value))
+        note_access(reader, entry, base);
     if (key && key->kind == KEY_LIST)
         read_list(reader, key, entry, base);
     else if (key)

@@ -160,6 +160,42 @@ static void unknown_keys_and_broken_yaml_are_refused(void **state)
     refuses("webhooks:\n  allow: [10.0.0.256]\n");
 }
 
+/* Whoever writes one of these keys means to close something. */
+static void an_access_key_without_a_value_leaves_nothing_open(void **state)
+{
+    static const char *const texts[] = {
+        "access:\n",
+        "access: {}\n",
+        "access: ~\n",
+        "access: {anybody: }\n",
+        "access: {authenticated: null}\n",
+        "access: {anybody: []}\n",
+        "keys:\n",
+        "keys: []\n",
+        "tokens:\n",
+        "tokens: []\n",
+        "namespaces: [{prefix: a, access: }]\n",
+        "namespaces: [{prefix: a, access: {}}]\n",
+        "namespaces: [{prefix: a, access: {anybody: }}]\n",
+        "namespaces: [{prefix: a, authorize: }]\n",
+    };
+    char text[200];
+    struct config config;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        assert_int_equal(read_text(&config, texts[i]), 0);
+        assert_true(config.has_access);
+        config_free(&config);
+        if (strncmp(texts[i], "namespaces", strlen("namespaces")) != 0)
+            continue;
+        snprintf(text, sizeof(text), "access: {anybody: [read]}\n%s", texts[i]);
+        assert_int_equal(read_text(&config, text), 0);
+        assert_int_equal(config.rules_count, 2);
+        assert_int_equal(config.rules[1].anybody | config.rules[1].authenticated, ACTIONS_NONE);
+        config_free(&config);
+    }
+}
+
 static void rules_are_kept_by_prefix(void **state)
 {
     (void)state;
@@ -863,6 +899,7 @@ int main(void)
         cmocka_unit_test(values_outside_their_range_are_refused),
         cmocka_unit_test(unknown_keys_and_broken_yaml_are_refused),
         cmocka_unit_test(rules_are_kept_by_prefix),
+        cmocka_unit_test(an_access_key_without_a_value_leaves_nothing_open),
         cmocka_unit_test(a_section_may_be_empty),
         cmocka_unit_test(more_than_one_document_is_refused),
         cmocka_unit_test(a_file_of_unreasonable_size_is_refused),
