@@ -112,6 +112,7 @@ static void bundle_done(struct mail *mail, void *owner)
     int result = bundle->job.result;
     courier->jobs--;
     courier->saving--;
+    courier->saving_whole = courier->saving_whole && !bundle->whole;
     courier->save_fails = result != 0;
     if (result) {
         /* Deliveries continue: after a crash, those not saved are repeated. */
@@ -170,10 +171,13 @@ void save_progress(struct courier *courier, bool now)
         return;
     if (!now && (courier->saving || courier_now_ns(courier) < save_due_ns(courier)))
         return;
-    if (courier->saving && courier->save_fails)
-        return; /* after a failure the saver accepts only a whole bundle */
+    /* The saver refuses bundles until one is whole. Behind that one it may write others, and a
+     * change of an endpoint too: it must find all lanes saved. */
+    if (courier->saving && courier->save_fails && !courier->saving_whole)
+        return;
     courier->bundle = NULL;
     bundle->whole = !courier->saving;
+    courier->saving_whole |= bundle->whole;
     courier->save_urgent = false;
     courier->save_at_ns = 0;
     courier->saving++;

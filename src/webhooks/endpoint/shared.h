@@ -70,6 +70,7 @@ struct courier {
     struct list changed;   /* endpoints whose progress is not saved yet */
     struct bundle *bundle; /* the bundle being filled; NULL if it is empty */
     unsigned saving;       /* bundles that the saver has */
+    bool saving_whole;     /* one of them is whole */
     bool save_urgent;      /* somebody waits for it */
     bool save_fails;       /* the last bundle could not be written */
     int64_t save_at_ns;    /* when the next may go */

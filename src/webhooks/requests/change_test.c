@@ -145,6 +145,35 @@ static void the_maker_is_who_said_last_where_events_go_or_which(void **state)
     caller_unref(caller);
 }
 
+/* A lane is new since the bundle that was filled after one that failed. That bundle is written, but
+ * its mail is not open yet. */
+static void a_change_that_is_saved_finds_all_lanes_saved(void **state)
+{
+    struct world *world = *state;
+    struct courier_request *request = &world->request;
+    create_for_many(world, ",\"schedule\":[3600]");
+    struct endpoint *endpoint = the_endpoint(world);
+    refuse_lanes_of(world, "c/1");
+    fail_one(world, "c/1");
+    save_progress(world->courier, true);
+    world_settle(world);
+    execute(world, "DROP TRIGGER full");
+    save_progress(world->courier, true);
+    struct lane *lane = lane_new(endpoint, LANE_CHANNEL, STR("c/2"));
+    lane->row.after = endpoint_scanned(endpoint) - 1;
+    lane->row.next_us = courier_now_us(world->courier) + INT64_C(3600000000);
+    lane_step_or_free(lane);
+    request_clear(world);
+    *request = (struct courier_request){.op = COURIER_ROTATE,
+                                        .reply = &world->mailbox,
+                                        .reply_mail = {NULL, on_reply},
+                                        .courier = world->courier};
+    change_endpoint(request, endpoint);
+    assert_int_equal(number_in(world, "SELECT count(*) FROM lane WHERE channel = 'c/2'"), 1);
+    world_settle(world);
+    assert_int_equal(request->fault, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +182,7 @@ int main(void)
         ON_DISK(a_replay_that_was_saved_begins_where_it_was_asked_to),
         ON_DISK(the_maker_is_who_said_last_where_events_go_or_which),
         ON_DISK(a_change_is_refused_while_a_bundle_that_failed_is_not_known),
+        ON_DISK(a_change_that_is_saved_finds_all_lanes_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
