@@ -156,14 +156,31 @@ static bool ends_authority(char c)
     return c == '/' || c == '?' || c == '#';
 }
 
+static size_t authority_end(struct str url, size_t at)
+{
+    while (at < url.len && !ends_authority(url.at[at]))
+        at++;
+    return at;
+}
+
+/* Where the authority begins: behind the scheme and its slashes, however many these are, or at the
+ * front of a URL that has no scheme. Slashes in its query begin none. */
+static size_t authority_start(struct str url)
+{
+    size_t at = authority_end(url, 0);
+    if (at && (at == url.len || url.at[at] != '/' || url.at[at - 1] != ':'))
+        return 0;
+    while (at < url.len && url.at[at] == '/')
+        at++;
+    return at;
+}
+
 /* Adds `url` up to the end of its authority, and returns what is left. */
 static struct str hide_userinfo(struct buf *out, struct str url)
 {
-    const char *slashes = url.len ? memmem(url.at, url.len, "//", 2) : NULL;
-    size_t from = slashes ? (size_t)(slashes - url.at) + 2 : 0, end = from, host = from;
-    for (; end < url.len && !ends_authority(url.at[end]); end++)
-        if (url.at[end] == '@')
-            host = end + 1;
+    size_t from = authority_start(url), end = authority_end(url, from), host = end;
+    while (host > from && url.at[host - 1] != '@')
+        host--;
     buf_add(out, url.at, from);
     if (host > from)
         buf_add_lit(out, "***@");

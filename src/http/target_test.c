@@ -179,6 +179,11 @@ static void secrets_in_a_url_are_hidden(void **state)
         {"//user@example.com", "//***@example.com"},
         {"user:password@example.com/x", "***@example.com/x"},
         {"?a=b", "?a=***"},
+        {"example.com/h?token=s3cret&next=http://x", "example.com/h?token=***&next=***"},
+        {"user:password@example.com?a=//b", "***@example.com?a=***"},
+        {"https:/user:password@example.com/", "https:/***@example.com/"},
+        {"https:///user:password@example.com/", "https:///***@example.com/"},
+        {"#//s3cret", ""},
     };
     for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++) {
         struct buf out = {0};
