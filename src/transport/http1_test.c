@@ -1311,7 +1311,8 @@ static void a_drain_tells_a_few_connections_a_turn_and_all_in_the_end(void **sta
         peer_join(bench, &peers[i]);
     bench->worker.config.limits.drain_some = SOME;
     worker_drain(&bench->worker);
-    worker_step(&bench->worker, 0); /* with the mail, and at the end of the turn */
+    worker_step(&bench->worker, 0);
+    worker_step(&bench->worker, 0);
     assert_false(list_empty(&bench->worker.undrained));
     peer_send(&peers[PEERS - 1], STR(GET_ECHO));
     shutdown(peers[PEERS - 2].fd, SHUT_WR);
@@ -1401,6 +1402,22 @@ static void a_request_that_came_before_the_drain_is_answered(void **state)
         peer_leave(bench, &fresh[i]);
         peer_leave(bench, &used[i]);
     }
+}
+
+/* The worker opens mail between the reading of bytes and their use. */
+static void a_request_that_is_being_read_when_the_drain_comes_is_answered(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    struct drainer drainer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_ECHO);
+    drainer_begin(&drainer, bench);
+    peer_send(&peer, STR(GET_ECHO));
+    bench_settle(bench);
+    drainer_end(&drainer);
+    peer_expect(bench, &peer, "200 200.");
+    peer_leave(bench, &peer);
 }
 
 static void a_drain_sends_an_answer_to_its_end_and_then_closes(void **state)
@@ -1680,6 +1697,7 @@ int main(void)
         WITH_BENCH(a_drain_answers_a_request_that_has_begun_and_then_closes),
         WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),
         WITH_BENCH(a_request_that_came_before_the_drain_is_answered),
+        WITH_BENCH(a_request_that_is_being_read_when_the_drain_comes_is_answered),
         WITH_BENCH(a_drain_sends_an_answer_to_its_end_and_then_closes),
         WITH_BENCH(a_drain_ends_streams_within_its_time),
         WITH_BENCH(a_stream_is_sent_away_until_the_server_has_ended),

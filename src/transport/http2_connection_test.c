@@ -264,6 +264,22 @@ static void a_drain_ends_streams_and_then_the_connection(void **state)
     assert_true(list_empty(&bench->worker.connections));
 }
 
+/* The worker opens mail between the reading of bytes and their use. */
+static void a_request_that_is_being_read_when_the_drain_comes_is_answered(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    struct drainer drainer;
+    int32_t id = h2_submit(&client, "GET", "/echo");
+    drainer_begin(&drainer, bench);
+    h2_talk(&client);
+    drainer_end(&drainer);
+    assert_int_equal(h2_got(&client, id)->status, 200);
+    assert_true(client.goaway);
+    h2_leave(&client);
+}
+
 static void streams_over_the_limit_are_refused(void **state)
 {
     struct bench *bench = *state;
@@ -373,6 +389,7 @@ int main(void)
         WITH_BENCH(an_idle_connection_is_told_and_closed),
         WITH_BENCH(a_stream_keeps_its_connection_from_idling),
         WITH_BENCH(a_drain_ends_streams_and_then_the_connection),
+        WITH_BENCH(a_request_that_is_being_read_when_the_drain_comes_is_answered),
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
         WITH_BENCH(the_largest_holders_give_way_over_held_max),

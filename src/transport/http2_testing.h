@@ -115,8 +115,8 @@ static inline void h2_talk(struct h2_client *client)
     } while (len);
 }
 
-/* Joins with a window for the bodies of responses that is opened by hand. */
-static inline void h2_join(struct h2_client *client, struct bench *bench, uint32_t window)
+/* Joins with a window for the bodies of responses that is opened by hand, and says nothing yet. */
+static inline void h2_begin_join(struct h2_client *client, struct bench *bench, uint32_t window)
 {
     const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window}};
     nghttp2_session_callbacks *callbacks;
@@ -135,6 +135,11 @@ static inline void h2_join(struct h2_client *client, struct bench *bench, uint32
     nghttp2_session_callbacks_del(callbacks);
     assert_int_equal(nghttp2_submit_settings(client->session, 0, settings, 1), 0);
     assert_int_equal(nghttp2_session_set_local_window_size(client->session, 0, 0, 1 << 24), 0);
+}
+
+static inline void h2_join(struct h2_client *client, struct bench *bench, uint32_t window)
+{
+    h2_begin_join(client, bench, window);
     h2_talk(client);
 }
 
@@ -151,6 +156,14 @@ static inline void h2_leave(struct h2_client *client)
         (uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value_at), sizeof(name) - 1,          \
             strlen(value_at), NGHTTP2_NV_FLAG_NONE                                                 \
     }
+
+/* Has a request without a body be said next. */
+static inline int32_t h2_submit(struct h2_client *client, const char *method, const char *path)
+{
+    const nghttp2_nv fields[] = {H2_FIELD(":method", method), H2_FIELD(":scheme", "http"),
+                                 H2_FIELD(":path", path), H2_FIELD(":authority", "x")};
+    return nghttp2_submit_request(client->session, NULL, fields, 4, NULL, NULL);
+}
 
 /* Begins a request with a body, and with `field` (may be NULL) as a field of that value. */
 static inline int32_t h2_begin(struct h2_client *client, const char *method, const char *path,

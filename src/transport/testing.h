@@ -16,6 +16,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -317,6 +319,35 @@ static inline void bench_append(struct bench *bench, struct str data)
 static inline void bench_trim(struct bench *bench)
 {
     bench_append_as(bench, STR(""), EVENT_TRIM);
+}
+
+/* ---- the drain ------------------------------------------------------------------------------- */
+
+/* Posts the drain's mail in the next turn, before the sockets of that turn are read. */
+struct drainer {
+    struct watch watch;
+    struct bench *bench;
+    int fd;
+};
+
+static inline void drainer_ready(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    worker_drain(&container_of(watch, struct drainer, watch)->bench->worker);
+}
+
+static inline void drainer_begin(struct drainer *drainer, struct bench *bench)
+{
+    *drainer = (struct drainer){{drainer_ready}, bench, eventfd(1, EFD_CLOEXEC)};
+    assert_true(drainer->fd >= 0);
+    assert_int_equal(
+        loop_watch(&bench->worker.loop, drainer->fd, EPOLLIN | EPOLLET, &drainer->watch), 0);
+}
+
+static inline void drainer_end(struct drainer *drainer)
+{
+    loop_unwatch(&drainer->bench->worker.loop, drainer->fd);
+    close(drainer->fd);
 }
 
 /* ---- the other end --------------------------------------------------------------------------- */

@@ -408,8 +408,9 @@ static void drain(struct mail *mail, void *owner)
     for (unsigned i = 0; i < worker->listeners_count; i++)
         listener_accept_rest(&worker->listeners[i].listener);
     stop_listening(worker);
+    /* They are told at the end of the turn: bytes of one may be in hand, since mail is opened
+     * between the reading of bytes and their use. */
     list_take_all(&worker->undrained, &worker->connections);
-    drain_some(worker);
 }
 
 void worker_drain(struct worker *worker)
