@@ -114,6 +114,13 @@ static void end_after_exchanges(struct http1 *http1)
     http1->finished = true;
 }
 
+/* Whether bytes have come that were not looked at yet. */
+static bool has_unread(const struct http1 *http1)
+{
+    const struct stream_intake *intake = http1->request.intake;
+    return (intake && intake->in.len) || conn_has_unread(&http1->conn);
+}
+
 void http1_drain(struct http1 *http1, uint32_t after_ms)
 {
     if (http1->closing || http1->draining)
@@ -125,7 +132,7 @@ void http1_drain(struct http1 *http1, uint32_t after_ms)
         timer_set(&http1->request.worker->loop, &http1->request.timer, after_ms);
         return;
     }
-    if (http1_inflight(http1) || http1->held || http1->part || conn_has_unread(&http1->conn))
+    if (http1_inflight(http1) || http1->held || http1->part || has_unread(http1))
         return; /* the next answer will be the last */
     if (request_stream_is_clear(&http1->request))
         conn_close(&http1->conn);

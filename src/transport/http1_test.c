@@ -1368,7 +1368,8 @@ static void a_drain_answers_the_publishes_that_are_under_way_and_then_closes(voi
     peer_leave(bench, &peer);
 }
 
-/* The requests have come, but the worker opens the drain's mail first. */
+/* The requests have come, but the worker does not read all of them before it tells connections of
+ * the drain. */
 static void a_request_that_came_before_the_drain_is_answered(void **state)
 {
     static const struct {
@@ -1387,13 +1388,17 @@ static void a_request_that_came_before_the_drain_is_answered(void **state)
         peer_expect(bench, &used[i], "200");
         buf_clear(&used[i].got);
     }
+    make_steps_small(bench);
+    worker_step(&bench->worker, 0);
+    unsigned handled = bench->handled;
     for (int i = 0; i < COUNT; i++) {
         peer_send(&fresh[i], str_from(cases[i].request));
         peer_send(&used[i], str_from(cases[i].request));
     }
     worker_drain(&bench->worker);
-    mailbox_empty(&bench->worker.loop.mailbox);
-    assert_true(bench->worker.draining);
+    worker_step(&bench->worker, 0);
+    assert_true(bench->worker.draining && list_empty(&bench->worker.undrained));
+    assert_true(bench->handled - handled < 2 * COUNT);
     bench_settle(bench);
     bench_pass(bench, bench->limits.drain_ms);
     for (int i = 0; i < COUNT; i++) {
@@ -1418,6 +1423,30 @@ static void a_request_that_is_being_read_when_the_drain_comes_is_answered(void *
     drainer_end(&drainer);
     peer_expect(bench, &peer, "200 200.");
     peer_leave(bench, &peer);
+}
+
+/* Requests were read, and wait for the budget of another turn. */
+static void a_request_that_was_kept_before_the_drain_is_answered(void **state)
+{
+    enum { PEERS = 5 };
+    struct bench *bench = *state;
+    struct peer peers[PEERS];
+    make_steps_small(bench);
+    for (int i = 0; i < PEERS; i++) {
+        peer_join(bench, &peers[i]);
+        send_often(&peers[i], STR(POST_ECHO), FLOOD);
+    }
+    step_often(bench, 2 * PEERS);
+    worker_drain(&bench->worker);
+    worker_step(&bench->worker, 0);
+    assert_true(bench->worker.draining && list_empty(&bench->worker.undrained));
+    bench_settle(bench);
+    for (int i = 0; i < PEERS; i++) {
+        peer_hear(bench, &peers[i]);
+        assert_true(peers[i].ended);
+        assert_int_equal(peer_count(&peers[i], "Connection: close"), 1);
+        peer_leave(bench, &peers[i]);
+    }
 }
 
 static void a_drain_sends_an_answer_to_its_end_and_then_closes(void **state)
@@ -1698,6 +1727,7 @@ int main(void)
         WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),
         WITH_BENCH(a_request_that_came_before_the_drain_is_answered),
         WITH_BENCH(a_request_that_is_being_read_when_the_drain_comes_is_answered),
+        WITH_BENCH(a_request_that_was_kept_before_the_drain_is_answered),
         WITH_BENCH(a_drain_sends_an_answer_to_its_end_and_then_closes),
         WITH_BENCH(a_drain_ends_streams_within_its_time),
         WITH_BENCH(a_stream_is_sent_away_until_the_server_has_ended),

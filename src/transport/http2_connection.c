@@ -149,10 +149,18 @@ static bool read_once(struct http2_connection *connection)
     return used == bytes.len;
 }
 
+/* While the server stops: bytes that had come before have brought no further request. */
+static void end_if_idle(struct http2_connection *connection)
+{
+    if (connection->draining && !connection->streams_count && !http2_has_unread(connection))
+        http2_end(connection->http2);
+}
+
 static void settle(struct http2_connection *connection)
 {
     struct stream_intake *intake = connection->control.intake;
     bool more = has_kept(connection) || connection->conn.readable;
+    end_if_idle(connection);
     if (http2_has_more(connection->http2) || connection->finished ||
         http2_is_over(connection->http2))
         conn_dirty(&connection->conn);
@@ -274,7 +282,8 @@ static void closed(struct conn *conn)
     free(connection);
 }
 
-/* Streams end one by one, and the connection with the last. */
+/* Streams end one by one, and the connection with the last. Requests that have come are answered.
+ */
 static void drain(struct conn *conn, uint32_t after_ms)
 {
     struct http2_connection *connection = of_conn(conn);
@@ -283,7 +292,7 @@ static void drain(struct conn *conn, uint32_t after_ms)
     if (connection->draining)
         return;
     connection->draining = true;
-    if (connection->streams_count)
+    if (connection->streams_count || http2_has_unread(connection))
         http2_announce_end(connection->http2);
     else
         http2_end(connection->http2);
@@ -407,10 +416,14 @@ static struct http2_connection *take(struct worker *worker, struct conn *from, b
     timer_set(&worker->loop, &connection->control.timer, worker->config.limits.idle_ms);
     if (refused)
         http2_refuse(connection->http2);
-    else if (worker->draining)
-        drain(&connection->conn, 0);
     conn_dirty(&connection->conn);
     return connection;
+}
+
+static void drain_if_late(struct http2_connection *connection)
+{
+    if (worker_of(connection)->draining && !connection->refused)
+        drain(&connection->conn, 0);
 }
 
 bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes)
@@ -419,6 +432,7 @@ bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes)
     if (!connection)
         return false;
     keep(connection, bytes);
+    drain_if_late(connection);
     request_stream_wake(&connection->control);
     return true;
 }
@@ -426,8 +440,10 @@ bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes)
 void http2_take(struct worker *worker, struct conn *from, bool refused)
 {
     struct http2_connection *connection = take(worker, from, refused);
-    if (connection)
-        readable(&connection->conn);
-    else
+    if (!connection) {
         conn_close(from);
+        return;
+    }
+    readable(&connection->conn);
+    drain_if_late(connection);
 }

@@ -264,6 +264,37 @@ static void a_drain_ends_streams_and_then_the_connection(void **state)
     assert_true(list_empty(&bench->worker.connections));
 }
 
+/* The requests have come, but the worker does not read all of them before it tells connections of
+ * the drain. Those of fresh connections come with their prefaces. */
+static void a_request_that_came_before_the_drain_is_answered(void **state)
+{
+    enum { CLIENTS = 20 };
+    struct bench *bench = started(state);
+    struct h2_client clients[CLIENTS];
+    int32_t ids[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        h2_begin_join(&clients[i], bench, WIDE);
+        if (i % 2)
+            h2_talk(&clients[i]);
+    }
+    bench->worker.config.budgets.step_bytes = bench->worker.config.budgets.turn_bytes = 2048;
+    worker_step(&bench->worker, 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        ids[i] = h2_submit(&clients[i], "GET", "/echo");
+        h2_say(&clients[i]);
+    }
+    worker_drain(&bench->worker);
+    worker_step(&bench->worker, 0);
+    assert_true(bench->worker.draining && list_empty(&bench->worker.undrained));
+    assert_true(bench->handled < CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        h2_talk(&clients[i]);
+        assert_int_equal(h2_got(&clients[i], ids[i])->status, 200);
+        assert_true(clients[i].goaway);
+        h2_leave(&clients[i]);
+    }
+}
+
 /* The worker opens mail between the reading of bytes and their use. */
 static void a_request_that_is_being_read_when_the_drain_comes_is_answered(void **state)
 {
@@ -278,6 +309,23 @@ static void a_request_that_is_being_read_when_the_drain_comes_is_answered(void *
     assert_int_equal(h2_got(&client, id)->status, 200);
     assert_true(client.goaway);
     h2_leave(&client);
+}
+
+/* What has come is no request: there is nothing to wait for. */
+static void a_ping_that_came_before_the_drain_does_not_delay_it(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    assert_int_equal(nghttp2_submit_ping(client.session, 0, NULL), 0);
+    h2_say(&client);
+    worker_drain(&bench->worker);
+    mailbox_empty(&bench->worker.loop.mailbox);
+    h2_talk(&client);
+    assert_true(client.goaway);
+    h2_leave(&client);
+    bench_settle(bench);
+    assert_true(list_empty(&bench->worker.connections));
 }
 
 static void streams_over_the_limit_are_refused(void **state)
@@ -389,7 +437,9 @@ int main(void)
         WITH_BENCH(an_idle_connection_is_told_and_closed),
         WITH_BENCH(a_stream_keeps_its_connection_from_idling),
         WITH_BENCH(a_drain_ends_streams_and_then_the_connection),
+        WITH_BENCH(a_request_that_came_before_the_drain_is_answered),
         WITH_BENCH(a_request_that_is_being_read_when_the_drain_comes_is_answered),
+        WITH_BENCH(a_ping_that_came_before_the_drain_does_not_delay_it),
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
         WITH_BENCH(the_largest_holders_give_way_over_held_max),

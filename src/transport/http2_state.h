@@ -57,6 +57,13 @@ struct http2_connection {
     bool lively : 1; /* the bytes that were gathered last are not for catching up alone */
 };
 
+/* Whether bytes of the peer have come that were not read yet. */
+static inline bool http2_has_unread(const struct http2_connection *connection)
+{
+    const struct stream_intake *intake = connection->control.intake;
+    return (intake && intake->in.len) || conn_has_unread(&connection->conn);
+}
+
 static inline struct http2_request_stream *http2_of_request(const struct request_stream *request)
 {
     return container_of(request, struct http2_request_stream, request);

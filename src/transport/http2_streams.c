@@ -119,7 +119,7 @@ static void settle_connection(struct http2_connection *connection)
     if (connection->streams_count || connection->conn.dead)
         return;
     timer_set(&worker->loop, &connection->control.timer, worker->config.limits.idle_ms);
-    if (!connection->draining)
+    if (!connection->draining || http2_has_unread(connection))
         return;
     http2_end(connection->http2);
     conn_dirty(&connection->conn);
