@@ -138,7 +138,11 @@ int conn_read(struct conn *conn, struct str *ret_bytes)
 bool conn_has_unread(const struct conn *conn)
 {
     char byte;
-    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    const struct wire *wire = conn_wire(conn);
+    if (conn->dead)
+        return false;
+    return (wire->has_unread && wire->has_unread(conn)) ||
+           recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void conn_close(struct conn *conn)

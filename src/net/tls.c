@@ -242,6 +242,11 @@ static int take_in(struct conn *conn, struct link *link, bool *ret_drained)
     return n;
 }
 
+static bool tls_has_unread(const struct conn *conn)
+{
+    return link_of(conn)->early.len;
+}
+
 /* Decrypts all of the input. Returns the number of bytes of text. */
 static size_t open_records(struct tls *tls, struct link *link, char *room, size_t size)
 {
@@ -418,8 +423,8 @@ struct tls *tls_new(struct net *net, struct str protocols, uint64_t kept_max)
 {
     struct tls *tls = mem_alloc(sizeof(*tls));
     *tls = (struct tls){
-        .wire = {tls_read, tls_shut, tls_close, tls_rest, tls_add, tls_has_added, tls_seal,
-                 tls_keep},
+        .wire = {tls_read, tls_shut, tls_close, tls_has_unread, tls_rest, tls_add, tls_has_added,
+                 tls_seal, tls_keep},
         .net = net,
         .protocols = protocols,
         .kept_max = kept_max,

@@ -19,6 +19,10 @@ struct wire {
     void (*shut)(struct conn *conn); /* tells the peer that no more bytes follow */
     void (*close)(struct conn *conn);
 
+    /* Whether bytes of the peer lie here that the kernel has given and `read` has not. NULL: never.
+     */
+    bool (*has_unread)(const struct conn *conn);
+
     /* The rest is for wires that change the bytes; NULL: none of them is there, and the owner's
      * bytes are sent as they are. Such a wire takes all that it is offered and has room for, and
      * keeps what the socket does not take.

@@ -100,8 +100,9 @@ static void turned_close(struct conn *conn)
     wire_plain.close(conn);
 }
 
-static const struct wire turned = {turned_read, turned_shut,      turned_close, turned_rest,
-                                   turned_add,  turned_has_added, turned_seal,  turned_keep};
+static const struct wire turned = {turned_read, turned_shut, turned_close,     NULL,
+                                   turned_rest, turned_add,  turned_has_added, turned_seal,
+                                   turned_keep};
 
 static struct harness *world(void **state, unsigned *ret_wire)
 {

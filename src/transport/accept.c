@@ -188,10 +188,12 @@ static void closed(struct conn *conn)
     free(arrival);
 }
 
+/* The first request comes with the end of the handshake, and may be what has not been read yet. */
 static void drain(struct conn *conn, uint32_t after_ms)
 {
     (void)after_ms;
-    conn_close(conn);
+    if (!arrival_of(conn)->begun || !conn_has_unread(conn))
+        conn_close(conn);
 }
 
 static const struct conn_ops arrival_ops = {readable, fill, sent, hung_up, closed, drain};

@@ -730,4 +730,6 @@ void http1_take(struct worker *worker, struct conn *from, bool refused)
     entry_again(worker, refused);
     begin_http1(http1);
     readable(&http1->conn);
+    if (worker->draining)
+        http1_drain(http1, 0);
 }

@@ -325,6 +325,50 @@ test("a client that says nothing during its handshake is closed after handshake_
     assert.equal((await stats(server)).limits.handshakes_late, 3);
 });
 
+/** A port that hands on what the server sends at once, and of what a client sends only its first bytes; the rest once asked. */
+async function holdingPort(t, port) {
+    const held = { bytes: 0, parts: [] };
+    const sockets = [];
+    const proxy = net.createServer((client) => {
+        const server = net.connect(port, "127.0.0.1");
+        sockets.push(client, server);
+        client.on("error", () => {});
+        server.on("error", () => {}).pipe(client);
+        client.once("data", (hello) => {
+            server.write(hello);
+            client.on("data", (part) => {
+                held.bytes += part.length;
+                held.parts.push(() => server.write(part));
+            });
+        });
+    });
+    await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    t.after(() => {
+        proxy.close();
+        sockets.forEach((socket) => socket.destroy());
+    });
+    return { held, port: proxy.address().port };
+}
+
+test("requests that came with the end of their handshakes are answered before a drain", async (t) => {
+    const CLIENTS = 150;
+    const REQUEST = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "2"] });
+    const { held, port: holding } = await holdingPort(t, port);
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect(t, holding, { ca: certificates.ca })));
+    clients.forEach((socket) => socket.write(REQUEST));
+    await eventually(() => held.bytes > CLIENTS * (REQUEST.length + 64), "the ends of the handshakes, and the requests");
+    server.signal("SIGSTOP");
+    held.parts.forEach((send) => send());
+    server.signal("SIGTERM");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    server.signal("SIGCONT");
+    for (const socket of clients) {
+        await readUntil(socket, /HTTP\/1\.1 200/, "an answer");
+    }
+    assert.deepEqual(await server.exited, { code: 0, signal: null });
+});
+
 test("a client certificate is wanted where the configuration says so", async (t) => {
     const certificates = new Certificates(t);
     certificates.make("a", LOCAL);
