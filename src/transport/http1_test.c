@@ -1287,6 +1287,27 @@ static void drain(struct bench *bench)
     bench_settle(bench);
 }
 
+/* Room for the answers of all is made once, not for each that waits. */
+static void answers_that_wait_for_an_earlier_one_hold_little_memory(void **state)
+{
+    enum { WAIT = 20, MOST_EACH = 1024 };
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    bench->worker.config.limits.inflight_max = WAIT + 1;
+    peer_send(&peer, STR(POST_PARK));
+    send_often(&peer, STR(POST_ECHO), WAIT);
+    bench_settle(bench);
+    assert_int_equal(bench->handled, WAIT + 1);
+    uint64_t held = account_held(&bench->worker.account, ACCOUNT_ANSWERS);
+    assert_true(held > 0 && held < (uint64_t)WAIT * MOST_EACH);
+    exchange_json(bench->parked[0], 200, STR("{}"));
+    bench_settle(bench);
+    peer_hear(bench, &peer);
+    assert_int_equal(peer_count(&peer, "HTTP/1.1 200"), WAIT + 1);
+    peer_leave(bench, &peer);
+}
+
 static void a_drain_closes_what_is_idle_at_once(void **state)
 {
     struct bench *bench = *state;
@@ -1721,6 +1742,7 @@ int main(void)
         WITH_BENCH(connections_that_share_a_large_event_are_closed_last),
         WITH_BENCH(a_peer_that_pipelines_and_does_not_read_is_not_read_on),
         WITH_BENCH(unfinished_bodies_are_refused_beyond_what_may_be_held),
+        WITH_BENCH(answers_that_wait_for_an_earlier_one_hold_little_memory),
         WITH_BENCH(a_drain_closes_what_is_idle_at_once),
         WITH_BENCH(a_drain_tells_a_few_connections_a_turn_and_all_in_the_end),
         WITH_BENCH(a_drain_answers_a_request_that_has_begun_and_then_closes),

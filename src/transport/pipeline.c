@@ -156,12 +156,15 @@ static void answered(struct pipelined *asked)
     pump(http1_of(request));
 }
 
-/* Makes an empty buffer large enough for this response and those of the publishes behind it: the
- * log answers them together, and they are much alike. */
-static void make_room(struct buf *out, const struct exchange *exchange,
+/* Makes the connection's empty buffer large enough for this response and those of the publishes
+ * behind it: the log answers them together, and they are much alike. A response that waits in its
+ * exchange needs room for itself alone. */
+static void make_room(struct buf *out, const struct pipelined *asked,
                       const struct response *response)
 {
-    size_t inflight = exchange->request ? http1_inflight(http1_of(exchange->request)) : 1;
+    if (out == &asked->answer)
+        return;
+    size_t inflight = http1_inflight(http1_of(asked->exchange.request));
     size_t room = inflight * (SMALL_HEAD_ROOM + response_length(response));
     if (!out->at && room <= ROOM_MAX)
         buf_reserve(out, room);
@@ -173,7 +176,7 @@ void pipeline_respond(struct exchange *exchange, const struct response *response
     struct pipelined *asked = pipelined_of(exchange);
     struct buf *out = answer_of(asked);
     size_t before = out->len;
-    make_room(out, exchange, response);
+    make_room(out, asked, response);
     if (key)
         buf_reserve(out, HEAD_ROOM + response_length(response));
     http1_write(out, asked, response);
