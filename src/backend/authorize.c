@@ -12,6 +12,7 @@
 #include "base/json_writer.h"
 #include "base/say.h"
 #include "base/utf8.h"
+#include "http/target.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -308,9 +309,12 @@ static struct identity judge(struct asked *asked, const struct reply *reply)
 static void say_failed(const struct asked *asked, const char *why)
 {
     char url[200], words[200];
+    struct buf hidden = {0};
+    http_url_hide(&hidden, str_from(asked->server->url));
     say(SAY_WARN, "authorize_failed", "url=%s status=%d why=%s",
-        say_quote(url, sizeof(url), asked->server->url, strlen(asked->server->url)),
-        asked->call.status, say_quote(words, sizeof(words), why, strlen(why)));
+        say_quote(url, sizeof(url), hidden.at, hidden.len), asked->call.status,
+        say_quote(words, sizeof(words), why, strlen(why)));
+    buf_free(&hidden);
 }
 
 static void on_done(struct call *call)

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/say.h"
+#include "http/target.h"
 
 #include <stdlib.h>
 
@@ -63,10 +64,12 @@ static bool fetch(struct jwks_set *set)
 static void say_failed(const struct jwks_set *set, const char *why)
 {
     char url[200], words[200];
-    const char *at = issuer_of(set)->jwks_url;
+    struct buf hidden = {0};
+    http_url_hide(&hidden, str_from(issuer_of(set)->jwks_url));
     say(SAY_WARN, "key_set_not_fetched", "url=%s status=%d why=%s",
-        say_quote(url, sizeof(url), at, strlen(at)), set->call.status,
+        say_quote(url, sizeof(url), hidden.at, hidden.len), set->call.status,
         say_quote(words, sizeof(words), why, strlen(why)));
+    buf_free(&hidden);
 }
 
 /* The keys of an answer; NULL with the cause in `ret_why`. */

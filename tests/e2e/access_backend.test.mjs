@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
 import { Webhook } from "standardwebhooks";
-import { assertProblem, startServer, test } from "./support/index.mjs";
+import { assertProblem, eventually, startServer, test } from "./support/index.mjs";
 
 const SECRET = `whsec_${Buffer.alloc(32, "k").toString("base64")}`;
 const SESSIONS = { "sid=alice": "alice", "sid=bob": "bob" };
@@ -52,7 +52,7 @@ origins: [https://app.example]
 namespaces:
   - prefix: chat
     authorize:
-      url: http://127.0.0.1:${port}/may
+      url: http://127.0.0.1:${port}/may?key=of-the-url
       secret: ${SECRET}
 ${more}  - prefix: chat/admin
     access: {anybody: []}
@@ -132,8 +132,10 @@ test("a server that is dead keeps everybody out until it is back", async (t) => 
     const { app, server, get } = await start(t);
     await app.stop();
     assertProblem(await get("/channels/chat/a?last=1", "sid=alice"), 503);
-    assert.match(server.log(), /event=authorize_failed/);
+    await eventually(() => server.err.includes("event=authorize_failed"), "the line in the log");
+    assert.match(server.err, /event=authorize_failed url="http:\S+\/may\?key=\*\*\*"/);
     assert.ok(!server.log().includes("sid=alice"));
+    assert.ok(!server.log().includes("of-the-url"));
 });
 
 test("a client that leaves while its permission is asked for harms nobody", async (t) => {

@@ -16,7 +16,7 @@ BEGIN {
     may["ws"] = "base"
     may["log"] = "net base"
     may["access"] = "log net base"
-    may["backend"] = "fetch access net base"
+    may["backend"] = "fetch access net base http/target.h"
     may["hub"] = "log net base"
     may["publish"] = "access log net base http/media.h"
     may["subscribe"] = "access hub log net base"
