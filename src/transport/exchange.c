@@ -1,6 +1,7 @@
 #include "transport/exchange.h"
 
 #include "transport/audit_notes.h"
+#include "transport/parked.h"
 
 void exchange_free(struct exchange *exchange)
 {
@@ -8,6 +9,14 @@ void exchange_free(struct exchange *exchange)
         live_remove(exchange->worker, exchange);
     caller_unref(exchange->caller);
     exchange->ops->free_exchange(exchange);
+}
+
+void exchange_drop(struct exchange *exchange)
+{
+    exchange->request = NULL;
+    exchange->dropped = true;
+    exchange_drop_parked(exchange);
+    holding_set(&exchange->worker->holdings, &exchange->holding, ACCOUNT_ANSWERS, 0);
 }
 
 struct conn *exchange_conn(const struct exchange *exchange)

@@ -121,6 +121,10 @@ void exchange_ask(struct exchange *exchange, struct question *question);
  * exchange was freed. */
 bool exchange_is_answered(struct exchange *exchange);
 
+/* The client is gone, or was answered in another way. Frees what is held of the request, so that no
+ * holding names a stream that ends. The exchange itself is freed when its answer comes. */
+void exchange_drop(struct exchange *exchange);
+
 /* Frees an exchange whose client is gone or whose answer is complete. The functions that answer do
  * this; handlers call it only if `dropped` is set. */
 void exchange_free(struct exchange *exchange);

@@ -7,6 +7,7 @@
 #define POST_PUBLISH "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
 #define GET_ECHO "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
 #define GET_PARK "GET /park HTTP/1.1\r\nHost: x\r\n\r\n"
+#define GET_WAIT "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"
 #define GET_STREAM "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
 #define GET_PAGE "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -253,6 +254,37 @@ static void a_connection_that_closes_drops_what_is_under_way(void **state)
     assert_true(bench->parked[0]->dropped);
     answer(bench, 0);
     answer(bench, 2);
+}
+
+/* A holding names its stream, which is closed if memory is needed: it must not outlive it. */
+static void a_parked_request_whose_client_has_gone_holds_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_WAIT);
+    assert_true(account_held(&bench->worker.account, ACCOUNT_INTAKE) > 0);
+    peer_leave(bench, &peer);
+    conn_close(container_of(bench->worker.connections.next, struct conn, node));
+    bench_settle(bench);
+    assert_null(holdings_largest_of_all(&bench->worker.holdings));
+    assert_int_equal(account_held(&bench->worker.account, ACCOUNT_INTAKE), 0);
+    assert_null(bench->parked[0]->parked);
+    exchange_free(bench->parked[0]);
+}
+
+static void a_parked_request_that_was_answered_late_holds_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_WAIT);
+    bench_pass(bench, bench->limits.publish_ms + 1000);
+    peer_expect(bench, &peer, "503.");
+    assert_null(holdings_largest(&bench->worker.holdings, ACCOUNT_INTAKE));
+    assert_true(bench->parked[0]->dropped);
+    exchange_free(bench->parked[0]);
+    peer_leave(bench, &peer);
 }
 
 static void an_http_1_0_connection_ends_with_its_answer(void **state)
@@ -1696,6 +1728,8 @@ int main(void)
         WITH_BENCH(an_unreadable_request_is_refused_once_behind_the_due_answers),
         WITH_BENCH(an_http_2_preface_behind_a_publish_is_refused_behind_its_answer),
         WITH_BENCH(a_connection_that_closes_drops_what_is_under_way),
+        WITH_BENCH(a_parked_request_whose_client_has_gone_holds_nothing),
+        WITH_BENCH(a_parked_request_that_was_answered_late_holds_nothing),
         WITH_BENCH(an_http_1_0_connection_ends_with_its_answer),
         WITH_BENCH(an_http_1_0_connection_is_kept_when_asked_for),
         WITH_BENCH(an_http_1_0_stream_is_delimited_by_the_close),

@@ -189,6 +189,28 @@ static void a_request_whose_client_has_gone_is_dropped(void **state)
     exchange_free(bench->parked[1]);
 }
 
+/* A holding names its stream, which is closed if memory is needed: it must not outlive it. */
+static void a_parked_request_holds_nothing_once_it_is_reset_or_answered(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_get(&client, "/wait"), late = h2_get(&client, "/wait");
+    assert_non_null(holdings_largest(&bench->worker.holdings, ACCOUNT_INTAKE));
+    assert_int_equal(nghttp2_submit_rst_stream(client.session, 0, id, NGHTTP2_CANCEL), 0);
+    h2_talk(&client);
+    bench_pass(bench, 9000);
+    h2_talk(&client);
+    assert_int_equal(h2_got(&client, late)->status, 503);
+    assert_null(holdings_largest(&bench->worker.holdings, ACCOUNT_INTAKE));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(bench->parked[i]->dropped);
+        assert_null(bench->parked[i]->parked);
+        exchange_free(bench->parked[i]);
+    }
+    h2_leave(&client);
+}
+
 static void publishes_wait_for_the_log_and_reads_do_not(void **state)
 {
     struct bench *bench = started(state);
@@ -433,6 +455,7 @@ int main(void)
         WITH_BENCH(an_answer_that_is_not_read_is_reset_in_time),
         WITH_BENCH(a_publish_without_a_verdict_in_time_has_an_unknown_fate),
         WITH_BENCH(a_request_whose_client_has_gone_is_dropped),
+        WITH_BENCH(a_parked_request_holds_nothing_once_it_is_reset_or_answered),
         WITH_BENCH(publishes_wait_for_the_log_and_reads_do_not),
         WITH_BENCH(an_idle_connection_is_told_and_closed),
         WITH_BENCH(a_stream_keeps_its_connection_from_idling),

@@ -109,7 +109,7 @@ static void drop_exchange(struct http2_request_stream *stream)
     if (exchange->waiting)
         exchange->waiting->ops->drop(exchange->waiting);
     else
-        exchange->dropped = true; /* freed when it is answered */
+        exchange_drop(exchange); /* freed when it is answered */
 }
 
 /* A connection without streams is idle, or at its end if the server stops. */
@@ -210,12 +210,12 @@ struct exchange *http2_exchange_replace(struct http2_request_stream *stream)
     if (real->origin.len)
         stand_in->origin.at = memcpy(stand_in + 1, real->origin.at, real->origin.len);
     stand_in->question = NULL;
+    stand_in->parked = NULL;
     caller_ref(stand_in->caller);
     stand_in->holding = (struct holding){.request = &stream->request};
     if (real->question)
         question_drop(real->question);
-    real->request = NULL;
-    real->dropped = true;
+    exchange_drop(real);
     return stream->exchange = stand_in;
 }
 

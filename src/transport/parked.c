@@ -82,6 +82,8 @@ void exchange_unpark(struct exchange *exchange)
 
 void exchange_drop_parked(struct exchange *exchange)
 {
+    if (!exchange->parked)
+        return;
     holding_set(&exchange->worker->holdings, &exchange->holding, ACCOUNT_INTAKE, 0);
     free_parked(exchange->parked);
     exchange->parked = NULL;

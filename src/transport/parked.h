@@ -14,5 +14,5 @@ bool exchange_park(struct exchange *exchange);
 /* Handles it again. It must be parked, and its client still there. */
 void exchange_unpark(struct exchange *exchange);
 
-/* Frees the copies of an exchange that is not handled any more. */
+/* Frees the copies of an exchange that is not handled any more, if there are any. */
 void exchange_drop_parked(struct exchange *exchange);

@@ -74,8 +74,7 @@ struct pipelined *pipeline_replace_first(struct http1 *http1)
     stand_in->exchange.holding = (struct holding){.request = &http1->request};
     list_insert_before(&first->node, &stand_in->node);
     list_remove(&first->node);
-    first->exchange.request = NULL;
-    first->exchange.dropped = true;
+    exchange_drop(&first->exchange);
     return stand_in;
 }
 
@@ -93,7 +92,7 @@ void pipeline_drop(struct http1 *http1)
         else if (asked->answered)
             exchange_free(exchange);
         else
-            exchange->dropped = true; /* freed when it is answered */
+            exchange_drop(exchange); /* freed when it is answered */
     }
 }
 

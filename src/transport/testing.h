@@ -6,6 +6,7 @@
 #include "transport/page.h"
 #include "transport/freshet_v1.h"
 #include "transport/http1_state.h"
+#include "transport/parked.h"
 #include "transport/stream.h"
 #include "transport/worker_testing.h"
 
@@ -131,8 +132,9 @@ static inline void bench_handle_known(struct exchange *exchange)
         page_begin(exchange, reading_share(exchange->worker->known));
 }
 
-/* /park waits for the test, /publish publishes, /echo says its body, /v1 speaks freshet.v1;
- * /stream, /page and /socket read what bench->reading says; /poll is a page whose request is kept.
+/* /park and /wait wait for the test, the latter with copies of the request, /publish publishes,
+ * /echo says its body, /v1 speaks freshet.v1; /stream, /page and /socket read what bench->reading
+ * says; /poll is a page whose request is kept.
  */
 static inline void bench_handle(struct exchange *exchange)
 {
@@ -143,8 +145,10 @@ static inline void bench_handle(struct exchange *exchange)
         return;
     }
     bench->handled++;
-    if (str_eq(path, STR("/park"))) {
+    bool waits = str_eq(path, STR("/wait"));
+    if (waits || str_eq(path, STR("/park"))) {
         exchange->publish.count = exchange->head->method == HTTP_POST;
+        assert_true(!waits || exchange_park(exchange));
         bench->parked[bench->parked_count++ % BENCH_PARKED_MAX] = exchange;
     } else if (str_eq(path, STR("/publish"))) {
         bench_publish(exchange);
