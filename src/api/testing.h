@@ -333,10 +333,12 @@ static inline void desk_begin_ask(struct desk *desk, const char *request, const 
     struct http_scan scan = {0};
     struct buf text = {0};
     desk_clear(desk);
-    struct exchange *exchange = mem_alloc(sizeof(*exchange));
     buf_addf(&text, "%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", request, lines);
     assert_int_equal(http_head_parse(buf_str(&text), &limits, &scan, &worker->memo.head), 0);
     struct str origin = http_header(&worker->memo.head, STR("origin"));
+    struct exchange *exchange = mem_alloc(sizeof(*exchange) + origin.len);
+    if (origin.len) /* for answers that come when the text is gone */
+        origin.at = memcpy(exchange + 1, origin.at, origin.len);
     *exchange = (struct exchange){.request = &desk->request,
                                   .ops = &desk_ops,
                                   .worker = worker,
