@@ -77,6 +77,7 @@ struct caller *caller_new(const struct caller_facts *facts)
                         behind + grants + patterns};
     *caller = (struct caller){.facts = *facts};
     atomic_init(&caller->refs, 1);
+    caller->facts.base = caller_ref(facts->base);
     caller->facts.grants = room.grants;
     caller->name = copy_name(&room, facts);
     caller->facts.subject = str_skip(caller->name, caller->name.len - facts->subject.len);
@@ -97,14 +98,24 @@ struct caller *caller_ref(const struct caller *caller)
 
 struct caller *caller_unref(struct caller *caller)
 {
-    if (caller && atomic_fetch_sub_explicit(&caller->refs, 1, memory_order_acq_rel) == 1)
+    while (caller && atomic_fetch_sub_explicit(&caller->refs, 1, memory_order_acq_rel) == 1) {
+        struct caller *base = (struct caller *)(uintptr_t)caller->facts.base;
         free(caller);
+        caller = base;
+    }
     return NULL;
 }
 
 struct str caller_subject(const struct caller *caller)
 {
     return caller ? caller->facts.subject : STR_NONE;
+}
+
+bool caller_is_of(const struct caller *caller, struct str subject)
+{
+    while (caller && !str_eq(caller->facts.subject, subject))
+        caller = caller->facts.base;
+    return caller != NULL;
 }
 
 struct str caller_name(const struct caller *caller)

@@ -14,6 +14,8 @@ enum caller_kind {
     CALLER_KINDS,
 };
 
+struct caller;
+
 /* The facts of a credential, borrowed for caller_new(). Empty strings stand for what is not known.
  */
 struct caller_facts {
@@ -21,8 +23,9 @@ struct caller_facts {
     struct str subject;
     struct str key_id; /* the ids by which the credential can be revoked, beside the subject */
     struct str jti;
-    int64_t issued_us;  /* wall clock; 0: unknown. See revocations.h */
-    int64_t expires_us; /* wall clock; 0: never */
+    int64_t issued_us;         /* wall clock; 0: unknown. See revocations.h */
+    int64_t expires_us;        /* wall clock; 0: never */
+    const struct caller *base; /* the caller of the credential that this one rests on, or NULL */
     const struct grant *grants;
     size_t grants_count; /* at most GRANTS_MAX, each with at most GRANT_PATTERNS_MAX patterns */
 };
@@ -44,6 +47,9 @@ struct caller *caller_unref(struct caller *caller);
 
 /* The subject; empty for anybody, and for a credential that names none. */
 struct str caller_subject(const struct caller *caller);
+
+/* Whether the caller, or one that it rests on, has this subject. */
+bool caller_is_of(const struct caller *caller, struct str subject);
 
 /* Kind and subject, which tell callers apart, as in token/alice; empty for anybody. */
 struct str caller_name(const struct caller *caller);

@@ -155,7 +155,9 @@ bool key_table_look(struct key_table *table, struct str id,
 
 bool key_table_is_gone(struct key_table *table, const struct caller *caller)
 {
-    if (!caller || caller->facts.kind != CALLER_KEY)
+    while (caller && caller->facts.kind != CALLER_KEY)
+        caller = caller->facts.base;
+    if (!caller)
         return false;
     pthread_rwlock_rdlock(&table->lock);
     bool gone = !find(table, caller->facts.key_id);

@@ -41,5 +41,6 @@ void key_table_each(struct key_table *table, void (*each)(void *context, struct 
 bool key_table_look(struct key_table *table, struct str id,
                     void (*look)(void *context, struct api_key *key), void *context);
 
-/* Whether the caller came by a key that is gone. False for callers of other kinds. Any thread. */
+/* Whether the caller, or one that it rests on, came by a key that is gone. False for callers of
+ * other kinds. Any thread. */
 bool key_table_is_gone(struct key_table *table, const struct caller *caller);

@@ -105,14 +105,19 @@ static void a_key_that_was_removed_is_refused_and_its_callers_are_told_apart(voi
     char text[KEY_TEXT_LEN + 1];
     memcpy(text, add_key(*state, "site", 0), sizeof(text));
     struct caller *caller = ask(*state, CREDENTIAL_BEARER, text).caller;
+    struct caller *allowed =
+        caller_new(&(const struct caller_facts){.kind = CALLER_BACKEND, .base = caller});
     assert_false(key_table_is_gone(*state, caller));
+    assert_false(key_table_is_gone(*state, allowed));
     assert_false(key_table_is_gone(*state, NULL));
     assert_true(key_table_remove(*state, caller->facts.key_id));
     assert_false(key_table_remove(*state, caller->facts.key_id));
     assert_true(key_table_is_gone(*state, caller));
+    assert_true(key_table_is_gone(*state, allowed));
     assert_int_equal(ask(*state, CREDENTIAL_BEARER, text).state, IDENTITY_BAD);
     assert_int_equal(key_table_count(*state), 0);
     caller_unref(caller);
+    caller_unref(allowed);
 }
 
 static void note_use_of(void *context, struct api_key *key)

@@ -261,15 +261,22 @@ static bool has(const struct revocations *list, enum revoked_kind kind, struct s
     return revokes(of_node(map_find(&list->map, whole)), facts, now_us);
 }
 
+static bool has_facts(const struct revocations *list, const struct caller_facts *facts,
+                      int64_t now_us)
+{
+    return has(list, REVOKED_KEY, facts->key_id, facts, now_us) ||
+           has(list, REVOKED_JTI, facts->jti, facts, now_us) ||
+           has(list, REVOKED_SUBJECT, facts->subject, facts, now_us);
+}
+
 bool revocations_have(struct revocations *list, const struct caller *caller, int64_t now_us)
 {
+    bool revoked = false;
     if (!caller || !revocations_count(list))
         return false;
-    const struct caller_facts *facts = &caller->facts;
     pthread_rwlock_rdlock(&list->lock);
-    bool revoked = has(list, REVOKED_KEY, facts->key_id, facts, now_us) ||
-                   has(list, REVOKED_JTI, facts->jti, facts, now_us) ||
-                   has(list, REVOKED_SUBJECT, facts->subject, facts, now_us);
+    for (; caller && !revoked; caller = caller->facts.base)
+        revoked = has_facts(list, &caller->facts, now_us);
     pthread_rwlock_unlock(&list->lock);
     return revoked;
 }

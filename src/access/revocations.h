@@ -77,7 +77,8 @@ static inline size_t revocations_count(struct revocations *list)
     return atomic_load_explicit(&list->count, memory_order_acquire);
 }
 
-/* Whether the caller's credential was revoked. False for anybody. Any thread. */
+/* Whether the caller's credential was revoked, or the one that it rests on. False for anybody. Any
+ * thread. */
 bool revocations_have(struct revocations *list, const struct caller *caller, int64_t now_us);
 
 /* Calls `each` in the order of creation, under the lock. Any thread. */

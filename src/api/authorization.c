@@ -157,9 +157,20 @@ static struct str address_of(const struct exchange *exchange, char room[INET6_AD
     return str_from(room);
 }
 
-/* Whether the exchange goes on. A denial leaves the caller as it was. */
+static bool is_revoked(const struct exchange *exchange)
+{
+    const struct worker_config *config = &exchange->worker->config;
+    return config->is_revoked &&
+           config->is_revoked(config->app, exchange->caller, clock_wall_us(config->clock));
+}
+
+/* Whether the exchange goes on. A denial leaves the caller as it was. A subject that was revoked
+ * stays out, whatever the operator's server says, and so does a credential that was revoked while
+ * that was asked. */
 static bool take_answer(struct exchange *exchange, const struct identity *identity)
 {
+    static const struct refusal revoked = {.problem = PROBLEM_BAD_CREDENTIAL,
+                                           .detail = "the credential was revoked"};
     exchange->is_authorized = true;
     if (identity->state == IDENTITY_UNAVAILABLE) {
         api_refuse(exchange, PROBLEM_UNAVAILABLE, identity->why);
@@ -169,7 +180,10 @@ static bool take_answer(struct exchange *exchange, const struct identity *identi
         caller_unref(exchange->caller);
         exchange->caller = identity->caller;
     }
-    return true;
+    if (!is_revoked(exchange))
+        return true;
+    api_refuse_as(exchange, &revoked);
+    return false;
 }
 
 static void answered(struct identification *identification)

@@ -164,7 +164,8 @@ static void make_digest(struct asked *asked)
         buf_addf(&text, "%zu:", parts[i].len);
         buf_add_str(&text, parts[i]);
     }
-    buf_addf(&text, "%lld", base ? (long long)base->facts.expires_us : 0);
+    buf_addf(&text, "%lld:%lld", base ? (long long)base->facts.issued_us : 0,
+             base ? (long long)base->facts.expires_us : 0);
     hash_sha256(buf_str(&text), asked->digest);
     asked->body.failed |= buf_failed(&text);
     if (text.at)
@@ -268,6 +269,8 @@ static struct caller *make_caller(const struct asked *asked, const struct reply 
         .grants_count = 1,
     };
     if (base) {
+        facts.base = base;
+        facts.issued_us = reply->subject.len ? 0 : base->facts.issued_us;
         facts.expires_us = sooner_us(facts.expires_us, base->facts.expires_us);
         facts.key_id = base->facts.key_id;
         facts.jti = base->facts.jti;

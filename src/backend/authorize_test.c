@@ -1,5 +1,7 @@
 #include "backend/authorize.h"
 
+#include "access/revocations.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -301,6 +303,59 @@ static void a_permission_ends_with_the_credential_that_it_rests_on(void **state)
     assert_int_equal(state_of(&asker), IDENTITY_UNAVAILABLE);
 }
 
+/* Revokes the subject in a list of its own, and says whether that reaches the caller. */
+static bool is_reached(const struct caller *caller, struct str subject, int64_t at_us)
+{
+    struct revocations list;
+    revocations_init(&list);
+    revocations_put(&list, revocation_new(&(struct revocation_facts){
+                               .kind = REVOKED_SUBJECT, .name = subject, .at_us = at_us}));
+    bool reached = revocations_have(&list, caller, NOW_US);
+    revocations_deinit(&list);
+    return reached;
+}
+
+static void a_revocation_of_the_credential_reaches_the_permission(void **state)
+{
+    static const char *const answers[] = {"{\"allow\":true}",
+                                          "{\"allow\":true,\"subject\":\"user 42\"}"};
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    struct caller *token = caller_new(&(struct caller_facts){
+        .kind = CALLER_TOKEN, .subject = STR("bob"), .issued_us = NOW_US - 10});
+    for (unsigned i = 0; i < 2; i++) {
+        (void)ask_as(&rig, &asker, token, i ? "1" : "2");
+        end_by(&rig, i, 200, answers[i]);
+        const struct caller *caller = asker.identification.identity.caller;
+        assert_non_null(caller);
+        assert_true(is_reached(caller, STR("bob"), NOW_US - 5));
+        assert_false(is_reached(caller, STR("bob"), NOW_US - 15)); /* signed in again since */
+        assert_int_equal(is_reached(caller, STR("user 42"), NOW_US - 15), i);
+        assert_int_equal(state_of(&asker), IDENTITY_KNOWN);
+    }
+    caller_unref(token);
+    close_rig(&rig);
+}
+
+static void a_kept_answer_is_for_credentials_issued_at_the_same_time(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    for (int i = 0; i < 2; i++) {
+        struct caller *token = caller_new(&(struct caller_facts){
+            .kind = CALLER_TOKEN, .subject = STR("bob"), .issued_us = NOW_US - i});
+        assert_int_equal(ask_as(&rig, &asker, token, "1").state, IDENTITY_LATER);
+        end_by(&rig, (unsigned)i, 200, "{\"allow\":true}");
+        assert_int_equal(state_of(&asker), IDENTITY_KNOWN);
+        caller_unref(token);
+    }
+    close_rig(&rig);
+}
+
 static void a_field_that_is_not_utf8_is_refused(void **state)
 {
     (void)state;
@@ -353,6 +408,8 @@ int main(void)
         cmocka_unit_test(no_other_answer_allows_anything),
         cmocka_unit_test(a_huge_answer_allows_nothing),
         cmocka_unit_test(a_permission_ends_with_the_credential_that_it_rests_on),
+        cmocka_unit_test(a_revocation_of_the_credential_reaches_the_permission),
+        cmocka_unit_test(a_kept_answer_is_for_credentials_issued_at_the_same_time),
         cmocka_unit_test(a_field_that_is_not_utf8_is_refused),
         cmocka_unit_test(questions_are_bounded),
         cmocka_unit_test(kept_answers_are_bounded),

@@ -179,7 +179,7 @@ bool live_is_busy(const struct worker *worker)
 
 static bool is_meant(const struct live *live, struct str subject, struct str channel)
 {
-    return str_eq(caller_subject(live->caller), subject) &&
+    return caller_is_of(live->caller, subject) &&
            (!channel.len || live->ops->reads(live->owner, channel));
 }
 

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import http from "node:http";
 import { Webhook } from "standardwebhooks";
 import { assertProblem, eventually, startServer, test } from "./support/index.mjs";
+import { run } from "./support/program.mjs";
 
 const SECRET = `whsec_${Buffer.alloc(32, "k").toString("base64")}`;
 const SESSIONS = { "sid=alice": "alice", "sid=bob": "bob" };
@@ -93,6 +94,24 @@ test("cookies that a page of another site makes a browser send are not passed on
     assertProblem(await get("/channels/chat/a?last=1", "sid=alice", { Origin: "https://evil.example" }), 401);
     assert.deepEqual(app.asked.at(-1).headers, {});
     assert.equal((await get("/channels/chat/a?last=1", "sid=alice", { Origin: "https://app.example" })).status, 200);
+});
+
+test("a subject that was revoked stays out, whatever the site says", async (t) => {
+    const { stdout, stderr } = await run(t, ["key", "generate"]);
+    const [hash] = /fk_\w+:\w+/.exec(stderr);
+    const app = await backend(t);
+    const server = await startServer(t, {
+        config: `${config(app.port)}keys: [{name: root, key: "${hash}", grants: [{channels: ["**"], may: [admin]}]}]\n`,
+    });
+    const get = (target, cookie) => server.get(target, { Cookie: cookie });
+    const admin = { Authorization: `Bearer ${stdout.trimEnd()}` };
+    assert.equal((await get("/channels/chat/a?last=1", "sid=alice")).status, 200);
+    assert.equal((await server.request("POST", "/revocations", { headers: admin, body: JSON.stringify({ subject: "alice" }) })).status, 201);
+    assertProblem(await get("/channels/chat/a?last=1", "sid=alice"), 401);
+    assertProblem(await get("/channels/chat/b?last=1", "sid=alice"), 401);
+    assertProblem(await server.request("POST", "/channels/chat/open", { headers: { Cookie: "sid=alice" }, body: "x" }), 401);
+    assert.equal((await server.request("DELETE", "/revocations?subject=alice", { headers: admin })).status, 204);
+    assert.equal((await get("/channels/chat/a?last=1", "sid=alice")).status, 200);
 });
 
 test("an answer is kept, and many who ask the same wait for one", async (t) => {
