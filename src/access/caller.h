@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 enum caller_kind {
-    CALLER_ANYBODY, /* no credential */
+    CALLER_ANYBODY, /* no credential, though the operator's server may allow something */
     CALLER_KEY,
     CALLER_TOKEN,
     CALLER_CERTIFICATE,

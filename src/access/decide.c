@@ -5,6 +5,13 @@
 /* ---- the decision
  * -------------------------------------------------------------------------------- */
 
+/* Whether the caller has a credential, or is named by the operator's server: those have the rules
+ * for `authenticated`. */
+static bool is_somebody(const struct caller *caller)
+{
+    return caller && caller->facts.kind != CALLER_ANYBODY;
+}
+
 static enum grant_reach granted(const struct caller *caller, enum action action, struct str name)
 {
     return caller ? grants_reach(caller->facts.grants, caller->facts.grants_count, action, name)
@@ -19,7 +26,8 @@ static bool allows_under(const struct access *access, bool authenticated, enum a
     struct reach reach;
     if (!reach_begin(&reach, term, prefix))
         return true;
-    actions ruled = rules_actions(access->rules, authenticated, reach_name(&reach));
+    actions ruled = rules_actions(access->rules, authenticated && is_somebody(access->caller),
+                                  reach_name(&reach));
     if (actions_have(ruled, action))
         return true;
     if (!authenticated)
@@ -53,7 +61,7 @@ static bool is_for_admin(const struct access *access, enum action action, struct
 
 static enum access_verdict refused(const struct access *access, bool authenticated)
 {
-    if (!access->caller)
+    if (!is_somebody(access->caller))
         return ACCESS_NO_CREDENTIAL;
     return authenticated ? ACCESS_NOT_GRANTED : ACCESS_EXPIRED;
 }
@@ -87,9 +95,10 @@ enum access_verdict access_decide_any(const struct access *access, enum action a
         return ACCESS_ALLOWED;
     bool authenticated = caller_is_authenticated(access->caller, access->now_us);
     bool any = rules && authenticated && grants_any(access->caller, action);
+    bool ruled = authenticated && is_somebody(access->caller);
     for (size_t i = 0; rules && i < rules->count; i++)
         any = any || actions_have(rules->at[i].anybody, action) ||
-              (authenticated && actions_have(rules->at[i].authenticated, action));
+              (ruled && actions_have(rules->at[i].authenticated, action));
     return any ? ACCESS_ALLOWED : refused(access, authenticated);
 }
 

@@ -119,10 +119,10 @@ static void the_administrator_of_the_whole_server_reads_its_own_channels(void **
     static const struct str whole[] = {{"**", 2}}, part[] = {{"a/**", 4}};
     struct rules *rules = rules_new(NULL, 0);
     const struct grant all = {whole, 1, ADMIN}, some = {part, 1, ADMIN};
-    struct caller *admin =
-        caller_new(&(const struct caller_facts){.grants = &all, .grants_count = 1});
-    struct caller *other =
-        caller_new(&(const struct caller_facts){.grants = &some, .grants_count = 1});
+    struct caller *admin = caller_new(
+        &(const struct caller_facts){.kind = CALLER_KEY, .grants = &all, .grants_count = 1});
+    struct caller *other = caller_new(
+        &(const struct caller_facts){.kind = CALLER_KEY, .grants = &some, .grants_count = 1});
     const struct access by_admin = {rules, admin, 0}, by_other = {rules, other, 0};
     assert_int_equal(access_decide(&by_admin, ACTION_READ, STR("$webhooks/**")), YES);
     assert_int_equal(access_decide(&by_admin, ACTION_READ, STR("a")), NO);
@@ -149,6 +149,27 @@ static void an_action_is_allowed_somewhere_or_nowhere(void **state)
     assert_int_equal(access_decide_any(&server, ACTION_ADMIN), YES);
     assert_int_equal(access_decide_any(&forgotten, ACTION_READ), WHO);
     caller_unref(alice);
+    rules_free(rules);
+}
+
+/* The operator's server may allow something to a visitor whom it cannot name. */
+static void a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybody(void **state)
+{
+    (void)state;
+    static const struct str terms[] = {{"chat/room1", 10}};
+    const struct grant grant = {terms, 1, READ};
+    struct rules *rules = some_rules();
+    struct caller *visitor = caller_new(&(const struct caller_facts){
+        .kind = CALLER_ANYBODY, .expires_us = 100, .grants = &grant, .grants_count = 1});
+    struct access access = {rules, visitor, 50};
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("chat/room1")), ACCESS_ALLOWED);
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("public/a")), ACCESS_ALLOWED);
+    assert_int_equal(access_decide(&access, ACTION_PUBLISH, STR("public/a")), ACCESS_NO_CREDENTIAL);
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("members")), ACCESS_NO_CREDENTIAL);
+    assert_int_equal(access_decide_any(&access, ACTION_PUBLISH), ACCESS_NO_CREDENTIAL);
+    access.now_us = 100;
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("chat/room1")), ACCESS_NO_CREDENTIAL);
+    caller_unref(visitor);
     rules_free(rules);
 }
 
@@ -281,8 +302,8 @@ static void the_decision_is_that_over_all_names_one_by_one(void **state)
         random_model(&model);
         random_term(&term, 4);
         struct rules *rules = rules_new(model.rules, model.rules_count);
-        struct caller *caller =
-            caller_new(&(const struct caller_facts){.grants = &model.grant, .grants_count = 1});
+        struct caller *caller = caller_new(&(const struct caller_facts){
+            .kind = CALLER_KEY, .grants = &model.grant, .grants_count = 1});
         const struct access access = {rules, caller, 0};
         bool expected = model_allows(&model, str_of(&term));
         bool found = access_decide(&access, ACTION_READ, str_of(&term)) == ACCESS_ALLOWED;
@@ -302,6 +323,7 @@ int main(void)
         cmocka_unit_test(open_rules_allow_everything_and_no_rules_nothing),
         cmocka_unit_test(the_administrator_of_the_whole_server_reads_its_own_channels),
         cmocka_unit_test(an_action_is_allowed_somewhere_or_nowhere),
+        cmocka_unit_test(a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybody),
         cmocka_unit_test(a_refusal_says_what_was_missing),
         cmocka_unit_test(the_decision_is_that_over_all_names_one_by_one),
     };

@@ -262,7 +262,7 @@ static struct caller *make_caller(const struct asked *asked, const struct reply 
     const struct grant grant = {asked->terms, asked->terms_count, action_bit(asked->action)};
     const struct caller *base = asked->base;
     struct caller_facts facts = {
-        .kind = CALLER_BACKEND,
+        .kind = base || reply->subject.len ? CALLER_BACKEND : CALLER_ANYBODY,
         .subject = reply->subject.len ? reply->subject : caller_subject(base),
         .expires_us = now_us + reply->ttl_s * 1000000,
         .grants = &grant,

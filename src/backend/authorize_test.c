@@ -174,6 +174,19 @@ static void an_allowed_caller_may_do_just_that(void **state)
     close_rig(&rig);
 }
 
+static void a_visitor_who_is_not_named_stays_anybody(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    (void)ask(&rig, &asker, "1");
+    end_by(&rig, 0, 200, "{\"allow\":true}");
+    assert_int_equal(asker.identification.identity.caller->facts.kind, CALLER_ANYBODY);
+    assert_int_equal(state_of(&asker), IDENTITY_KNOWN);
+    close_rig(&rig);
+}
+
 static void answers_are_kept_for_a_while(void **state)
 {
     (void)state;
@@ -403,6 +416,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_question_tells_who_asks_for_what),
         cmocka_unit_test(an_allowed_caller_may_do_just_that),
+        cmocka_unit_test(a_visitor_who_is_not_named_stays_anybody),
         cmocka_unit_test(answers_are_kept_for_a_while),
         cmocka_unit_test(equal_questions_are_one_request),
         cmocka_unit_test(no_other_answer_allows_anything),

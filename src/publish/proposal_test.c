@@ -172,8 +172,8 @@ static void a_publisher_needs_the_right_to_publish_there(void **state)
     static const struct str patterns[] = {{"a/*", 3}};
     const struct grant grant = {patterns, 1, action_bit(ACTION_PUBLISH)};
     struct rules *rules = rules_new(NULL, 0);
-    struct caller *caller =
-        caller_new(&(const struct caller_facts){.grants = &grant, .grants_count = 1});
+    struct caller *caller = caller_new(
+        &(const struct caller_facts){.kind = CALLER_KEY, .grants = &grant, .grants_count = 1});
     static const struct {
         const char *channel;
         bool named;

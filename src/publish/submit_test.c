@@ -345,8 +345,8 @@ static void a_deletion_takes_the_right_to_it(void **state)
                                    {b, 1, action_bit(ACTION_ADMIN)}};
     struct world *world = world_new(1000);
     struct rules *rules = rules_new(NULL, 0);
-    struct caller *caller =
-        caller_new(&(const struct caller_facts){.grants = grants, .grants_count = 2});
+    struct caller *caller = caller_new(
+        &(const struct caller_facts){.kind = CALLER_KEY, .grants = grants, .grants_count = 2});
     const struct publisher publisher = {.access = {.rules = rules, .caller = caller}};
     static const char *const names[] = {"a", "c"};
     struct asked deletion = {.publish = {.done = done}};

@@ -112,8 +112,8 @@ static void a_subscriber_needs_the_right_to_read_all_of_it(void **state)
     static const struct str patterns[] = {{"a/*", 3}, {"b", 1}};
     const struct grant grant = {patterns, 2, action_bit(ACTION_READ)};
     struct rules *rules = rules_new(NULL, 0);
-    struct caller *caller =
-        caller_new(&(const struct caller_facts){.grants = &grant, .grants_count = 1});
+    struct caller *caller = caller_new(
+        &(const struct caller_facts){.kind = CALLER_KEY, .grants = &grant, .grants_count = 1});
     const struct subscriber named = {{.rules = rules, .caller = caller}};
     static const struct {
         const char *first, *second;
