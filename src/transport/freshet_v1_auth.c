@@ -118,6 +118,15 @@ static void answered(struct identification *identification)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+static bool is_waiting(const struct freshet_v1 *v1)
+{
+    list_each (&v1->worker->auths, node) {
+        if (container_of(node, const struct auth, node)->v1 == v1)
+            return true;
+    }
+    return false;
+}
+
 static struct auth *auth_new(struct freshet_v1 *v1, struct str ref)
 {
     struct worker *worker = v1->worker;
@@ -142,6 +151,10 @@ void freshet_v1_auth(struct freshet_v1 *v1, struct str ref, struct str token)
     if (!authority) {
         freshet_v1_error(v1, ref, PROBLEM_NOT_BUILT,
                          "this server has no access rules, so no token is needed: go on without");
+        return;
+    }
+    if (is_waiting(v1)) {
+        freshet_v1_error(v1, ref, PROBLEM_TOO_MANY, "wait for the answer to the auth before");
         return;
     }
     struct auth *auth = auth_new(v1, ref);

@@ -8,7 +8,8 @@
 #include "transport/freshet_v1_state.h"
 
 /* Asks the authority for the caller of a token, and answers now or later. `ref` is raw JSON or
- * empty. */
+ * empty. A second question before the answer is refused: the answers might come in another order,
+ * and each holds memory. */
 void freshet_v1_auth(struct freshet_v1 *v1, struct str ref, struct str token);
 
 /* The connection is gone: answers of the authority that are still to come are dropped. */

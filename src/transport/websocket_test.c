@@ -844,6 +844,43 @@ static void an_unsubscribe_that_drops_nothing_subscribes_nothing_anew(void **sta
     peer_leave(bench, &peer);
 }
 
+static struct identification *unanswered; /* the last question to the authority */
+
+static struct identity identify_later(struct identity_source *source,
+                                      const struct credential *credential,
+                                      struct identification *identification)
+{
+    (void)source, (void)credential;
+    unanswered = identification;
+    return (struct identity){.state = IDENTITY_LATER};
+}
+
+/* The answers might come in another order than the credentials, and each question holds memory. */
+static void auth_is_refused_while_another_is_not_answered(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    struct identity_source source = {"tokens", identify_later};
+    struct authority authority = {{&source}, 1};
+    bench->worker.config.authority = &authority;
+    join_freshet_v1(bench, &peer);
+    peer_text(bench, &peer, "{\"op\":\"auth\",\"token\":\"x\",\"ref\":1}");
+    struct identification *first = unanswered;
+    peer_text(bench, &peer, "{\"op\":\"auth\",\"token\":\"y\",\"ref\":2}");
+    assert_ptr_equal(unanswered, first);
+    peer_hear(bench, &peer);
+    assert_int_equal(peer_count(&peer, "\"op\":\"error\",\"ref\":2"), 1);
+    identification_answer(first, identity_bad("it is forged"));
+    bench_settle(bench);
+    peer_hear(bench, &peer);
+    assert_int_equal(peer_count(&peer, "\"op\":\"error\",\"ref\":1"), 1);
+    peer_text(bench, &peer, "{\"op\":\"auth\",\"token\":\"y\",\"ref\":3}");
+    peer_leave(bench, &peer);
+    bench_settle(bench);
+    identification_answer(unanswered, identity_bad("it is forged")); /* nobody hears of it */
+    bench_settle(bench);
+}
+
 /* Few bytes that cause much work are charged for it, so that a flood of them is read over many
  * turns. */
 static void a_message_that_changes_subscriptions_is_charged_for_its_work(void **state)
@@ -876,6 +913,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_BENCH(a_subscription_goes_on_behind_a_gap),
         WITH_BENCH(an_unsubscribe_that_drops_nothing_subscribes_nothing_anew),
+        WITH_BENCH(auth_is_refused_while_another_is_not_answered),
         WITH_BENCH(a_message_that_changes_subscriptions_is_charged_for_its_work),
         WITH_BENCH(a_publish_whose_fate_is_unknown_is_told_in_freshet_v1),
         WITH_BENCH(a_publish_whose_fate_is_unknown_frees_its_place_on_a_channels_socket),
