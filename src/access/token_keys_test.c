@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include "access/testing_tokens.h"
+#include "base/base64.h"
 
 #include <errno.h>
+#include <openssl/bn.h>
 
 static void the_keys_of_the_rfcs_are_taken(void **state)
 {
@@ -131,6 +133,36 @@ static void an_rsa_key_with_a_trivial_exponent_is_refused(void **state)
     buf_free(&text);
 }
 
+/* The result for a key of 8192 bits with this modulus and exponent. */
+static int read_rsa_of(BIGNUM *modulus, const char *exponent)
+{
+    unsigned char bytes[TOKEN_RSA_BITS_MOST / 8];
+    struct buf text = {0};
+    struct token_keys *keys = NULL;
+    const char *why;
+    assert_int_equal(BN_bn2binpad(modulus, bytes, sizeof(bytes)), sizeof(bytes));
+    BN_free(modulus);
+    buf_addf(&text, "{\"kty\":\"RSA\",\"e\":\"%s\",\"n\":\"", exponent);
+    base64url_add(&text, (struct str){(const char *)bytes, sizeof(bytes)});
+    buf_add_lit(&text, "\"}");
+    int result = token_keys_of_jwks(buf_str(&text), JWKS_PUBLIC, &keys, &why);
+    token_keys_unref(keys);
+    buf_free(&text);
+    return result;
+}
+
+/* To find out that a number of 8192 bits is prime takes a second, and a set has room for hundreds
+ * of such keys: the thread that reads it would answer nobody meanwhile. */
+static void the_modulus_of_an_rsa_key_is_odd_and_not_searched_for_factors(void **state)
+{
+    (void)state;
+    BIGNUM *even = BN_get_rfc3526_prime_8192(NULL);
+    assert_int_equal(BN_sub_word(even, 1), 1);
+    assert_int_equal(read_rsa_of(BN_get_rfc3526_prime_8192(NULL), "AQAB"), 0);
+    assert_int_equal(read_rsa_of(BN_get_rfc3526_prime_8192(NULL), "AQAA"), -EINVAL);
+    assert_int_equal(read_rsa_of(even, "AQAB"), -EINVAL);
+}
+
 static void a_set_has_64_keys_at_most(void **state)
 {
     (void)state;
@@ -157,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_set_that_anybody_can_fetch_has_no_secrets),
         cmocka_unit_test(sets_without_a_usable_key_are_refused),
         cmocka_unit_test(an_rsa_key_with_a_trivial_exponent_is_refused),
+        cmocka_unit_test(the_modulus_of_an_rsa_key_is_odd_and_not_searched_for_factors),
         cmocka_unit_test(a_set_has_64_keys_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
