@@ -80,6 +80,8 @@ enum token_verdict issuers_judge(struct issuers *issuers, struct str text, int64
         /* The verdicts stand in the order in which they are found: the last tells the most. */
         nearest = own == TOKEN_OK || own > nearest ? own : nearest;
     }
+    if (nearest == TOKEN_EXPIRED || nearest == TOKEN_EARLY)
+        *ret_lacking = 0; /* the signature, the issuer and the audience were right */
     token_deinit(&token);
     return verdict == TOKEN_OK ? nearest : verdict;
 }

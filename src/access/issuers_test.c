@@ -137,11 +137,28 @@ static void newer_keys_are_asked_for_when_the_id_is_unknown(void **state)
     assert_int_equal(identity.state, IDENTITY_KNOWN);
     caller_unref(identity.caller);
     buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
+/* Else its holder would hear that the server is unavailable while the keys of another issuer are
+ * missing, and not get a new token. */
+static void no_keys_are_asked_for_when_an_issuer_knows_the_token_as_expired(void **state)
+{
+    (void)state;
+    static const char *const claims[] = {"{\"exp\":5}", "{\"nbf\":1800000060,\"exp\":1800000090}"};
+    struct issuers issuers;
+    issuers_init(&issuers);
+    issuers.fetch = fetch;
+    add(&issuers, set_of(SECRET_A, ""), "", NULL);
+    add(&issuers, NULL, "", "https://idp/keys");
     fetched = 0;
-    text = mint(SECRET_A, "new", "{\"exp\":5}");
+    for (size_t i = 0; i < 2; i++) {
+        struct buf text = mint(SECRET_A, "new", claims[i]);
+        assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, buf_str(&text)).state, IDENTITY_BAD);
+        buf_free(&text);
+    }
     assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, STR("a.b.c")).state, IDENTITY_BAD);
     assert_int_equal(fetched, 0);
-    buf_free(&text);
     issuers_deinit(&issuers);
 }
 
@@ -176,6 +193,7 @@ int main(void)
         cmocka_unit_test(the_reason_is_that_of_the_issuer_that_came_nearest),
         cmocka_unit_test(credentials_of_another_kind_are_left_to_others),
         cmocka_unit_test(newer_keys_are_asked_for_when_the_id_is_unknown),
+        cmocka_unit_test(no_keys_are_asked_for_when_an_issuer_knows_the_token_as_expired),
         cmocka_unit_test(an_issuer_whose_keys_are_missing_admits_nobody),
         cmocka_unit_test(there_are_16_issuers_at_most),
     };
