@@ -313,10 +313,16 @@ static void say_failed(const struct asked *asked, const char *why)
 {
     char url[200], words[200];
     struct buf hidden = {0};
+    uint64_t left_out;
+    int64_t now_ns = clock_now_ns(asked->authorize->client->loop->clock);
+    if (!sparing_may(&asked->authorize->failures, now_ns, &left_out))
+        return;
     http_url_hide(&hidden, str_from(asked->server->url));
-    say(SAY_WARN, "authorize_failed", "url=%s status=%d why=%s",
+    if (buf_failed(&hidden))
+        buf_clear(&hidden);
+    say(SAY_WARN, "authorize_failed", "url=%s status=%d why=%s left_out=%llu",
         say_quote(url, sizeof(url), hidden.at, hidden.len), asked->call.status,
-        say_quote(words, sizeof(words), why, strlen(why)));
+        say_quote(words, sizeof(words), why, strlen(why)), (unsigned long long)left_out);
     buf_free(&hidden);
 }
 

@@ -12,6 +12,7 @@
 
 #include "access/authority.h"
 #include "base/map.h"
+#include "base/sparing.h"
 #include "fetch/client.h"
 #include "fetch/sign.h"
 
@@ -59,6 +60,7 @@ struct authorize {
     struct list by_age;   /* of the same, the oldest first */
     struct map asked;     /* requests under way, by digest; the thread's */
     struct list under_way;
+    struct sparing failures; /* limits the log lines about them; the thread's */
     atomic_uint questions;
 };
 

@@ -66,6 +66,8 @@ static void say_failed(const struct jwks_set *set, const char *why)
     char url[200], words[200];
     struct buf hidden = {0};
     http_url_hide(&hidden, str_from(issuer_of(set)->jwks_url));
+    if (buf_failed(&hidden))
+        buf_clear(&hidden);
     say(SAY_WARN, "key_set_not_fetched", "url=%s status=%d why=%s",
         say_quote(url, sizeof(url), hidden.at, hidden.len), set->call.status,
         say_quote(words, sizeof(words), why, strlen(why)));
