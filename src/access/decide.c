@@ -12,10 +12,16 @@ static bool is_somebody(const struct caller *caller)
     return caller && caller->facts.kind != CALLER_ANYBODY;
 }
 
+/* The grants of a credential that the caller rests on count as well. */
 static enum grant_reach granted(const struct caller *caller, enum action action, struct str name)
 {
-    return caller ? grants_reach(caller->facts.grants, caller->facts.grants_count, action, name)
-                  : GRANT_NONE;
+    enum grant_reach most = GRANT_NONE;
+    for (; caller && most != GRANT_BELOW; caller = caller->facts.base) {
+        enum grant_reach reach =
+            grants_reach(caller->facts.grants, caller->facts.grants_count, action, name);
+        most = reach > most ? reach : most;
+    }
+    return most;
 }
 
 /* Whether the names of the term under the prefix are allowed, but for those that lie under a longer
@@ -82,9 +88,10 @@ enum access_verdict access_decide(const struct access *access, enum action actio
 static bool grants_any(const struct caller *caller, enum action action)
 {
     bool any = false;
-    for (size_t i = 0; caller && i < caller->facts.grants_count; i++)
-        any = any || (caller->facts.grants[i].patterns_count &&
-                      actions_have(caller->facts.grants[i].may, action));
+    for (; caller && !any; caller = caller->facts.base)
+        for (size_t i = 0; i < caller->facts.grants_count; i++)
+            any = any || (caller->facts.grants[i].patterns_count &&
+                          actions_have(caller->facts.grants[i].may, action));
     return any;
 }
 

@@ -152,6 +152,32 @@ static void an_action_is_allowed_somewhere_or_nowhere(void **state)
     rules_free(rules);
 }
 
+/* Else a permission to read would take from a connection what its token lets it publish. */
+static void a_permission_adds_to_the_grants_of_the_credential_that_it_rests_on(void **state)
+{
+    (void)state;
+    static const struct str terms[] = {{"members/**", 10}};
+    const struct grant grant = {terms, 1, ADMIN};
+    struct rules *rules = some_rules();
+    struct caller *alice = some_caller();
+    struct caller *allowed = caller_new(&(const struct caller_facts){.kind = CALLER_BACKEND,
+                                                                     .base = alice,
+                                                                     .expires_us = 100,
+                                                                     .grants = &grant,
+                                                                     .grants_count = 1});
+    struct access access = {rules, allowed, 50};
+    assert_int_equal(access_decide(&access, ACTION_ADMIN, STR("members/a")), YES);
+    assert_int_equal(access_decide(&access, ACTION_PUBLISH, STR("chat/room1")), YES);
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("chat/**")), YES);
+    assert_int_equal(access_decide(&access, ACTION_PUBLISH, STR("chat/room2")), NO);
+    assert_int_equal(access_decide_any(&access, ACTION_PUBLISH), YES);
+    access.now_us = 100;
+    assert_int_equal(access_decide(&access, ACTION_PUBLISH, STR("chat/room1")), OLD);
+    caller_unref(alice);
+    caller_unref(allowed);
+    rules_free(rules);
+}
+
 /* The operator's server may allow something to a visitor whom it cannot name. */
 static void a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybody(void **state)
 {
@@ -323,6 +349,7 @@ int main(void)
         cmocka_unit_test(open_rules_allow_everything_and_no_rules_nothing),
         cmocka_unit_test(the_administrator_of_the_whole_server_reads_its_own_channels),
         cmocka_unit_test(an_action_is_allowed_somewhere_or_nowhere),
+        cmocka_unit_test(a_permission_adds_to_the_grants_of_the_credential_that_it_rests_on),
         cmocka_unit_test(a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybody),
         cmocka_unit_test(a_refusal_says_what_was_missing),
         cmocka_unit_test(the_decision_is_that_over_all_names_one_by_one),

@@ -1,7 +1,7 @@
 /* A request is asked for as a whole: all of its channels lie in one namespace with a server to ask,
- * and in no namespace below with rules of its own. What is allowed becomes a caller with just that
- * grant, so the doors decide as they do for every other caller, and the connection ends when the
- * permission does.
+ * and in no namespace below with rules of its own. What is allowed becomes a caller with that
+ * grant beside those of its credential, so the doors decide as they do for every other caller, and
+ * the connection ends when the permission does.
  *
  * A frame on a WebSocket and the body of a batch name channels that are not known here: for those
  * nobody is asked, and nothing is allowed. */

@@ -153,6 +153,17 @@ static bool is_text(const struct authorize_question *question)
     return true;
 }
 
+/* The caller of the answer has the grants of the credential, too. */
+static void add_grants(struct buf *text, const struct caller_facts *facts)
+{
+    for (size_t i = 0; i < facts->grants_count; i++) {
+        const struct grant *grant = &facts->grants[i];
+        buf_addf(text, ";%u", (unsigned)grant->may);
+        for (size_t j = 0; j < grant->patterns_count; j++)
+            buf_addf(text, ",%zu:%.*s", grant->patterns[j].len, STR_FMT(grant->patterns[j]));
+    }
+}
+
 /* What the answer depends on beside the body, each part with its length. */
 static void make_digest(struct asked *asked)
 {
@@ -166,6 +177,8 @@ static void make_digest(struct asked *asked)
     }
     buf_addf(&text, "%lld:%lld", base ? (long long)base->facts.issued_us : 0,
              base ? (long long)base->facts.expires_us : 0);
+    if (base)
+        add_grants(&text, &base->facts);
     hash_sha256(buf_str(&text), asked->digest);
     asked->body.failed |= buf_failed(&text);
     if (text.at)

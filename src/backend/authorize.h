@@ -66,10 +66,10 @@ struct authorize {
 
 void authorize_init(struct authorize *authorize, struct client *client);
 
-/* Any thread. The answer is an identity: known, with a caller whose only grant is this action on
- * these terms, and which ends when the permission or the credential does; or bad, or unavailable.
- * Without a credential, and without a subject in the answer, the caller is still anybody.
- * After IDENTITY_LATER it comes by identification_answer(). */
+/* Any thread. The answer is an identity: known, with a caller who may do this action on these
+ * terms, beside what its credential grants, and which ends when the permission or the credential
+ * does; or bad, or unavailable. Without a credential, and without a subject in the answer, the
+ * caller is still anybody. After IDENTITY_LATER it comes by identification_answer(). */
 struct identity authorize_ask(struct authorize *authorize,
                               const struct authorize_question *question,
                               struct identification *identification);

@@ -352,17 +352,30 @@ static void a_revocation_of_the_credential_reaches_the_permission(void **state)
     close_rig(&rig);
 }
 
-static void a_kept_answer_is_for_credentials_issued_at_the_same_time(void **state)
+static void a_kept_answer_is_for_credentials_with_the_same_issue_and_grants(void **state)
 {
     (void)state;
+    static const struct str terms[] = {{"a", 1}, {"b", 1}};
+    const struct {
+        int64_t issued_us;
+        struct grant grant;
+    } rows[] = {
+        {NOW_US, {terms, 1, action_bit(ACTION_READ)}},
+        {NOW_US - 1, {terms, 1, action_bit(ACTION_READ)}},
+        {NOW_US, {terms, 2, action_bit(ACTION_READ)}},
+        {NOW_US, {terms, 1, action_bit(ACTION_PUBLISH)}},
+    };
     struct rig rig;
     struct asker asker;
     open_rig(&rig);
-    for (int i = 0; i < 2; i++) {
-        struct caller *token = caller_new(&(struct caller_facts){
-            .kind = CALLER_TOKEN, .subject = STR("bob"), .issued_us = NOW_US - i});
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct caller *token = caller_new(&(struct caller_facts){.kind = CALLER_TOKEN,
+                                                                 .subject = STR("bob"),
+                                                                 .issued_us = rows[i].issued_us,
+                                                                 .grants = &rows[i].grant,
+                                                                 .grants_count = 1});
         assert_int_equal(ask_as(&rig, &asker, token, "1").state, IDENTITY_LATER);
-        end_by(&rig, (unsigned)i, 200, "{\"allow\":true}");
+        end_by(&rig, i, 200, "{\"allow\":true}");
         assert_int_equal(state_of(&asker), IDENTITY_KNOWN);
         caller_unref(token);
     }
@@ -423,7 +436,7 @@ int main(void)
         cmocka_unit_test(a_huge_answer_allows_nothing),
         cmocka_unit_test(a_permission_ends_with_the_credential_that_it_rests_on),
         cmocka_unit_test(a_revocation_of_the_credential_reaches_the_permission),
-        cmocka_unit_test(a_kept_answer_is_for_credentials_issued_at_the_same_time),
+        cmocka_unit_test(a_kept_answer_is_for_credentials_with_the_same_issue_and_grants),
         cmocka_unit_test(a_field_that_is_not_utf8_is_refused),
         cmocka_unit_test(questions_are_bounded),
         cmocka_unit_test(kept_answers_are_bounded),
