@@ -125,6 +125,23 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+/* nghttp2 would pass over a field with bytes that no field may have, and the request would lack a
+ * condition or a credential. Such a request is malformed (RFC 9113 section 8.2.1). */
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
+                             const uint8_t *name, size_t name_len, const uint8_t *value,
+                             size_t value_len, uint8_t flags, void *user)
+{
+    (void)session;
+    (void)frame;
+    (void)name;
+    (void)name_len;
+    (void)value;
+    (void)value_len;
+    (void)flags;
+    (void)user;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 /* A head that is broken is no request: the stream ends. */
 static int begin_request(struct http2 *http2, const nghttp2_frame *frame)
 {
@@ -231,9 +248,10 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct http2 *http2 = user;
     (void)session;
-    (void)frame;
     if (error == NGHTTP2_ERR_REFUSED_STREAM)
         http2->ops->offence(http2->owner, HTTP2_STREAMS);
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        http2->in_head = false; /* the rest of it is passed over */
     return count_control(http2) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
@@ -493,6 +511,7 @@ static nghttp2_session_callbacks *callbacks_new(void)
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);

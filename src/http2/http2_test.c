@@ -260,6 +260,18 @@ static ssize_t read_upload(nghttp2_session *session, int32_t id, uint8_t *room, 
     return (ssize_t)n;
 }
 
+/* A request with a field of this value, whatever bytes that has. */
+static int32_t ask_with(struct world *world, const char *name, const char *value)
+{
+    const nghttp2_nv fields[] = {FIELD(":method", "GET"),
+                                 FIELD(":scheme", "http"),
+                                 FIELD(":path", "/a"),
+                                 FIELD(":authority", "localhost"),
+                                 {(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
+                                  strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE}};
+    return nghttp2_submit_request(world->client, NULL, fields, 5, NULL, NULL);
+}
+
 static int32_t ask(struct world *world, struct str *upload)
 {
     const nghttp2_nv fields[] = {FIELD(":method", "POST"), FIELD(":scheme", "http"),
@@ -345,6 +357,40 @@ static void a_response_before_the_end_of_its_request_ends_that(void **state)
     assert_true(has_got(world, id, STR("hello")));
     assert_int_equal(world->served[0].wire.id, 0);
     free(large);
+    world_free(world);
+}
+
+/* A field that is left out would be a condition or a credential that is passed over. */
+static void a_field_that_is_malformed_makes_its_request_so(void **state)
+{
+    static const char *const fields[][2] = {
+        {"if-match", "\"1\x01\""},
+        {"authorization", "Bearer a\r\nb: c"},
+        {"idempotency-key", "a\x7f"},
+        {"origin", " http://localhost"},
+        {"last-event-id", "1\t"},
+        {"x y", "z"},
+        {"x:y", "z"},
+        {"connection", "x"},
+        {"transfer-encoding", "chunked"},
+        {"te", "gzip"},
+        {"upgrade", "websocket"},
+        {"proxy-connection", "keep-alive"},
+        {"keep-alive", "1"},
+        {":x", "y"},
+        {":path", "/b"},
+    };
+    (void)state;
+    struct world *world = world_new(STREAMS, 100, 65535);
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        int32_t id = ask_with(world, fields[i][0], fields[i][1]);
+        talk(world);
+        assert_int_equal(world->closed_with[id], NGHTTP2_PROTOCOL_ERROR);
+        assert_int_equal(world->count, 0);
+    }
+    int32_t id = ask_with(world, "x", "y z\t\xff");
+    talk(world);
+    assert_int_equal(world->closed_with[id], NGHTTP2_NO_ERROR);
     world_free(world);
 }
 
@@ -448,6 +494,7 @@ int main(void)
         cmocka_unit_test(frames_of_many_streams_are_gathered_together),
         cmocka_unit_test(a_spent_window_blocks_its_stream_alone),
         cmocka_unit_test(a_response_before_the_end_of_its_request_ends_that),
+        cmocka_unit_test(a_field_that_is_malformed_makes_its_request_so),
         cmocka_unit_test(a_reset_stream_asks_for_no_more),
         cmocka_unit_test(a_client_that_resets_is_told_to_the_owner),
         cmocka_unit_test(streams_that_the_owner_has_no_room_for_are_refused),
