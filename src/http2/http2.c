@@ -3,8 +3,8 @@
  *
  * DATA frames are written without a copy through nghttp2: `read_body` asks the owner for bytes and
  * leaves them where they are, `send_body` adds the frame's head and the bytes to the buffer of
- * http2_gather(). Priorities are those of RFC 9218 as nghttp2 has them by default: equal streams
- * take turns. The dependency tree of RFC 7540 is switched off, and with it what one can do to it.
+ * http2_gather(). All streams are equal and take turns, by the scheduler that nghttp2 has for RFC
+ * 9218. The dependency tree of RFC 7540 is switched off, and with it what one can do to it.
  *
  * nghttp2 bounds some floods itself: acknowledgements that a peer does not read, settings of a
  * frame, CONTINUATION frames of a head. Frames that cost the peer little, and are never many in
@@ -142,6 +142,15 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+/* Streams take turns. The default of RFC 9218 is to send one to its end before the next, and so to
+ * hold up live events behind a stream that catches up. A client's wishes are passed over: nghttp2
+ * does not tell them, and so they cannot be kept beside this. */
+static int take_turns(struct http2 *http2, int32_t id)
+{
+    const nghttp2_extpri equal = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
+    return nghttp2_session_change_extpri_stream_priority(http2->session, id, &equal, 1);
+}
+
 /* A head that is broken is no request: the stream ends. */
 static int begin_request(struct http2 *http2, const nghttp2_frame *frame)
 {
@@ -158,6 +167,8 @@ static int begin_request(struct http2 *http2, const nghttp2_frame *frame)
         return nghttp2_submit_rst_stream(http2->session, 0, id, NGHTTP2_REFUSED_STREAM);
     *stream = (struct http2_stream){.id = id, .is_whole = request.is_whole};
     int result = nghttp2_session_set_stream_user_data(http2->session, id, stream);
+    if (!result)
+        result = take_turns(http2, id);
     http2->ops->request(stream, &request);
     return result;
 }

@@ -394,6 +394,30 @@ static void a_field_that_is_malformed_makes_its_request_so(void **state)
     world_free(world);
 }
 
+/* A stream that catches up must not hold up one with a new event, whatever the client wishes. */
+static void streams_take_turns(void **state)
+{
+    static const char *const wishes[] = {"i", "u=0", "u=7, i", "u=3"};
+    enum { LARGE = 200000 };
+    (void)state;
+    char *large = mem_alloc(LARGE);
+    memset(large, 'x', LARGE);
+    for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+        struct world *world = world_new(10, 100, 1 << 20);
+        world->goes_on = true;
+        world->answer = (struct str){large, LARGE};
+        assert_int_equal(nghttp2_submit_window_update(world->client, 0, 0, 1 << 20), 0);
+        int32_t one = ask_with(world, "priority", wishes[i]), two = ask(world, NULL);
+        assert_int_equal(say(world, MOST), 0);
+        (void)hear(world);
+        size_t first = world->got[one].len, second = world->got[two].len;
+        assert_true(first + second >= MOST && first + second < LARGE);
+        assert_true(first > MOST / 4 && second > MOST / 4);
+        world_free(world);
+    }
+    free(large);
+}
+
 static void a_reset_stream_asks_for_no_more(void **state)
 {
     (void)state;
@@ -495,6 +519,7 @@ int main(void)
         cmocka_unit_test(a_spent_window_blocks_its_stream_alone),
         cmocka_unit_test(a_response_before_the_end_of_its_request_ends_that),
         cmocka_unit_test(a_field_that_is_malformed_makes_its_request_so),
+        cmocka_unit_test(streams_take_turns),
         cmocka_unit_test(a_reset_stream_asks_for_no_more),
         cmocka_unit_test(a_client_that_resets_is_told_to_the_owner),
         cmocka_unit_test(streams_that_the_owner_has_no_room_for_are_refused),
