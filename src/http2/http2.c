@@ -459,6 +459,8 @@ void http2_consume(struct http2 *http2, const struct http2_stream *stream, size_
 {
     if (stream->id)
         (void)nghttp2_session_consume(http2->session, stream->id, n);
+    else
+        (void)nghttp2_session_consume_connection(http2->session, n);
 }
 
 /* The reset leaves before any DATA frame, and takes what is queued of the stream along: nghttp2

@@ -100,7 +100,9 @@ void http2_continue(struct http2 *http2, const struct http2_stream *stream);
 /* There may be bytes to `fill` again. */
 void http2_resume(struct http2 *http2, struct http2_stream *stream);
 
-/* So many bytes of a request's body are used: the peer may send as many more. */
+/* So many bytes of a request's body are used: the peer may send as many more. Bytes of a stream
+ * that is over are to be given back too, since the window of the connection is that of all streams.
+ */
 void http2_consume(struct http2 *http2, const struct http2_stream *stream, size_t n);
 
 /* The reasons for which a stream is reset (RFC 9113 section 7). */

@@ -395,6 +395,67 @@ static void frames_of_websockets_are_used_as_fast_as_the_log_takes_them(void **s
     h2_leave(&client);
 }
 
+/* The window of the connection is shared: bytes that a WebSocket leaves behind are given back. */
+static void bytes_that_a_websocket_has_not_used_hold_up_no_other_stream(void **state)
+{
+    enum { SOCKETS = 20, LARGE = 60000 };
+    struct bench *bench = started(state);
+    struct h2_client client;
+    char *large = mem_alloc(LARGE);
+    memset(large, 'x', LARGE); /* to a WebSocket, a frame that is none */
+    h2_join(&client, bench, WIDE);
+    for (int i = 0; i < SOCKETS; i++) { /* its answer is awaited, then the client goes */
+        int32_t id = h2_websocket(&client, "/park");
+        h2_send(&client, id, (struct str){large, LARGE});
+        assert_int_equal(nghttp2_submit_rst_stream(client.session, 0, id, NGHTTP2_CANCEL), 0);
+        h2_talk(&client);
+    }
+    for (int i = 0; i < SOCKETS; i++) { /* the server goes */
+        int32_t id = h2_websocket(&client, "/socket");
+        h2_send(&client, id, (struct str){large, LARGE});
+        bench_pass(bench, 6000);
+        h2_talk(&client);
+        assert_true(h2_got(&client, id)->is_over);
+    }
+    int32_t id = h2_post(&client, "/echo", (struct str){large, LARGE});
+    assert_int_equal(h2_got(&client, id)->body.len, LARGE);
+    h2_leave(&client);
+    for (int i = 0; i < SOCKETS; i++)
+        exchange_free(bench->parked[i]);
+    free(large);
+}
+
+/* Bytes for a WebSocket that is not opened yet count, and the largest give way. */
+static void bytes_before_the_answer_of_a_websocket_are_bounded(void **state)
+{
+    enum { LARGE = 60000 };
+    struct bench *bench = *state;
+    struct h2_client client;
+    char *large = mem_alloc(LARGE);
+    memset(large, 'x', LARGE);
+    bench->limits.held_max = 100 << 10;
+    started(state);
+    h2_join(&client, bench, WIDE);
+    int32_t ids[3];
+    for (int i = 0; i < 3; i++) {
+        ids[i] = h2_websocket(&client, "/park");
+        h2_send(&client, ids[i], (struct str){large, LARGE});
+    }
+    assert_true(account_held(&bench->worker.account, ACCOUNT_INTAKE) < 100 << 10);
+    assert_true(hits(bench, LIMIT_HELD) >= 2);
+    bench_pass(bench, 3000);
+    h2_talk(&client);
+    unsigned open = 0;
+    for (int i = 0; i < 3; i++) {
+        open += !h2_got(&client, ids[i])->is_over;
+        assert_int_equal(bench->parked[i]->dropped, h2_got(&client, ids[i])->is_over);
+        exchange_json(bench->parked[i], 404, STR("{}"));
+    }
+    assert_int_equal(open, 1);
+    h2_leave(&client);
+    free(large);
+}
+
 static void the_largest_holders_give_way_over_held_max(void **state)
 {
     struct bench *bench = *state;
@@ -465,6 +526,8 @@ int main(void)
         WITH_BENCH(a_ping_that_came_before_the_drain_does_not_delay_it),
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
+        WITH_BENCH(bytes_that_a_websocket_has_not_used_hold_up_no_other_stream),
+        WITH_BENCH(bytes_before_the_answer_of_a_websocket_are_bounded),
         WITH_BENCH(the_largest_holders_give_way_over_held_max),
         WITH_BENCH(a_client_that_reads_nothing_is_not_read),
     };

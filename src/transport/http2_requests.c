@@ -331,6 +331,7 @@ void http2_request_body(struct http2_stream *wire, char *bytes, size_t len)
     }
     if (stream->tunnel && stream->state == REQUEST_OPEN) {
         keep_input(stream, (struct str){bytes, len}); /* until it is opened */
+        request_stream_count_intake(&stream->request);
         return;
     }
     http2_consume(stream->connection->http2, wire, len);
@@ -382,9 +383,9 @@ static void shed(struct request_stream *request, struct holding *holding)
     bool unfinished = intake && holding == &intake->holding && stream->state == REQUEST_OPEN;
     if (unfinished && request->pull && request->pull->ops->refuse) {
         request->pull->ops->refuse(request->pull, PROBLEM_UNAVAILABLE);
-        buf_free(&intake->in);
+        http2_stream_drop_input(stream);
         request_stream_count_intake(request);
-    } else if (unfinished && !request->pull) {
+    } else if (unfinished && !request->pull && !stream->exchange) {
         refuse(stream, PROBLEM_UNAVAILABLE,
                STR("too many unfinished requests (limits.held_max): try again"));
     } else {

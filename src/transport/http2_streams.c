@@ -125,6 +125,16 @@ static void settle_connection(struct http2_connection *connection)
     conn_dirty(&connection->conn);
 }
 
+void http2_stream_drop_input(struct http2_request_stream *stream)
+{
+    struct stream_intake *intake = stream->request.intake;
+    if (!stream->tunnel || !intake || !intake->in.len)
+        return;
+    http2_consume(stream->connection->http2, &stream->wire, intake->in.len);
+    buf_free(&intake->in);
+    conn_dirty(&stream->connection->conn);
+}
+
 void http2_stream_free(struct http2_request_stream *stream)
 {
     struct http2_connection *connection = stream->connection;
@@ -137,6 +147,7 @@ void http2_stream_free(struct http2_request_stream *stream)
     if (request->pull)
         request->pull->ops->free(request->pull);
     request->pull = NULL;
+    http2_stream_drop_input(stream);
     request_stream_drop_intake(request);
     request_stream_drop_out(request);
     slab_give(stream);

@@ -11,6 +11,9 @@ struct http2_request_stream *http2_stream_new(struct http2_connection *connectio
 /* Frees a stream that is over for nghttp2, with its pull and its poll. */
 void http2_stream_free(struct http2_request_stream *stream);
 
+/* Drops the bytes of a WebSocket that came and were not used. The client may send as many more. */
+void http2_stream_drop_input(struct http2_request_stream *stream);
+
 /* Begins a phase and sets its timer: a deadline that counts from `since_ns`. And: sets it again. */
 void http2_stream_enter(struct http2_request_stream *stream, enum http2_phase phase,
                         int64_t since_ns);

@@ -6,7 +6,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-enum { H2_STREAMS = 64 };
+enum { H2_STREAMS = 128 };
 
 /* A stream, at the client's end: the index is half of its id. */
 struct h2_got {
