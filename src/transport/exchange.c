@@ -175,6 +175,8 @@ void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, 
 static void end_pull(void *owner, enum problem problem)
 {
     struct pull *pull = owner;
+    if (pull->request->ops->state(pull->request) != REQUEST_OPEN)
+        return; /* it has said goodbye, and the client is to take that */
     if (pull->ops->refuse)
         pull->ops->refuse(pull, problem);
     else

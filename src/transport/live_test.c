@@ -109,6 +109,25 @@ static void assert_goes_on(struct bench *bench, struct four *four)
     assert_int_equal(peer_close_code(bench, &four->v1), 0);
 }
 
+static void a_response_that_has_ended_is_not_ended_again(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    join(bench, &peer, AS("/stream", "alice"));
+    const struct conn *conn = container_of(bench->worker.connections.next, struct conn, node);
+    struct pull *pull = container_of(conn, struct http1, conn)->request.pull;
+    pull->ops->drain(pull);
+    revoked = "alice";
+    live_look(&bench->worker);
+    live_check_some(&bench->worker);
+    bench_settle(bench);
+    peer_hear(bench, &peer);
+    assert_true(peer.ended);
+    assert_int_equal(peer_count(&peer, "\r\n0\r\n\r\n"), 1);
+    assert_memory_equal(peer.got.at + peer.got.len - 7, "\r\n0\r\n\r\n", 7);
+    peer_leave(bench, &peer);
+}
+
 static void a_revocation_ends_all_mechanisms_of_its_caller_alone(void **state)
 {
     struct bench *bench = *state;
@@ -222,6 +241,7 @@ static void many_are_checked_in_slices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_response_that_has_ended_is_not_ended_again, begin, end),
         cmocka_unit_test_setup_teardown(a_revocation_ends_all_mechanisms_of_its_caller_alone, begin,
                                         end),
         cmocka_unit_test_setup_teardown(
