@@ -211,6 +211,24 @@ static void a_parked_request_holds_nothing_once_it_is_reset_or_answered(void **s
     h2_leave(&client);
 }
 
+static void a_poll_that_begins_on_a_closed_stream_ends_with_it(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    bench->reading.format = FORMAT_PAGE;
+    bench->reading.wait_s = 20;
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_get(&client, "/park");
+    request_stream_close(bench->parked[0]->request);
+    page_begin(bench->parked[0], bench_reading(bench));
+    h2_talk(&client);
+    bench_pass(bench, 1);
+    h2_talk(&client);
+    assert_true(h2_got(&client, id)->is_over);
+    assert_int_equal(bench->worker.hub.subs, 0);
+    h2_leave(&client);
+}
+
 static void publishes_wait_for_the_log_and_reads_do_not(void **state)
 {
     struct bench *bench = started(state);
@@ -517,6 +535,7 @@ int main(void)
         WITH_BENCH(a_publish_without_a_verdict_in_time_has_an_unknown_fate),
         WITH_BENCH(a_request_whose_client_has_gone_is_dropped),
         WITH_BENCH(a_parked_request_holds_nothing_once_it_is_reset_or_answered),
+        WITH_BENCH(a_poll_that_begins_on_a_closed_stream_ends_with_it),
         WITH_BENCH(publishes_wait_for_the_log_and_reads_do_not),
         WITH_BENCH(an_idle_connection_is_told_and_closed),
         WITH_BENCH(a_stream_keeps_its_connection_from_idling),

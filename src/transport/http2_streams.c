@@ -49,9 +49,12 @@ void http2_stream_enter(struct http2_request_stream *stream, enum http2_phase ph
     timer_set(loop_of(stream), &stream->request.timer, ms > 0 ? ms : 0);
 }
 
-/* Hands the stream, and with it the timer, to a pull or a poll. */
+/* Hands the stream, and with it the timer, to a pull or a poll. A closed stream keeps the timer,
+ * which frees it. */
 static void take(struct http2_request_stream *stream, enum http2_phase phase)
 {
+    if (stream->state == REQUEST_CLOSED)
+        return;
     stream->phase = (uint8_t)phase;
     if (stream->request.intake)
         stream->request.intake->begun_ns = 0;
