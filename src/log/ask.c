@@ -86,14 +86,10 @@ static void opened(struct mail *mail, void *owner)
 {
     struct question *question = container_of(mail, struct question, job.mail);
     (void)owner;
-    if (list_linked(&question->node)) { /* cancelled while it waited */
-        list_remove(&question->node);
-        question->asker->under_way++;
-    } else if (must_wait(question)) {
+    if (must_wait(question))
         wait_for_room(question);
-        return;
-    }
-    question->ops->answered(question);
+    else
+        question->ops->answered(question);
 }
 
 void question_init(struct question *question, struct asker *asker, const struct question_ops *ops)
@@ -118,9 +114,15 @@ void question_limit(struct question *question, struct clock *clock, int64_t unti
     question->job.until_ns = until_ns;
 }
 
+/* A question that waits for room must not be let in any more: its mail is posted, and its owner may
+ * free it then. */
 void question_drop(struct question *question)
 {
     question->dropped = true;
+    if (list_linked(&question->node)) {
+        list_remove(&question->node);
+        question->asker->under_way++;
+    }
     log_job_cancel(question->asker->log, &question->job);
 }
 

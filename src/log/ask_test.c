@@ -201,6 +201,27 @@ static void a_read_that_waits_can_be_cancelled(void **state)
     desk_close(&desk);
 }
 
+/* The answer of such a read is on the way, and its owner may free it then. */
+static void a_read_that_is_cancelled_while_it_waits_is_not_let_in(void **state)
+{
+    struct desk desk;
+    struct read reads[READS];
+    desk_open(&desk, *state, MOST);
+    for (unsigned i = 0; i < READS; i++)
+        begin(&desk, &reads[i], 1);
+    wait_until_all_were_looked_at(&desk);
+    question_drop(&reads[3].question);
+    for (unsigned i = 0; i < 3; i++)
+        question_end(&reads[i].question);
+    wait_until_answered(&desk, READS);
+    assert_int_equal(reads[3].done, 0);
+    assert_int_equal(reads[3].answers, 1);
+    assert_int_equal(reads[4].answers, 1);
+    question_end(&reads[3].question);
+    question_end(&reads[4].question);
+    desk_close(&desk);
+}
+
 static void a_read_that_nobody_wants_does_not_wait(void **state)
 {
     struct desk desk;
@@ -366,6 +387,7 @@ int main(void)
         IN_MEMORY(a_room_smaller_than_a_page_takes_one_at_a_time),
         IN_MEMORY(a_read_that_has_found_something_ends_with_it),
         IN_MEMORY(a_read_that_waits_can_be_cancelled),
+        IN_MEMORY(a_read_that_is_cancelled_while_it_waits_is_not_let_in),
         IN_MEMORY(a_read_that_nobody_wants_does_not_wait),
         IN_MEMORY(a_read_that_has_waited_and_is_answered_along_waits_no_more),
         IN_MEMORY(without_a_bound_nothing_waits),
