@@ -235,6 +235,10 @@ struct exchange *http2_exchange_replace(struct http2_request_stream *stream)
 
 void http2_stream_free_exchange(struct exchange *exchange)
 {
+    struct http2_request_stream *stream =
+        exchange->request ? http2_of_request(exchange->request) : NULL;
+    if (stream && stream->exchange == exchange)
+        stream->exchange = NULL;
     holding_set(&exchange->worker->holdings, &exchange->holding, ACCOUNT_ANSWERS, 0);
     free(exchange);
 }

@@ -1,4 +1,4 @@
-#include "transport/testing.h"
+#include "transport/http2_testing.h"
 
 #define AS(path, name) "GET " path " HTTP/1.1\r\nHost: x\r\nAs: " name "\r\n\r\n"
 #define UPGRADE_AS(path, name)                                                                     \
@@ -8,8 +8,9 @@
 
 enum { SECOND_US = 1000000, UNAUTHORIZED_CODE = 4401 };
 
-static const char *revoked; /* the subject whose callers are */
-static int64_t expires_us;  /* of callers that are made from here on; 0: never */
+static const char *revoked;   /* the subject whose callers are */
+static const char *everybody; /* the subject of callers without the header; NULL: nobody */
+static int64_t expires_us;    /* of callers that are made from here on; 0: never */
 
 static bool is_revoked(void *app, const struct caller *caller, int64_t now_us)
 {
@@ -22,6 +23,7 @@ static bool is_revoked(void *app, const struct caller *caller, int64_t now_us)
 static void handle(struct exchange *exchange)
 {
     struct str name = http_header(exchange->head, STR("as"));
+    name = name.len || !everybody ? name : str_from(everybody);
     const struct caller_facts facts = {
         .kind = CALLER_TOKEN, .subject = name, .expires_us = expires_us};
     if (name.len)
@@ -40,7 +42,7 @@ static int begin(void **state)
     bench->worker.config.is_revoked = is_revoked;
     bench->reading.from.kind = POSITION_NOW;
     bench->reading.wait_s = 300;
-    revoked = NULL;
+    revoked = everybody = NULL;
     expires_us = 0;
     *state = bench;
     return 0;
@@ -219,6 +221,33 @@ static void a_websocket_that_is_refused_leaves_nothing_behind(void **state)
     assert_int_equal(bench->worker.live.map.count, 0);
 }
 
+static void without_memory_nothing_goes_on_under_a_caller(void **state)
+{
+    static const char *const paths[] = {"/page", "/stream"};
+    enum { ALLOCATIONS = 60 };
+    struct bench *bench = *state;
+    everybody = "alice";
+    for (unsigned i = 0; i < 2 * ALLOCATIONS; i++) {
+        struct peer peer;
+        struct h2_client client;
+        peer_join(bench, &peer);
+        mem_fail_nth(i / 2 + 1);
+        peer_say(bench, &peer,
+                 i % 2 ? "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
+                       : "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+        bench_settle(bench);
+        mem_fail_nth(0);
+        peer_leave(bench, &peer);
+        h2_join(&client, bench, 1 << 20);
+        mem_fail_nth(i / 2 + 1);
+        (void)h2_get(&client, paths[i % 2]);
+        mem_fail_nth(0);
+        h2_leave(&client);
+        bench_settle(bench);
+        assert_int_equal(bench->worker.live.map.count, 0);
+    }
+}
+
 static void many_are_checked_in_slices(void **state)
 {
     struct bench *bench = *state;
@@ -252,6 +281,7 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(a_websocket_that_is_refused_leaves_nothing_behind, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(without_memory_nothing_goes_on_under_a_caller, begin, end),
         cmocka_unit_test_setup_teardown(many_are_checked_in_slices, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,9 +47,20 @@ struct pipelined *pipeline_add(struct http1 *http1, struct str origin)
     return asked;
 }
 
+/* An exchange that is freed without a response is still among those of its connection. */
+static void leave(struct pipelined *asked)
+{
+    const struct request_stream *request = asked->exchange.request;
+    if (!request || !list_linked(&asked->node))
+        return;
+    list_remove(&asked->node);
+    http1_intake(http1_of(request))->inflight--;
+}
+
 void pipeline_free(struct exchange *exchange)
 {
     struct pipelined *asked = pipelined_of(exchange);
+    leave(asked);
     holding_set(&exchange->worker->holdings, &asked->exchange.holding, ACCOUNT_ANSWERS, 0);
     buf_free(&asked->answer);
     give_back(exchange->worker, asked);
