@@ -41,6 +41,8 @@ struct http2 {
     int32_t newest;    /* the id of the newest request, and of those before it, by ids, */
     uint64_t begun;    /* which have begun */
     uint64_t ended;    /* and which the peer has ended */
+    int64_t now_ns;    /* of http2_receive() */
+    int64_t head_ns;   /* when the head began that is not whole */
     int64_t second_ns; /* when the second began in which `control` counts */
     uint32_t control;
     bool in_head; /* a request's head has begun and is not whole */
@@ -107,6 +109,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     http2->in_head = is_request(frame);
     if (http2->in_head) {
         http2_head_clear(&http2->head);
+        http2->head_ns = http2->now_ns;
         note_begin(http2, frame->hd.stream_id);
     }
     return 0;
@@ -208,11 +211,11 @@ static int count_control(struct http2 *http2)
     return nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-static void begin_second(struct http2 *http2, int64_t now_ns)
+static void begin_second(struct http2 *http2)
 {
-    if (now_ns - http2->second_ns < SECOND_NS)
+    if (http2->now_ns - http2->second_ns < SECOND_NS)
         return;
-    http2->second_ns = now_ns;
+    http2->second_ns = http2->now_ns;
     http2->control = 0;
 }
 
@@ -293,7 +296,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 
 int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns)
 {
-    begin_second(http2, now_ns);
+    http2->now_ns = now_ns;
+    begin_second(http2);
     ssize_t n = nghttp2_session_mem_recv(http2->session, (const uint8_t *)bytes, len);
     if (!http2->in_head)
         http2_head_free(&http2->head);
@@ -302,6 +306,14 @@ int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns)
         (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
     }
     return n < 0 ? (n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO) : 0;
+}
+
+size_t http2_head_held(const struct http2 *http2, int64_t *ret_since_ns)
+{
+    const struct http2_head *head = &http2->head;
+    *ret_since_ns = http2->head_ns;
+    return http2->in_head ? sizeof(*head) + head->pseudo.cap + head->fields.cap + head->cookies.cap
+                          : 0;
 }
 
 /* ---- responses ------------------------------------------------------------------------------- */

@@ -78,6 +78,10 @@ void http2_free(struct http2 *http2);
  * or a negative errno after which nothing more can be read: what is due is still to be sent. */
 int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns);
 
+/* The bytes that are held of a request's head that is not whole, and since when; 0: there is none.
+ */
+size_t http2_head_held(const struct http2 *http2, int64_t *ret_since_ns);
+
 /* Adds what is to be sent to a buffer, until that has more than `most` bytes. Returns 0 or a
  * negative errno: the connection cannot go on. */
 int http2_gather(struct http2 *http2, struct buf *out, size_t most);

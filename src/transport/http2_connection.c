@@ -50,6 +50,27 @@ static void count_out(struct http2_connection *connection)
                 connection->conn.writable ? ACCOUNT_ANSWERS : ACCOUNT_RESTS, connection->out.cap);
 }
 
+/* A head that is not whole has until head_ms, since it would hold its memory for ever. The timer is
+ * the connection's, which is idle or has streams meanwhile. */
+static void count_head(struct http2_connection *connection)
+{
+    struct worker *worker = worker_of(connection);
+    struct timer *timer = &connection->control.timer;
+    int64_t since_ns;
+    size_t held = http2_head_held(connection->http2, &since_ns);
+    bool had = connection->head.bytes;
+    holding_set(&worker->holdings, &connection->head, ACCOUNT_INTAKE, held);
+    if (connection->lingers || connection->ending || (!held && !had))
+        return;
+    int64_t ms = worker->config.limits.head_ms - (worker->loop.now_ns - since_ns) / 1000000;
+    if (held)
+        timer_set(&worker->loop, timer, ms > 0 ? ms : 0);
+    else if (connection->streams_count)
+        timer_stop(timer);
+    else
+        timer_set(&worker->loop, timer, worker->config.limits.idle_ms);
+}
+
 static void free_out(struct http2_connection *connection)
 {
     buf_free(&connection->out);
@@ -170,6 +191,7 @@ static void settle(struct http2_connection *connection)
             list_add_last(&worker_of(connection)->put_off, &intake->wait_node);
         worker_put_off(worker_of(connection), BUDGET_READ);
     }
+    count_head(connection);
     request_stream_count_intake(&connection->control);
     if (intake && !intake->in.len && !list_linked(&intake->wait_node))
         request_stream_drop_intake(&connection->control);
@@ -230,7 +252,6 @@ static void gather(struct http2_connection *connection)
         conn_close(&connection->conn);
         return;
     }
-    connection->taken_ns = worker_of(connection)->loop.now_ns;
     count_out(connection);
     if (!connection->out.len && conn_is_clear(&connection->conn) &&
         (connection->finished || http2_is_over(connection->http2)))
@@ -275,6 +296,7 @@ static void closed(struct conn *conn)
             container_of(connection->streams.next, struct http2_request_stream, node));
     request_stream_drop_intake(&connection->control);
     free_out(connection);
+    holding_set(&worker->holdings, &connection->head, ACCOUNT_INTAKE, 0);
     http2_free(connection->http2);
     stat_set(&worker->stats.connections, worker->net.conns);
     entry_end(worker, connection->refused);
@@ -362,7 +384,14 @@ static const struct http2_ops http2_ops = {
     .offence = offence,
 };
 
-/* An idle connection is told that it ends, if it takes bytes, and then has a moment to go. */
+/* Whether the rest of a head is late. Bytes that we have not read yet are no fault of the peer. */
+static bool is_late(const struct http2_connection *connection)
+{
+    return connection->head.bytes && !has_kept(connection) && !connection->conn.readable;
+}
+
+/* A connection that is idle, or late with a head, is told that it ends, if it takes bytes, and then
+ * has a moment to go. */
 static void ring(struct timer *timer)
 {
     struct http2_connection *connection =
@@ -372,7 +401,14 @@ static void ring(struct timer *timer)
         conn_close(&connection->conn);
         return;
     }
-    worker_hit(worker, LIMIT_IDLE);
+    if (connection->head.bytes && !is_late(connection)) {
+        timer_set(&worker->loop, timer, worker->config.limits.head_ms);
+        return;
+    }
+    if (connection->head.bytes)
+        stat_add(&worker->stats.problems[PROBLEM_TIMEOUT], 1);
+    else
+        worker_hit(worker, LIMIT_IDLE);
     connection->ending = true;
     http2_end(connection->http2);
     conn_dirty(&connection->conn);
@@ -393,7 +429,8 @@ static struct http2_connection *connection_new(struct worker *worker)
     *connection = (struct http2_connection){
         .http2 = http2,
         .control = {.ops = &control_ops, .worker = worker, .timer = {.ring = ring}},
-        .holding = {.request = &connection->control}};
+        .holding = {.request = &connection->control},
+        .head = {.request = &connection->control}};
     list_init(&connection->streams);
     list_init(&connection->looks);
     return connection;

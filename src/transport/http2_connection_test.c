@@ -263,6 +263,72 @@ static void an_idle_connection_is_told_and_closed(void **state)
     h2_leave(&client);
 }
 
+/* Says a head but for its end: its fields have `len` bytes. */
+static void say_half_a_head(struct h2_client *client, int32_t id, size_t len)
+{
+    static const char start[] = {(char)0x83, (char)0x86, (char)0x84}; /* POST http / */
+    char *large = mem_alloc(len);
+    struct buf head = {0};
+    memset(large, 'x', len);
+    buf_add(&head, start, sizeof(start));
+    for (size_t at = 0; at < len; at += 100) { /* a name of one byte, and a value of 100 */
+        static const char field[] = {0, 1, 'a', 100};
+        buf_add(&head, field, sizeof(field));
+        buf_add(&head, large, 100);
+    }
+    const char frame[] = {
+        (char)(head.len >> 16), (char)(head.len >> 8), (char)head.len,  1,       1,
+        (char)(id >> 24),       (char)(id >> 16),      (char)(id >> 8), (char)id};
+    peer_send(&client->peer, (struct str){frame, sizeof(frame)});
+    peer_send(&client->peer, buf_str(&head));
+    h2_talk(client);
+    buf_free(&head);
+    free(large);
+}
+
+static void a_head_that_is_not_whole_counts_and_has_its_time(void **state)
+{
+    struct bench *bench = started(state);
+    for (int i = 0; i < 2; i++) {
+        struct h2_client client;
+        h2_join(&client, bench, WIDE);
+        if (i)
+            (void)h2_get(&client, "/stream");
+        size_t before = account_held(&bench->worker.account, ACCOUNT_INTAKE);
+        say_half_a_head(&client, 3, 10000);
+        assert_true(account_held(&bench->worker.account, ACCOUNT_INTAKE) >= before + 10000);
+        bench_pass(bench, bench->limits.head_ms - 1000);
+        h2_talk(&client);
+        assert_false(client.goaway);
+        bench_pass(bench, 1100);
+        h2_talk(&client);
+        assert_true(client.goaway);
+        bench_pass(bench, 2100);
+        h2_talk(&client);
+        assert_true(client.peer.ended);
+        assert_int_equal(account_held(&bench->worker.account, ACCOUNT_INTAKE), 0);
+        assert_true(list_empty(&bench->worker.connections));
+        h2_leave(&client);
+    }
+    assert_int_equal(hits(bench, LIMIT_IDLE), 0);
+}
+
+static void heads_that_are_not_whole_give_way_over_held_max(void **state)
+{
+    struct bench *bench = *state;
+    struct h2_client clients[4];
+    bench->limits.held_max = 40 << 10;
+    started(state);
+    for (int i = 0; i < 4; i++) {
+        h2_join(&clients[i], bench, WIDE);
+        say_half_a_head(&clients[i], 1, 12000);
+    }
+    assert_true(hits(bench, LIMIT_HELD) > 0);
+    assert_true(account_held(&bench->worker.account, ACCOUNT_INTAKE) <= 40 << 10);
+    for (int i = 0; i < 4; i++)
+        h2_leave(&clients[i]);
+}
+
 static void a_stream_keeps_its_connection_from_idling(void **state)
 {
     struct bench *bench = started(state);
@@ -538,6 +604,8 @@ int main(void)
         WITH_BENCH(a_poll_that_begins_on_a_closed_stream_ends_with_it),
         WITH_BENCH(publishes_wait_for_the_log_and_reads_do_not),
         WITH_BENCH(an_idle_connection_is_told_and_closed),
+        WITH_BENCH(a_head_that_is_not_whole_counts_and_has_its_time),
+        WITH_BENCH(heads_that_are_not_whole_give_way_over_held_max),
         WITH_BENCH(a_stream_keeps_its_connection_from_idling),
         WITH_BENCH(a_drain_ends_streams_and_then_the_connection),
         WITH_BENCH(a_request_that_came_before_the_drain_is_answered),

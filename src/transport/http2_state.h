@@ -46,8 +46,8 @@ struct http2_connection {
     struct poll_pace pace;
     struct buf out;         /* the bytes of all streams that leave next */
     size_t sent;            /* of them */
-    int64_t taken_ns;       /* when there were first some, or the peer last took some */
     struct holding holding; /* for `out` */
+    struct holding head;    /* for a request's head that is not whole */
     size_t discarded;       /* bytes thrown away after our side was shut */
     bool refused : 1;       /* over connections_max: it is told so, and ends */
     bool ending : 1;        /* was told that it ends */
