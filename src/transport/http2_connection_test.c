@@ -329,6 +329,30 @@ static void heads_that_are_not_whole_give_way_over_held_max(void **state)
         h2_leave(&clients[i]);
 }
 
+/* Ends with the moment that it lingers, whatever becomes of its streams. */
+static void a_connection_that_floods_is_gone_in_a_moment(void **state)
+{
+    static const uint8_t opaque[8] = {0};
+    struct bench *bench = *state;
+    bench->limits.http2.control_max = 10;
+    started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    (void)h2_get(&client, "/park");
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(nghttp2_submit_ping(client.session, 0, opaque), 0);
+    h2_talk(&client);
+    assert_int_equal(client.goaway_error, NGHTTP2_ENHANCE_YOUR_CALM);
+    assert_int_equal(hits(bench, LIMIT_FLOODS), 1);
+    request_stream_close(bench->parked[0]->request);
+    bench_pass(bench, 1);
+    assert_true(bench->parked[0]->dropped);
+    exchange_free(bench->parked[0]);
+    bench_pass(bench, 2100);
+    assert_true(list_empty(&bench->worker.connections));
+    h2_leave(&client);
+}
+
 static void a_stream_keeps_its_connection_from_idling(void **state)
 {
     struct bench *bench = started(state);
@@ -606,6 +630,7 @@ int main(void)
         WITH_BENCH(an_idle_connection_is_told_and_closed),
         WITH_BENCH(a_head_that_is_not_whole_counts_and_has_its_time),
         WITH_BENCH(heads_that_are_not_whole_give_way_over_held_max),
+        WITH_BENCH(a_connection_that_floods_is_gone_in_a_moment),
         WITH_BENCH(a_stream_keeps_its_connection_from_idling),
         WITH_BENCH(a_drain_ends_streams_and_then_the_connection),
         WITH_BENCH(a_request_that_came_before_the_drain_is_answered),

@@ -119,7 +119,7 @@ static void drop_exchange(struct http2_request_stream *stream)
 static void settle_connection(struct http2_connection *connection)
 {
     struct worker *worker = connection->control.worker;
-    if (connection->streams_count || connection->conn.dead)
+    if (connection->streams_count || connection->lingers || connection->conn.dead)
         return;
     timer_set(&worker->loop, &connection->control.timer, worker->config.limits.idle_ms);
     if (!connection->draining || http2_has_unread(connection))
