@@ -65,6 +65,13 @@ void http2_head_add(struct http2_head *head, struct str name, struct str value, 
         add_line(&head->fields, name, value); /* a Host that differs is refused as repeated */
 }
 
+/* A path as a request must have it (RFC 9113 section 8.3.1). nghttp2 checks that for the schemes of
+ * HTTP alone. */
+static bool is_path(struct str path)
+{
+    return !path.len || path.at[0] == '/' || str_eq(path, STR("*"));
+}
+
 static bool is_websocket(const struct http2_head *head)
 {
     return str_eq(pseudo(head, HTTP2_METHOD), STR("CONNECT")) &&
@@ -97,7 +104,8 @@ struct str http2_head_end(struct http2_head *head, bool *ret_tunnel)
     buf_add_lit(&head->text, "\r\n");
     bool lost = buf_failed(&head->text) || buf_failed(&head->fields) || buf_failed(&head->pseudo) ||
                 buf_failed(&head->cookies);
-    return head->is_broken || lost ? STR_NONE : buf_str(&head->text);
+    return head->is_broken || lost || !is_path(pseudo(head, HTTP2_PATH)) ? STR_NONE
+                                                                         : buf_str(&head->text);
 }
 
 void http2_head_clear(struct http2_head *head)

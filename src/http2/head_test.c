@@ -121,6 +121,23 @@ static void lines_cannot_be_forged(void **state)
     }
 }
 
+/* An absolute target would be read in place of the authority. */
+static void a_path_names_no_authority(void **state)
+{
+    static const char *const paths[] = {"http://evil/", "https://evil", "evil:80", "x", "?a=b"};
+    (void)state;
+    struct http2_head head;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        begin(&head, "GET", paths[i]);
+        expect_broken(&head);
+        begin(&head, "CONNECT", paths[i]);
+        add(&head, ":protocol", "websocket");
+        expect_broken(&head);
+    }
+    begin(&head, "OPTIONS", "*");
+    expect(&head, "OPTIONS * HTTP/1.1\r\nhost: localhost:7070\r\n\r\n", false);
+}
+
 static void repeated_and_unknown_pseudo_fields_are_broken(void **state)
 {
     static const char *const names[] = {":method", ":path", ":authority", ":scheme", ":status"};
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(a_websocket_becomes_an_upgrade),
         cmocka_unit_test(other_tunnels_stay_a_connect),
         cmocka_unit_test(lines_cannot_be_forged),
+        cmocka_unit_test(a_path_names_no_authority),
         cmocka_unit_test(repeated_and_unknown_pseudo_fields_are_broken),
         cmocka_unit_test(a_large_head_keeps_no_more_than_the_limit),
     };
