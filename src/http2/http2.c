@@ -301,7 +301,7 @@ int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns)
     ssize_t n = nghttp2_session_mem_recv(http2->session, (const uint8_t *)bytes, len);
     if (!http2->in_head)
         http2_head_free(&http2->head);
-    if (n == NGHTTP2_ERR_FLOODED) {
+    if (n == NGHTTP2_ERR_FLOODED || n == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
         http2->ops->offence(http2->owner, HTTP2_FLOOD);
         (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
     }
@@ -546,7 +546,9 @@ static nghttp2_session_callbacks *callbacks_new(void)
     return callbacks;
 }
 
-static nghttp2_option *option_new(void)
+/* nghttp2's own limit for resets must not come before ours, which counts and can be set: a second's
+ * worth at the end of one second, and as much at the beginning of the next, are within ours. */
+static nghttp2_option *option_new(const struct http2_limits *limits)
 {
     nghttp2_option *option;
     if (nghttp2_option_new(&option))
@@ -554,6 +556,8 @@ static nghttp2_option *option_new(void)
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT64_C(2) * limits->control_max,
+                                               limits->control_max);
     return option;
 }
 
@@ -574,7 +578,7 @@ struct http2 *http2_new(void *owner, const struct http2_ops *ops, const struct h
 {
     struct http2 *http2 = mem_try_alloc(sizeof(*http2));
     nghttp2_session_callbacks *callbacks = callbacks_new();
-    nghttp2_option *option = option_new();
+    nghttp2_option *option = option_new(limits);
     bool good = http2 && callbacks && option;
     if (good) {
         *http2 = (struct http2){.owner = owner, .ops = ops, .limits = limits, .newest = -1};

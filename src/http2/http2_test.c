@@ -146,7 +146,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *user)
 {
     (void)session;
-    ((struct world *)user)->closed_with[id] = (int32_t)error;
+    if (id < 2 * STREAMS)
+        ((struct world *)user)->closed_with[id] = (int32_t)error;
     return 0;
 }
 
@@ -481,6 +482,47 @@ static void control_frames_over_the_limit_end_the_connection(void **state)
     world_free(world);
 }
 
+/* The limit is ours alone: nghttp2 has one of its own, by default 33 in a second after a thousand.
+ */
+static void resets_within_the_limit_go_on(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 2000, 65535);
+    world->refuses = true;
+    for (int i = 0; i < 1500; i++) {
+        const nghttp2_nv fields[] = {FIELD(":method", "GET"), FIELD(":scheme", "http"),
+                                     FIELD(":path", "/"), FIELD(":authority", "localhost")};
+        int32_t id = nghttp2_submit_request(world->client, NULL, fields, 4, NULL, NULL);
+        assert_int_equal(say(world, MOST), 0);
+        assert_int_equal(nghttp2_submit_rst_stream(world->client, 0, id, NGHTTP2_CANCEL), 0);
+        assert_int_equal(say(world, MOST), 0);
+    }
+    struct buf out = {0};
+    assert_int_equal(http2_gather(world->server, &out, MOST), 0);
+    buf_free(&out);
+    assert_false(http2_is_over(world->server));
+    assert_int_equal(world->offences[HTTP2_FLOOD], 0);
+    world_free(world);
+}
+
+static void a_flood_of_continuations_ends_the_connection(void **state)
+{
+    static char head[] = {0, 0, 1, 1, 1, 0, 0, 0, 1, (char)0x82};
+    static char more[] = {0, 0, 0, 9, 0, 0, 0, 0, 1};
+    (void)state;
+    struct world *world = world_new(10, 50, 65535);
+    talk(world);
+    assert_int_equal(http2_receive(world->server, head, sizeof(head), world->now_ns), 0);
+    int result = 0;
+    for (int i = 0; i < 50 && !result; i++)
+        result = http2_receive(world->server, more, sizeof(more), world->now_ns);
+    assert_int_equal(result, -EPROTO);
+    (void)hear(world);
+    assert_int_equal(world->goaway, NGHTTP2_ENHANCE_YOUR_CALM);
+    assert_int_equal(world->offences[HTTP2_FLOOD], 1);
+    world_free(world);
+}
+
 static void bytes_that_are_no_frames_end_the_connection(void **state)
 {
     (void)state;
@@ -524,6 +566,8 @@ int main(void)
         cmocka_unit_test(a_client_that_resets_is_told_to_the_owner),
         cmocka_unit_test(streams_that_the_owner_has_no_room_for_are_refused),
         cmocka_unit_test(control_frames_over_the_limit_end_the_connection),
+        cmocka_unit_test(resets_within_the_limit_go_on),
+        cmocka_unit_test(a_flood_of_continuations_ends_the_connection),
         cmocka_unit_test(bytes_that_are_no_frames_end_the_connection),
         cmocka_unit_test(an_end_that_is_announced_lets_streams_go_on),
     };
