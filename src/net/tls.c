@@ -35,8 +35,15 @@ struct link {
     const char *trouble; /* static */
     bool ends;           /* nothing is sealed any more */
     bool ended;          /* the peer has said so */
-    bool broken;         /* a record was wrong */
+    bool broken;         /* a record was wrong, or there were too many without text */
+    unsigned controls;   /* records without text in the second that began at controls_ns */
+    int64_t controls_ns;
 };
+
+/* The most records in a second, after the handshake, that are handshakes or alerts. A peer may
+ * change its keys as often as it likes (RFC 8446, section 4.6.3), and each change costs us more
+ * than it; such records have no text that a budget of reads could count. */
+enum { CONTROLS_MAX = 32, CONTROLS_NS = 1000000000 };
 
 struct tls {
     struct wire wire;
@@ -247,6 +254,27 @@ static bool tls_has_unread(const struct conn *conn)
     return link_of(conn)->early.len;
 }
 
+/* OpenSSL calls it for each record that is not text. Ends a flood of them in the midst of a read.
+ */
+static void count_control(int is_sent, int version, int type, const void *bytes, size_t len,
+                          SSL *ssl, void *arg)
+{
+    struct link *link = arg;
+    struct tls *tls = BIO_get_data(SSL_get_rbio(ssl));
+    int64_t now_ns = tls->net->loop->now_ns;
+    (void)is_sent, (void)version, (void)bytes, (void)len;
+    if (type != SSL3_RT_HANDSHAKE && type != SSL3_RT_ALERT)
+        return;
+    if (now_ns - link->controls_ns >= CONTROLS_NS) {
+        link->controls_ns = now_ns;
+        link->controls = 0;
+    }
+    if (++link->controls <= CONTROLS_MAX)
+        return;
+    link->broken = true;
+    tls->input = STR_NONE;
+}
+
 /* Decrypts all of the input. Returns the number of bytes of text. */
 static size_t open_records(struct tls *tls, struct link *link, char *room, size_t size)
 {
@@ -257,7 +285,7 @@ static size_t open_records(struct tls *tls, struct link *link, char *room, size_
         sum += (size_t)n;
     int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(link->ssl, n);
     link->ended = link->ended || error == SSL_ERROR_ZERO_RETURN;
-    link->broken = error == SSL_ERROR_SSL || error == SSL_ERROR_SYSCALL;
+    link->broken = link->broken || error == SSL_ERROR_SSL || error == SSL_ERROR_SYSCALL;
     tls->input = STR_NONE;
     buf_free(&link->early);
     return sum;
@@ -316,6 +344,8 @@ static int finish(struct conn *conn, struct link *link)
     tls->input = STR_NONE;
     tls_server_unref(link->session.server);
     link->session.server = NULL;
+    SSL_set_msg_callback(link->ssl, count_control);
+    SSL_set_msg_callback_arg(link->ssl, link);
     note_subject(link);
     return buf_failed(&link->early) || buf_failed(&link->subject) ? -ENOMEM : 0;
 }
