@@ -81,6 +81,24 @@ static int ticket_asked(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CI
                 : tls_tickets_open(tickets, name, iv, cipher, mac);
 }
 
+/* The client's certificate is in its ticket and is not verified again, and each resumption brings
+ * a new ticket. So a session may not go on by tickets after that certificate has expired. */
+static bool has_expired(SSL_SESSION *session)
+{
+    const X509 *peer = session ? SSL_SESSION_get0_peer(session) : NULL;
+    return peer && X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0;
+}
+
+static SSL_TICKET_RETURN ticket_opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                       size_t name_len, SSL_TICKET_STATUS status, void *arg)
+{
+    (void)ssl, (void)name, (void)name_len, (void)arg;
+    bool is_open = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+    if (!is_open || has_expired(session))
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* A key with a passphrase would have OpenSSL ask on the terminal. */
 static int no_passphrase(char *room, int size, int writing, void *arg)
 {
@@ -120,6 +138,7 @@ static SSL_CTX *context_new(void)
     SSL_CTX_set_tlsext_servername_callback(context, name_asked);
     SSL_CTX_set_alpn_select_cb(context, protocol_asked, NULL);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticket_asked);
+    SSL_CTX_set_session_ticket_cb(context, NULL, ticket_opened, NULL);
     if (SSL_CTX_set_cipher_list(context, CIPHERS) && SSL_CTX_set1_groups_list(context, groups))
         return context;
     SSL_CTX_free(context);

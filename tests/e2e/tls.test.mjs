@@ -388,6 +388,32 @@ test("a client certificate is wanted where the configuration says so", async (t)
     }
 });
 
+test("a session that a client certificate began ends with that certificate, on either version", async (t) => {
+    const certificates = new Certificates(t);
+    certificates.make("a", LOCAL);
+    const { key } = certificates.make("client", "DNS:client");
+    const config = certificates.config(["a"], `  client_ca: ${certificates.path("ca.pem")}\n  client_required: true\n`);
+    const server = await startServer(t, { listen: LISTEN, config });
+    let cert;
+    const visit = (version, session) => new Promise((resolve, reject) => {
+        const socket = tls.connect({ host: "127.0.0.1", port: server.portOf("https"), servername: "localhost", ca: certificates.ca,
+            cert, key, session, minVersion: version, maxVersion: version, ALPNProtocols: ["http/1.1"] });
+        let kept;
+        let text = "";
+        socket.on("session", (one) => (kept = one)).once("error", reject);
+        socket.on("data", (part) => (text += part)).on("end", () => (text.includes(" 200 OK")
+            ? resolve({ reused: socket.isSessionReused(), session: kept }) : reject(new Error(`answered ${text}`))));
+        socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    });
+    for (const version of ["TLSv1.2", "TLSv1.3"]) {
+        cert = certificates.endAt("client", new Date(Date.now() + 3000));
+        const { session } = await visit(version);
+        assert.equal((await visit(version, session)).reused, true);
+        await eventually(() => visit(version).then(() => false, () => true), "the end of the certificate");
+        await assert.rejects(visit(version, session));
+    }
+});
+
 test("a flood of handshakes does not hold up the events of others", async (t) => {
     const { server, port } = await secured(t, { keys: { a: "rsa" }, args: ["--threads", "1"] });
     const stream = await server.ndjson("/channels/a");
