@@ -134,7 +134,7 @@ void http1_drain(struct http1 *http1, uint32_t after_ms)
     }
     if (http1_inflight(http1) || http1->held || http1->part || has_unread(http1))
         return; /* the next answer will be the last */
-    if (request_stream_is_clear(&http1->request))
+    if (request_stream_is_clear(&http1->request) && conn_is_clear(&http1->conn))
         conn_close(&http1->conn);
     else
         http1_close_soon(http1);

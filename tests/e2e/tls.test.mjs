@@ -115,6 +115,27 @@ test("a reader that stops and goes on over TLS gets everything, and the server h
     await deadline(all, "all that was published");
 });
 
+test("an answer whose last record the socket has not taken is whole although the server stops", async (t) => {
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"] });
+    const sizes = Array.from({ length: 60 }, (_, i) => 40_000 + 8_000 * i); /* a record ends anywhere in 16,000 bytes */
+    const readers = [];
+    for (const size of sizes) {
+        await server.publish(`c${size}`, "x".repeat(size));
+        const reader = await connect(t, port, { ca: certificates.ca, ALPNProtocols: ["http/1.1"] });
+        reader.write(`GET /channels/c${size} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+        readers.push(reader);
+    }
+    await eventually(async () => (await stats(server)).tls.kept > 0, "sockets that are full");
+    server.signal("SIGTERM");
+    await eventually(() => /event=draining/.test(server.err), "the drain");
+    for (const reader of readers) {
+        let text = "";
+        await deadline(new Promise((resolve) => reader.on("data", (part) => (text += part)).once("close", resolve)), "the end");
+        assert.equal(text.length - text.indexOf("\r\n\r\n") - 4, Number(/content-length: (\d+)/i.exec(text)?.[1]));
+    }
+    assert.equal((await server.exited).code, 0);
+});
+
 test("a WebSocket works over TLS", async (t) => {
     const { server, port, certificates } = await secured(t);
     const socket = new WebSocket(`wss://localhost:${port}/channels/a`, { ca: certificates.ca });
