@@ -1,6 +1,6 @@
 #include "http/foreign.h"
 
-enum { FRAME_SETTINGS = 4, FRAME_GOAWAY = 7, ENHANCE_YOUR_CALM = 11 };
+enum { FRAME_SETTINGS = 4, FRAME_GOAWAY = 7, ENHANCE_YOUR_CALM = 11, INADEQUATE_SECURITY = 12 };
 
 bool foreign_is_http2(struct str bytes)
 {
@@ -17,14 +17,16 @@ static void add_frame_head(struct buf *out, size_t len, char type)
     buf_add(out, "\0\0\0\0\0", 5);
 }
 
-void foreign_add_goaway(struct buf *out)
+void foreign_add_goaway(struct buf *out, enum foreign_refusal refusal)
 {
-    const struct str why =
-        STR("connection limit reached (limits.connections_max): try again later, or raise the "
-            "limit");
+    bool bare = refusal == FOREIGN_BARE;
+    struct str why =
+        bare ? STR("requests need TLS here: use https://")
+             : STR("connection limit reached (limits.connections_max): try again later, or raise "
+                   "the limit");
     add_frame_head(out, 0, FRAME_SETTINGS);
     add_frame_head(out, 8 + why.len, FRAME_GOAWAY);
     buf_add(out, "\0\0\0\0\0\0\0", 7); /* no stream was looked at */
-    buf_add_char(out, ENHANCE_YOUR_CALM);
+    buf_add_char(out, bare ? INADEQUATE_SECURITY : ENHANCE_YOUR_CALM);
     buf_add_str(out, why);
 }

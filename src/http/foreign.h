@@ -14,6 +14,10 @@ static inline bool foreign_is_tls(struct str bytes)
 /* Whether the bytes begin HTTP/2 with prior knowledge (RFC 9113 section 3.4). */
 bool foreign_is_http2(struct str bytes);
 
-/* Adds what an HTTP/2 client gets over the limit of connections: SETTINGS, and a GOAWAY that says
- * why. */
-void foreign_add_goaway(struct buf *out);
+enum foreign_refusal {
+    FOREIGN_LIMIT, /* over connections_max */
+    FOREIGN_BARE,  /* without the TLS that is wanted */
+};
+
+/* Adds what an HTTP/2 client gets that is refused: SETTINGS, and a GOAWAY that says why. */
+void foreign_add_goaway(struct buf *out, enum foreign_refusal refusal);

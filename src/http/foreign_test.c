@@ -19,20 +19,26 @@ static void the_first_bytes_of_other_protocols_are_known(void **state)
     assert_false(foreign_is_tls(STR_NONE));
 }
 
-static void a_client_of_http2_gets_settings_and_a_reason(void **state)
+static void assert_goaway(enum foreign_refusal refusal, int code, const char *why)
 {
-    (void)state;
     static const char frames[] = {0, 0, 0, 4, 0, 0, 0, 0, 0};
     struct buf out = {0};
-    foreign_add_goaway(&out);
+    foreign_add_goaway(&out, refusal);
     assert_true(out.len > sizeof(frames) + 9 + 8);
     assert_memory_equal(out.at, frames, sizeof(frames));
     const char *goaway = out.at + sizeof(frames);
     assert_int_equal(goaway[3], 7);
     assert_int_equal((unsigned char)goaway[2], out.len - sizeof(frames) - 9);
-    assert_int_equal(goaway[16], 11);
-    assert_non_null(memmem(out.at, out.len, "connections_max", 15));
+    assert_int_equal(goaway[16], code);
+    assert_non_null(memmem(out.at, out.len, why, strlen(why)));
     buf_free(&out);
+}
+
+static void a_client_of_http2_gets_settings_and_a_reason(void **state)
+{
+    (void)state;
+    assert_goaway(FOREIGN_LIMIT, 11, "connections_max");
+    assert_goaway(FOREIGN_BARE, 12, "https://");
 }
 
 int main(void)

@@ -376,7 +376,8 @@ static enum step begin_http2(struct http1 *http1, struct str bytes)
 static enum step refuse_http2(struct http1 *http1)
 {
     http1->finished = true;
-    foreign_add_goaway(request_stream_add(&http1->request));
+    foreign_add_goaway(request_stream_add(&http1->request),
+                       http1->refused ? FOREIGN_LIMIT : FOREIGN_BARE);
     http1_close_soon(http1);
     return STEP_STOP;
 }
