@@ -6,6 +6,7 @@
 #include "http/target.h"
 #include "http/token.h"
 #include "transport/parked.h"
+#include "transport/websocket.h"
 
 #include <stdlib.h>
 
@@ -57,8 +58,8 @@ static void read_subprotocol(struct reader *reader)
     for (size_t pos = 0;
          http_header_next(reader->head, STR("sec-websocket-protocol"), &pos, &list);)
         while (http_list_next(&list, &name))
-            if (str_starts(name, IDENTITY_SUBPROTOCOL))
-                take(reader, CREDENTIAL_SUBPROTOCOL, str_skip(name, IDENTITY_SUBPROTOCOL.len));
+            if (str_starts(name, WEBSOCKET_TOKEN))
+                take(reader, CREDENTIAL_SUBPROTOCOL, str_skip(name, WEBSOCKET_TOKEN.len));
 }
 
 static void read_query(struct reader *reader)

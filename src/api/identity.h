@@ -13,9 +13,6 @@
 
 #include "api/api.h"
 
-/* Before a token in the list of subprotocols. */
-#define IDENTITY_SUBPROTOCOL STR("freshet.token.")
-
 /* Whether cookies of the request count: see above. */
 bool identity_may_use_cookie(const struct exchange *exchange);
 

@@ -1,5 +1,6 @@
 #include "transport/websocket.h"
 
+#include "http/token.h"
 #include "transport/audit_notes.h"
 #include "transport/checked.h"
 #include "ws/handshake.h"
@@ -641,6 +642,16 @@ static const struct pull_ops refused_pull = {
     .drain = websocket_drain, .free = refused_free,
 };
 
+static struct str first_protocol(const struct http_head *head)
+{
+    struct str list, name;
+    for (size_t pos = 0; http_header_next(head, STR("sec-websocket-protocol"), &pos, &list);)
+        while (http_list_next(&list, &name))
+            if (!str_starts(name, WEBSOCKET_TOKEN))
+                return name;
+    return STR_NONE;
+}
+
 /* Opens a WebSocket in order to close it with a code. A browser shows the code only if one of its
  * subprotocols was chosen. NULL: the exchange was answered otherwise. */
 static struct websocket *open_refused(struct exchange *exchange)
@@ -652,8 +663,7 @@ static struct websocket *open_refused(struct exchange *exchange)
     }
     *websocket =
         (struct websocket){.pull = {.ops = &refused_pull}, .ops = &refused_ops, .beat_s = 60};
-    struct str list = http_header(exchange->head, STR("sec-websocket-protocol"));
-    struct str protocol = list.at && exchange->browser ? str_trim(str_cut(&list, ',')) : STR_NONE;
+    struct str protocol = exchange->browser ? first_protocol(exchange->head) : STR_NONE;
     return websocket_open(exchange, websocket, protocol, NULL) ? websocket : NULL;
 }
 

@@ -16,6 +16,9 @@ struct websocket_ops {
     void (*lost)(struct websocket *websocket, struct websocket_publish *publish);
 };
 
+/* Before a credential in the list of subprotocols, which is a secret and is never chosen. */
+#define WEBSOCKET_TOKEN STR("freshet.token.")
+
 /* Embedded in the structure of the protocol, whose pull_ops begin with WEBSOCKET_PULL. */
 struct websocket {
     struct pull pull;

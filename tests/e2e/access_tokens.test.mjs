@@ -78,6 +78,14 @@ test("a token is carried by header, parameter, cookie and subprotocol", async (t
     assert.ok(!server.log().includes(token));
 });
 
+test("a token among the subprotocols is not repeated when the WebSocket is refused", async (t) => {
+    const server = await startServer(t, { config: BY_SECRET });
+    const protocols = [`freshet.token.${await sign(READ_CHAT, { ttl: "-1h" })}`, "freshet.v1"];
+    const socket = await Socket.open(t, server, "/events", { protocols, origin: "https://app.example" });
+    assert.equal(socket.head.headers["sec-websocket-protocol"], "freshet.v1");
+    assert.equal((await socket.closed()).code, 4401);
+});
+
 for (const [why, make] of [
     ["expired", () => sign(READ_CHAT, { ttl: "-1s" })],
     ["by another key", () => sign(READ_CHAT, { key: new TextEncoder().encode("another secret of 32 bytes or so") })],
