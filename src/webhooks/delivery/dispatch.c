@@ -4,6 +4,7 @@
 #include "webhooks/delivery/outcome.h"
 #include "webhooks/delivery/reading.h"
 #include "webhooks/delivery/resend.h"
+#include "webhooks/delivery/revoked.h"
 #include "webhooks/delivery/scan.h"
 #include "webhooks/endpoint/standing.h"
 
@@ -89,6 +90,10 @@ static void advance(struct endpoint *endpoint)
     struct courier *courier = endpoint->courier;
     if (courier->stopping || !endpoint_runs(endpoint) || endpoint->change.held)
         return;
+    if (revoked_has_expired(endpoint)) {
+        health_disable(endpoint, "expired");
+        return;
+    }
     int64_t held_ms = (endpoint->row.next_us - courier_now_us(courier)) / 1000;
     if (endpoint->row.next_us && held_ms > 0) {
         endpoint_look_again(endpoint, held_ms);

@@ -3,6 +3,12 @@
 #include "webhooks/delivery/health.h"
 #include "webhooks/endpoint/directory.h"
 
+bool revoked_has_expired(const struct endpoint *endpoint)
+{
+    const struct caller *maker = endpoint->row.maker;
+    return maker && !caller_is_authenticated(maker, clock_wall_us(endpoint->courier->config.clock));
+}
+
 const char *revoked_why(const struct endpoint *endpoint)
 {
     const struct courier_config *config = &endpoint->courier->config;
@@ -10,7 +16,7 @@ const char *revoked_why(const struct endpoint *endpoint)
     int64_t now_us = clock_wall_us(config->clock);
     if (!maker)
         return NULL;
-    if (!caller_is_authenticated(maker, now_us))
+    if (revoked_has_expired(endpoint))
         return "expired";
     if (config->is_revoked && config->is_revoked(config->access, maker, now_us))
         return "revoked";

@@ -8,6 +8,9 @@
  * has made it. */
 const char *revoked_why(const struct endpoint *endpoint);
 
+/* Whether the credential of its maker has expired: asked before anything is sent. */
+bool revoked_has_expired(const struct endpoint *endpoint);
+
 /* Disables the endpoints whose maker's credential was revoked or has expired. */
 void revoked_disable(struct courier *courier);
 
