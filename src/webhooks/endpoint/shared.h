@@ -46,8 +46,9 @@ struct courier {
     uint64_t queued_bytes; /* events in the lanes of all endpoints */
     uint64_t body_bytes;   /* of requests under way */
     struct list pings;
-    struct list intents;     /* WebSub: GETs under way, */
-    struct list confirmed;   /* and intents whose change is being saved, or waits for that */
+    struct list intents;   /* WebSub: GETs under way, */
+    struct list confirmed; /* and intents whose change is being saved, or waits for that */
+    unsigned confirmed_count;
     struct sparing refusals; /* limits the log lines about WebSub */
     struct sparing loops;    /* limits those about skipped events */
 

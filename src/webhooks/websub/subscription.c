@@ -133,6 +133,8 @@ static struct intent *first_alike(const struct intent *intent)
 /* Ends an intent's change. Returns the intent that is next. */
 static struct intent *leave(struct intent *intent)
 {
+    if (list_linked(&intent->node)) /* an expiry is among no others */
+        intent->courier->confirmed_count--;
     list_remove(&intent->node);
     return first_alike(intent);
 }
@@ -237,6 +239,7 @@ static bool apply(struct intent *intent)
 static void confirmed(struct intent *intent)
 {
     list_add_last(&intent->courier->confirmed, &intent->node);
+    intent->courier->confirmed_count++;
     if (first_alike(intent) == intent)
         go_on(intent);
 }
@@ -326,6 +329,9 @@ void websub_ask(struct courier *courier, struct courier_request *request)
     } else if (asks && !pool_has_room(&courier->pool, POOL_ASKED)) {
         fault = COURIER_E_NOW;
         why = "too many subscribers are being asked: try again";
+    } else if (asks && courier->confirmed_count >= WEBSUB_CONFIRMED_MAX) {
+        fault = COURIER_E_NOW;
+        why = "too many subscriptions wait to be saved: try again";
     }
     if (fault) {
         say_refused(courier, wish, 0, why);

@@ -6,6 +6,10 @@
 
 #include "webhooks/endpoint/endpoint.h"
 
+/* Confirmed wishes that wait for their change to be saved. Strangers make them, faster than a disk
+ * saves them. */
+enum { WEBSUB_CONFIRMED_MAX = 1000 };
+
 /* COURIER_HUB: reads a form, answers, and asks the callback. */
 void websub_ask(struct courier *courier, struct courier_request *request);
 

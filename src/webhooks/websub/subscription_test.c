@@ -400,6 +400,28 @@ static void a_renewal_that_waits_in_front_of_an_expiry_keeps_the_subscription(vo
     }
 }
 
+/* A change of the subscription is being saved meanwhile. */
+static void wishes_that_wait_for_changes_are_bounded(void **state)
+{
+    struct world *world = *state;
+    struct courier_request busy = {.op = COURIER_ROTATE};
+    subscribe(world, "");
+    struct endpoint *endpoint = subscriber(world);
+    endpoint->change.busy = &busy;
+    for (int i = 0; i < WEBSUB_CONFIRMED_MAX; i++) {
+        assert_int_equal(ask_hub(world, "subscribe", ""), 0);
+        receive_intent(world, "subscribe");
+        confirm(world);
+    }
+    assert_int_equal(ask_hub(world, "subscribe", ""), COURIER_E_NOW);
+    assert_int_equal(ask_hub(world, "unsubscribe", ""), COURIER_E_NOW);
+    endpoint->change.busy = NULL;
+    requests_reopen(world->courier, &endpoint->change.waiting);
+    for (int i = 0; i < WEBSUB_CONFIRMED_MAX && world->courier->confirmed_count; i++)
+        world_settle(world);
+    unsubscribe(world);
+}
+
 static void each_of_several_leases_ends_by_itself(void **state)
 {
     struct world *world = *state;
@@ -547,6 +569,7 @@ int main(void)
         ON_DISK(an_expiry_that_cannot_be_saved_is_tried_again),
         ON_DISK(an_unsubscription_that_cannot_be_saved_is_tried_again),
         TEST(a_renewal_that_waits_in_front_of_an_expiry_keeps_the_subscription),
+        TEST(wishes_that_wait_for_changes_are_bounded),
         TEST(each_of_several_leases_ends_by_itself),
         TEST(a_clock_that_jumps_ends_no_lease),
         TEST(a_subscriber_deleted_by_the_operator_is_told),
