@@ -54,6 +54,8 @@ static struct token_keys *keys_of(struct issuers *issuers, size_t place)
     return keys;
 }
 
+_Static_assert((unsigned)TOKEN_TRIES_MAX >= (unsigned)ISSUERS_MAX, "each issuer has a try");
+
 static enum token_verdict judge(struct issuers *issuers, const struct token *token, size_t place,
                                 int64_t now_us, unsigned *tries, struct caller **ret)
 {
@@ -74,7 +76,11 @@ enum token_verdict issuers_judge(struct issuers *issuers, struct str text, int64
     enum token_verdict verdict = token_parse(text, &token), nearest = TOKEN_UNKNOWN_KEY;
     *ret_lacking = 0;
     for (size_t i = 0; verdict == TOKEN_OK && nearest != TOKEN_OK && i < issuers->count; i++) {
+        /* Leave a try for each of the others, whatever keys this one has. */
+        unsigned kept = (unsigned)(issuers->count - i - 1);
+        tries -= kept;
         enum token_verdict own = judge(issuers, &token, i, now_us, &tries, ret);
+        tries += kept;
         if (own == TOKEN_UNKNOWN_KEY && issuers->at[i].jwks_url)
             *ret_lacking |= (issuers_set)1 << i;
         /* The verdicts stand in the order in which they are found: the last tells the most. */

@@ -175,6 +175,28 @@ static void an_issuer_whose_keys_are_missing_admits_nobody(void **state)
     issuers_deinit(&issuers);
 }
 
+/* Keys without an id are tried one after the other, and one set may have more than there are tries.
+ */
+static void the_keys_of_one_issuer_do_not_use_up_the_tries_of_the_next(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    struct token_keys *many = token_keys_new();
+    for (unsigned i = 0; i < TOKEN_KEYS_MAX; i++)
+        assert_true(token_keys_add(many, key_of(SECRET_B, "")));
+    issuers_init(&issuers);
+    add(&issuers, many, "", NULL);
+    for (unsigned i = 2; i < ISSUERS_MAX; i++)
+        add(&issuers, set_of(SECRET_B, ""), "", NULL);
+    add(&issuers, set_of(SECRET_A, ""), "", NULL);
+    struct buf text = mint(SECRET_A, "", "{\"exp\":1800000060}");
+    struct identity identity = ask(&issuers, CREDENTIAL_BEARER, buf_str(&text));
+    assert_int_equal(identity.state, IDENTITY_KNOWN);
+    caller_unref(identity.caller);
+    buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
 static void there_are_16_issuers_at_most(void **state)
 {
     (void)state;
@@ -195,6 +217,7 @@ int main(void)
         cmocka_unit_test(newer_keys_are_asked_for_when_the_id_is_unknown),
         cmocka_unit_test(no_keys_are_asked_for_when_an_issuer_knows_the_token_as_expired),
         cmocka_unit_test(an_issuer_whose_keys_are_missing_admits_nobody),
+        cmocka_unit_test(the_keys_of_one_issuer_do_not_use_up_the_tries_of_the_next),
         cmocka_unit_test(there_are_16_issuers_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

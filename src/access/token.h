@@ -22,7 +22,7 @@ enum {
     TOKEN_HEADER_MAX = 2048, /* decoded */
     TOKEN_DEPTH_MAX = 8,     /* of the JSON in it */
     TOKEN_NAME_MAX = 255,    /* bytes of `sub` and `jti` */
-    TOKEN_TRIES_MAX = 8,     /* signatures that are computed for one token, at most */
+    TOKEN_TRIES_MAX = 16,    /* signatures that are computed for one token, at most */
 };
 
 enum token_verdict {
