@@ -64,6 +64,11 @@ static bool is_plain(struct str text, size_t most)
     return text.len <= most && utf8_valid(text);
 }
 
+bool revoked_name_valid(struct str name)
+{
+    return name.len && is_plain(name, REVOKED_NAME_MAX);
+}
+
 /* Finds the one member that says what is revoked. */
 static bool read_name(const json_t *root, struct revocation_facts *facts)
 {
@@ -76,7 +81,7 @@ static bool read_name(const json_t *root, struct revocation_facts *facts)
         facts->name = text_of(value);
         found++;
     }
-    return found == 1 && facts->name.len && is_plain(facts->name, REVOKED_NAME_MAX);
+    return found == 1 && revoked_name_valid(facts->name);
 }
 
 static const char *read_request(const json_t *root, int64_t now_us, struct revocation_facts *facts)

@@ -35,6 +35,10 @@ struct revocation_facts {
     int64_t at_us, until_us;
 };
 
+/* Whether something can be revoked by this name: 1 to 255 bytes of UTF-8 without control
+ * characters. Sources of callers take no other subjects and ids. */
+bool revoked_name_valid(struct str name);
+
 /* The word of a kind, as the API has it, in static memory; NULL from REVOKED_KINDS on. */
 const char *revoked_kind_word(enum revoked_kind kind);
 

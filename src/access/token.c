@@ -1,5 +1,6 @@
 #include "access/token.h"
 
+#include "access/revocations.h"
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/json_writer.h"
@@ -24,8 +25,9 @@ const char *token_verdict_text(enum token_verdict verdict)
         [TOKEN_BAD_ALGORITHM] = "no key of this server is for the token's `alg`",
         [TOKEN_BAD_SIGNATURE] = "the token's signature is not by a key of this server",
         [TOKEN_BAD_CLAIMS] = "the token's claims are no JSON object, or name a claim twice",
-        [TOKEN_BAD_SUBJECT] = "the token's `sub` is no string of 1 to 255 bytes",
-        [TOKEN_BAD_ID] = "the token's `jti` is no string of 1 to 255 bytes",
+        [TOKEN_BAD_SUBJECT] =
+            "the token's `sub` is no text of 1 to 255 bytes, or has control codes",
+        [TOKEN_BAD_ID] = "the token's `jti` is no text of 1 to 255 bytes, or has control codes",
         [TOKEN_BAD_TIME] = "the token's `exp`, `nbf` or `iat` is no number of seconds since 1970",
         [TOKEN_ENDLESS] = "the token has no `exp`: a token must end",
         [TOKEN_EXPIRED] = "the token has expired",
@@ -193,7 +195,7 @@ enum token_verdict token_verify(const struct token *token, const struct token_ke
 static bool read_name(const json_t *root, const char *claim, struct str *ret)
 {
     const json_t *value = json_object_get(root, claim);
-    return !value || read_text(value, TOKEN_NAME_MAX, ret);
+    return !value || (read_text(value, TOKEN_NAME_MAX, ret) && revoked_name_valid(*ret));
 }
 
 /* Reads an optional time in seconds, which may have a fraction (RFC 7519 section 2). */
@@ -308,14 +310,21 @@ enum token_verdict token_claims_judge(const struct token_claims *claims,
 
 /* ---- admission and minting ------------------------------------------------------------------- */
 
+/* The time of issue; 0, which is unknown, if it is in the future: revocations of a subject spare
+ * what was issued after them. */
+static int64_t issued_us(const struct token_claims *claims, int64_t leeway_s, int64_t now_us)
+{
+    return claims->issued_s > now_us / 1000000 + leeway_s ? 0 : claims->issued_s * 1000000;
+}
+
 static enum token_verdict make_caller(const struct token_claims *claims, int64_t leeway_s,
-                                      struct caller **ret)
+                                      int64_t now_us, struct caller **ret)
 {
     *ret = caller_new(&(struct caller_facts){
         .kind = CALLER_TOKEN,
         .subject = claims->subject,
         .jti = claims->jti,
-        .issued_us = claims->issued_s * 1000000,
+        .issued_us = issued_us(claims, leeway_s, now_us),
         .expires_us = (claims->expires_s + leeway_s) * 1000000,
         .grants = claims->grants.grants,
         .grants_count = claims->grants.count,
@@ -333,7 +342,7 @@ enum token_verdict token_admit(const struct token *token, const struct token_che
     if (verdict == TOKEN_OK)
         verdict = token_claims_judge(&claims, check, now_us);
     if (verdict == TOKEN_OK)
-        verdict = make_caller(&claims, check->leeway_s, ret);
+        verdict = make_caller(&claims, check->leeway_s, now_us, ret);
     token_claims_deinit(&claims);
     return verdict;
 }

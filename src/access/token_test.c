@@ -104,6 +104,31 @@ static void the_caller_is_who_the_token_says(void **state)
     token_keys_unref(keys);
 }
 
+/* A revocation of a subject spares what was issued later, but not what says so of the future. */
+static void a_time_of_issue_in_the_future_is_none(void **state)
+{
+    (void)state;
+    static const struct {
+        struct str claims;
+        int64_t issued_s;
+    } rows[] = {
+        {{"{\"exp\":1800000060,\"iat\":1799999000}", 35}, 1799999000},
+        {{"{\"exp\":1800000060,\"iat\":1800000010}", 35}, 1800000010}, /* by the leeway */
+        {{"{\"exp\":1800000060,\"iat\":1800000011}", 35}, 0},
+        {{"{\"exp\":1800000060}", 18}, 0},
+    };
+    struct token_keys *keys = keys_of("");
+    const struct token_check check = {keys, STR(""), STR(""), STR("freshet"), 10};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf text = sign(keys->at[0], STR("{\"alg\":\"HS256\"}"), rows[i].claims);
+        struct caller *caller = admitted(buf_str(&text), &check);
+        assert_int_equal(caller->facts.issued_us, rows[i].issued_s * 1000000);
+        caller_unref(caller);
+        buf_free(&text);
+    }
+    token_keys_unref(keys);
+}
+
 /* The signatures of RFC 7515 appendices A.1 to A.3; their tokens expired in 2011. RFC 8037 appendix
  * A.4 signs a text that is no JSON. */
 static void signatures_of_the_rfcs_are_verified(void **state)
@@ -313,7 +338,9 @@ static void hostile_claims_are_refused(void **state)
         {STR("{\"exp\":1800000060,\"sub\":7}"), TOKEN_BAD_SUBJECT},
         {STR("{\"exp\":1800000060,\"sub\":\"\"}"), TOKEN_BAD_SUBJECT},
         {STR("{\"exp\":1800000060,\"sub\":null}"), TOKEN_BAD_SUBJECT},
+        {STR("{\"exp\":1800000060,\"sub\":\"a\\nb\"}"), TOKEN_BAD_SUBJECT},
         {STR("{\"exp\":1800000060,\"jti\":[]}"), TOKEN_BAD_ID},
+        {STR("{\"exp\":1800000060,\"jti\":\"\\u007f\"}"), TOKEN_BAD_ID},
         {STR("{\"exp\":1800000060,\"iss\":7}"), TOKEN_BAD_ISSUER},
         {STR("{\"exp\":1800000060,\"aud\":7}"), TOKEN_BAD_AUDIENCE},
         {STR("{\"exp\":1800000060,\"aud\":[\"a\",7]}"), TOKEN_BAD_AUDIENCE},
@@ -537,6 +564,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_caller_is_who_the_token_says),
+        cmocka_unit_test(a_time_of_issue_in_the_future_is_none),
         cmocka_unit_test(signatures_of_the_rfcs_are_verified),
         cmocka_unit_test(a_token_without_a_signature_is_refused),
         cmocka_unit_test(a_public_key_is_never_taken_for_a_secret),

@@ -7,6 +7,7 @@
  * not kept, so the next question asks again. */
 #include "backend/authorize.h"
 
+#include "access/revocations.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/json_writer.h"
@@ -18,7 +19,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-enum { ANSWER_DEPTH_MAX = 4, SUBJECT_MAX = 255 };
+enum { ANSWER_DEPTH_MAX = 4 };
 
 static const char denied[] = "the operator's server does not allow it";
 static const char failed[] = "the operator's server, which decides about that, cannot be asked now";
@@ -236,7 +237,7 @@ static bool read_subject(const json_t *subject, struct str *ret)
     if (!subject)
         return true;
     *ret = (struct str){json_string_value(subject), json_string_length(subject)};
-    return json_is_string(subject) && ret->len && ret->len <= SUBJECT_MAX;
+    return json_is_string(subject) && revoked_name_valid(*ret);
 }
 
 /* Reads the members; false if one is missing or of another type. Others are ignored. */

@@ -260,6 +260,7 @@ static void no_other_answer_allows_anything(void **state)
         {200, "{\"allow\":true,\"ttl_s\":1.5}"},
         {200, "{\"allow\":true,\"subject\":\"\"}"},
         {200, "{\"allow\":true,\"subject\":7}"},
+        {200, "{\"allow\":true,\"subject\":\"a\\nb\"}"},
         {200, "{\"allow\":true}}"},
         {200, "{\"allow\":true,\"x\":[[[[[]]]]]}"},
     };

@@ -1,6 +1,7 @@
 #include "server/token_command.h"
 
 #include "access/grant_json.h"
+#include "access/revocations.h"
 #include "base/base64.h"
 #include "base/command_line.h"
 #include "base/hash.h"
@@ -146,11 +147,10 @@ static int check_patterns(const struct said *said, struct buf *why)
     return 0;
 }
 
-/* Whether a name fits a token: 1 to 255 bytes of UTF-8; NULL is no name. */
+/* Whether a name fits a token; NULL is no name. */
 static bool is_name(const char *text)
 {
-    size_t len = text ? strlen(text) : 1;
-    return len && len <= TOKEN_NAME_MAX && (!text || utf8_valid(str_from(text)));
+    return !text || revoked_name_valid(str_from(text));
 }
 
 /* The claims iss and aud may be long, but are text. */
@@ -166,7 +166,8 @@ static int read_ttl(const struct said *said, uint64_t *ret_s, struct buf *why)
         (number_read_in(str_from(said->ttl), NUMBER_S, ret_s) || !*ret_s || *ret_s > TTL_S_MAX))
         return refuse(why, "--ttl takes a time from 1s to 3650d, as in 1h");
     if (!is_name(said->sub) || !is_name(said->jti))
-        return refuse(why, "--sub and --jti take 1 to 255 bytes of UTF-8");
+        return refuse(why,
+                      "--sub and --jti take 1 to 255 bytes of UTF-8 without control characters");
     if (!is_text(said->item.issuer) || !is_text(said->item.audience))
         return refuse(why, "--issuer and --audience take UTF-8");
     return 0;
