@@ -19,11 +19,14 @@
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
-/* ACKS_MAX: acknowledgements of PING and SETTINGS that a peer has not read. WINDOW: bytes of all
+/* HEADS_LARGE: a head of so many times the limit is not read to its end, and its stream is reset: a
+ * byte of HPACK may stand for four kilobytes, which nghttp2 checks before it hands them out.
+ * ACKS_MAX: acknowledgements of PING and SETTINGS that a peer has not read. WINDOW: bytes of all
  * bodies that may be under way on a connection. */
 enum {
     FRAME_HEAD = 9,
     PRIORITY_SIZE = 5,
+    HEADS_LARGE = 2,
     ACKS_MAX = 100,
     WINDOW = 1 << 20,
     SECOND_NS = 1000000000
@@ -100,6 +103,16 @@ static int check_over(const struct http2 *http2, int32_t id)
     return http2->ended & bit ? fail(http2, NGHTTP2_STREAM_CLOSED) : 0;
 }
 
+/* Counts a frame that is of no use in number. */
+static int count_control(struct http2 *http2)
+{
+    if (++http2->control <= http2->limits->control_max || http2->flooded)
+        return 0;
+    http2->flooded = true;
+    http2->ops->offence(http2->owner, HTTP2_FLOOD);
+    return nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -122,10 +135,15 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct http2 *http2 = user;
     (void)session;
     (void)flags;
-    if (is_request(frame)) /* trailers are dropped */
-        http2_head_add(&http2->head, (struct str){(const char *)name, name_len},
-                       (struct str){(const char *)value, value_len}, http2->limits->head_max);
-    return 0;
+    if (!is_request(frame)) /* trailers are dropped */
+        return 0;
+    http2_head_add(&http2->head, (struct str){(const char *)name, name_len},
+                   (struct str){(const char *)value, value_len}, http2->limits->head_max);
+    if (http2->head.bytes <= (size_t)HEADS_LARGE * http2->limits->head_max)
+        return 0;
+    http2->in_head = false; /* the rest of it is passed over */
+    return count_control(http2) ? NGHTTP2_ERR_CALLBACK_FAILURE
+                                : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 /* nghttp2 would pass over a field with bytes that no field may have, and the request would lack a
@@ -200,15 +218,6 @@ static bool is_control(const nghttp2_frame_hd *head)
     default:
         return false;
     }
-}
-
-static int count_control(struct http2 *http2)
-{
-    if (++http2->control <= http2->limits->control_max || http2->flooded)
-        return 0;
-    http2->flooded = true;
-    http2->ops->offence(http2->owner, HTTP2_FLOOD);
-    return nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 static void begin_second(struct http2 *http2)

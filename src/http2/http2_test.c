@@ -395,6 +395,35 @@ static void a_field_that_is_malformed_makes_its_request_so(void **state)
     world_free(world);
 }
 
+/* HPACK makes much of few bytes. */
+static void a_head_far_over_the_limit_is_not_read_to_its_end(void **state)
+{
+    enum { FIELDS = 40 };
+    (void)state;
+    char value[900] = {0};
+    nghttp2_nv fields[4 + FIELDS] = {FIELD(":method", "GET"), FIELD(":scheme", "http"),
+                                     FIELD(":path", "/"), FIELD(":authority", "localhost")};
+    memset(value, 'v', sizeof(value));
+    for (int i = 4; i < 4 + FIELDS; i++)
+        fields[i] = (nghttp2_nv){(uint8_t *)(uintptr_t) "x", (uint8_t *)value, 1, sizeof(value),
+                                 NGHTTP2_NV_FLAG_NONE};
+    struct world *world = world_new(10, 100, 65535);
+    int32_t large = nghttp2_submit_request(world->client, NULL, fields, 6, NULL, NULL);
+    talk(world);
+    assert_int_equal(world->count, 1); /* to be refused in words */
+    assert_int_equal(world->status[large], 200);
+    int32_t huge = nghttp2_submit_request(world->client, NULL, fields, 4 + FIELDS, NULL, NULL);
+    talk(world);
+    assert_int_equal(world->count, 1);
+    assert_int_equal(world->closed_with[huge], NGHTTP2_INTERNAL_ERROR);
+    int64_t since_ns;
+    assert_int_equal(http2_head_held(world->server, &since_ns), 0);
+    int32_t id = ask(world, NULL); /* the connection goes on */
+    talk(world);
+    assert_int_equal(world->status[id], 200);
+    world_free(world);
+}
+
 /* A stream that catches up must not hold up one with a new event, whatever the client wishes. */
 static void streams_take_turns(void **state)
 {
@@ -561,6 +590,7 @@ int main(void)
         cmocka_unit_test(a_spent_window_blocks_its_stream_alone),
         cmocka_unit_test(a_response_before_the_end_of_its_request_ends_that),
         cmocka_unit_test(a_field_that_is_malformed_makes_its_request_so),
+        cmocka_unit_test(a_head_far_over_the_limit_is_not_read_to_its_end),
         cmocka_unit_test(streams_take_turns),
         cmocka_unit_test(a_reset_stream_asks_for_no_more),
         cmocka_unit_test(a_client_that_resets_is_told_to_the_owner),
