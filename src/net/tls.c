@@ -377,18 +377,13 @@ static int shake_once(struct conn *conn, struct link *link)
 
 int tls_shake(struct conn *conn)
 {
-    struct link *link = link_of(conn);
     bool drained = false;
-    int n;
-    while ((n = take_in(conn, link, &drained)) > 0) {
-        int result = shake_once(conn, link);
-        if (result != -EAGAIN)
-            return result;
-        if (drained && !conn->hup)
-            break;
-    }
-    conn->readable = false;
-    return n > 0 ? -EAGAIN : n ? n : -EPIPE;
+    int n = take_in(conn, link_of(conn), &drained);
+    if (n <= 0 || (drained && !conn->hup))
+        conn->readable = false;
+    if (n <= 0)
+        return n ? n : -EPIPE;
+    return shake_once(conn, link_of(conn));
 }
 
 /* ---- the beginning and the end --------------------------------------------------------------- */

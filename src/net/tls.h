@@ -29,8 +29,10 @@ void tls_use_tickets(struct tls *tls, const struct tls_tickets *tickets);
  * is due. Returns 0 or -ENOMEM. */
 int tls_begin(struct tls *tls, struct conn *conn);
 
-/* Goes on with the handshake by what has come: 0 when it is done, -EAGAIN when more is needed, or
- * another negative errno. A full one costs about a millisecond, for the signature. */
+/* Goes on with the handshake by what has come, as far as one read takes it: 0 when it is done,
+ * -EAGAIN when more is needed, or another negative errno. More has come already if the connection
+ * is still `readable` after -EAGAIN. A full handshake costs about a millisecond, for the
+ * signature. */
 int tls_shake(struct conn *conn);
 
 /* ---- after the handshake --------------------------------------------------------------------- */

@@ -196,6 +196,26 @@ static void new_keys_now_and_then_are_no_flood(void **state)
     }
 }
 
+/* A ClientHello may come in records of one byte, each of which is work. */
+static void a_handshake_in_many_records_is_read_in_pieces(void **state)
+{
+    static const char first[] = {1, 1, 0, 0}; /* a ClientHello of 64 KiB */
+    struct room *room = room_of(state);
+    struct end *end = end_new(room->harness);
+    enum { RECORDS = (TLS_READ_SIZE + 6000) / 6 };
+    char records[RECORDS][6];
+    for (size_t i = 0; i < RECORDS; i++)
+        memcpy(records[i], (char[]){22, 3, 1, 0, 1, i < sizeof(first) ? first[i] : 3}, 6);
+    assert_int_equal(send(end->peer, records, sizeof(records), MSG_NOSIGNAL), sizeof(records));
+    assert_int_equal(tls_begin(room->tls, &end->conn), 0);
+    end->conn.readable = true;
+    assert_int_equal(tls_shake(&end->conn), -EAGAIN);
+    assert_true(end->conn.readable);
+    assert_int_equal(tls_shake(&end->conn), -EAGAIN);
+    assert_false(end->conn.readable);
+    end_free(end);
+}
+
 #define WITH_ROOM(test) cmocka_unit_test_setup_teardown(test, open_room, close_room)
 
 int main(void)
@@ -203,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_ROOM(a_client_that_changes_its_keys_is_understood),
         WITH_ROOM(a_flood_of_new_keys_ends_its_connection_in_the_first_read),
+        WITH_ROOM(a_handshake_in_many_records_is_read_in_pieces),
         WITH_ROOM(new_keys_now_and_then_are_no_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,8 +82,10 @@ static int begin(struct arrival *arrival)
 {
     unsigned char first;
     ssize_t n = recv(arrival->conn.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n <= 0)
+    if (n <= 0) {
+        arrival->conn.readable = false;
         return n ? -errno : -EPIPE;
+    }
     arrival->begun = true;
     if (first == FIRST_OF_TLS || first < 'A' || first > 'Z')
         return tls_begin(arrival->worker->tls, &arrival->conn);
@@ -127,8 +129,8 @@ static void go_on(struct arrival *arrival)
         finish(arrival);
     else if (result != -EAGAIN && result != -EALREADY)
         fail(arrival, result);
-    else
-        arrival->conn.readable = false;
+    else if (result == -EAGAIN && arrival->conn.readable)
+        list_add_last(&arrival->worker->shaking, &arrival->turn); /* behind the others */
 }
 
 void accept_shake(struct worker *worker)
