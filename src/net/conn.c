@@ -82,6 +82,8 @@ int conn_hand_over(struct conn *from, struct conn *to, const struct conn_ops *op
     int result = loop_rewatch(from->net->loop, from->fd, EVENTS, &to->watch);
     if (result)
         return result;
+    if (conn_wire(to)->moved)
+        conn_wire(to)->moved(to);
     from->fd = -1;
     from->net->conns++;
     conn_close(from);

@@ -27,6 +27,8 @@
 
 struct link {
     struct tls_session session;
+    struct conn *conn;
+    struct list keeper; /* in tls->keepers while something is kept */
     SSL *ssl;
     struct buf kept; /* sealed, and the socket did not take it */
     size_t kept_sent;
@@ -61,6 +63,8 @@ struct tls {
     char *gathered;  /* NET_SEAL_MAX */
     size_t gathered_len;
     uint64_t kept, kept_max;
+    struct list keepers; /* struct link; first those whose sockets have taken nothing for longest */
+    uint64_t shed;
 };
 
 static struct tls *tls_of(const struct conn *conn)
@@ -129,27 +133,52 @@ static struct str kept_of(const struct link *link)
     return str_skip(buf_str(&link->kept), link->kept_sent);
 }
 
+static void drop_kept(struct tls *tls, struct link *link, size_t n)
+{
+    tls->kept -= n;
+    link->kept_sent += n;
+    if (n)
+        list_remove(&link->keeper);
+    if (link->kept_sent < link->kept.len) {
+        if (n)
+            list_add_last(&tls->keepers, &link->keeper);
+        return;
+    }
+    buf_free(&link->kept);
+    link->kept_sent = 0;
+}
+
+/* Makes room for `n` bytes of a link, at the expense of others whose peers read nothing. Otherwise
+ * peers that never read could have the connections of those closed that read slowly. */
+static bool make_room(struct tls *tls, const struct link *link, size_t n)
+{
+    while (tls->kept + n > tls->kept_max) {
+        if (list_empty(&tls->keepers))
+            return false;
+        struct link *oldest = container_of(tls->keepers.next, struct link, keeper);
+        if (oldest == link)
+            return false;
+        drop_kept(tls, oldest, kept_of(oldest).len);
+        tls->shed++;
+        if (!oldest->conn->dead)
+            oldest->conn->ops->hung_up(oldest->conn);
+    }
+    return true;
+}
+
 static int keep_more(struct tls *tls, struct link *link, struct str bytes)
 {
     if (!bytes.len)
         return 0;
-    if (tls->kept + bytes.len > tls->kept_max || kept_of(link).len + bytes.len > TLS_KEPT_MAX)
+    if (kept_of(link).len + bytes.len > TLS_KEPT_MAX || !make_room(tls, link, bytes.len))
         return -ENOBUFS;
     buf_add_str(&link->kept, bytes);
     if (buf_failed(&link->kept))
         return -ENOMEM;
     tls->kept += bytes.len;
+    if (!list_linked(&link->keeper))
+        list_add_last(&tls->keepers, &link->keeper);
     return 0;
-}
-
-static void drop_kept(struct tls *tls, struct link *link, size_t n)
-{
-    tls->kept -= n;
-    link->kept_sent += n;
-    if (link->kept_sent < link->kept.len)
-        return;
-    buf_free(&link->kept);
-    link->kept_sent = 0;
 }
 
 static void end_if_clear(const struct conn *conn, const struct link *link)
@@ -391,12 +420,18 @@ int tls_shake(struct conn *conn)
 static void link_free(struct tls *tls, struct link *link)
 {
     tls->kept -= kept_of(link).len;
+    list_remove(&link->keeper);
     tls_server_unref(link->session.server);
     SSL_free(link->ssl);
     buf_free(&link->kept);
     buf_free(&link->early);
     buf_free(&link->subject);
     free(link);
+}
+
+static void tls_moved(struct conn *to)
+{
+    link_of(to)->conn = to;
 }
 
 static void tls_close(struct conn *conn)
@@ -430,6 +465,7 @@ int tls_begin(struct tls *tls, struct conn *conn)
     if (!link)
         return -ENOMEM;
     *link = (struct link){.session = {tls_server_ref(tls->server), &tls->tickets, tls->protocols},
+                          .conn = conn,
                           .ssl = tls_server_connection(tls->server),
                           .trouble = ""};
     if (!link->ssl) {
@@ -449,13 +485,14 @@ struct tls *tls_new(struct net *net, struct str protocols, uint64_t kept_max)
     struct tls *tls = mem_alloc(sizeof(*tls));
     *tls = (struct tls){
         .wire = {tls_read, tls_shut, tls_close, tls_has_unread, tls_rest, tls_add, tls_has_added,
-                 tls_seal, tls_keep},
+                 tls_seal, tls_keep, tls_moved},
         .net = net,
         .protocols = protocols,
         .kept_max = kept_max,
         .read_room = mem_alloc(TLS_READ_SIZE),
         .gathered = mem_alloc(NET_SEAL_MAX),
     };
+    list_init(&tls->keepers);
     int number = make_bio(tls) ? net_add_wire(net, &tls->wire) : -ENOMEM;
     if (number < 0) {
         tls_free(tls);
@@ -525,4 +562,11 @@ const char *tls_trouble(const struct conn *conn)
 uint64_t tls_kept(const struct tls *tls)
 {
     return tls->kept;
+}
+
+uint64_t tls_take_shed(struct tls *tls)
+{
+    uint64_t shed = tls->shed;
+    tls->shed = 0;
+    return shed;
 }

@@ -15,7 +15,8 @@ enum { TLS_KEPT_MAX = 64 * 1024 };
 
 /* Adds TLS to the wires of `net`, for its thread. ALPN chooses from `protocols`, the best first,
  * each behind its length: they are borrowed. All connections of a thread may keep `kept_max` bytes
- * that their sockets did not take. NULL if there is no memory, or no place among the wires. Free it
+ * that their sockets did not take; beyond that those are hung up whose sockets have taken none for
+ * longest. NULL if there is no memory, or no place among the wires. Free it
  * after its connections, and before `net`. */
 struct tls *tls_new(struct net *net, struct str protocols, uint64_t kept_max);
 void tls_free(struct tls *tls);
@@ -56,3 +57,6 @@ const char *tls_trouble(const struct conn *conn);
 
 /* Bytes that wait for sockets, of all connections of the thread. */
 uint64_t tls_kept(const struct tls *tls);
+
+/* How many connections were hung up to make room for those bytes, since the last call. */
+uint64_t tls_take_shed(struct tls *tls);

@@ -5,6 +5,8 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 
+enum { KEPT_MAX = 50000 };
+
 static const char folder_template[] = "/tmp/freshet-tls-XXXXXX";
 
 /* A thread with a certificate, and one connection. */
@@ -61,7 +63,7 @@ static void use_certificate(struct room *room)
     struct buf why = {0};
     assert_int_equal(tls_server_new(&settings, &server, &why), 0);
     assert_int_equal(tls_tickets_turn(&tickets), 0);
-    room->tls = tls_new(&room->harness->net, STR("\x08http/1.1"), 1 << 20);
+    room->tls = tls_new(&room->harness->net, STR("\x08http/1.1"), KEPT_MAX);
     assert_non_null(room->tls);
     tls_use(room->tls, server);
     tls_use_tickets(room->tls, &tickets);
@@ -216,6 +218,76 @@ static void a_handshake_in_many_records_is_read_in_pieces(void **state)
     end_free(end);
 }
 
+/* Another connection of the same thread, whose socket takes little. */
+static void join(const struct room *room, struct room *other)
+{
+    int size = 1;
+    *other = (struct room){.harness = room->harness, .tls = room->tls};
+    other->end = end_new(room->harness);
+    connect_client(other);
+    assert_int_equal(setsockopt(other->end->conn.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
+                     0);
+}
+
+static void leave(struct room *other)
+{
+    end_free(other->end);
+    SSL_free(other->client);
+    SSL_CTX_free(other->context);
+    buf_free(&other->got);
+}
+
+/* A connection has more to say than its socket takes. */
+static void block(struct room *other)
+{
+    char text[NET_SEAL_MAX];
+    memset(text, 'x', sizeof(text));
+    for (int i = 0; i < 8; i++)
+        buf_add(&other->end->out, text, sizeof(text));
+    conn_dirty(&other->end->conn);
+    while (net_flush(&other->harness->net) && other->end->conn.writable)
+        ;
+    assert_false(other->end->conn.writable);
+}
+
+static void peers_that_read_nothing_make_room_for_the_next(void **state)
+{
+    struct room *room = room_of(state);
+    struct room others[8];
+    size_t count = sizeof(others) / sizeof(others[0]);
+    for (size_t i = 0; i < count; i++) {
+        join(room, &others[i]);
+        block(&others[i]);
+        assert_in_range(tls_kept(room->tls), 1, KEPT_MAX);
+    }
+    assert_int_equal(others[0].end->hung_ups, 1);
+    assert_int_equal(others[count - 1].end->hung_ups, 0);
+    assert_in_range(tls_take_shed(room->tls), 1, count - 1);
+    assert_int_equal(tls_take_shed(room->tls), 0);
+    for (size_t i = 0; i < count; i++)
+        leave(&others[i]);
+    assert_int_equal(tls_kept(room->tls), 0);
+}
+
+/* The connection that moved is the first to make room. */
+static void a_connection_that_has_moved_is_the_one_that_makes_room(void **state)
+{
+    struct room *room = room_of(state);
+    struct room others[8];
+    struct end moved = {.harness = room->harness, .peer = -1};
+    size_t count = sizeof(others) / sizeof(others[0]);
+    for (size_t i = 0; i < count; i++) {
+        join(room, &others[i]);
+        block(&others[i]);
+        if (!i)
+            assert_int_equal(conn_hand_over(&others[0].end->conn, &moved.conn, &end_ops), 0);
+    }
+    assert_int_equal(moved.hung_ups, 1);
+    assert_int_equal(others[0].end->hung_ups, 0);
+    for (size_t i = 0; i < count; i++)
+        leave(&others[i]);
+}
+
 #define WITH_ROOM(test) cmocka_unit_test_setup_teardown(test, open_room, close_room)
 
 int main(void)
@@ -224,6 +296,8 @@ int main(void)
         WITH_ROOM(a_client_that_changes_its_keys_is_understood),
         WITH_ROOM(a_flood_of_new_keys_ends_its_connection_in_the_first_read),
         WITH_ROOM(a_handshake_in_many_records_is_read_in_pieces),
+        WITH_ROOM(peers_that_read_nothing_make_room_for_the_next),
+        WITH_ROOM(a_connection_that_has_moved_is_the_one_that_makes_room),
         WITH_ROOM(new_keys_now_and_then_are_no_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,8 @@ struct wire {
     /* The socket took the first `n` of these bytes, which `rest` or `seal` gave: keeps the others.
      * Returns 0, or a negative errno if it cannot: the connection is broken then. */
     int (*keep)(struct conn *conn, struct str sealed, size_t n);
+    /* The connection has another structure from now on; see conn_hand_over(). */
+    void (*moved)(struct conn *to);
 };
 
 extern const struct wire wire_plain;

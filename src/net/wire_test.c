@@ -102,7 +102,7 @@ static void turned_close(struct conn *conn)
 
 static const struct wire turned = {turned_read, turned_shut, turned_close,     NULL,
                                    turned_rest, turned_add,  turned_has_added, turned_seal,
-                                   turned_keep};
+                                   turned_keep, NULL};
 
 static struct harness *world(void **state, unsigned *ret_wire)
 {

@@ -294,7 +294,10 @@ static void count(struct worker *worker)
     stat_set(&stats->budgets[BUDGET_FOUND], asker_put_off(&worker->asker));
     stat_set(&stats->budgets[BUDGET_FAN_OUT], hub.fan_outs_put_off);
     stat_set(&stats->budgets[BUDGET_PAGES], hub.pages_put_off);
-    stat_set(&stats->tls_kept, worker->tls ? tls_kept(worker->tls) : 0);
+    if (worker->tls) {
+        stat_set(&stats->tls_kept, tls_kept(worker->tls));
+        stat_add(&stats->limits[LIMIT_RESTS], tls_take_shed(worker->tls));
+    }
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
 }
 
