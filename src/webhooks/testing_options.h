@@ -124,6 +124,8 @@ static inline void reopen(struct world *world)
     open_world(world);
 }
 
+enum { EXECUTE_PATIENCE_MS = 10000 };
+
 /* On the courier's own file. */
 static inline void execute(struct world *world, const char *sql)
 {
@@ -131,6 +133,7 @@ static inline void execute(struct world *world, const char *sql)
     sqlite3 *db;
     snprintf(path, sizeof(path), "%s/state.db", world->dir);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, EXECUTE_PATIENCE_MS); /* the log's upkeep writes to the file, too */
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
