@@ -165,7 +165,7 @@ static void add_grants(struct buf *text, const struct caller_facts *facts)
     }
 }
 
-/* What the answer depends on beside the body, each part with its length. */
+/* Adds all that the answer depends on beside the body, each part with its length. */
 static void make_digest(struct asked *asked)
 {
     struct buf text = {0};

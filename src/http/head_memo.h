@@ -36,7 +36,7 @@ struct http_memo {
     struct http_head head; /* of a request whose lines are not remembered */
 };
 
-/* As http_head_parse(). `*ret_head` is the memo's, and all its text points into the bytes or the
- * memo: it is valid until the next call, and as long as the bytes are. */
+/* Parses like http_head_parse(). `*ret_head` is the memo's, and all its text points into the bytes
+ * or the memo: it is valid until the next call, and as long as the bytes are. */
 int http_memo_parse(struct http_memo *memo, struct str bytes, const struct http_limits *limits,
                     struct http_scan *scan, const struct http_head **ret_head);

@@ -353,7 +353,7 @@ static void add_field(struct fields *fields, struct str name, struct str value)
                      value.len, NGHTTP2_NV_FLAG_NONE};
 }
 
-/* As in HTTP/1.1, a byte that is not allowed becomes a space; but none begins or ends a value. */
+/* A byte that is not allowed becomes a space; but none begins or ends a value. */
 static struct str clean(struct fields *fields, struct str value)
 {
     if (!value.len || http_all(value, HTTP_CHAR_VALUE))

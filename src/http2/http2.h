@@ -32,7 +32,7 @@ struct http2_request {
     bool is_large;   /* over http2_limits.head_max: to be refused */
 };
 
-/* What peers do against the rules or limits, for counters. */
+/* Offences of peers against the rules or limits, for counters. */
 enum http2_offence {
     HTTP2_FLOOD,   /* more than control_max: the connection ends with ENHANCE_YOUR_CALM */
     HTTP2_STREAMS, /* a stream over streams_max, refused */

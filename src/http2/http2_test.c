@@ -205,7 +205,7 @@ static void world_free(struct world *world)
     free(world);
 }
 
-/* What the client has to say comes to the server byte by byte, or `step` at a time. */
+/* The client's bytes come to the server byte by byte, or `step` at a time. */
 static int say(struct world *world, size_t step)
 {
     const uint8_t *bytes;

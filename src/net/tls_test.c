@@ -70,7 +70,7 @@ static void use_certificate(struct room *room)
     tls_server_unref(server);
 }
 
-/* What the client has written, to the socket. */
+/* Sends the bytes that the client has written to the socket. */
 static void send_all_of(struct room *room)
 {
     char bytes[4096];

@@ -665,7 +665,7 @@ static bool is_one_of(struct str name, const char *const *names, size_t count)
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Whoever writes one of these keys means to close something, also if there is nothing behind it. */
+/* The author of one of these keys means to close something, also if there is nothing behind it. */
 static void note_access(struct reader *reader, const struct entry *entry, void *base)
 {
     static const char *const all[] = {"access", "access.anybody", "access.authenticated", "keys",

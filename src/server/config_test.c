@@ -160,7 +160,7 @@ static void unknown_keys_and_broken_yaml_are_refused(void **state)
     refuses("webhooks:\n  allow: [10.0.0.256]\n");
 }
 
-/* Whoever writes one of these keys means to close something. */
+/* The author of one of these keys means to close something. */
 static void an_access_key_without_a_value_leaves_nothing_open(void **state)
 {
     static const char *const texts[] = {

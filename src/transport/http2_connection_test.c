@@ -441,7 +441,7 @@ static void a_request_that_is_being_read_when_the_drain_comes_is_answered(void *
     h2_leave(&client);
 }
 
-/* What has come is no request: there is nothing to wait for. */
+/* The bytes that have come are no request: there is nothing to wait for. */
 static void a_ping_that_came_before_the_drain_does_not_delay_it(void **state)
 {
     struct bench *bench = started(state);
@@ -496,7 +496,7 @@ static void frames_of_websockets_are_used_as_fast_as_the_log_takes_them(void **s
     h2_talk(&client);
     assert_int_equal(h2_count(&client, id, "\"hi\""), 21);
     h2_got(&client, id)->holds_end = false;
-    h2_send(&client, id, STR_NONE); /* it goes without a close frame */
+    h2_send(&client, id, STR_NONE); /* the client goes without a close frame */
     assert_true(h2_got(&client, id)->is_over);
     bench_pass(bench, 1);
     assert_int_equal(bench->worker.hub.subs, 0);
@@ -512,7 +512,7 @@ static void bytes_that_a_websocket_has_not_used_hold_up_no_other_stream(void **s
     char *large = mem_alloc(LARGE);
     memset(large, 'x', LARGE); /* to a WebSocket, a frame that is none */
     h2_join(&client, bench, WIDE);
-    for (int i = 0; i < SOCKETS; i++) { /* its answer is awaited, then the client goes */
+    for (int i = 0; i < SOCKETS; i++) { /* the client waits for the answer, then goes */
         int32_t id = h2_websocket(&client, "/park");
         h2_send(&client, id, (struct str){large, LARGE});
         assert_int_equal(nghttp2_submit_rst_stream(client.session, 0, id, NGHTTP2_CANCEL), 0);

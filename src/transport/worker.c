@@ -411,8 +411,8 @@ static void drain(struct mail *mail, void *owner)
     for (unsigned i = 0; i < worker->listeners_count; i++)
         listener_accept_rest(&worker->listeners[i].listener);
     stop_listening(worker);
-    /* They are told at the end of the turn: bytes of one may be in hand, since mail is opened
-     * between the reading of bytes and their use. */
+    /* Connections are told at the end of the turn: bytes of one may be in hand, since mail is
+     * opened between the reading of bytes and their use. */
     list_take_all(&worker->undrained, &worker->connections);
 }
 

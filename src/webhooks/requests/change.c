@@ -68,8 +68,8 @@ static bool takes_over(const struct spec *spec)
     return spec->has & (SPEC_URL | SPEC_CHANNELS);
 }
 
-/* Whoever takes a webhook over is its maker from then on: it must end with the credential that its
- * present form rests on. */
+/* A caller that takes a webhook over is its maker from then on: the webhook must end with the
+ * credential that its present form rests on. */
 static void set_maker(struct endpoint_row *row, const struct caller *caller)
 {
     if (row->maker != caller)
