@@ -13,7 +13,7 @@
 
 #define AUDIT_CHANNEL STR("$audit")
 
-/* So many refusals are noted at once, and one more in each interval. */
+/* Refusals that are noted at once; one more is noted in each interval. */
 enum { AUDIT_BURST = 20, AUDIT_INTERVAL_MS = 1000 };
 
 enum audit_kind {

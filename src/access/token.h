@@ -53,7 +53,7 @@ enum token_verdict {
 /* A sentence for the holder of the token. Static memory. */
 const char *token_verdict_text(enum token_verdict verdict);
 
-/* What a token is held against. All is borrowed; keys may be NULL while none are known. */
+/* The demands on a token. All is borrowed; keys may be NULL while none are known. */
 struct token_check {
     const struct token_keys *keys;
     struct str issuer;   /* empty: any */

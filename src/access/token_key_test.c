@@ -111,7 +111,7 @@ static void refuse_pem(enum token_algorithm algorithm, struct str pem)
     assert_null(key);
 }
 
-/* Nobody may verify by a public key what is signed by a secret (RFC 8725 section 2.1). */
+/* A public key may not verify a signature by a secret (RFC 8725 section 2.1). */
 static void a_pem_key_of_another_kind_than_the_algorithm_is_refused(void **state)
 {
     (void)state;

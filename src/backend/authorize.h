@@ -39,7 +39,7 @@ struct authorize_server {
     size_t headers_count;
 };
 
-/* What is asked. All is borrowed for the call. */
+/* A question to the operator's server. All is borrowed for the call. */
 struct authorize_question {
     const struct authorize_server *server;
     enum action action;

@@ -3,7 +3,7 @@
 
 #include "bench/load.h"
 
-/* What a subscriber is told; `owner` is what streams_open() was given. */
+/* Calls to a subscriber; `owner` is what streams_open() was given. */
 struct streams_ops {
     void (*answered)(void *owner, int status);
     void (*received)(void *owner, struct str bytes);

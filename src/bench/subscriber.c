@@ -314,7 +314,7 @@ static void stream_answered(void *owner, int status)
         gone(subscriber, "the stream was refused");
 }
 
-/* What was held goes in front of what has come. */
+/* The bytes that were held go in front of those that have come. */
 static void stream_received(void *owner, struct str bytes)
 {
     struct subscriber *subscriber = owner;

@@ -104,7 +104,7 @@ void http2_continue(struct http2 *http2, const struct http2_stream *stream);
 /* There may be bytes to `fill` again. */
 void http2_resume(struct http2 *http2, struct http2_stream *stream);
 
-/* So many bytes of a request's body are used: the peer may send as many more. Bytes of a stream
+/* Takes back `n` bytes of a request's body: the peer may send as many more. Bytes of a stream
  * that is over are to be given back too, since the window of the connection is that of all streams.
  */
 void http2_consume(struct http2 *http2, const struct http2_stream *stream, size_t n);

@@ -14,7 +14,7 @@
 
 enum { STREAMS = 64, MOST = 1 << 16, SECOND = 1000000000 };
 
-/* What the server's side does for a stream: it answers with `left` bytes of `text`, or goes on. */
+/* The server's side of a stream: answers with `left` bytes of `text`, or goes on. */
 struct served {
     struct http2_stream wire;
     struct world *world;

@@ -1,5 +1,5 @@
-/* One read of a connection may bring requests of many streams, and one send has the bytes of all
- * that have some.
+/* HTTP/2 connections. A read of a connection may bring requests of many streams, and a send has the
+ * bytes of all streams that have some.
  *
  * Reading: bytes are given to the codec in small pieces within the budget of the turn, and what is
  * left is kept for a later one. While the socket takes no bytes nothing is read: a peer that reads

@@ -4,7 +4,7 @@
 
 #include "log/store/sqlite/db.h"
 
-/* What the next file knows of a file. A member that is 0 is not known. */
+/* The next file's knowledge of a file. A member that is 0 is not known. */
 struct link {
     uint64_t first;  /* the id that names the file */
     uint64_t last;   /* the id of its newest event, once nothing more was appended */

@@ -65,7 +65,7 @@ static void trims_are_subtracted(void **state)
     place_deinit(&place);
 }
 
-/* As if the process had ended between the two writes. */
+/* The store is left as if the process had ended between the two writes. */
 static void a_trim_that_the_sums_do_not_have_is_made_up_for(void **state)
 {
     (void)state;
