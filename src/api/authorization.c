@@ -9,10 +9,10 @@
 
 #include "access/reach.h"
 #include "api/answers.h"
+#include "api/asking.h"
 #include "api/identity.h"
 #include "base/arena.h"
 #include "http/target.h"
-#include "transport/parked.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -118,12 +118,6 @@ static const struct authorize_server *server_of(struct exchange *exchange, const
 
 /* ---- the question ---------------------------------------------------------------------------- */
 
-/* A question that a parked exchange waits for. */
-struct asking {
-    struct identification identification;
-    struct exchange *exchange; /* NULL: it does not wait for the answer */
-};
-
 static void add_headers(struct exchange *exchange, struct authorize_question *question)
 {
     const struct authorize_server *server = question->server;
@@ -186,49 +180,21 @@ static bool take_answer(struct exchange *exchange, const struct identity *identi
     return false;
 }
 
-static void answered(struct identification *identification)
-{
-    struct asking *asking = container_of(identification, struct asking, identification);
-    struct exchange *exchange = asking->exchange;
-    struct identity identity = identification->identity;
-    free(asking);
-    if (exchange && !exchange->dropped) {
-        exchange->late_permission = &identity;
-        exchange_unpark(exchange);
-        return;
-    }
-    caller_unref(identity.caller);
-    if (!exchange)
-        return;
-    exchange_drop_parked(exchange);
-    exchange_free(exchange);
-}
-
-static bool wait_for(struct exchange *exchange, struct asking *asking)
-{
-    if (exchange_park(exchange))
-        return false;
-    asking->exchange = NULL;
-    api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
-    return false;
-}
-
 static bool ask(struct exchange *exchange, struct authorize_question *question)
 {
     char room[INET6_ADDRSTRLEN];
-    struct asking *asking = mem_alloc(sizeof(*asking));
-    *asking = (struct asking){
-        .exchange = exchange,
-        .identification = {.done = answered,
-                           .home = &exchange->worker->loop.mailbox,
-                           .now_us = clock_wall_us(exchange->worker->config.clock)}};
+    struct asking *asking = asking_begin(exchange, &exchange->late_permission);
+    if (!asking)
+        return false;
     question->caller = exchange->caller;
     question->address = address_of(exchange, room);
     add_headers(exchange, question);
     struct identity identity =
         authorize_ask(api_of(exchange)->authorizers->authorize, question, &asking->identification);
-    if (identity.state == IDENTITY_LATER)
-        return wait_for(exchange, asking);
+    if (identity.state == IDENTITY_LATER) {
+        asking_wait(asking);
+        return false;
+    }
     free(asking);
     return take_answer(exchange, &identity);
 }

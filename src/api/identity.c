@@ -1,11 +1,11 @@
 #include "api/identity.h"
 
 #include "api/answers.h"
+#include "api/asking.h"
 #include "base/base64.h"
 #include "http/cookie.h"
 #include "http/target.h"
 #include "http/token.h"
-#include "transport/parked.h"
 #include "transport/websocket.h"
 
 #include <stdlib.h>
@@ -114,12 +114,6 @@ static void read_credential(struct reader *reader, const struct exchange *exchan
 
 /* ---- the authority --------------------------------------------------------------------------- */
 
-/* A question to the authority. */
-struct asking {
-    struct identification identification;
-    struct exchange *exchange; /* NULL: it does not wait for the answer */
-};
-
 static bool is_revoked(const struct exchange *exchange, int64_t now_us)
 {
     struct revocations *revocations = api_of(exchange)->revocations;
@@ -145,48 +139,15 @@ static bool take_identity(struct exchange *exchange, const struct identity *iden
     return false;
 }
 
-static void answered(struct identification *identification)
-{
-    struct asking *asking = container_of(identification, struct asking, identification);
-    struct exchange *exchange = asking->exchange;
-    struct identity identity = identification->identity;
-    free(asking);
-    if (exchange && !exchange->dropped) {
-        exchange->late = &identity;
-        exchange_unpark(exchange);
-        return;
-    }
-    caller_unref(identity.caller);
-    if (!exchange)
-        return;
-    exchange_drop_parked(exchange);
-    exchange_free(exchange);
-}
-
-static void wait_for(struct exchange *exchange, struct asking *asking)
-{
-    if (exchange_park(exchange))
-        return;
-    asking->exchange = NULL;
-    api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
-}
-
 static bool ask(struct exchange *exchange, const struct credential *credential)
 {
-    struct asking *asking = mem_try_alloc(sizeof(*asking));
-    if (!asking) {
-        api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    struct asking *asking = asking_begin(exchange, &exchange->late);
+    if (!asking)
         return false;
-    }
-    *asking = (struct asking){
-        .exchange = exchange,
-        .identification = {.done = answered,
-                           .home = &exchange->worker->loop.mailbox,
-                           .now_us = clock_wall_us(exchange->worker->config.clock)}};
     struct identity identity =
         authority_identify(api_of(exchange)->authority, credential, &asking->identification);
     if (identity.state == IDENTITY_LATER) {
-        wait_for(exchange, asking);
+        asking_wait(asking);
         return false;
     }
     free(asking);
