@@ -1,6 +1,9 @@
 #include "client/cli/answer.h"
 
 #include "base/json.h"
+#include "client/lib/transfer.h"
+
+#include <stdio.h>
 
 struct str answer_member(struct str object, struct str name)
 {
@@ -43,4 +46,19 @@ void answer_add_elements(struct buf *out, struct str body, struct str name,
             buf_add_str(out, value);
         buf_add_char(out, '\n');
     }
+}
+
+int answer_explain(const char *command, struct str url, int result,
+                   const struct transfer_answer *answer)
+{
+    struct buf why = {0};
+    if (result == TRANSFER_STOPPED)
+        buf_add_lit(&why, "interrupted");
+    else if (result)
+        buf_addf(&why, "%.*s: %s", STR_FMT(url), answer->error);
+    else
+        transfer_explain(answer, &why);
+    fprintf(stderr, "freshet %s: %.*s\n", command, STR_FMT(buf_str(&why)));
+    buf_free(&why);
+    return 1;
 }

@@ -3,6 +3,8 @@
 
 #include "base/buf.h"
 
+struct transfer_answer;
+
 /* The raw value of an object's member; empty if there is none. */
 struct str answer_member(struct str object, struct str name);
 
@@ -13,3 +15,8 @@ void answer_add_row(struct buf *out, struct str object, const struct str *column
 /* Adds the elements of the list `name`, one a line: as rows, or unchanged if `columns` is NULL. */
 void answer_add_elements(struct buf *out, struct str body, struct str name,
                          const struct str *columns, size_t count);
+
+/* Says on standard error why `freshet COMMAND` got no answer that it can use: `result` is that of
+ * transfer_run(). Returns 1, the command's exit code. */
+int answer_explain(const char *command, struct str url, int result,
+                   const struct transfer_answer *answer);

@@ -123,21 +123,6 @@ static int print(const struct key_request *request, struct str body)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-static int explain(const struct key_request *request, int result,
-                   const struct transfer_answer *answer)
-{
-    struct buf why = {0};
-    if (result == TRANSFER_STOPPED)
-        buf_add_lit(&why, "interrupted");
-    else if (result)
-        buf_addf(&why, "%.*s: %s", STR_FMT(request->url.text), answer->error);
-    else
-        transfer_explain(answer, &why);
-    fprintf(stderr, "freshet key: %.*s\n", STR_FMT(buf_str(&why)));
-    buf_free(&why);
-    return 1;
-}
-
 static int ask(const struct key_request *request, const char *token, struct transfer *transfer)
 {
     struct buf url = {0};
@@ -157,7 +142,7 @@ static int ask(const struct key_request *request, const char *token, struct tran
                                           .watched_fd = -1};
     int result = buf_failed(&url) ? TRANSFER_E_BROKEN : transfer_run(transfer, &http, &answer);
     int code = result || answer.status < 200 || answer.status > 299
-                   ? explain(request, result, &answer)
+                   ? answer_explain("key", request->url.text, result, &answer)
                    : print(request, buf_str(&answer.body));
     if (answer.body.at)
         explicit_bzero(answer.body.at, answer.body.cap);

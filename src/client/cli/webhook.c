@@ -86,21 +86,6 @@ static int print(const struct webhook_request *request, struct str body)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-static int explain(const struct webhook_request *request, int result,
-                   const struct transfer_answer *answer)
-{
-    struct buf why = {0};
-    if (result == TRANSFER_STOPPED)
-        buf_add_lit(&why, "interrupted");
-    else if (result)
-        buf_addf(&why, "%.*s: %s", STR_FMT(request->url.text), answer->error);
-    else
-        transfer_explain(answer, &why);
-    fprintf(stderr, "freshet webhook: %.*s\n", STR_FMT(buf_str(&why)));
-    buf_free(&why);
-    return 1;
-}
-
 /* Reads the query of the next page, for answers in pages; empty after the last. */
 static void read_next(const struct webhook_request *request, struct str body, struct buf *ret)
 {
@@ -134,7 +119,7 @@ static int ask(const struct webhook_request *request, struct transfer *transfer,
         .watched_fd = -1};
     int result = buf_failed(&url) ? TRANSFER_E_BROKEN : transfer_run(transfer, &http, &answer);
     int code = result || answer.status < 200 || answer.status > 299
-                   ? explain(request, result, &answer)
+                   ? answer_explain("webhook", request->url.text, result, &answer)
                    : print(request, buf_str(&answer.body));
     read_next(request, code ? STR("") : buf_str(&answer.body), next);
     transfer_answer_deinit(&answer);
