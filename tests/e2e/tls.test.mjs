@@ -371,7 +371,7 @@ async function holdingPort(t, port) {
             server.write(hello);
             client.on("data", (part) => {
                 held.bytes += part.length;
-                held.parts.push(() => server.write(part));
+                held.parts.push(() => new Promise((resolve) => server.write(part, resolve)));
             });
         });
     });
@@ -392,9 +392,8 @@ test("requests that came with the end of their handshakes are answered before a 
     clients.forEach((socket) => socket.write(REQUEST));
     await eventually(() => held.bytes > CLIENTS * (REQUEST.length + 64), "the ends of the handshakes, and the requests");
     server.signal("SIGSTOP");
-    held.parts.forEach((send) => send());
+    await Promise.all(held.parts.map((send) => send()));
     server.signal("SIGTERM");
-    await new Promise((resolve) => setTimeout(resolve, 100));
     server.signal("SIGCONT");
     for (const socket of clients) {
         await readUntil(socket, /HTTP\/1\.1 200/, "an answer");
