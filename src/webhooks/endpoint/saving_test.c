@@ -98,7 +98,7 @@ static void attempts_that_are_saved_again_never_replace_newer_ones(void **state)
                 if (ends >> i & 1)
                     save_or_fail(world, fails >> i & 1);
             }
-            world_pass(world, 2 * SAVE_AGAIN_MS);
+            world_pass(world, INT64_C(2) * SAVE_AGAIN_MS);
             assert_int_equal(number_in(world, "SELECT state FROM delivery"), DELIVERY_DELIVERED);
             assert_int_equal(number_in(world, "SELECT attempts FROM delivery"), 3);
             assert_int_equal(number_in(world, "SELECT count(*) FROM attempt"), 3);
