@@ -18,7 +18,6 @@
 #include "api/topic.h"
 #include "api/webhooks.h"
 #include "http/accept.h"
-#include "http/origin.h"
 #include "http/token.h"
 #include "transport/websocket.h"
 
@@ -194,35 +193,10 @@ static void refuse_stranger(struct exchange *exchange, enum problem problem, con
         api_problem(exchange, problem, detail);
 }
 
-/* A page of another site cannot read an answer without an Origin, but it can make the server work,
- * by <img>, <script>, a form or a frame, a thousand times over. Browsers mark such requests (Fetch
- * Metadata, W3C). A link that the user follows is not among them. */
-static bool is_cross_site(const struct http_head *head)
-{
-    if (!str_eq(http_header(head, STR("sec-fetch-site")), STR("cross-site")))
-        return false;
-    bool followed = str_eq(http_header(head, STR("sec-fetch-mode")), STR("navigate")) &&
-                    str_eq(http_header(head, STR("sec-fetch-dest")), STR("document")) &&
-                    str_eq(http_header(head, STR("sec-fetch-user")), STR("?1"));
-    return !followed && !http_header(head, STR("origin")).at;
-}
-
-static bool is_configured(const struct api *api, struct str origin)
-{
-    for (size_t i = 0; i < api->origins_count; i++)
-        if (str_eq(api->origins[i], origin))
-            return true;
-    return false;
-}
-
 enum admission api_admits(void *app, struct str origin)
 {
     const struct api *api = app;
-    if (!origin.at)
-        return ADMITS_NOBODY;
-    if (is_configured(api, origin))
-        return ADMITS_CREDENTIALS;
-    return api->loopback_only && !http_origin_is_loopback(origin) ? ADMITS_NOBODY : ADMITS;
+    return sites_admit(&api->sites, origin);
 }
 
 bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us)
@@ -232,33 +206,38 @@ bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us)
            key_table_is_gone(api->keys, caller);
 }
 
-/* Without access rules any website could talk to a server on its visitor's machine: by a request
- * with its own Origin, or by a name of its own that it has pointed at 127.0.0.1 (Host). */
+/* What strangers are told: the first with access rules, the second without. */
+static const char *const host_advice[] = {
+    "this server does not know that it has the name in Host: add the name to the configuration, as "
+    "in `hosts: [rt.example.org]`",
+    "address this server as localhost, 127.0.0.1 or [::1], or add the name in Host to the "
+    "configuration, as in `hosts: [rt.example.org]`"};
+static const char *const page_advice[] = {
+    "pages of this site may not use this server: add the site to the configuration, as in "
+    "`origins: [https://app.example]`",
+    "without access rules only pages from this machine, or from one of `origins` in the "
+    "configuration, may use this server"};
+static const char *const load_advice[] = {
+    "pages of other sites may not load from this server, except by requests with an Origin: see "
+    "`origins` in the configuration",
+    "without access rules pages of other sites may not load from this server"};
+
+/* Any website could use this server with the rights of its visitor's machine: by a request with its
+ * own Origin, or by a name of its own that it has pointed here (Host). */
 static bool is_stranger(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
-    struct str origin = http_header(head, STR("origin"));
-    if (!api_of(exchange)->loopback_only)
+    const struct sites *sites = &api_of(exchange)->sites;
+    bool local = sites->trust == SITES_LOCAL;
+    if (!sites_have_host(sites, head))
+        refuse_stranger(exchange, PROBLEM_FORBIDDEN_HOST, host_advice[local]);
+    else if (!sites_take_page(sites, head))
+        refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN, page_advice[local]);
+    else if (sites_are_crossed(sites, head))
+        refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN, load_advice[local]);
+    else
         return false;
-    if (head->host.at && !http_authority_is_loopback(&head->authority)) {
-        refuse_stranger(exchange, PROBLEM_FORBIDDEN_HOST,
-                        "address this server as localhost, 127.0.0.1 or [::1]");
-        return true;
-    }
-    if (origin.at && (!api_admits(api_of(exchange), origin) ||
-                      http_fields_repeat(&head->fields, STR("origin")))) {
-        refuse_stranger(
-            exchange, PROBLEM_FORBIDDEN_ORIGIN,
-            "without access rules only pages from this machine, or from one of `origins` in "
-            "the configuration, may use this server");
-        return true;
-    }
-    if (is_cross_site(head)) {
-        refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN,
-                        "without access rules pages of other sites may not load from this server");
-        return true;
-    }
-    return false;
+    return true;
 }
 
 /* A handshake whose Upgrade did not arrive would be answered with a page of history, which no

@@ -3,6 +3,7 @@
 
 #include "access/changes.h"
 #include "access/authority.h"
+#include "api/sites.h"
 #include "webhooks/courier.h"
 #include "inbound/source.h"
 #include "transport/exchange.h"
@@ -17,15 +18,12 @@ struct api {
     struct worker *workers;
     unsigned workers_count;
     struct clock *clock;
-    struct str base; /* path under which everything hangs: empty, or "/x" */
-    /* no access rules: requests of other sites are refused by Host and Origin */
-    bool loopback_only;
+    struct str base;                   /* path under which everything hangs: empty, or "/x" */
+    struct sites sites;                /* by which name, and for whose pages */
     const struct authority *authority; /* turns credentials into callers; NULL: there are no rules,
                                         * and no credential is looked at */
     struct str cookie;                 /* the cookie that holds a credential; empty: none does */
     const struct authorizers *authorizers; /* the operator's servers that decide; NULL: none */
-    const struct str *origins;             /* origins that the configuration allows */
-    size_t origins_count;
     int64_t started_us;
     uint32_t batch_max;    /* events a batch */
     size_t event_soft_max; /* bytes of an event above which publishers are warned; 0: none */

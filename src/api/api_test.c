@@ -74,7 +74,7 @@ static void strangers_are_kept_out_and_may_not_read_why(void **state)
         assert_answer(desk, rows[i].status, rows[i].says);
         assert_no_field(desk, "Access-Control");
     }
-    desk->api.loopback_only = false;
+    desk->api.sites.trust = SITES_ANY;
     desk_ask(desk, "GET /healthz", "Origin: https://example.org\r\n", STR_NONE);
     assert_answer(desk, 200, "ok");
     assert_field(desk, "Access-Control-Allow-Origin: https://example.org");
@@ -84,8 +84,8 @@ static void a_configured_origin_comes_with_credentials(void **state)
 {
     static const struct str origins[] = {{"https://example.org", 19}};
     struct desk *desk = *state;
-    desk->api.origins = origins;
-    desk->api.origins_count = 1;
+    desk->api.sites.origins = origins;
+    desk->api.sites.origins_count = 1;
     desk_ask(desk, "GET /healthz", "Origin: https://example.org\r\n", STR_NONE);
     assert_answer(desk, 200, "ok");
     assert_field(desk, "Access-Control-Allow-Credentials: true");

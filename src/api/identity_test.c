@@ -356,23 +356,24 @@ static void a_credential_is_read_from_each_of_its_places(void **state)
 static void a_cookie_counts_for_pages_that_may_use_it_alone(void **state)
 {
     struct gate *gate = *state;
-    static const struct str origins[] = {{"https://app.example", 19}};
+    static const struct str origins[] = {STR("https://app.example"), STR("https://*.shop.example")};
     static const struct {
         const char *lines;
         int status;
     } rows[] = {
         {"", 200},
         {"Sec-Fetch-Site: same-origin\r\n", 200},
-        {"Sec-Fetch-Site: cross-site\r\n", 401},
+        {"Sec-Fetch-Site: cross-site\r\n", 403},
         {"Sec-Fetch-Site: same-site\r\n", 401},
         {"Origin: https://app.example\r\nSec-Fetch-Site: cross-site\r\n", 200},
-        {"Origin: https://evil.example\r\n", 401},
-        {"Origin: null\r\n", 401},
+        {"Origin: https://a.shop.example\r\nSec-Fetch-Site: cross-site\r\n", 401},
+        {"Origin: http://localhost:3000\r\nSec-Fetch-Site: same-site\r\n", 401},
+        {"Origin: https://evil.example\r\n", 403},
+        {"Origin: null\r\n", 403},
     };
     gate->desk->api.cookie = STR("session");
-    gate->desk->api.loopback_only = false;
-    gate->desk->api.origins = origins;
-    gate->desk->api.origins_count = 1;
+    gate->desk->api.sites =
+        (struct sites){.trust = SITES_NAMED, .origins = origins, .origins_count = 2};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char lines[200];
         snprintf(lines, sizeof(lines), "Cookie: session=read:other/**\r\n%s", rows[i].lines);

@@ -256,7 +256,6 @@ static inline struct desk *desk_new(void)
                              .workers_count = 1,
                              .clock = &desk->clock.clock,
                              .base = STR(""),
-                             .loopback_only = true,
                              .batch_max = 10};
     desk->conn = (struct conn){
         .ops = &desk_conn_ops, .net = &desk->worker.net, .fd = -1, .id = 7, .writable = true};

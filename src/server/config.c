@@ -168,12 +168,20 @@ static void check_address(struct config *config, const char *text, unsigned nth,
             "is meant");
 }
 
+static bool names_an_origin(const struct config *config)
+{
+    for (size_t i = 0; i < config->origins_count; i++)
+        if (!memchr(config->origins[i].at, '*', config->origins[i].len))
+            return true;
+    return false;
+}
+
 /* A browser sends cookies for any page, so it must be known whose pages may use them. */
 static void check_cookie(const struct config *config, struct faults *faults)
 {
-    if (config->cookie && !config->origins_count)
+    if (config->cookie && !names_an_origin(config))
         faults_add(faults, NULL, "access.cookie",
-                   "needs `origins`: the websites whose pages may use it, as in "
+                   "needs `origins`: the websites whose pages may use it, without wildcards, as in "
                    "`origins: [https://app.example]`");
     if (config->cookie && !config->has_access)
         faults_add(faults, NULL, "access.cookie",

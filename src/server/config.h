@@ -25,6 +25,7 @@ enum {
     CONFIG_KEYS_MAX = 100,
     CONFIG_ALLOW_MAX = 64,
     CONFIG_ORIGINS_MAX = 64,
+    CONFIG_HOSTS_MAX = 64,
     CONFIG_SHARES_MAX = 90, /* percent */
 };
 
@@ -55,6 +56,8 @@ struct config {
     struct tls_settings tls;
     struct tls_server *tls_server; /* made of them; NULL without certificates. Owned */
 
+    struct str hosts[CONFIG_HOSTS_MAX]; /* names by which the server may be called */
+    size_t hosts_count;
     struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
     size_t origins_count;
 

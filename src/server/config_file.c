@@ -11,9 +11,9 @@
  * before threads are started. The depth of the walk is that of the table, not of the file. */
 #include "server/config_file.h"
 
+#include "api/sites.h"
 #include "base/mem.h"
 #include "fetch/identity.h"
-#include "http/origin.h"
 #include "http/token.h"
 #include "server/issuer_item.h"
 #include "server/key_items.h"
@@ -167,11 +167,21 @@ static const char *take_cert_host(struct config *config, struct str text)
 
 _Static_assert(EXCHANGE_ORIGIN_MAX == 72, "the sentence below says so");
 
+static const char *take_host(struct config *config, struct str text)
+{
+    if (!sites_host_valid(text))
+        return "matches nothing: write a name or an address without port and scheme, as in "
+               "rt.example.org, or *.example.org for all names below it";
+    config->hosts[config->hosts_count++] = text;
+    return NULL;
+}
+
 static const char *take_origin(struct config *config, struct str text)
 {
-    if (text.len > EXCHANGE_ORIGIN_MAX || !http_origin_is_canonical(text))
-        return "matches nothing: write an origin as browsers do, in at most 72 bytes, "
-               "as in https://app.example or http://app.example:8080";
+    if (text.len > EXCHANGE_ORIGIN_MAX || !sites_origin_valid(text))
+        return "matches nothing: write an origin as browsers do, in at most 72 bytes, as in "
+               "https://app.example or http://app.example:8080, https://*.app.example for all "
+               "names below it, or * for every site";
     config->origins[config->origins_count++] = text;
     return NULL;
 }
@@ -207,6 +217,12 @@ static void read_origins(struct reader *reader, const struct key *key, const str
                          void *base)
 {
     read_texts(reader, key, entry, base, take_origin);
+}
+
+static void read_hosts(struct reader *reader, const struct key *key, const struct entry *entry,
+                       void *base)
+{
+    read_texts(reader, key, entry, base, take_host);
 }
 
 static const char *take_listen(struct config *config, struct str text)
@@ -610,6 +626,7 @@ static const struct {
     {"webhooks.schedule_ms", read_schedule},
     {"webhooks.allow", read_allow},
     {"webhooks.cert_hosts", read_cert_hosts},
+    {"hosts", read_hosts},
     {"origins", read_origins},
     {"access.anybody", read_anybody},
     {"access.authenticated", read_authenticated},

@@ -676,7 +676,7 @@ static void contradictory_settings_are_refused_with_their_line(void **state)
 static void an_origin_that_no_browser_says_is_refused(void **state)
 {
     (void)state;
-    static const char *const never[] = {"'*'",         "app.example", "https://app.example/",
+    static const char *const never[] = {"'**'",        "app.example", "https://app.example/",
                                         "https://*.a", "https://A.b", "https://a:443",
                                         "null",        "''",          "ftp://a"};
     char text[100];
@@ -685,9 +685,27 @@ static void an_origin_that_no_browser_says_is_refused(void **state)
         snprintf(text, sizeof(text), "origins:\n  - https://a\n  - %s\n", never[i]);
         REFUSES(text, ":3: origins");
     }
-    assert_int_equal(read_text(&config, "origins: [https://a, 'http://b:8080']\n"), 0);
-    assert_int_equal(config.origins_count, 2);
+    assert_int_equal(
+        read_text(&config, "origins: [https://a, 'http://b:8080', 'https://*.a.example', '*']\n"),
+        0);
+    assert_int_equal(config.origins_count, 4);
     assert_true(str_eq(config.origins[1], STR("http://b:8080")));
+    config_free(&config);
+}
+
+static void a_host_that_no_client_says_is_refused(void **state)
+{
+    (void)state;
+    static const char *const never[] = {"'*'", "'*.org'", "rt.example.org:443", "https://a", "''"};
+    char text[100];
+    struct config config;
+    for (size_t i = 0; i < COUNT_OF(never); i++) {
+        snprintf(text, sizeof(text), "hosts:\n  - rt.example.org\n  - %s\n", never[i]);
+        REFUSES(text, ":3: hosts");
+    }
+    assert_int_equal(read_text(&config, "hosts: [rt.example.org, '*.example.org', '[::1]']\n"), 0);
+    assert_int_equal(config.hosts_count, 3);
+    assert_true(str_eq(config.hosts[1], STR("*.example.org")));
     config_free(&config);
 }
 
@@ -917,6 +935,7 @@ int main(void)
         cmocka_unit_test(a_number_of_0_is_the_default_unless_it_says_something),
         cmocka_unit_test(the_shares_of_the_table_are_the_couriers),
         cmocka_unit_test(contradictory_settings_are_refused_with_their_line),
+        cmocka_unit_test(a_host_that_no_client_says_is_refused),
         cmocka_unit_test(an_entry_that_matches_nothing_is_refused),
         cmocka_unit_test(an_origin_that_no_browser_says_is_refused),
         cmocka_unit_test(a_source_that_cannot_be_is_refused_with_its_line),

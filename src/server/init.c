@@ -48,6 +48,9 @@ static const char behind_key[] =
     "      - channels: ['**']\n"
     "        may: [read, publish, presence, webhooks, admin]\n"
     "\n"
+    "# The names by which clients call this server, beside localhost and its addresses:\n"
+    "# hosts: [rt.example.org]\n"
+    "\n"
     "# Websites whose pages may use the server from their visitors' browsers:\n"
     "# origins: [https://app.example]\n";
 

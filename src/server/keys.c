@@ -149,6 +149,7 @@ const struct key keys[] = {
     {.name = "listen", .kind = KEY_LIST, .single = true, .items_max = CONFIG_LISTEN_MAX, .help = "where to listen: ADDRESS:PORT, https://ADDRESS:PORT or redirect://ADDRESS:PORT"},
     TEXT("data", 1, PATH_MAX - 1, NULL, CONFIG(data), "the folder of the log"),
     TEXT("base", 1, 100, check_base, CONFIG(base), "the path under which the API hangs"),
+    LIST("hosts", NUMBER_COUNT, 0, 0, CONFIG_HOSTS_MAX, "names by which clients may call this server"),
     LIST("origins", NUMBER_COUNT, 0, 0, CONFIG_ORIGINS_MAX, "websites whose pages may use this server"),
     LIST("access.anybody", NUMBER_COUNT, 0, 0, ACTION_COUNT, "actions that everybody may do, without a credential"),
     LIST("access.authenticated", NUMBER_COUNT, 0, 0, ACTION_COUNT, "actions that everybody with a valid credential may do besides"),

@@ -196,7 +196,7 @@ static int open_courier(struct server *server)
         .clock = clock_system(),
         .dir = config->memory ? NULL : data_dir(server),
         .hub = config->limits.hub,
-        .allow_loopback = server->api.loopback_only,
+        .allow_loopback = server->api.sites.trust == SITES_LOCAL,
         .schedule_ms = config->webhook_schedule_ms,
         .schedule_count = config->webhook_schedule_count,
         .timeout_ms = config->webhook_timeout_ms,
@@ -340,6 +340,14 @@ static int open_worker(struct server *server, unsigned index)
     return result ? result : open_doors(server, worker);
 }
 
+/* Whoever says --insecure has opened the server to everybody, unless names were configured. */
+static enum sites_trust trust_of(const struct config *config)
+{
+    if (config->has_access || (config->insecure && config->hosts_count))
+        return SITES_NAMED;
+    return config->insecure ? SITES_ANY : SITES_LOCAL;
+}
+
 static int open_all(struct server *server)
 {
     struct config *config = &server->config;
@@ -359,11 +367,13 @@ static int open_all(struct server *server)
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),
-        .loopback_only = !config->insecure && !config->has_access,
+        .sites = {.trust = trust_of(config),
+                  .hosts = config->hosts,
+                  .hosts_count = config->hosts_count,
+                  .origins = config->origins,
+                  .origins_count = config->origins_count},
         .authority = config->has_access ? &server->authority : NULL,
         .cookie = config->cookie ? str_from(config->cookie) : STR_NONE,
-        .origins = config->origins,
-        .origins_count = config->origins_count,
         .started_us = clock_wall_us(clock_system()),
         .workers_count = config->threads,
         .batch_max = config->batch_max,

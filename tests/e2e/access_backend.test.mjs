@@ -91,7 +91,9 @@ test("nobody is asked where rules decide, and a namespace below is its own", asy
 
 test("cookies that a page of another site makes a browser send are not passed on", async (t) => {
     const { app, get } = await start(t);
-    assertProblem(await get("/channels/chat/a?last=1", "sid=alice", { Origin: "https://evil.example" }), 401);
+    assertProblem(await get("/channels/chat/a?last=1", "sid=alice", { Origin: "https://evil.example" }), 403);
+    assert.equal(app.asked.length, 0);
+    assertProblem(await get("/channels/chat/a?last=1", "sid=alice", { Origin: "http://localhost:3000" }), 401);
     assert.deepEqual(app.asked.at(-1).headers, {});
     assert.equal((await get("/channels/chat/a?last=1", "sid=alice", { Origin: "https://app.example" })).status, 200);
 });

@@ -66,7 +66,7 @@ test("a token is carried by header, parameter, cookie and subprotocol", async (t
     assert.equal((await server.get(`${target}&token=${token}`)).status, 200);
     assert.equal((await server.get(target, { Cookie: `a=b; session=${token}` })).status, 200);
     assert.equal((await server.get(target, { Cookie: `session=${token}`, Origin: "https://app.example" })).status, 200);
-    assertProblem(await server.get(target, { Cookie: `session=${token}`, Origin: "https://evil.example" }), 401);
+    assertProblem(await server.get(target, { Cookie: `session=${token}`, Origin: "https://evil.example" }), 403);
     const own = { Cookie: `session=${await sign(WRITE_CHAT)}`, Origin: server.url };
     for (const [site, status] of [["same-origin", 201], ["same-site", 401], ["cross-site", 401]]) {
         const headers = { ...own, "Sec-Fetch-Site": site };
