@@ -46,7 +46,7 @@ const char bench_help[] =
     "  --patience S                  without progress until what is missing is lost (10)\n"
     "  --pid PID                     the server's process, to account for; may be repeated\n"
     "  --json                        the result as JSON\n"
-    "  --token T                     who you are (FRESHET_TOKEN)\n"
+    "  --token T                     who you are (FRESHET_TOKEN)\n" TRUST_HELP
     "  --target freshet|nchan|pushpin|bare, --publish-url URL\n"
     "                                other servers, as bench/ of the sources starts them\n";
 

@@ -344,7 +344,7 @@ static int resolve(struct load *load, const struct server_url *url, struct socka
                    socklen_t *ret_len)
 {
     char host[256], port[8];
-    struct str port_text = url->port.len ? url->port : STR("80");
+    struct str port_text = server_url_port(url);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     snprintf(host, sizeof(host), "%.*s", STR_FMT(url->host));
     snprintf(port, sizeof(port), "%.*s", STR_FMT(port_text));
@@ -371,6 +371,20 @@ static int watch_fd(struct load *load, int fd, struct load_watch *watch)
     return epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+/* The publishers' requests are of HTTP/1.1, though subscribers share connections of HTTP/2. */
+static int prepare_tls(struct load *load)
+{
+    const struct plan *plan = load->plan;
+    const char *protocol = plan->streams ? TLS_CLIENT_HTTP2 : TLS_CLIENT_HTTP1;
+    int result = 0;
+    if (plan->url.tls)
+        result = tls_client_new(&plan->trust, plan->url.host, protocol, &load->tls, &load->why);
+    if (!result && plan->publish_url.tls)
+        result = tls_client_new(&plan->trust, plan->publish_url.host, TLS_CLIENT_HTTP1,
+                                &load->publish_tls, &load->why);
+    return result;
+}
+
 static int prepare(struct load *load, int interrupt_fd)
 {
     const struct plan *plan = load->plan;
@@ -383,9 +397,10 @@ static int prepare(struct load *load, int interrupt_fd)
         (interrupt_fd >= 0 && watch_fd(load, interrupt_fd, &load->interrupt_watch)))
         return -errno;
     int result = resolve(load, &plan->url, &load->address, &load->address_len);
-    return result ? result
-                  : resolve(load, &plan->publish_url, &load->publish_address,
-                            &load->publish_address_len);
+    if (!result)
+        result =
+            resolve(load, &plan->publish_url, &load->publish_address, &load->publish_address_len);
+    return result ? result : prepare_tls(load);
 }
 
 static void allocate(struct load *load)
@@ -437,7 +452,10 @@ void course_deinit(struct load *load)
     tally_deinit(&load->tally);
     target_publish_deinit(&load->publish);
     target_publish_deinit(&load->publish_one);
+    tls_client_free(load->tls);
+    tls_client_free(load->publish_tls);
     buf_free(&load->why);
+    buf_free(&load->trouble);
     if (load->epoll_fd >= 0)
         close(load->epoll_fd);
     if (load->late_epoll_fd >= 0)

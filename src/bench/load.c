@@ -20,10 +20,18 @@ void load_complain(struct load *load, const char *format, ...)
     buf_add_str(&load->why, str_from(text));
 }
 
-int load_connect(int epoll_fd, const struct sockaddr_storage *address, socklen_t len,
-                 int receive_bytes, struct load_watch *watch)
+const char *load_trouble(struct load *load, const struct client_socket *socket, int error)
 {
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    buf_clear(&load->trouble);
+    client_socket_explain(socket, error, &load->trouble);
+    buf_add_char(&load->trouble, '\0');
+    return buf_failed(&load->trouble) ? "it broke" : load->trouble.at;
+}
+
+int load_connect(int epoll_fd, struct load_peer peer, int receive_bytes, struct load_watch *watch,
+                 struct client_socket *ret)
+{
+    int fd = socket(peer.address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     if (receive_bytes)
@@ -31,13 +39,15 @@ int load_connect(int epoll_fd, const struct sockaddr_storage *address, socklen_t
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = watch};
-    if ((connect(fd, (const struct sockaddr *)address, len) && errno != EINPROGRESS) ||
-        epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
-        int error = errno;
-        close(fd);
-        return -error;
-    }
-    return fd;
+    *ret = (struct client_socket){.fd = fd};
+    int result = client_socket_secure(ret, peer.tls);
+    if (!result &&
+        ((connect(fd, (const struct sockaddr *)peer.address, peer.len) && errno != EINPROGRESS) ||
+         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)))
+        result = -errno;
+    if (result)
+        client_socket_close(ret);
+    return result;
 }
 
 bool load_is_perfect(const struct load *load)

@@ -5,6 +5,7 @@
 #include "bench/tally.h"
 #include "bench/target.h"
 #include "bench/usage.h"
+#include "client/lib/client_socket.h"
 
 #include "base/clock.h"
 #include "base/hist.h"
@@ -51,6 +52,7 @@ struct load {
     char *room; /* LOAD_HELD_MAX bytes, then LOAD_ROOM */
     struct sockaddr_storage address, publish_address;
     socklen_t address_len, publish_address_len;
+    struct tls_client *tls, *publish_tls; /* NULL: without TLS */
 
     struct subscriber *subscribers;
     struct streams *streams; /* connections of HTTP/2, the newest first; NULL: none */
@@ -81,6 +83,7 @@ struct load {
     struct usage empty, opened, end;
     struct load_moment from, to;
     struct buf why; /* the first error */
+    struct buf trouble;
 };
 
 /* Whether the run was perfect: every event came, once and in order, and every publish was
@@ -96,7 +99,23 @@ static inline uint64_t load_now(const struct load *load)
     return (uint64_t)clock_now_ns(load->clock);
 }
 
-/* Begins to connect to `address`; returns a socket that `epoll_fd` watches edge-triggered, or
- * -errno. `receive_bytes` is its receive buffer, 0: the kernel's default. */
-int load_connect(int epoll_fd, const struct sockaddr_storage *address, socklen_t len,
-                 int receive_bytes, struct load_watch *watch);
+/* One of the servers of a load. */
+struct load_peer {
+    const struct sockaddr_storage *address;
+    socklen_t len;
+    struct tls_client *tls;
+};
+
+static inline struct load_peer load_server(const struct load *load)
+{
+    return (struct load_peer){&load->address, load->address_len, load->tls};
+}
+
+/* Begins to connect to a server. Returns 0 with a socket that `epoll_fd` watches edge-triggered, or
+ * -errno. Its handshake goes on with client_socket_shake(), once it is writable. `receive_bytes` is
+ * its receive buffer, 0: the kernel's default. */
+int load_connect(int epoll_fd, struct load_peer peer, int receive_bytes, struct load_watch *watch,
+                 struct client_socket *ret);
+
+/* The reason why a call for the socket failed, as a string; it stays until the next. */
+const char *load_trouble(struct load *load, const struct client_socket *socket, int error);

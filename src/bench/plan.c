@@ -112,12 +112,10 @@ static int read_urls(struct plan *plan, const char *url, const char *publish_url
 {
     if (server_url_parse(url, &plan->url) ||
         server_url_parse(publish_url ? publish_url : url, &plan->publish_url))
-        return refuse(why, "the server's URL is http://HOST[:PORT][/BASE]");
-    if (plan->url.tls || plan->publish_url.tls)
-        return refuse(why, "bench speaks http only: encryption would be measured at both ends");
+        return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
     if (plan->token && !server_url_token_valid(plan->token))
         return refuse(why, "the token holds something that no token can");
-    return 0;
+    return trust_check(&plan->trust, why);
 }
 
 static int read_pids(struct plan *plan, const struct command_list *texts, struct buf *why)
@@ -203,7 +201,7 @@ static void set_defaults(struct plan *plan)
 static int read_all(int argc, char **argv, const char *url, struct plan *plan,
                     struct command_list *pids, struct command_list *urls, struct buf *why)
 {
-    const char *mechanism = "sse", *target = "freshet", *publish_url = NULL, *matching = NULL;
+    const char *mechanism = NULL, *target = "freshet", *publish_url = NULL, *matching = NULL;
     bool flat_out = false;
     const uint64_t many = 100000000;
     const struct command_option options[] = {
@@ -211,6 +209,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
         {.name = "target", .value = &target},
         {.name = "publish-url", .value = &publish_url},
         {.name = "token", .value = &plan->token},
+        TRUST_OPTIONS(&plan->trust),
         {.name = "subscribers", .number = &plan->groups[GROUP_SINGLE], .most = many, .zero = true},
         {.name = "wide", .number = &plan->groups[GROUP_WIDE], .most = many, .zero = true},
         {.name = "pattern", .number = &plan->groups[GROUP_PATTERN], .most = many, .zero = true},
@@ -246,8 +245,11 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
     if (urls->count > 1)
         return refuse(why, "one URL is all that can be measured at a time");
     plan->rate = flat_out ? 0 : plan->rate;
-    if (read_words(plan, mechanism, target, why) || read_matching(plan, matching, why) ||
-        read_urls(plan, urls->count ? urls->at[0] : url, publish_url, why))
+    if (read_urls(plan, urls->count ? urls->at[0] : url, publish_url, why))
+        return -EINVAL;
+    if (!mechanism)
+        mechanism = plan->url.ws ? "ws" : "sse";
+    if (read_words(plan, mechanism, target, why) || read_matching(plan, matching, why))
         return -EINVAL;
     return read_pids(plan, pids, why);
 }

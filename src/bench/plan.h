@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/lib/server_url.h"
+#include "client/lib/trust.h"
 
 #include <sys/types.h>
 
@@ -41,6 +42,7 @@ struct plan {
     enum bench_mechanism mechanism;
     struct server_url url;
     struct server_url publish_url;
+    struct trust trust;
     const char *token; /* may be NULL */
     uint64_t groups[GROUPS];
     uint64_t rate; /* events a second; 0: as fast as possible */

@@ -17,7 +17,7 @@ void publisher_init(struct publisher *publisher, struct load *load, uint32_t ind
     *publisher =
         (struct publisher){.watch = {.ready = ready},
                            .load = load,
-                           .fd = -1,
+                           .socket = {.fd = -1},
                            .index = index,
                            .lane = index,
                            .asked = mem_alloc(load->plan->in_flight * sizeof(struct asked))};
@@ -25,8 +25,7 @@ void publisher_init(struct publisher *publisher, struct load *load, uint32_t ind
 
 void publisher_deinit(struct publisher *publisher)
 {
-    if (publisher->fd >= 0)
-        close(publisher->fd);
+    client_socket_close(&publisher->socket);
     free(publisher->asked);
     buf_free(&publisher->out);
     buf_free(&publisher->in);
@@ -38,8 +37,7 @@ static void broken(struct publisher *publisher, const char *reason)
     load->broken++;
     load->publishing = false;
     load_complain(load, "a publisher: %s", reason);
-    close(publisher->fd);
-    publisher->fd = -1;
+    client_socket_close(&publisher->socket);
     publisher->connected = false;
 }
 
@@ -124,25 +122,24 @@ void publisher_fill(struct publisher *publisher)
 static void begin(struct publisher *publisher)
 {
     struct load *load = publisher->load;
-    publisher->fd = load_connect(load->epoll_fd, &load->publish_address, load->publish_address_len,
-                                 0, &publisher->watch);
-    if (publisher->fd >= 0)
+    struct load_peer peer = {&load->publish_address, load->publish_address_len, load->publish_tls};
+    int result = load_connect(load->epoll_fd, peer, 0, &publisher->watch, &publisher->socket);
+    if (!result)
         return;
     load->broken++;
     load->publishing = false;
-    load_complain(load, "a publisher: %s", strerror(-publisher->fd));
+    load_complain(load, "a publisher: %s", strerror(-result));
 }
 
 void publisher_flush(struct publisher *publisher)
 {
-    if (publisher->fd < 0 && publisher->out.len)
+    if (publisher->socket.fd < 0 && publisher->out.len)
         begin(publisher);
     if (!publisher->connected || !publisher->out.len)
         return;
-    ssize_t sent =
-        send(publisher->fd, publisher->out.at, publisher->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno != EAGAIN)
-        broken(publisher, strerror(errno));
+    ssize_t sent = client_socket_send(&publisher->socket, buf_str(&publisher->out));
+    if (sent < 0 && sent != -EAGAIN)
+        broken(publisher, load_trouble(publisher->load, &publisher->socket, (int)sent));
     else if (sent > 0)
         buf_drop(&publisher->out, (size_t)sent);
 }
@@ -175,11 +172,11 @@ static void answered(struct publisher *publisher, const struct answer *answer, u
 static void ended(struct publisher *publisher, int error)
 {
     if (error || publisher->in_flight) {
-        broken(publisher, error ? strerror(error) : "the server closed with publishes in flight");
+        broken(publisher, error ? load_trouble(publisher->load, &publisher->socket, error)
+                                : "the server closed with publishes in flight");
         return;
     }
-    close(publisher->fd);
-    publisher->fd = -1;
+    client_socket_close(&publisher->socket);
     publisher->connected = false;
 }
 
@@ -215,11 +212,12 @@ static void receive(struct publisher *publisher)
 {
     struct load *load = publisher->load;
     ssize_t got = LOAD_ROOM;
-    while (publisher->fd >= 0 && got == LOAD_ROOM) {
-        got = recv(publisher->fd, load->room, LOAD_ROOM, 0);
+    while (publisher->socket.fd >= 0 &&
+           client_socket_has_more(&publisher->socket, got, LOAD_ROOM)) {
+        got = client_socket_recv(&publisher->socket, load->room, LOAD_ROOM);
         if (got <= 0) {
-            if (got == 0 || errno != EAGAIN)
-                ended(publisher, got ? errno : 0);
+            if (got != -EAGAIN)
+                ended(publisher, (int)got);
             return;
         }
         load->last_progress_ns = load_now(load);
@@ -235,19 +233,29 @@ static void receive(struct publisher *publisher)
     }
 }
 
+/* Goes on with the handshake. Returns whether it is over. */
+static bool go_on(struct publisher *publisher)
+{
+    int result = client_socket_shake(&publisher->socket);
+    if (result && result != -EAGAIN)
+        broken(publisher, load_trouble(publisher->load, &publisher->socket, result));
+    publisher->connected = !result;
+    return !result;
+}
+
 static void ready(struct load_watch *watch, uint32_t events)
 {
     struct publisher *publisher = (struct publisher *)watch;
-    if (publisher->fd < 0)
+    if (publisher->socket.fd < 0)
         return;
     if (events & EPOLLERR) {
         int error = 0;
-        getsockopt(publisher->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+        getsockopt(publisher->socket.fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
         broken(publisher, error ? strerror(error) : "the connection broke");
         return;
     }
-    if (events & EPOLLOUT)
-        publisher->connected = true;
+    if (!publisher->connected && !go_on(publisher))
+        return;
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
         receive(publisher);
     /* At a fixed rate the clock decides when to publish, not the responses. */

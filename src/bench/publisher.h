@@ -6,7 +6,7 @@
 struct publisher {
     struct load_watch watch;
     struct load *load;
-    int fd; /* -1 while there is no connection */
+    struct client_socket socket; /* none while there is no connection */
     bool connected;
     uint32_t index;
     uint32_t lane;      /* the next lane, if lanes are used in turn */

@@ -20,7 +20,7 @@ struct streams {
     nghttp2_session *session;
     struct buf out; /* not sent yet */
     uint64_t count; /* of its streams so far */
-    int fd;
+    struct client_socket socket;
 };
 
 /* ---- what comes ------------------------------------------------------------------------------ */
@@ -66,7 +66,9 @@ static void flush(struct streams *streams)
     ssize_t n;
     while ((n = nghttp2_session_mem_send(streams->session, &bytes)) > 0)
         buf_add(&streams->out, bytes, (size_t)n);
-    n = streams->out.len ? send(streams->fd, streams->out.at, streams->out.len, MSG_NOSIGNAL) : 0;
+    n = client_socket_shake(&streams->socket);
+    if (!n)
+        n = client_socket_send(&streams->socket, buf_str(&streams->out));
     if (n > 0)
         buf_drop(&streams->out, (size_t)n);
 }
@@ -75,20 +77,20 @@ static void broke(struct streams *streams, const char *reason)
 {
     load_complain(streams->load, "a connection of HTTP/2: %s", reason);
     streams->load->broken++;
-    close(streams->fd);
-    streams->fd = -1;
+    client_socket_close(&streams->socket);
 }
 
 static void receive(struct streams *streams)
 {
     char *room = streams->load->room + LOAD_HELD_MAX;
     ssize_t got = LOAD_ROOM;
-    while (got == LOAD_ROOM && streams->fd >= 0) {
-        got = recv(streams->fd, room, LOAD_ROOM, 0);
-        if (got < 0 && errno == EAGAIN)
+    while (client_socket_has_more(&streams->socket, got, LOAD_ROOM) && streams->socket.fd >= 0) {
+        got = client_socket_recv(&streams->socket, room, LOAD_ROOM);
+        if (got == -EAGAIN)
             return;
         if (got <= 0)
-            broke(streams, got ? strerror(errno) : "the server closed it");
+            broke(streams, got ? load_trouble(streams->load, &streams->socket, (int)got)
+                               : "the server closed it");
         else if (nghttp2_session_mem_recv(streams->session, (const uint8_t *)room, (size_t)got) < 0)
             broke(streams, "what came is not HTTP/2");
     }
@@ -97,9 +99,9 @@ static void receive(struct streams *streams)
 static void ready(struct load_watch *watch, uint32_t events)
 {
     struct streams *streams = container_of(watch, struct streams, watch);
-    if (streams->fd >= 0 && events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    if (streams->socket.fd >= 0 && events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         receive(streams);
-    if (streams->fd >= 0)
+    if (streams->socket.fd >= 0)
         flush(streams);
 }
 
@@ -129,9 +131,11 @@ static struct streams *connect_to(struct load *load, const struct streams_ops *o
     struct streams *streams = mem_alloc(sizeof(*streams));
     *streams = (struct streams){.watch = {ready}, .load = load, .next = load->streams, .ops = ops};
     load->streams = streams;
-    streams->fd =
-        load_connect(load->epoll_fd, &load->address, load->address_len, 0, &streams->watch);
-    return streams->fd < 0 || begin_session(streams) ? NULL : streams;
+    streams->socket.fd = -1;
+    return load_connect(load->epoll_fd, load_server(load), 0, &streams->watch, &streams->socket) ||
+                   begin_session(streams)
+               ? NULL
+               : streams;
 }
 
 static nghttp2_nv field(struct str name, struct str value)
@@ -143,7 +147,8 @@ static nghttp2_nv field(struct str name, struct str value)
 static int submit(struct streams *streams, void *owner, const struct http_head *head)
 {
     nghttp2_nv fields[FIELDS_MAX] = {
-        field(STR(":method"), head->method_raw), field(STR(":scheme"), STR("http")),
+        field(STR(":method"), head->method_raw),
+        field(STR(":scheme"), streams->socket.ssl ? STR("https") : STR("http")),
         field(STR(":path"), head->target), field(STR(":authority"), head->host)};
     size_t count = 4;
     for (size_t i = 0; i < head->fields.count && count < FIELDS_MAX; i++) {
@@ -164,7 +169,7 @@ int streams_open(struct load *load, const struct streams_ops *ops, void *owner, 
     struct http_head head;
     if (http_head_parse(request, &limits, &scan, &head))
         return -EINVAL;
-    if (!streams || streams->fd < 0 || streams->count >= load->plan->streams)
+    if (!streams || streams->socket.fd < 0 || streams->count >= load->plan->streams)
         streams = connect_to(load, ops);
     if (!streams)
         return -ECONNREFUSED;
@@ -179,8 +184,7 @@ void streams_close(struct load *load)
         load->streams = streams->next;
         nghttp2_session_del(streams->session);
         buf_free(&streams->out);
-        if (streams->fd >= 0)
-            close(streams->fd);
+        client_socket_close(&streams->socket);
         free(streams);
     }
 }

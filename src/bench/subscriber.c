@@ -34,7 +34,7 @@ void subscriber_stop(struct subscriber *subscriber)
 {
     bool is_open = subscriber->state == SUBSCRIBER_OPENING || subscriber->state == SUBSCRIBER_OPEN;
     if (is_open && !subscriber->load->plan->streams)
-        close(subscriber->fd);
+        client_socket_close(&subscriber->socket);
     subscriber->state = SUBSCRIBER_GONE;
     buf_free(&subscriber->in);
 }
@@ -47,8 +47,9 @@ static void send_request(struct subscriber *subscriber, const struct target_curs
         target_add_poll(&request, load->plan, &load->run, subscriber->seat.channel, cursor);
     else
         target_add_subscribe(&request, load->plan, &load->run, subscriber->group, subscriber->seat);
-    if (send(subscriber->fd, request.at, request.len, MSG_NOSIGNAL) != (ssize_t)request.len)
-        gone(subscriber, strerror(errno));
+    ssize_t n = client_socket_send(&subscriber->socket, buf_str(&request));
+    if (n != (ssize_t)request.len)
+        gone(subscriber, load_trouble(load, &subscriber->socket, n < 0 ? (int)n : -EAGAIN));
     buf_free(&request);
 }
 
@@ -107,7 +108,7 @@ static void pong(struct subscriber *subscriber, struct str payload)
     static const uint8_t mask[4] = {0};
     struct buf frame = {0};
     ws_add_frame(&frame, true, false, WS_PONG, payload, mask);
-    send(subscriber->fd, frame.at, frame.len, MSG_NOSIGNAL);
+    (void)client_socket_send(&subscriber->socket, buf_str(&frame));
     buf_free(&frame);
 }
 
@@ -185,7 +186,7 @@ static void opened(struct subscriber *subscriber)
     load->open++;
     load->last_progress_ns = load_now(load);
     if (subscriber->group == GROUP_SLEEPER)
-        epoll_ctl(epoll_of(subscriber), EPOLL_CTL_DEL, subscriber->fd, NULL);
+        epoll_ctl(epoll_of(subscriber), EPOLL_CTL_DEL, subscriber->socket.fd, NULL);
 }
 
 static void refused(struct subscriber *subscriber, const struct answer *answer)
@@ -248,11 +249,13 @@ static void receive(struct subscriber *subscriber)
     struct load *load = subscriber->load;
     char *room = load->room + LOAD_HELD_MAX;
     ssize_t got = LOAD_ROOM;
-    while (got == LOAD_ROOM && subscriber->state != SUBSCRIBER_GONE) {
-        got = recv(subscriber->fd, room, LOAD_ROOM, 0);
+    while (client_socket_has_more(&subscriber->socket, got, LOAD_ROOM) &&
+           subscriber->state != SUBSCRIBER_GONE) {
+        got = client_socket_recv(&subscriber->socket, room, LOAD_ROOM);
         if (got <= 0) {
-            if (got == 0 || errno != EAGAIN)
-                gone(subscriber, got ? strerror(errno) : "the server ended the stream");
+            if (got != -EAGAIN)
+                gone(subscriber, got ? load_trouble(load, &subscriber->socket, (int)got)
+                                     : "the server ended the stream");
             return;
         }
         uint64_t now = load_now(load);
@@ -282,6 +285,22 @@ static void first_request(struct subscriber *subscriber)
         opened(subscriber);
 }
 
+/* Goes on with the handshake, and asks once it is over. Returns whether it is. */
+static bool go_on(struct subscriber *subscriber)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = &subscriber->watch};
+    int result = client_socket_shake(&subscriber->socket);
+    if (result && result != -EAGAIN)
+        gone(subscriber, load_trouble(subscriber->load, &subscriber->socket, result));
+    if (result)
+        return false;
+    subscriber->asked = true;
+    epoll_ctl(epoll_of(subscriber), EPOLL_CTL_MOD, subscriber->socket.fd, &event);
+    first_request(subscriber);
+    return true;
+}
+
 static void ready(struct load_watch *watch, uint32_t events)
 {
     struct subscriber *subscriber = (struct subscriber *)watch;
@@ -289,16 +308,13 @@ static void ready(struct load_watch *watch, uint32_t events)
         return;
     if (events & EPOLLERR) {
         int error = 0;
-        getsockopt(subscriber->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+        getsockopt(subscriber->socket.fd, SOL_SOCKET, SO_ERROR, &error,
+                   &(socklen_t){sizeof(error)});
         gone(subscriber, error ? strerror(error) : "the connection broke");
         return;
     }
-    if (events & EPOLLOUT) {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
-                                    .data.ptr = &subscriber->watch};
-        epoll_ctl(epoll_of(subscriber), EPOLL_CTL_MOD, subscriber->fd, &event);
-        first_request(subscriber);
-    }
+    if (!subscriber->asked && !go_on(subscriber))
+        return;
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP) && subscriber->state != SUBSCRIBER_GONE)
         receive(subscriber);
 }
@@ -363,13 +379,13 @@ void subscriber_start(struct subscriber *subscriber)
     subscriber->watch.ready = ready;
     subscriber->state = SUBSCRIBER_OPENING;
     load->opening++;
-    subscriber->fd = load_connect(epoll_of(subscriber), &load->address, load->address_len,
-                                  subscriber->group == GROUP_SLEEPER ? SLEEPER_RECEIVE_BYTES : 0,
-                                  &subscriber->watch);
-    if (subscriber->fd >= 0)
+    int result = load_connect(epoll_of(subscriber), load_server(load),
+                              subscriber->group == GROUP_SLEEPER ? SLEEPER_RECEIVE_BYTES : 0,
+                              &subscriber->watch, &subscriber->socket);
+    if (!result)
         return;
     load->opening--;
     load->broken++;
     subscriber->state = SUBSCRIBER_GONE;
-    load_complain(load, "a subscriber: %s", strerror(-subscriber->fd));
+    load_complain(load, "a subscriber: %s", strerror(-result));
 }

@@ -9,11 +9,12 @@ struct subscriber {
     struct load_watch watch;
     struct load *load;
     struct seen seen;
-    int fd;
+    struct client_socket socket;
     uint8_t state;
     uint8_t group;
     uint8_t held_len;
     bool caught_up;
+    bool asked;          /* the first request is sent: the handshake is over */
     uint64_t frame_left; /* WebSocket: the rest of the current payload */
     struct plan_seat seat;
     uint32_t late_count; /* for a late subscriber: number of events to catch up with */

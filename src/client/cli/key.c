@@ -127,7 +127,7 @@ static int ask(const struct key_request *request, const char *token, struct tran
 {
     struct buf url = {0};
     struct transfer_answer answer = {0};
-    buf_add_str(&url, request->url.text);
+    server_url_add(&url, &request->url);
     buf_add_str(&url, buf_str(&request->path));
     buf_add_char(&url, '\0');
     const struct transfer_request http = {.url = url.at,
@@ -158,8 +158,8 @@ static int run_with(const struct key_request *request, const char *token)
         perror("freshet key");
         return 1;
     }
-    struct transfer *transfer =
-        transfer_new(&interrupt, server_url_is_loopback(&request->url), ANSWER_MAX);
+    struct transfer *transfer = transfer_new(&interrupt, server_url_is_loopback(&request->url),
+                                             &request->trust, ANSWER_MAX);
     int code = transfer ? ask(request, token, transfer) : 1;
     transfer_free(transfer);
     interrupt_deinit(&interrupt);

@@ -15,7 +15,7 @@ enum { ACTIONS = 5, TTL_MAX_S = INT32_MAX };
     "  --url URL          the server (FRESHET_URL, else http://127.0.0.1:7070)\n"                  \
     "  --token-file FILE  holds your own key or token, which grants admin (- is standard input;\n" \
     "                     without it FRESHET_TOKEN; never on the command line, where others see\n" \
-    "                     it)\n"
+    "                     it)\n" TRUST_HELP
 
 static const struct verb {
     const char *name;
@@ -71,6 +71,7 @@ static const char *const action_names[ACTIONS] = {"read", "publish", "presence",
 struct said {
     struct command_list positionals;
     struct command_list patterns[ACTIONS];
+    struct trust trust;
     const char *url, *token_file, *ttl;
     bool json;
 };
@@ -84,7 +85,7 @@ static int refuse(struct buf *why, const char *sentence)
 static int read_options(int argc, char **argv, enum key_verb verb, struct said *said,
                         struct buf *why)
 {
-    struct command_option options[ACTIONS + 4];
+    struct command_option options[ACTIONS + 3 + TRUST_OPTIONS_COUNT];
     size_t count = 0;
     for (size_t i = 0; verb == KEY_VERB_CREATE && i < ACTIONS; i++)
         options[count++] =
@@ -94,6 +95,9 @@ static int read_options(int argc, char **argv, enum key_verb verb, struct said *
     if (verb == KEY_VERB_LIST)
         options[count++] = (struct command_option){.name = "json", .flag = &said->json};
     if (verb != KEY_VERB_GENERATE) {
+        const struct command_option trusted[] = {TRUST_OPTIONS(&said->trust)};
+        memcpy(options + count, trusted, sizeof(trusted));
+        count += TRUST_OPTIONS_COUNT;
         options[count++] = (struct command_option){.name = "url", .value = &said->url};
         options[count++] =
             (struct command_option){.name = "token-file", .value = &said->token_file};
@@ -177,7 +181,10 @@ static int read_said(int argc, char **argv, struct said *said, struct key_reques
     if (!result && server_url_parse(said->url, &ret->url))
         result = refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
     if (!result)
+        result = trust_check(&said->trust, why);
+    if (!result)
         result = make_request(said, ret, why);
+    ret->trust = said->trust;
     ret->token_file = said->token_file;
     ret->json = said->json;
     if (!result && (buf_failed(&ret->path) || buf_failed(&ret->body)))

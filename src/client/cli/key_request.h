@@ -2,12 +2,14 @@
 #pragma once
 
 #include "client/lib/server_url.h"
+#include "client/lib/trust.h"
 
 enum key_verb { KEY_VERB_CREATE, KEY_VERB_LIST, KEY_VERB_REVOKE, KEY_VERB_GENERATE };
 
 struct key_request {
     enum key_verb verb;
-    struct server_url url;  /* borrowed from the arguments */
+    struct server_url url; /* borrowed from the arguments */
+    struct trust trust;
     const char *token_file; /* the file that holds the caller's own key; NULL: none, "-": standard
                              * input */
     bool json;              /* lists as JSON, not as a table */

@@ -49,7 +49,7 @@ const char client_pub_help[] =
     "  --content-type T  the data's media type (text/plain; charset=utf-8)\n"
     "  --key K           idempotency key; with standard input K-1, K-2, ... for its lines\n"
     "  --url URL         the server (FRESHET_URL, else http://127.0.0.1:7070)\n"
-    "  --token T         who you are (FRESHET_TOKEN)\n";
+    "  --token T         who you are (FRESHET_TOKEN)\n" TRUST_HELP;
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
@@ -69,7 +69,7 @@ static int check(const struct pub_arguments *arguments, struct buf *why)
         return refuse(why, "--key has 1 to 234 bytes");
     if (arguments->token && !server_url_token_valid(arguments->token))
         return refuse(why, "the token holds something that no token can");
-    return 0;
+    return trust_check(&arguments->trust, why);
 }
 
 static int read_positionals(const struct command_list *list, struct pub_arguments *ret,
@@ -97,6 +97,7 @@ static int read_options(int argc, char **argv, struct command_list *positionals,
         {.name = "key", .value = &ret->key},
         {.name = "url", .value = ret_url},
         {.name = "token", .value = &ret->token},
+        TRUST_OPTIONS(&ret->trust),
     };
     size_t count = sizeof(options) / sizeof(options[0]);
     int result = command_line_read(argc, argv, options, count, positionals, why);
@@ -216,7 +217,7 @@ static int publish_one(struct publisher *publisher)
     if (arguments->type)
         server_url_add_query(&path, "type", str_from(arguments->type));
     server_url_add_query(&path, "key", str_from(arguments->key ? arguments->key : publisher->key));
-    buf_add_str(&url, arguments->url.text);
+    server_url_add(&url, &arguments->url);
     buf_add_str(&url, buf_str(&path));
     buf_add_char(&url, '\0');
     struct transfer_request request = {.url = url.at,
@@ -442,7 +443,7 @@ static int publish_lines(struct publisher *publisher)
                         .begun_ns = clock_now_ns(clock_system()),
                         .tells = isatty(STDERR_FILENO) == 1};
     feed.told_ns = feed.begun_ns;
-    buf_add_str(&feed.url, arguments->url.text);
+    server_url_add(&feed.url, &arguments->url);
     buf_add_lit(&feed.url, "/events");
     buf_add_char(&feed.url, '\0');
     publisher->attempts.patient = true; /* giving up at once would lose the piped input */
@@ -477,7 +478,8 @@ static int run_with(const struct pub_arguments *arguments)
     }
     struct publisher publisher = {.arguments = arguments};
     publisher.attempts = (struct attempts){
-        .transfer = transfer_new(&interrupt, server_url_is_loopback(&arguments->url), ANSWER_MAX),
+        .transfer = transfer_new(&interrupt, server_url_is_loopback(&arguments->url),
+                                 &arguments->trust, ANSWER_MAX),
         .interrupt = &interrupt,
         .least_ms = RETRY_LEAST_MS,
         .most_ms = RETRY_MOST_MS,

@@ -3,10 +3,12 @@
 
 #include "client/lib/outgoing.h"
 #include "client/lib/server_url.h"
+#include "client/lib/trust.h"
 
 /* All texts are borrowed from the arguments. */
 struct pub_arguments {
     struct server_url url;
+    struct trust trust;
     const char *token; /* NULL: none */
     const char *channel;
     const char *data; /* NULL: standard input, line by line */

@@ -21,7 +21,7 @@ const char client_sub_help[] =
     "Usage: freshet sub CHANNEL... [options]\n\n"
     "Prints the events of channels and patterns (a/*, a/**), one line each, and goes on after a\n"
     "lost connection where it was. Gaps and goodbyes are told on standard error.\n\n"
-    "  --via sse|ndjson|poll|ws  how events come (ndjson)\n"
+    "  --via sse|ndjson|poll|ws  how events come (ndjson; ws for a wss:// URL)\n"
     "  --after ID|earliest|now|TIME\n"
     "                            begin after this position (now)\n"
     "  --last N                  begin with the newest N events, at most 1000\n"
@@ -29,7 +29,7 @@ const char client_sub_help[] =
     "  --format event|data       the envelope as JSON, or the data alone (event)\n"
     "  --count N                 stop after N events\n"
     "  --url URL                 the server (FRESHET_URL, else http://127.0.0.1:7070)\n"
-    "  --token T                 who you are (FRESHET_TOKEN)\n";
+    "  --token T                 who you are (FRESHET_TOKEN)\n" TRUST_HELP;
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
@@ -85,11 +85,9 @@ static int check(const struct sub_arguments *arguments, const char *format, stru
         return refuse(why, "--after and --last exclude each other");
     if (wish->after && !is_position(wish->after))
         return refuse(why, "--after is an id, earliest, now, or an RFC 3339 time");
-    if (wish->mechanism == FOLLOW_WS && wish->url.tls)
-        return refuse(why, "--via ws speaks http only");
     if (wish->token && !server_url_token_valid(wish->token))
         return refuse(why, "the token holds something that no token can");
-    return 0;
+    return trust_check(&wish->trust, why);
 }
 
 int sub_read_arguments(int argc, char **argv, const char *environment_url,
@@ -97,7 +95,7 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
 {
     struct follow_wish *wish = &ret->wish;
     const char *url = environment_url ? environment_url : SERVER_URL_DEFAULT;
-    const char *mechanism = "ndjson", *format = NULL;
+    const char *mechanism = NULL, *format = NULL;
     wish->token = environment_token;
     const struct command_option options[] = {
         {.name = "via", .value = &mechanism},
@@ -108,6 +106,7 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
         {.name = "count", .number = &ret->count, .most = UINT64_MAX},
         {.name = "url", .value = &url},
         {.name = "token", .value = &wish->token},
+        TRUST_OPTIONS(&wish->trust),
     };
     size_t count = sizeof(options) / sizeof(options[0]);
     int result = command_line_read(argc, argv, options, count, &ret->channels, why);
@@ -115,10 +114,12 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
     wish->types = (struct follow_names){ret->types.at, ret->types.count};
     if (result)
         return result;
+    if (server_url_parse(url, &wish->url))
+        return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
+    if (!mechanism)
+        mechanism = wish->url.ws ? "ws" : "ndjson";
     if (read_mechanism(mechanism, &wish->mechanism))
         return refuse(why, "--via is sse, ndjson, poll or ws");
-    if (server_url_parse(url, &wish->url))
-        return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
     ret->data_only = format && strcmp(format, "data") == 0;
     return check(ret, format, why);
 }

@@ -53,6 +53,17 @@ static void all_options_are_taken(void **state)
     assert_str(got.wish.url.text, "http://h/x");
 }
 
+static void a_websocket_url_means_a_websocket(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("sub", "a", "--url", "wss://h"), 0);
+    assert_int_equal(got.wish.mechanism, FOLLOW_WS);
+    assert_int_equal(RUN("sub", "a", "--url", "wss://h", "--via", "sse"), 0);
+    assert_int_equal(got.wish.mechanism, FOLLOW_SSE);
+    assert_int_equal(RUN("sub", "a", "--via", "ws", "--url", "https://h", "--cacert", "c"), 0);
+    assert_string_equal(got.wish.trust.authorities, "c");
+}
+
 static void the_environment_stands_in_for_the_url(void **state)
 {
     (void)state;
@@ -73,7 +84,8 @@ static void wrong_usage_is_refused(void **state)
     assert_int_equal(RUN("sub", "a", "--last", "1001"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--url", "localhost"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--token", "a\r\nHost: b"), -EINVAL);
-    assert_int_equal(RUN("sub", "a", "--via", "ws", "--url", "https://x"), -EINVAL);
+    assert_int_equal(RUN("sub", "a", "--cert-key", "k"), -EINVAL);
+    assert_int_equal(RUN("sub", "a", "--insecure", "--cacert", "c"), -EINVAL);
 }
 
 static void positions_of_every_kind_are_taken(void **state)
@@ -90,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_channel_is_all_it_needs),
         cmocka_unit_test(all_options_are_taken),
+        cmocka_unit_test(a_websocket_url_means_a_websocket),
         cmocka_unit_test(the_environment_stands_in_for_the_url),
         cmocka_unit_test(wrong_usage_is_refused),
         cmocka_unit_test(positions_of_every_kind_are_taken),

@@ -103,7 +103,7 @@ static int ask(const struct webhook_request *request, struct transfer *transfer,
     struct transfer_answer answer = {0};
     bool post = strcmp(request->method, "POST") == 0;
     struct str path = buf_str(&request->path);
-    buf_add_str(&url, request->url.text);
+    server_url_add(&url, &request->url);
     buf_add_str(&url, next->len ? str_cut(&path, '?') : path);
     buf_add_str(&url, buf_str(next));
     buf_add_char(&url, '\0');
@@ -134,8 +134,8 @@ static int run_with(const struct webhook_request *request)
         perror("freshet webhook");
         return 1;
     }
-    struct transfer *transfer =
-        transfer_new(&interrupt, server_url_is_loopback(&request->url), ANSWER_MAX);
+    struct transfer *transfer = transfer_new(&interrupt, server_url_is_loopback(&request->url),
+                                             &request->trust, ANSWER_MAX);
     struct buf next = {0};
     int code = 1;
     if (transfer)

@@ -15,7 +15,7 @@ enum { BATCH_MOST = 1000, OPTIONS_MAX = 24 };
 
 #define SERVER_HELP                                                                                \
     "  --url URL          the server (FRESHET_URL, else http://127.0.0.1:7070)\n"                  \
-    "  --token T          who you are (FRESHET_TOKEN)\n"
+    "  --token T          who you are (FRESHET_TOKEN)\n" TRUST_HELP
 
 enum verb_kind { VERB_ADD, VERB_LIST, VERB_ONE, VERB_RETRY, VERB_REPLAY, VERB_DELIVERIES };
 
@@ -98,6 +98,7 @@ struct said {
     const struct verb *verb;
     struct command_list positionals;
     struct command_list types, headers, members;
+    struct trust trust;
     const char *url, *token, *after, *description, *secret, *state, *format, *verify;
     uint64_t batch;
     bool unordered, asymmetric, json;
@@ -132,8 +133,8 @@ static int read_options(int argc, char **argv, struct said *said, struct buf *wh
         {kind == VERB_LIST, {.name = "json", .flag = &said->json}},
         {kind == VERB_DELIVERIES, {.name = "state", .value = &said->state}},
     };
-    struct command_option options[OPTIONS_MAX];
-    size_t count = 0;
+    struct command_option options[OPTIONS_MAX] = {TRUST_OPTIONS(&said->trust)};
+    size_t count = TRUST_OPTIONS_COUNT;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i].taken)
             options[count++] = all[i].option;
@@ -299,7 +300,10 @@ static int read_said(int argc, char **argv, struct said *said, struct webhook_re
     if (!result && said->token && !server_url_token_valid(said->token))
         result = refuse(why, "the token holds something that no token can");
     if (!result)
+        result = trust_check(&said->trust, why);
+    if (!result)
         result = make_request(said, ret, why);
+    ret->trust = said->trust;
     ret->token = said->token;
     ret->json = said->json;
     if (!result && (buf_failed(&ret->path) || buf_failed(&ret->body)))

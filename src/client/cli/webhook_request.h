@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/lib/server_url.h"
+#include "client/lib/trust.h"
 
 /* The format in which the answer is printed. */
 enum webhook_show {
@@ -13,8 +14,9 @@ enum webhook_show {
 
 struct webhook_request {
     struct server_url url; /* borrowed from the arguments */
-    const char *token;     /* NULL: none */
-    const char *method;    /* static */
+    struct trust trust;
+    const char *token;  /* NULL: none */
+    const char *method; /* static */
     enum webhook_show show;
     bool json;       /* lists as JSON, not as a table */
     struct buf path; /* path below the URL, with its query */

@@ -9,8 +9,15 @@ static bool is_success(const struct attempts *attempts)
     return !attempts->result && attempts->answer.status >= 200 && attempts->answer.status < 300;
 }
 
+static bool is_unmet(const struct attempts *attempts)
+{
+    return attempts->result == TRANSFER_E_CONNECT || attempts->result == TRANSFER_E_TRUST;
+}
+
 static bool may_repeat(const struct attempts *attempts)
 {
+    if (attempts->result == TRANSFER_E_TRUST)
+        return attempts->met;
     if (attempts->result == TRANSFER_E_CONNECT)
         return attempts->patient || attempts->met;
     if (attempts->result)
@@ -44,7 +51,7 @@ enum attempts_end attempts_run(struct attempts *attempts, const struct transfer_
         attempts->result = transfer_run(attempts->transfer, request, &attempts->answer);
         uint64_t past_ms = (uint64_t)(clock_now_ns(clock_system()) - begun_ns) / 1000000;
         uint64_t most_ms = attempts->met ? attempts->met_ms : attempts->unmet_ms;
-        attempts->met = attempts->met || attempts->result != TRANSFER_E_CONNECT;
+        attempts->met = attempts->met || !is_unmet(attempts);
         if (is_success(attempts))
             return ATTEMPTS_TAKEN;
         if (!may_repeat(attempts) || past_ms >= most_ms)

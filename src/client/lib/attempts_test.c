@@ -32,10 +32,11 @@ static void count(void *owner)
 /* The delays are as short as can be, and the time is over at once or never. */
 static void open_fixture(struct fixture *f, const char *const *answers, size_t answers_count)
 {
+    static const struct trust trust = {0};
     *f = (struct fixture){.failures = 0};
     server_start(&f->server, answers, answers_count);
     f->interrupt.fd = eventfd(0, EFD_CLOEXEC);
-    f->attempts = (struct attempts){.transfer = transfer_new(&f->interrupt, true, 1000),
+    f->attempts = (struct attempts){.transfer = transfer_new(&f->interrupt, true, &trust, 1000),
                                     .interrupt = &f->interrupt,
                                     .least_ms = 1,
                                     .most_ms = 1,

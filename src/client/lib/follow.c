@@ -65,18 +65,32 @@ static int run(struct following *following, struct transfer *transfer)
     }
 }
 
+/* libcurl has TLS of its own; a WebSocket has ours, whose session lasts from one connection to the
+ * next. */
+static int prepare_tls(struct following *following)
+{
+    const struct follow_wish *wish = following->wish;
+    if (wish->mechanism != FOLLOW_WS || !wish->url.tls)
+        return 0;
+    return tls_client_new(&wish->trust, wish->url.host, TLS_CLIENT_HTTP1, &following->tls,
+                          &following->why);
+}
+
 int follow_run(const struct follow_wish *wish, const struct follow_sink *sink,
                const struct interrupt *interrupt, struct buf *ret_why)
 {
     struct following following = {.wish = wish, .sink = sink, .interrupt = interrupt};
     struct transfer *transfer =
-        transfer_new(interrupt, server_url_is_loopback(&wish->url), FOLLOW_PAGE_MAX);
+        transfer_new(interrupt, server_url_is_loopback(&wish->url), &wish->trust, FOLLOW_PAGE_MAX);
     if (!transfer)
         buf_add_lit(&following.why, "there is no memory");
-    int result = transfer ? run(&following, transfer) : -ENOMEM;
+    int result = transfer ? prepare_tls(&following) : -ENOMEM;
+    if (!result)
+        result = run(&following, transfer);
     if (result)
         buf_add_str(ret_why, buf_str(&following.why));
     transfer_free(transfer);
+    tls_client_free(following.tls);
     following_deinit(&following);
     return result;
 }

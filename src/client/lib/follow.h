@@ -3,6 +3,7 @@
 
 #include "client/lib/interrupt.h"
 #include "client/lib/server_url.h"
+#include "client/lib/trust.h"
 
 enum follow_mechanism { FOLLOW_SSE, FOLLOW_NDJSON, FOLLOW_POLL, FOLLOW_WS };
 
@@ -15,8 +16,9 @@ struct follow_names {
 /* The channels to follow, and the position to begin at. The caller keeps all of it until
  * follow_run() returns. */
 struct follow_wish {
-    struct server_url url; /* of scheme http if `mechanism` is FOLLOW_WS */
-    const char *token;     /* see server_url_token_valid(); NULL: none */
+    struct server_url url;
+    struct trust trust;
+    const char *token; /* see server_url_token_valid(); NULL: none */
     enum follow_mechanism mechanism;
     struct follow_names channels; /* names and patterns; at least one */
     struct follow_names types;    /* an empty list: all types */

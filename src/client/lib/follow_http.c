@@ -72,7 +72,7 @@ static bool take_bytes(void *owner, struct str bytes)
 
 static void request_url(const struct following *following, struct buf *out)
 {
-    buf_add_str(out, following->wish->url.text);
+    server_url_add(out, &following->wish->url);
     following_add_path(following, out);
     if (following->wish->mechanism == FOLLOW_POLL) {
         /* The first poll does not wait: it gives a cursor, so that no event is missed if a

@@ -110,8 +110,8 @@ enum follow_end follow_ws_run(struct following *following)
     struct ws_link link;
     ws_link_init(&link, following->interrupt, following->sink->watched_fd, FOLLOW_QUIET_MS,
                  FOLLOW_RECORD_MAX);
-    int result =
-        ws_link_open(&link, &following->wish->url, "/events", "freshet.v1", following->wish->token);
+    int result = ws_link_open(&link, &following->wish->url, following->tls, "/events", "freshet.v1",
+                              following->wish->token);
     if (!result) {
         following->reached = true;
         result = subscribe(following, &link);

@@ -3,7 +3,7 @@
 
 #include "client/lib/following.h"
 
-/* Runs a connection until it ends. The server's address must be http. */
+/* Runs a connection until it ends. */
 enum follow_end follow_ws_run(struct following *following);
 
 /* Whether a close code allows another attempt later. */

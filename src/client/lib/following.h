@@ -5,6 +5,7 @@
 #include "base/json_writer.h"
 #include "client/lib/follow.h"
 #include "client/lib/record.h"
+#include "client/lib/tls_client.h"
 #include "client/lib/transfer.h"
 
 enum {
@@ -19,6 +20,7 @@ struct following {
     const struct follow_wish *wish;
     const struct interrupt *interrupt;
     const struct follow_sink *sink;
+    struct tls_client *tls;             /* for WebSockets; NULL: without TLS */
     bool ended;                         /* the sink wants no more */
     bool pending;                       /* events were taken since the sink's last pause */
     char cursor[RECORD_CURSOR_MAX + 1]; /* empty until the server has sent one; or "earliest" */

@@ -39,21 +39,55 @@ static int split_authority(struct server_url *url)
     return url->host.len && (!rest.at || is_port(rest)) ? 0 : -EINVAL;
 }
 
+/* Takes the scheme off the front; false if it is none of ours. */
+static bool take_scheme(struct str *rest, struct server_url *ret)
+{
+    static const struct {
+        struct str text;
+        bool tls, ws;
+    } schemes[] = {{{"http://", 7}, false, false},
+                   {{"https://", 8}, true, false},
+                   {{"ws://", 5}, false, true},
+                   {{"wss://", 6}, true, true}};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (!str_starts(*rest, schemes[i].text))
+            continue;
+        ret->tls = schemes[i].tls;
+        ret->ws = schemes[i].ws;
+        *rest = str_skip(*rest, schemes[i].text.len);
+        return true;
+    }
+    return false;
+}
+
 int server_url_parse(const char *text, struct server_url *ret)
 {
     struct str rest = str_from(text);
-    *ret = (struct server_url){.tls = str_starts(rest, STR("https://"))};
-    if (!is_plain(rest) || (!ret->tls && !str_starts(rest, STR("http://"))))
-        return -EINVAL;
+    *ret = (struct server_url){0};
     while (rest.len && rest.at[rest.len - 1] == '/')
         rest.len--;
     ret->text = rest;
-    rest = str_skip(rest, ret->tls ? 8 : 7);
+    if (!is_plain(rest) || !take_scheme(&rest, ret))
+        return -EINVAL;
     const char *slash = rest.len ? memchr(rest.at, '/', rest.len) : NULL;
     size_t size = slash ? (size_t)(slash - rest.at) : rest.len;
     ret->authority = (struct str){rest.at, size};
     ret->path = str_skip(rest, size);
     return split_authority(ret);
+}
+
+struct str server_url_port(const struct server_url *url)
+{
+    if (url->port.len)
+        return url->port;
+    return url->tls ? STR("443") : STR("80");
+}
+
+void server_url_add(struct buf *out, const struct server_url *url)
+{
+    buf_add_str(out, url->tls ? STR("https://") : STR("http://"));
+    buf_add_str(out, url->authority);
+    buf_add_str(out, url->path);
 }
 
 bool server_url_is_loopback(const struct server_url *url)

@@ -13,11 +13,18 @@ struct server_url {
     struct str port; /* empty: the default of the scheme */
     struct str path; /* the API's base: empty, or begins with '/' */
     bool tls;
+    bool ws; /* given as ws:// or wss:// */
 };
 
-/* Accepts http or https, host, port, and a path. `text` must outlive the result. Returns 0, or
- * -EINVAL for anything else (user names, queries). */
+/* Accepts http, https, ws or wss, host, port, and a path. `text` must outlive the result. Returns
+ * 0, or -EINVAL for anything else (user names, queries). */
 int server_url_parse(const char *text, struct server_url *ret);
+
+/* The URL's port, or the default of its scheme. */
+struct str server_url_port(const struct server_url *url);
+
+/* Adds the URL as that of HTTP: http or https for ws and wss. */
+void server_url_add(struct buf *out, const struct server_url *url);
 
 /* Whether the host is this machine by name or address, so that no proxy is involved. */
 bool server_url_is_loopback(const struct server_url *url);

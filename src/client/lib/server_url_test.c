@@ -28,6 +28,28 @@ static void an_address_is_taken_apart(void **state)
     assert_false(server_url_is_loopback(&url));
 }
 
+static void a_websocket_address_is_that_of_http(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *http, *port;
+        bool ws;
+    } rows[] = {{"http://h", "http://h", "80", false},
+                {"https://h/b/", "https://h/b", "443", false},
+                {"ws://h:1", "http://h:1", "1", true},
+                {"wss://[::1]/b", "https://[::1]/b", "443", true}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct server_url url;
+        struct buf http = {0};
+        assert_int_equal(server_url_parse(rows[i].text, &url), 0);
+        server_url_add(&http, &url);
+        assert_true(str_eq(buf_str(&http), str_from(rows[i].http)));
+        assert_true(str_eq(server_url_port(&url), str_from(rows[i].port)));
+        assert_int_equal(url.ws, rows[i].ws);
+        buf_free(&http);
+    }
+}
+
 static void an_ipv6_address_loses_its_brackets(void **state)
 {
     (void)state;
@@ -76,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_taken_apart),
+        cmocka_unit_test(a_websocket_address_is_that_of_http),
         cmocka_unit_test(an_ipv6_address_loses_its_brackets),
         cmocka_unit_test(a_url_that_is_no_plain_address_is_refused),
         cmocka_unit_test(segments_are_encoded_and_the_slashes_stay),

@@ -65,7 +65,27 @@ static size_t on_header(char *at, size_t size, size_t count, void *context)
 
 /* ---- making the request ---------------------------------------------------------------------- */
 
-struct transfer *transfer_new(const struct interrupt *interrupt, bool direct, size_t body_max)
+/* libcurl's own authorities are a file and a folder; the user's replace both. */
+static void use_trust(CURL *easy, const struct trust *trust)
+{
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (trust->authorities) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, trust->authorities);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    if (trust->cert) {
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, trust->cert);
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, trust->cert_key ? trust->cert_key : trust->cert);
+        curl_easy_setopt(easy, CURLOPT_KEYPASSWD, ""); /* asks nobody on the terminal */
+    }
+    if (trust->insecure) {
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+}
+
+struct transfer *transfer_new(const struct interrupt *interrupt, bool direct,
+                              const struct trust *trust, size_t body_max)
 {
     struct transfer *transfer = mem_alloc(sizeof(*transfer));
     transfer->interrupt = interrupt;
@@ -90,6 +110,7 @@ struct transfer *transfer_new(const struct interrupt *interrupt, bool direct, si
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet/" FRESHET_VERSION);
     if (direct)
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    use_trust(easy, trust);
     return transfer;
 }
 
@@ -204,8 +225,11 @@ static int outcome(struct transfer *transfer)
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
         return TRANSFER_E_CONNECT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+        return TRANSFER_E_TRUST;
     default:
         return TRANSFER_E_BROKEN;
     }

@@ -3,14 +3,17 @@
 #pragma once
 
 #include "client/lib/interrupt.h"
+#include "client/lib/trust.h"
 
 #include "base/buf.h"
 
 enum transfer_result {
     TRANSFER_E_CONNECT = 1, /* nothing was sent */
-    TRANSFER_E_BROKEN,      /* the connection broke, or the answer was not HTTP: fate unknown */
-    TRANSFER_E_QUIET,       /* no bytes for quiet_ms */
-    TRANSFER_STOPPED,       /* by the interrupt, by `take`, or because `watched` hung up */
+    TRANSFER_E_TRUST,  /* the server's certificate is not good, or a file of ours: nothing was sent
+                        */
+    TRANSFER_E_BROKEN, /* the connection broke, or the answer was not HTTP: fate unknown */
+    TRANSFER_E_QUIET,  /* no bytes for quiet_ms */
+    TRANSFER_STOPPED,  /* by the interrupt, by `take`, or because `watched` hung up */
 };
 
 /* All is borrowed until transfer_run() returns. */
@@ -41,8 +44,10 @@ struct transfer;
 
 /* A connection for one thread at a time, to be freed by transfer_free(); NULL if there is no
  * memory. `direct`: ignore proxies from the environment. `interrupt` is borrowed as long as it
- * lives. At most body_max bytes of an answer are gathered; a longer answer is TRANSFER_E_BROKEN. */
-struct transfer *transfer_new(const struct interrupt *interrupt, bool direct, size_t body_max);
+ * lives; `trust` is for https. At most body_max bytes of an answer are gathered; a longer answer is
+ * TRANSFER_E_BROKEN. */
+struct transfer *transfer_new(const struct interrupt *interrupt, bool direct,
+                              const struct trust *trust, size_t body_max);
 /* NULL is allowed. */
 void transfer_free(struct transfer *transfer);
 

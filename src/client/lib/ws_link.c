@@ -16,16 +16,17 @@ enum { READ_SIZE = 16 << 10, CONNECT_MS = 10000, SEND_MS = 10000, REFUSAL_MS = 1
 void ws_link_init(struct ws_link *link, const struct interrupt *interrupt, int watched_fd,
                   int64_t quiet_ms, size_t message_max)
 {
-    *link = (struct ws_link){
-        .interrupt = interrupt, .watched_fd = watched_fd, .quiet_ms = quiet_ms, .fd = -1};
+    *link = (struct ws_link){.interrupt = interrupt,
+                             .watched_fd = watched_fd,
+                             .quiet_ms = quiet_ms,
+                             .socket = {.fd = -1}};
     link->limits = (struct ws_limits){.message_max = message_max, .frame_max = message_max};
     ws_reader_init(&link->reader, WS_CLIENT, &link->limits, NULL);
 }
 
 void ws_link_deinit(struct ws_link *link)
 {
-    if (link->fd >= 0)
-        close(link->fd);
+    client_socket_close(&link->socket);
     ws_reader_deinit(&link->reader);
     buf_free(&link->in);
     buf_free(&link->out);
@@ -39,6 +40,13 @@ static int fail(struct ws_link *link, int result, const char *why)
     return result;
 }
 
+static int fail_by(struct ws_link *link, int result, int error)
+{
+    buf_clear(&link->why);
+    client_socket_explain(&link->socket, error, &link->why);
+    return result;
+}
+
 /* ---- the socket ------------------------------------------------------------------------------ */
 
 /* Waits a second at a time, to notice when the reader of our output goes away. */
@@ -46,7 +54,7 @@ static int wait_for(struct ws_link *link, short events, int64_t timeout_ms)
 {
     for (int64_t left = timeout_ms; left > 0; left -= 1000) {
         enum interrupt_wake wake =
-            interrupt_wait(link->interrupt, link->fd, events, left < 1000 ? left : 1000);
+            interrupt_wait(link->interrupt, link->socket.fd, events, left < 1000 ? left : 1000);
         if (wake == WAKE_INTERRUPT || interrupt_is_unread(link->watched_fd))
             return WS_LINK_STOPPED;
         if (wake == WAKE_READY)
@@ -59,23 +67,22 @@ static int connect_to(struct ws_link *link, const struct addrinfo *address)
 {
     int error = 0, one = 1;
     socklen_t size = sizeof(error);
-    link->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (link->fd < 0)
+    link->socket.fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (link->socket.fd < 0)
         return fail(link, WS_LINK_E_CONNECT, strerror(errno));
-    setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (connect(link->fd, address->ai_addr, address->ai_addrlen) == 0)
+    setsockopt(link->socket.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (connect(link->socket.fd, address->ai_addr, address->ai_addrlen) == 0)
         return 0;
     int result = 0;
     if (errno != EINPROGRESS)
         error = errno;
     else if ((result = wait_for(link, POLLOUT, CONNECT_MS)) == 0)
-        getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        getsockopt(link->socket.fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error)
         result = fail(link, WS_LINK_E_CONNECT, strerror(error));
     if (!result)
         return 0;
-    close(link->fd);
-    link->fd = -1;
+    client_socket_close(&link->socket);
     return result == WS_LINK_E_QUIET ? WS_LINK_E_CONNECT : result;
 }
 
@@ -85,7 +92,7 @@ static int connect_any(struct ws_link *link, const struct server_url *url)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     buf_add_str(&host, url->host);
     buf_add_char(&host, '\0');
-    buf_add_str(&port, url->port.len ? url->port : STR("80"));
+    buf_add_str(&port, server_url_port(url));
     buf_add_char(&port, '\0');
     int error = buf_failed(&host) || buf_failed(&port)
                     ? EAI_MEMORY
@@ -102,18 +109,28 @@ static int connect_any(struct ws_link *link, const struct server_url *url)
     return result;
 }
 
+static int secure(struct ws_link *link, struct tls_client *tls)
+{
+    int result = client_socket_secure(&link->socket, tls);
+    while (!result && (result = client_socket_shake(&link->socket)) == -EAGAIN)
+        result = wait_for(link, link->socket.waits_for, CONNECT_MS);
+    if (result == WS_LINK_E_QUIET)
+        return WS_LINK_E_CONNECT;
+    return result < 0 ? fail_by(link, WS_LINK_E_CONNECT, result) : result;
+}
+
 static int send_out(struct ws_link *link)
 {
     struct str rest = buf_str(&link->out);
     int result = buf_failed(&link->out) ? fail(link, WS_LINK_E_BROKEN, "there is no memory") : 0;
     while (!result && rest.len) {
-        ssize_t n = send(link->fd, rest.at, rest.len, MSG_NOSIGNAL);
+        ssize_t n = client_socket_send(&link->socket, rest);
         if (n >= 0)
             rest = str_skip(rest, (size_t)n);
-        else if (errno == EAGAIN)
-            result = wait_for(link, POLLOUT, SEND_MS);
+        else if (n == -EAGAIN)
+            result = wait_for(link, link->socket.waits_for, SEND_MS);
         else
-            result = fail(link, WS_LINK_E_BROKEN, strerror(errno));
+            result = fail_by(link, WS_LINK_E_BROKEN, (int)n);
     }
     buf_clear(&link->out);
     return result;
@@ -126,16 +143,16 @@ static int receive(struct ws_link *link, int64_t timeout_ms)
         char *room = buf_reserve(&link->in, READ_SIZE);
         if (!room)
             return fail(link, WS_LINK_E_BROKEN, "there is no memory");
-        ssize_t n = recv(link->fd, room, READ_SIZE, 0);
+        ssize_t n = client_socket_recv(&link->socket, room, READ_SIZE);
         if (n > 0) {
             link->in.len += (size_t)n;
             return 0;
         }
         if (n == 0)
             return fail(link, WS_LINK_E_BROKEN, "the server hung up");
-        if (errno != EAGAIN)
-            return fail(link, WS_LINK_E_BROKEN, strerror(errno));
-        int result = wait_for(link, POLLIN, timeout_ms);
+        if (n != -EAGAIN)
+            return fail_by(link, WS_LINK_E_BROKEN, (int)n);
+        int result = wait_for(link, link->socket.waits_for, timeout_ms);
         if (result)
             return result;
     }
@@ -212,11 +229,13 @@ static int shake_hands(struct ws_link *link, const char *protocol, const char ke
     }
 }
 
-int ws_link_open(struct ws_link *link, const struct server_url *url, const char *path,
-                 const char *protocol, const char *token)
+int ws_link_open(struct ws_link *link, const struct server_url *url, struct tls_client *tls,
+                 const char *path, const char *protocol, const char *token)
 {
     char key[WS_KEY_LEN];
     int result = connect_any(link, url);
+    if (!result)
+        result = secure(link, tls);
     if (result)
         return result;
     if (ws_make_key(key))
@@ -252,7 +271,7 @@ static int take_close(struct ws_link *link, const struct ws_event *event)
         buf_add_char(&link->why, c < 0x20 || c == 0x7f ? ' ' : (char)c);
     }
     ws_add_close(&link->out, event->close_code, STR_NONE, mask);
-    send(link->fd, link->out.at, link->out.len, MSG_NOSIGNAL);
+    (void)client_socket_send(&link->socket, buf_str(&link->out));
     buf_clear(&link->out);
     return WS_LINK_E_CLOSED;
 }
@@ -315,10 +334,10 @@ int ws_link_next(struct ws_link *link, bool at_hand, struct str *ret_message)
 void ws_link_close(struct ws_link *link)
 {
     uint8_t mask[4];
-    if (link->fd < 0)
+    if (link->socket.fd < 0)
         return;
     hash_random(mask, sizeof(mask));
     buf_clear(&link->out);
     ws_add_close(&link->out, WS_CLOSE_NORMAL, STR_NONE, mask);
-    send(link->fd, link->out.at, link->out.len, MSG_NOSIGNAL);
+    (void)client_socket_send(&link->socket, buf_str(&link->out));
 }

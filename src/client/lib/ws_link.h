@@ -1,7 +1,8 @@
-/* A small WebSocket client over a plain TCP socket: connects, shakes hands, sends and receives
- * whole messages (RFC 6455). Blocks, but ends on an interrupt. */
+/* A small WebSocket client over TCP or TLS: connects, shakes hands, sends and receives whole
+ * messages (RFC 6455). Blocks, but ends on an interrupt. */
 #pragma once
 
+#include "client/lib/client_socket.h"
 #include "client/lib/interrupt.h"
 #include "client/lib/server_url.h"
 
@@ -10,7 +11,7 @@
 
 enum ws_link_result {
     WS_LINK_MESSAGE = 1,
-    WS_LINK_E_CONNECT, /* no TCP connection */
+    WS_LINK_E_CONNECT, /* no TCP connection, or no handshake of TLS */
     WS_LINK_E_REFUSED, /* an answer other than 101: see `status`, and `in` for its body */
     WS_LINK_E_BROKEN,  /* the connection broke, or the bytes are not WebSocket */
     WS_LINK_E_QUIET,
@@ -23,7 +24,7 @@ struct ws_link {
     const struct interrupt *interrupt;
     int64_t quiet_ms;
     int watched_fd; /* -1: not watched */
-    int fd;
+    struct client_socket socket;
     struct ws_limits limits;
     struct ws_reader reader;
     struct buf in; /* received bytes; those from `in_used` on are not yet taken */
@@ -42,10 +43,10 @@ void ws_link_init(struct ws_link *link, const struct interrupt *interrupt, int w
 /* Closes the connection and frees what the link has, `in` and `why` too. */
 void ws_link_deinit(struct ws_link *link);
 
-/* Opens `path` (with its query) at the server. `protocol` and `token` may be NULL. Returns 0 or an
- * enum ws_link_result. */
-int ws_link_open(struct ws_link *link, const struct server_url *url, const char *path,
-                 const char *protocol, const char *token);
+/* Opens `path` (with its query) at the server. `tls` is of its host, and NULL if the URL has no
+ * TLS; `protocol` and `token` may be NULL. Returns 0 or an enum ws_link_result. */
+int ws_link_open(struct ws_link *link, const struct server_url *url, struct tls_client *tls,
+                 const char *path, const char *protocol, const char *token);
 
 /* Sends a text message. Returns 0 or an enum ws_link_result. */
 int ws_link_send(struct ws_link *link, struct str text);
