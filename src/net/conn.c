@@ -85,6 +85,7 @@ int conn_hand_over(struct conn *from, struct conn *to, const struct conn_ops *op
     if (conn_wire(to)->moved)
         conn_wire(to)->moved(to);
     from->fd = -1;
+    from->place = 0;
     from->net->conns++;
     conn_close(from);
     return 0;

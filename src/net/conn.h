@@ -37,15 +37,17 @@ struct conn {
     struct list dirty; /* in net->dirty or net->later while it may have bytes to send */
     struct list node;  /* for a list of the owner's */
     int fd;
-    uint32_t id;   /* never 0; not repeated within 2^32 connections of a process */
-    bool readable; /* the kernel may have bytes for us */
-    bool writable; /* the kernel may take bytes from us */
-    bool hup;      /* the peer will send no more */
-    bool dead;     /* conn_close() was called */
-    bool late;     /* in net->later */
-    bool behind;   /* the owner says that the next bytes are for catching up */
-    uint8_t wire;  /* of net->wires */
-    uint8_t door;  /* of the owner: by which listener the connection came */
+    uint32_t id;       /* never 0; not repeated within 2^32 connections of a process */
+    uint32_t place;    /* of the owner: where the connection is counted for its address. Goes along
+                        * when the connection is handed over */
+    bool readable : 1; /* the kernel may have bytes for us */
+    bool writable : 1; /* the kernel may take bytes from us */
+    bool hup : 1;      /* the peer will send no more */
+    bool dead : 1;     /* conn_close() was called */
+    bool late : 1;     /* in net->later */
+    bool behind : 1;   /* the owner says that the next bytes are for catching up */
+    uint8_t wire;      /* of net->wires */
+    uint8_t door;      /* of the owner: by which listener the connection came */
 };
 
 /* The most connections in a slice, and how many of them come from net->later. A thousand sends cost

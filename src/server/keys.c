@@ -169,6 +169,8 @@ const struct key keys[] = {
     BYTES("limits.event_soft_max", 1, GIB(1), KIB(32), CONFIG(event_soft_max), "an event above which its publisher is warned"),
     COUNT("limits.batch_max", 1, 100000, 1000, CONFIG(batch_max), "events of one POST /events"),
     COUNT("limits.connections_max", 1, MANY, 0, CONFIG(connections_max), "connections of all workers together"),
+    COUNT("limits.address_connections_max", 0, MANY, 0, CONFIG(limits.address_connections_max), "connections of one address; 0: as many as come"),
+    COUNT("limits.subject_connections_max", 0, MANY, 0, CONFIG(limits.subject_connections_max), "streams, WebSockets and polls of one subject; 0: as many as come"),
     COUNT("limits.channels_max", 1, MANY, 2000000, CONFIG(channels_max), "channels that the log knows"),
     PERCENT("limits.channels_address_percent", 100, 90, CONFIG(channels_address_percent), "new channels that one address may make once half are taken"),
     PERCENT("limits.channels_connection_percent", 100, 75, CONFIG(channels_connection_percent), "new channels that one connection may make once half are taken"),

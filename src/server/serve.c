@@ -71,6 +71,8 @@ struct server {
     uint32_t webhook_requests;    /* that may be under way at once */
     uint32_t refusing_max;        /* connections over connections_max that are heard */
     _Atomic uint32_t connections; /* of all workers */
+    struct quota addresses;       /* that have them, */
+    struct quota subjects;        /* and streams */
     struct tls_tickets tickets;
     int64_t tickets_ns; /* when their newest key was made */
     int argc;
@@ -296,6 +298,21 @@ static void share_descriptors(struct server *server, uint64_t descriptors)
         (uint32_t)(connections < UINT32_MAX ? connections : UINT32_MAX);
 }
 
+/* The most addresses and subjects that are told apart at a time. */
+enum { HOLDERS_MAX = 1 << 22 };
+
+static int open_quotas(struct server *server)
+{
+    uint32_t connections = server->config.limits.connections_max;
+    uint32_t holders = connections < HOLDERS_MAX ? connections : HOLDERS_MAX;
+    int result = quota_init(&server->addresses, holders);
+    if (!result)
+        result = quota_init(&server->subjects, HOLDERS_MAX);
+    if (result)
+        fprintf(stderr, "freshet serve: no memory to count connections\n");
+    return result;
+}
+
 /* Has a worker listen, and speak TLS. */
 static int open_doors(struct server *server, struct worker *worker)
 {
@@ -322,6 +339,8 @@ static int open_worker(struct server *server, unsigned index)
         .limits = server->config.limits,
         .spin_us = server->config.spin_us,
         .connections = &server->connections,
+        .addresses = &server->addresses,
+        .subjects = &server->subjects,
         .refusing_max = server->refusing_max,
         .want_uring = !server->config.no_uring,
         .authority = server->api.authority,
@@ -357,6 +376,8 @@ static int open_all(struct server *server)
         return result;
     hash_prepare(); /* a server is ready when it says so */
     share_descriptors(server, descriptors);
+    if ((result = open_quotas(server)))
+        return result;
     authority_add(&server->authority, &server->keys.source);
     authority_add(&server->authority, &config->issuers.source);
     if (config->has_access && !(server->rules = rules_new(config->rules, config->rules_count)))
@@ -615,6 +636,8 @@ static void drain(struct server *server)
     log_close(server->log);
     for (unsigned i = 0; i < server->config.threads; i++)
         worker_deinit(&server->workers[i]);
+    quota_deinit(&server->addresses);
+    quota_deinit(&server->subjects);
     courier_free(server->courier);
     backend_free(server->backend);
     key_table_deinit(&server->keys);

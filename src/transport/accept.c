@@ -35,14 +35,14 @@ struct arrival {
     struct worker *worker;
     struct timer timer;
     struct list turn; /* in worker->shaking */
-    bool asks;        /* over connections_max */
-    bool begun;       /* the first byte has come */
+    enum entry_excess excess;
+    bool begun; /* the first byte has come */
 };
 
 /* The kinds of connections, by what ALPN calls them; the best first. */
 static const struct kind {
     const char *alpn;
-    void (*take)(struct worker *worker, struct conn *conn, bool refused);
+    void (*take)(struct worker *worker, struct conn *conn, enum entry_excess refused);
 } kinds[] = {
     {"\x02h2", http2_take},
     {"\x08http/1.1", http1_take}, /* also for clients without ALPN: the last */
@@ -73,7 +73,7 @@ static struct arrival *arrival_of(struct conn *conn)
 static void hand_over(struct arrival *arrival, const struct kind *kind)
 {
     arrival->conn.readable = true; /* the wire may have bytes that came behind the handshake */
-    kind->take(arrival->worker, &arrival->conn, arrival->asks);
+    kind->take(arrival->worker, &arrival->conn, arrival->excess);
 }
 
 /* Looks at the first byte and leaves it. Returns 0, -EAGAIN while there is none, or another
@@ -185,7 +185,7 @@ static void closed(struct conn *conn)
     list_remove(&conn->node);
     list_remove(&arrival->turn);
     stat_set(&worker->stats.connections, worker->net.conns);
-    entry_end(worker, arrival->asks);
+    entry_end(worker, arrival->excess, conn->place);
     worker_resume_accepting(worker);
     free(arrival);
 }
@@ -209,38 +209,46 @@ static void ring(struct timer *timer)
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-static void arrive(struct worker *worker, int fd, uint8_t door, bool asks)
+static void arrive(struct worker *worker, int fd, uint8_t door, const struct entry *entry)
 {
     struct arrival *arrival = mem_try_alloc(sizeof(*arrival));
     if (arrival)
-        *arrival = (struct arrival){.worker = worker, .timer = {.ring = ring}, .asks = asks};
+        *arrival =
+            (struct arrival){.worker = worker, .timer = {.ring = ring}, .excess = entry->excess};
     else
         close(fd);
     if (!arrival || conn_init(&arrival->conn, &worker->net, fd, NET_PLAIN, &arrival_ops)) {
-        entry_end(worker, asks);
+        entry_end(worker, entry->excess, entry->place);
         free(arrival);
         return;
     }
     arrival->conn.door = door;
+    arrival->conn.place = entry->place;
     list_add_last(&worker->connections, &arrival->conn.node);
     timer_set(&worker->loop, &arrival->timer, worker->config.limits.handshake_ms);
     stat_set(&worker->stats.connections, worker->net.conns);
 }
 
-static void turn_away(int fd, uint8_t door)
+/* A client of TLS could not read it. */
+static void turn_away(struct worker *worker, int fd, uint8_t door, enum entry_excess excess)
 {
-    if (!(door & DOOR_TLS))
-        (void)wire_send(fd, http1_busy());
+    struct str detail;
+    struct buf out = {0};
+    enum problem problem = entry_problem(excess, &detail);
+    http1_busy(&out, worker->config.base, problem, detail);
+    if (!(door & DOOR_TLS) && !buf_failed(&out))
+        (void)wire_send(fd, buf_str(&out));
+    buf_free(&out);
     close(fd);
 }
 
 void accept_connection(struct worker *worker, int fd, uint8_t door)
 {
-    enum entry entry = entry_begin(worker);
-    if (entry == TURN_AWAY)
-        turn_away(fd, door);
+    const struct entry entry = entry_begin(worker, fd);
+    if (entry.turned_away)
+        turn_away(worker, fd, door, entry.excess);
     else if (door & DOOR_TLS)
-        arrive(worker, fd, door, entry == LET_ASK);
+        arrive(worker, fd, door, &entry);
     else
-        http1_accept(worker, fd, door, entry == LET_ASK);
+        http1_accept(worker, fd, door, &entry);
 }

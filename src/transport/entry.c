@@ -1,5 +1,7 @@
 #include "transport/entry.h"
 
+#include "net/peer.h"
+
 /* Each worker has an equal share of those that may ask. */
 static bool may_ask(const struct worker *worker)
 {
@@ -19,33 +21,67 @@ static bool may_connect(struct worker *worker)
     return false;
 }
 
-/* Some connections over connections_max are heard before they are refused, since an EventSource
- * needs another refusal than other clients. */
-enum entry entry_begin(struct worker *worker)
+/* The kernel is asked for the address only if that is limited. */
+static bool may_come_from(struct worker *worker, int fd, uint32_t *ret_place)
 {
-    if (may_connect(worker)) {
-        stat_add(&worker->stats.connections_total, 1);
-        return LET_IN;
-    }
-    worker_hit(worker, LIMIT_CONNECTIONS);
-    if (!may_ask(worker))
-        return TURN_AWAY;
-    worker->refusing++;
-    return LET_ASK;
+    uint32_t max = worker->config.limits.address_connections_max;
+    uint64_t peer = max && worker->config.addresses ? peer_of(fd) : PEER_NONE;
+    *ret_place = peer ? quota_take(worker->config.addresses, peer, max) : QUOTA_NONE;
+    return !peer || *ret_place;
 }
 
-void entry_again(struct worker *worker, bool asked)
+static enum entry_excess find_excess(struct worker *worker, int fd, uint32_t *ret_place)
 {
-    if (asked)
+    if (!may_come_from(worker, fd, ret_place))
+        return EXCESS_OF_ADDRESS;
+    if (may_connect(worker))
+        return EXCESS_NONE;
+    quota_give(worker->config.addresses, *ret_place);
+    *ret_place = QUOTA_NONE;
+    return EXCESS_OF_ALL;
+}
+
+/* Some connections over a limit are heard before they are refused, since an EventSource needs
+ * another refusal than other clients. */
+struct entry entry_begin(struct worker *worker, int fd)
+{
+    struct entry entry = {0};
+    entry.excess = find_excess(worker, fd, &entry.place);
+    if (!entry.excess) {
+        stat_add(&worker->stats.connections_total, 1);
+        return entry;
+    }
+    worker_hit(worker, entry.excess == EXCESS_OF_ALL ? LIMIT_CONNECTIONS : LIMIT_ADDRESS);
+    entry.turned_away = !may_ask(worker);
+    worker->refusing += !entry.turned_away;
+    return entry;
+}
+
+void entry_again(struct worker *worker, enum entry_excess excess)
+{
+    if (excess)
         worker->refusing++;
     else
         atomic_fetch_add(worker->config.connections, 1);
 }
 
-void entry_end(struct worker *worker, bool asked)
+void entry_end(struct worker *worker, enum entry_excess excess, uint32_t place)
 {
-    if (asked)
+    if (excess)
         worker->refusing--;
     else
         atomic_fetch_sub(worker->config.connections, 1);
+    quota_give(worker->config.addresses, place);
+}
+
+enum problem entry_problem(enum entry_excess excess, struct str *ret_detail)
+{
+    if (excess == EXCESS_OF_ADDRESS) {
+        *ret_detail = STR("this address has as many connections as one may have "
+                          "(limits.address_connections_max): close one, or raise the limit");
+        return PROBLEM_TOO_MANY;
+    }
+    *ret_detail = STR("connection limit reached (limits.connections_max): try again later, or "
+                      "raise the limit");
+    return PROBLEM_UNAVAILABLE;
 }

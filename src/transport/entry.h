@@ -1,20 +1,26 @@
-/* How many connections there may be: whether a new one is let in, and that one has ended. */
+/* How many connections there may be, in all and of an address: whether a new one is let in, and
+ * that one has ended. */
 #pragma once
 
 #include "transport/worker_state.h"
 
-enum entry {
-    LET_IN,
-    LET_ASK, /* over connections_max: its first request is answered so, and is the last */
-    TURN_AWAY,
+/* The decision for a new connection. */
+struct entry {
+    enum entry_excess
+        excess;       /* not EXCESS_NONE: its first request is answered so, and is the last */
+    bool turned_away; /* it is not even read */
+    uint32_t place;   /* for conn->place */
 };
 
-/* Decides for a connection that was accepted. Unless it is turned away, entry_end() follows
+/* Decides for a connection that was accepted as `fd`. Unless it is turned away, entry_end() follows
  * once. */
-enum entry entry_begin(struct worker *worker);
+struct entry entry_begin(struct worker *worker, int fd);
 
 /* Counts a connection that goes on in another structure, until the old one has ended. */
-void entry_again(struct worker *worker, bool asked);
+void entry_again(struct worker *worker, enum entry_excess excess);
 
-/* The connection has ended; `asked` if it was let in to be refused. */
-void entry_end(struct worker *worker, bool asked);
+/* The connection has ended, or could not be made. */
+void entry_end(struct worker *worker, enum entry_excess excess, uint32_t place);
+
+/* The problem and its detail for a connection that is refused. */
+enum problem entry_problem(enum entry_excess excess, struct str *ret_detail);

@@ -3,6 +3,8 @@
 #include "transport/audit_notes.h"
 #include "transport/parked.h"
 
+#include <errno.h>
+
 void exchange_free(struct exchange *exchange)
 {
     if (exchange->caller)
@@ -191,25 +193,39 @@ static bool pull_reads(const void *owner, struct str channel)
 
 static const struct live_ops live_pull = {end_pull, pull_reads};
 
+/* The refusal of an exchange that cannot go on under its caller: a result of live_add(). */
+static void refuse_live(struct exchange *exchange, int result)
+{
+    if (result == -EDQUOT)
+        exchange_problem(exchange, PROBLEM_TOO_MANY, str_from(EXCHANGE_SUBJECT_FULL), STR_NONE);
+    else
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+}
+
 struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,
                                      struct pull *pull)
 {
     struct request_stream *request = exchange->request;
     struct worker *worker = exchange->worker;
-    struct caller *caller = caller_ref(exchange->caller);
+    bool is_live = exchange->caller;
+    int result = is_live ? live_add(worker, pull, exchange->caller, &live_pull) : 0;
+    if (result) {
+        response_deinit(response);
+        pull->ops->free(pull);
+        refuse_live(exchange, result);
+        return NULL;
+    }
     add_common(exchange, response);
     bool open = exchange->ops->open(exchange, response, pull);
     response_deinit(response);
-    if (open && caller && !live_add(worker, pull, caller, &live_pull))
-        request_stream_close(request);
-    caller_unref(caller);
+    if (!open && is_live)
+        live_remove(worker, pull); /* its address alone: it was freed */
     return open ? request : NULL;
 }
 
-bool exchange_replace_caller(struct worker *worker, struct pull *pull, struct caller *caller)
+int exchange_replace_caller(struct worker *worker, struct pull *pull, struct caller *caller)
 {
-    live_remove(worker, pull);
-    return live_add(worker, pull, caller, &live_pull);
+    return live_change(worker, pull, caller, &live_pull);
 }
 
 /* A poll is answered early, and its client has to ask again, with a credential that is valid. */
@@ -232,10 +248,14 @@ static const struct live_ops live_wait = {end_wait, wait_reads};
 
 bool exchange_wait(struct exchange *exchange, struct waiting *waiting)
 {
-    if (!exchange->request)
+    if (!exchange->request) {
+        exchange_free(exchange);
         return false;
-    if (exchange->caller && !live_add(exchange->worker, exchange, exchange->caller, &live_wait)) {
-        request_stream_close(exchange->request);
+    }
+    int result =
+        exchange->caller ? live_add(exchange->worker, exchange, exchange->caller, &live_wait) : 0;
+    if (result) {
+        refuse_live(exchange, result);
         return false;
     }
     exchange->waiting = waiting;

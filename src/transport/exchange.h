@@ -98,17 +98,24 @@ void exchange_respond_keep(struct exchange *exchange, const struct page_key *key
                            struct response *response);
 
 /* Begins a response whose body the pull writes: from here on the request stream belongs to the
- * pull. Uses up the response and frees the exchange. NULL if the client is gone; then the pull is
- * freed too. */
+ * pull. Uses up the response and frees the exchange. NULL if the client is gone, or was refused
+ * because its subject has as many streams as it may have; then the pull is freed too. */
 struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,
                                      struct pull *pull);
 
+/* What a client is told then. */
+#define EXCHANGE_SUBJECT_FULL                                                                      \
+    "this subject has as many streams and polls as one may have "                                  \
+    "(limits.subject_connections_max): end one, or raise the limit"
+
 /* Puts another caller, of whom a reference is taken, in the place of the one under whom a pull goes
- * on. False if there is no memory: the pull then goes on under nobody, and must end. */
-bool exchange_replace_caller(struct worker *worker, struct pull *pull, struct caller *caller);
+ * on. Returns 0; -EDQUOT if its subject has as many streams as it may have, or -ENOMEM: then the
+ * pull goes on under the caller before. */
+int exchange_replace_caller(struct worker *worker, struct pull *pull, struct caller *caller);
 
 /* Lets the exchange wait: the request stream reports to `waiting`, and its timer is the exchange's.
- * False if the client is gone. */
+ * False if the client is gone, or was refused because its subject has as many polls as it may have;
+ * then the exchange is freed. */
 bool exchange_wait(struct exchange *exchange, struct waiting *waiting);
 /* Ends the wait: the exchange will be answered. Does not free `waiting`. */
 void exchange_end_wait(struct exchange *exchange);

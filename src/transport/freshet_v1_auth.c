@@ -4,6 +4,7 @@
 #include "transport/freshet_v1_messages.h"
 #include "transport/freshet_v1_parts.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* A question to the authority. In worker->auths while the answer is still to come. */
@@ -65,8 +66,10 @@ static void take_caller(struct freshet_v1 *v1, struct str ref, struct caller *ca
     struct str lost[SELECTION_TERMS_MAX];
     struct arena arena = {0};
     size_t count = find_lost(v1, caller, &arena, lost);
-    if (!exchange_replace_caller(v1->worker, &v1->websocket.pull, caller) ||
-        !has_all(lost, count)) {
+    int result = exchange_replace_caller(v1->worker, &v1->websocket.pull, caller);
+    if (result == -EDQUOT) {
+        freshet_v1_error(v1, ref, PROBLEM_TOO_MANY, EXCHANGE_SUBJECT_FULL);
+    } else if (result || !has_all(lost, count)) {
         freshet_v1_give_up(v1);
     } else if (freshet_v1_unsubscribe(v1, lost, count)) {
         send_ok(v1, ref, lost, count);

@@ -462,7 +462,7 @@ static void closed(struct conn *conn)
     request_stream_drop_intake(&http1->request);
     request_stream_drop_out(&http1->request);
     stat_set(&worker->stats.connections, worker->net.conns);
-    entry_end(worker, http1->refused);
+    entry_end(worker, http1->refused, conn->place);
     worker_resume_accepting(worker);
     slab_give(http1);
 }
@@ -682,16 +682,16 @@ static void ring(struct timer *timer)
     }
 }
 
-/* Connections over connections_max have this long to send a request. */
+/* Connections over a limit have this long to send a request. */
 enum { REFUSED_MS = 1000 };
 
-static struct http1 *http1_new(struct worker *worker, bool refused)
+static struct http1 *http1_new(struct worker *worker, enum entry_excess refused)
 {
     struct http1 *http1 = slabs_take(&worker->slabs, sizeof(*http1));
     if (http1)
         *http1 = (struct http1){
             .request = {.ops = &request_ops, .worker = worker, .timer = {.ring = ring}},
-            .refused = refused};
+            .refused = refused & 3};
     return http1;
 }
 
@@ -705,21 +705,22 @@ static void begin_http1(struct http1 *http1)
               http1->refused ? REFUSED_MS : worker->config.limits.head_ms);
 }
 
-void http1_accept(struct worker *worker, int fd, uint8_t door, bool refused)
+void http1_accept(struct worker *worker, int fd, uint8_t door, const struct entry *entry)
 {
-    struct http1 *http1 = http1_new(worker, refused);
+    struct http1 *http1 = http1_new(worker, entry->excess);
     if (!http1)
         close(fd);
     else if (!conn_init(&http1->conn, &worker->net, fd, NET_PLAIN, &conn_ops)) {
         http1->conn.door = door;
+        http1->conn.place = entry->place;
         begin_http1(http1);
         return;
     }
-    entry_end(worker, refused);
+    entry_end(worker, entry->excess, entry->place);
     slab_give(http1);
 }
 
-void http1_take(struct worker *worker, struct conn *from, bool refused)
+void http1_take(struct worker *worker, struct conn *from, enum entry_excess refused)
 {
     struct http1 *http1 = http1_new(worker, refused);
     if (!http1 || conn_hand_over(from, &http1->conn, &conn_ops)) {

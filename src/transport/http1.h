@@ -3,10 +3,11 @@
 
 #include "transport/http1_state.h"
 
-/* Takes over an accepted socket, plain, and its entry (entry.h); `refused` if it is over
- * connections_max. */
-void http1_accept(struct worker *worker, int fd, uint8_t door, bool refused);
+struct entry;
+
+/* Takes over an accepted socket, plain, and its entry (entry.h). */
+void http1_accept(struct worker *worker, int fd, uint8_t door, const struct entry *entry);
 
 /* Takes over the socket of a connection that another owner has begun, with what its wire has: after
  * a handshake of TLS, say. `from` is closed, and counts as a connection until then. */
-void http1_take(struct worker *worker, struct conn *from, bool refused);
+void http1_take(struct worker *worker, struct conn *from, enum entry_excess refused);

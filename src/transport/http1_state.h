@@ -51,7 +51,9 @@ struct http1 {
     bool chunked : 1;  /* the body that the pull writes ends with a last chunk */
     bool draining : 1; /* the timer is set for the drain of the pull */
     bool asked : 1;    /* its first request has come: it will not speak HTTP/2 */
-    bool refused : 1;  /* over connections_max: its first request is refused, and is its last */
+    /* enum entry_excess: over a limit of connections; its first request is refused, and is its last
+     */
+    uint8_t refused : 2;
 };
 
 /* conn_ops.drain: an idle connection ends now, others after the answers that are due, a stream

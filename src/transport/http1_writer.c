@@ -110,8 +110,16 @@ void http1_write_open(struct buf *out, const struct pipelined *asked,
     http1_response_end(out);
 }
 
-struct str http1_busy(void)
+void http1_busy(struct buf *out, struct str base, enum problem problem, struct str detail)
 {
-    return STR("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-               "Connection: close\r\nContent-Length: 0\r\n\r\n");
+    struct buf document = {0};
+    problem_add(&document, base, problem, detail, STR_NONE);
+    http1_response_start(out, problem_status(problem));
+    http1_response_header(out, STR("Retry-After"), STR("1"));
+    http1_response_header(out, STR("Content-Type"), STR("application/problem+json"));
+    http1_response_header(out, STR("Connection"), STR("close"));
+    http1_response_header_u64(out, STR("Content-Length"), buf_failed(&document) ? 0 : document.len);
+    http1_response_end(out);
+    buf_add_str(out, buf_str(&document));
+    buf_free(&document);
 }

@@ -12,5 +12,5 @@ void http1_write(struct buf *out, const struct pipelined *asked, const struct re
 void http1_write_open(struct buf *out, const struct pipelined *asked,
                       const struct response *response);
 
-/* The complete refusal of a connection whose request was not read. Static memory. */
-struct str http1_busy(void);
+/* Writes the complete refusal of a connection whose request was not read. */
+void http1_busy(struct buf *out, struct str base, enum problem problem, struct str detail);

@@ -299,7 +299,7 @@ static void closed(struct conn *conn)
     holding_set(&worker->holdings, &connection->head, ACCOUNT_INTAKE, 0);
     http2_free(connection->http2);
     stat_set(&worker->stats.connections, worker->net.conns);
-    entry_end(worker, connection->refused);
+    entry_end(worker, connection->refused, conn->place);
     worker_resume_accepting(worker);
     free(connection);
 }
@@ -437,7 +437,8 @@ static struct http2_connection *connection_new(struct worker *worker)
 }
 
 /* NULL without memory: nothing has changed. */
-static struct http2_connection *take(struct worker *worker, struct conn *from, bool refused)
+static struct http2_connection *take(struct worker *worker, struct conn *from,
+                                     enum entry_excess refused)
 {
     struct http2_connection *connection = connection_new(worker);
     if (!connection)
@@ -447,7 +448,7 @@ static struct http2_connection *take(struct worker *worker, struct conn *from, b
         free(connection);
         return NULL;
     }
-    connection->refused = refused;
+    connection->refused = refused & 3;
     entry_again(worker, refused);
     list_add_last(&worker->connections, &connection->conn.node);
     timer_set(&worker->loop, &connection->control.timer, worker->config.limits.idle_ms);
@@ -465,7 +466,7 @@ static void drain_if_late(struct http2_connection *connection)
 
 bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes)
 {
-    struct http2_connection *connection = take(worker, from, false);
+    struct http2_connection *connection = take(worker, from, EXCESS_NONE);
     if (!connection)
         return false;
     keep(connection, bytes);
@@ -474,7 +475,7 @@ bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes)
     return true;
 }
 
-void http2_take(struct worker *worker, struct conn *from, bool refused)
+void http2_take(struct worker *worker, struct conn *from, enum entry_excess refused)
 {
     struct http2_connection *connection = take(worker, from, refused);
     if (!connection) {

@@ -9,5 +9,5 @@
 bool http2_take_over(struct worker *worker, struct conn *from, struct str bytes);
 
 /* Takes over a connection over TLS on which ALPN chose HTTP/2. `refused` if it is over
- * connections_max. */
-void http2_take(struct worker *worker, struct conn *from, bool refused);
+ * a limit of connections. */
+void http2_take(struct worker *worker, struct conn *from, enum entry_excess refused);

@@ -49,10 +49,11 @@ struct http2_connection {
     struct holding holding; /* for `out` */
     struct holding head;    /* for a request's head that is not whole */
     size_t discarded;       /* bytes thrown away after our side was shut */
-    bool refused : 1;       /* over connections_max: it is told so, and ends */
-    bool ending : 1;        /* was told that it ends */
-    bool lingers : 1;       /* our side is shut */
-    bool finished : 1;      /* the peer is done sending, or cannot be understood any more */
+    uint8_t
+        refused : 2;   /* enum entry_excess: over a limit of connections, it is told so, and ends */
+    bool ending : 1;   /* was told that it ends */
+    bool lingers : 1;  /* our side is shut */
+    bool finished : 1; /* the peer is done sending, or cannot be understood any more */
     bool draining : 1;
     bool lively : 1; /* the bytes that were gathered last are not for catching up alone */
 };

@@ -13,6 +13,7 @@
 #include "http/http1_response.h"
 #include "transport/body.h"
 #include "transport/checked.h"
+#include "transport/entry.h"
 #include "transport/http2_connection.h"
 #include "transport/pipeline.h"
 #include "transport/secure.h"
@@ -332,9 +333,9 @@ static void end_events(struct exchange *exchange)
 
 void incoming_refuse_connection(struct http1 *http1)
 {
-    incoming_refuse(http1, PROBLEM_UNAVAILABLE,
-                    STR("connection limit reached (limits.connections_max): try again later, or "
-                        "raise the limit"));
+    struct str detail;
+    enum problem problem = entry_problem(http1->refused, &detail);
+    incoming_refuse(http1, problem, detail);
 }
 
 /* The same once its request has come; the head stands at the front of `bytes`. */
@@ -342,15 +343,14 @@ static enum step refuse_connection(struct http1 *http1, struct str bytes,
                                    const struct http_head *head)
 {
     struct exchange *exchange = refused_exchange(http1, bytes);
+    struct str detail;
+    enum problem problem = entry_problem(http1->refused, &detail);
     if (!exchange)
         conn_close(&http1->conn);
     else if (asks_for_events(head))
         end_events(exchange);
     else
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE,
-                         STR("connection limit reached (limits.connections_max): try again later, "
-                             "or raise the limit"),
-                         STR_NONE);
+        exchange_problem(exchange, problem, detail, STR_NONE);
     return STEP_STOP;
 }
 
@@ -372,7 +372,7 @@ static enum step begin_http2(struct http1 *http1, struct str bytes)
     return STEP_STOP;
 }
 
-/* The same for a connection over connections_max, or without the TLS that is wanted. */
+/* The same for a connection over a limit, or without the TLS that is wanted. */
 static enum step refuse_http2(struct http1 *http1)
 {
     http1->finished = true;

@@ -15,5 +15,6 @@ bool incoming_may_follow(const struct http1 *http1);
  * begin with its head, or with the part of it that has come. */
 void incoming_refuse(struct http1 *http1, enum problem problem, struct str detail);
 
-/* Tells a connection over connections_max that it is refused, before its request has come. */
+/* Tells a connection over a limit of connections that it is refused, before its request has come.
+ */
 void incoming_refuse_connection(struct http1 *http1);

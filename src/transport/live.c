@@ -3,6 +3,7 @@
 #include "transport/audit_notes.h"
 #include "transport/worker_state.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum {
@@ -80,6 +81,7 @@ void live_init(struct worker *worker)
 static void live_free(struct worker *worker, struct live *live)
 {
     map_remove(&worker->live.map, &live->node);
+    quota_give(worker->config.subjects, live->node.own);
     list_remove(&live->in_turn);
     caller_unref(live->caller);
     free(live);
@@ -94,18 +96,70 @@ void live_deinit(struct worker *worker)
     map_deinit(&table->map);
 }
 
-bool live_add(struct worker *worker, void *owner, struct caller *caller, const struct live_ops *ops)
+/* Counts one more for the caller's subject. A credential without a subject is not limited. */
+static int take_place(struct worker *worker, const struct caller *caller, uint32_t *ret_place)
 {
-    const void *key = owner;
-    struct live *live = mem_try_alloc(sizeof(*live));
-    if (!live)
-        return false;
-    *live = (struct live){.owner = owner, .caller = caller_ref(caller), .ops = ops};
+    struct quota *subjects = worker->config.subjects;
+    uint32_t max = worker->config.limits.subject_connections_max;
+    struct str subject = caller_subject(caller);
+    *ret_place = QUOTA_NONE;
+    if (!max || !subjects || !subject.len)
+        return 0;
+    *ret_place = quota_take(subjects, quota_holder(subjects, subject), max);
+    if (*ret_place)
+        return 0;
+    worker_hit(worker, LIMIT_SUBJECT);
+    return -EDQUOT;
+}
+
+static void add(struct worker *worker, struct live *live)
+{
+    const void *key = live->owner;
     map_add(&worker->live.map, &live->node, key_of(&key));
     /* A revocation may have come between the identification and now. */
     list_add_last(&worker->live.unchecked, &live->in_turn);
+    note_expiry(worker, live->caller);
+}
+
+int live_add(struct worker *worker, void *owner, struct caller *caller, const struct live_ops *ops)
+{
+    uint32_t place;
+    int result = take_place(worker, caller, &place);
+    if (result)
+        return result;
+    struct live *live = mem_try_alloc(sizeof(*live));
+    if (!live) {
+        quota_give(worker->config.subjects, place);
+        return -ENOMEM;
+    }
+    *live =
+        (struct live){.node.own = place, .owner = owner, .caller = caller_ref(caller), .ops = ops};
+    add(worker, live);
+    return 0;
+}
+
+int live_change(struct worker *worker, void *owner, struct caller *caller,
+                const struct live_ops *ops)
+{
+    struct live *live = find(worker, owner);
+    bool is_same = live && str_eq(caller_subject(live->caller), caller_subject(caller));
+    uint32_t place = QUOTA_NONE;
+    if (!live)
+        return live_add(worker, owner, caller, ops);
+    int result = is_same ? 0 : take_place(worker, caller, &place);
+    if (result)
+        return result;
+    struct caller *before = live->caller;
+    live->caller = caller_ref(caller);
+    caller_unref(before);
+    if (!is_same) {
+        quota_give(worker->config.subjects, live->node.own);
+        live->node.own = place;
+    }
+    list_remove(&live->in_turn);
+    list_add_last(&worker->live.unchecked, &live->in_turn);
     note_expiry(worker, caller);
-    return true;
+    return 0;
 }
 
 void live_remove(struct worker *worker, const void *owner)

@@ -37,10 +37,13 @@ struct live_table {
 void live_init(struct worker *worker);
 void live_deinit(struct worker *worker);
 
-/* Adds an owner; takes a reference to the caller, which is not NULL. False if there is no memory:
- * the owner must end. */
-bool live_add(struct worker *worker, void *owner, struct caller *caller,
-              const struct live_ops *ops);
+/* Adds an owner; takes a reference to the caller, which is not NULL. Returns 0, -EDQUOT if its
+ * subject has as many as it may have (subject_connections_max), or -ENOMEM: then the owner must
+ * end. */
+int live_add(struct worker *worker, void *owner, struct caller *caller, const struct live_ops *ops);
+/* What the owner does goes on under another caller. The same results: then nothing has changed. */
+int live_change(struct worker *worker, void *owner, struct caller *caller,
+                const struct live_ops *ops);
 /* The owner has ended. Fine if it was never added. */
 void live_remove(struct worker *worker, const void *owner);
 

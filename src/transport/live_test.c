@@ -1,5 +1,7 @@
 #include "transport/http2_testing.h"
 
+#include <errno.h>
+
 #define AS(path, name) "GET " path " HTTP/1.1\r\nHost: x\r\nAs: " name "\r\n\r\n"
 #define UPGRADE_AS(path, name)                                                                     \
     "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"            \
@@ -248,6 +250,76 @@ static void without_memory_nothing_goes_on_under_a_caller(void **state)
     }
 }
 
+static void a_subject_has_as_many_streams_and_polls_as_it_may(void **state)
+{
+    static const char *const over_limit[] = {AS("/stream", "alice"), AS("/page", "alice"),
+                                             UPGRADE_AS("/channel", "alice")};
+    struct bench *bench = *state;
+    struct quota subjects;
+    struct peer peers[3], other;
+    assert_int_equal(quota_init(&subjects, 100), 0);
+    bench->worker.config.subjects = &subjects;
+    bench->worker.config.limits.subject_connections_max = 2;
+    for (int i = 0; i < 3; i++)
+        peer_join(bench, &peers[i]);
+    peer_say(bench, &peers[0], AS("/stream", "alice"));
+    peer_say(bench, &peers[1], AS("/page", "alice"));
+    for (size_t i = 0; i < sizeof(over_limit) / sizeof(over_limit[0]); i++) {
+        peer_join(bench, &other);
+        peer_say(bench, &other, over_limit[i]);
+        peer_hear(bench, &other);
+        assert_true(peer_has(&other, "HTTP/1.1 429 "));
+        peer_leave(bench, &other);
+    }
+    assert_int_equal(worker_hits(&bench->worker, LIMIT_SUBJECT), 3);
+    peer_say(bench, &peers[2], AS("/stream", "bob"));
+    peer_hear(bench, &peers[2]);
+    assert_true(peer_has(&peers[2], "HTTP/1.1 200 "));
+    peer_leave(bench, &peers[0]);
+    peer_join(bench, &other);
+    peer_say(bench, &other, AS("/stream", "alice"));
+    peer_hear(bench, &other);
+    assert_true(peer_has(&other, "HTTP/1.1 200 "));
+    peer_leave(bench, &peers[1]);
+    peer_leave(bench, &peers[2]);
+    peer_leave(bench, &other);
+    assert_int_equal(quota_holders(&subjects), 0);
+    bench->worker.config.subjects = NULL;
+    quota_deinit(&subjects);
+}
+
+static void a_change_of_the_subject_counts_for_the_new_one(void **state)
+{
+    struct bench *bench = *state;
+    static const struct live_ops none;
+    static char owners[3];
+    struct quota subjects;
+    struct caller *alice = caller_new(&(struct caller_facts){.subject = STR("alice")});
+    struct caller *again = caller_new(&(struct caller_facts){.subject = STR("alice")});
+    struct caller *bob = caller_new(&(struct caller_facts){.subject = STR("bob")});
+    struct worker *worker = &bench->worker;
+    assert_int_equal(quota_init(&subjects, 100), 0);
+    worker->config.subjects = &subjects;
+    worker->config.limits.subject_connections_max = 1;
+    assert_int_equal(live_add(worker, &owners[0], alice, &none), 0);
+    assert_int_equal(live_add(worker, &owners[1], bob, &none), 0);
+    assert_int_equal(live_change(worker, &owners[0], again, &none), 0);
+    assert_ptr_equal(live_caller(worker, &owners[0]), again);
+    assert_int_equal(live_change(worker, &owners[0], bob, &none), -EDQUOT);
+    assert_ptr_equal(live_caller(worker, &owners[0]), again);
+    live_remove(worker, &owners[1]);
+    assert_int_equal(live_change(worker, &owners[0], bob, &none), 0);
+    assert_int_equal(live_change(worker, &owners[2], alice, &none), 0); /* was nobody before */
+    live_remove(worker, &owners[0]);
+    live_remove(worker, &owners[2]);
+    assert_int_equal(quota_holders(&subjects), 0);
+    worker->config.subjects = NULL;
+    quota_deinit(&subjects);
+    caller_unref(alice);
+    caller_unref(again);
+    caller_unref(bob);
+}
+
 static void many_are_checked_in_slices(void **state)
 {
     struct bench *bench = *state;
@@ -255,7 +327,7 @@ static void many_are_checked_in_slices(void **state)
     static const struct live_ops none;
     static char owners[1000];
     for (size_t i = 0; i < sizeof(owners); i++)
-        assert_true(live_add(&bench->worker, &owners[i], caller, &none));
+        assert_int_equal(live_add(&bench->worker, &owners[i], caller, &none), 0);
     live_check_some(&bench->worker);
     assert_true(live_is_busy(&bench->worker));
     bench_settle(bench);
@@ -282,6 +354,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_websocket_that_is_refused_leaves_nothing_behind, begin,
                                         end),
         cmocka_unit_test_setup_teardown(without_memory_nothing_goes_on_under_a_caller, begin, end),
+        cmocka_unit_test_setup_teardown(a_subject_has_as_many_streams_and_polls_as_it_may, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_change_of_the_subject_counts_for_the_new_one, begin, end),
         cmocka_unit_test_setup_teardown(many_are_checked_in_slices, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -477,7 +477,6 @@ void page_begin(struct exchange *exchange, struct reading *reading)
     stat_add(&worker->stats.subscribers[FORMAT_PAGE], 1);
     if (!exchange_wait(exchange, &wait->waiting)) {
         release(wait, worker);
-        exchange_free(exchange);
         return;
     }
     start_find(&wait->search, &worker->hub, reading->selection, &reading->from,

@@ -10,6 +10,7 @@
 #include "base/account.h"
 #include "base/budget.h"
 #include "base/hist.h"
+#include "base/quota.h"
 #include "base/slab.h"
 #include "base/spares.h"
 #include "http/date.h"
@@ -34,6 +35,8 @@ struct http1;
  * text. A refusal with a problem document is also counted by its problem. */
 #define LIMITS(X)                                                                                  \
     X(CONNECTIONS, "connections_refused", "Connections over connections_max, refused")             \
+    X(ADDRESS, "address_connections_refused", "Connections over address_connections_max, refused") \
+    X(SUBJECT, "subject_connections_refused", "Streams and polls over subject_connections_max")    \
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
     X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
     X(RESTS, "unsent_closed", "Connections closed because peers do not read, by rests_max")        \
@@ -59,6 +62,13 @@ enum limit {
 };
 extern const char *const limit_names[LIMIT_COUNT];
 extern const char *const limit_helps[LIMIT_COUNT];
+
+/* The limit over which a new connection is. */
+enum entry_excess {
+    EXCESS_NONE,
+    EXCESS_OF_ALL,     /* connections_max */
+    EXCESS_OF_ADDRESS, /* address_connections_max */
+};
 
 /* The budgets, each with a counter of how often it was spent in a step of a turn; the rest of the
  * step then goes to the end of a queue. Name in /stats and /metrics, and help text. */
@@ -103,12 +113,14 @@ struct worker_limits {
      * longest time that an event waits for it. 0: a poll is answered as soon as it has an event. */
     int64_t poll_pace_ms;
     uint64_t body_max;
-    uint32_t inflight_max;    /* unanswered publishes of a connection */
-    uint32_t connections_max; /* of all workers together */
-    uint64_t pending_max;     /* bytes, not safe or not applied by the slowest worker, at which
-                                 publishers must wait */
-    uint64_t rests_max;       /* unsent bytes of all connections of a worker */
-    uint64_t held_max;        /* all memory that peers make a worker hold, by its account */
+    uint32_t inflight_max;            /* unanswered publishes of a connection */
+    uint32_t connections_max;         /* of all workers together */
+    uint32_t address_connections_max; /* connections of an address; 0: as many as come */
+    uint32_t subject_connections_max; /* streams and polls of a subject; 0: as many as come */
+    uint64_t pending_max; /* bytes, not safe or not applied by the slowest worker, at which
+                             publishers must wait */
+    uint64_t rests_max;   /* unsent bytes of all connections of a worker */
+    uint64_t held_max;    /* all memory that peers make a worker hold, by its account */
     struct hub_limits hub;
 };
 
@@ -141,6 +153,10 @@ struct worker_config {
     _Atomic uint32_t *connections; /* connections of all workers; NULL: there is only this worker */
     /* Connections over connections_max, of all workers, that are heard before they are refused. */
     uint32_t refusing_max;
+    /* The holders of address_connections_max and subject_connections_max, of all workers. NULL:
+     * these are not counted. */
+    struct quota *addresses;
+    struct quota *subjects;
     const struct authority *authority; /* for `auth` of freshet.v1; NULL: there are no rules */
     const struct rules *rules;         /* the rules of access; never changed */
     struct audit *audit;               /* of all workers together; NULL: nothing is noted */

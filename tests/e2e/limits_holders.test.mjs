@@ -1,0 +1,110 @@
+// What one address and one subject may have of the server: connections, streams and polls.
+
+import assert from "node:assert/strict";
+import http2 from "node:http2";
+import net from "node:net";
+import { once } from "node:events";
+import * as jose from "jose";
+import { WebSocket } from "ws";
+import { assertProblem, deadline, eventually, startServer, test } from "./support/index.mjs";
+import { Freshet } from "./support/ws.mjs";
+
+const SECRET = "correct horse battery staple and more";
+const CONFIG = `access: {anybody: [read], authenticated: [read, publish]}\ntokens:\n  - secret: "${SECRET}"\n`;
+
+function token(sub) {
+    return new jose.SignJWT({}).setProtectedHeader({ alg: "HS256" }).setSubject(sub).setExpirationTime("1h")
+        .sign(new TextEncoder().encode(SECRET));
+}
+
+/** A connection that comes from an address of this machine: all of 127.0.0.0/8 is. */
+async function connectFrom(t, server, localAddress) {
+    const socket = net.connect({ host: "127.0.0.1", port: new URL(server.url).port, localAddress });
+    socket.on("error", () => {});
+    t.after(() => socket.destroy());
+    await once(socket, "connect");
+    return socket;
+}
+
+/** Its request's answer, as text. */
+async function ask(socket, path = "/healthz", head = "") {
+    let text = "";
+    socket.on("data", (bytes) => (text += bytes));
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${head}\r\n`);
+    await eventually(() => text.includes("\r\n\r\n"), "an answer");
+    return text;
+}
+
+async function counter(server, name, headers = {}) {
+    return (await server.get("/stats", { Connection: "close", ...headers })).json().limits[name];
+}
+
+test("an address has as many connections as it may, and others have theirs", async (t) => {
+    const server = await startServer(t, { config: "limits: {address_connections_max: 3}\n", args: ["--threads", "2"] });
+    const held = [];
+    for (let n = 0; n < 3; n++) {
+        held.push(await connectFrom(t, server, "127.0.0.2"));
+        assert.match(await ask(held[n]), /^HTTP\/1.1 200 /);
+    }
+    const refused = await ask(await connectFrom(t, server, "127.0.0.2"));
+    assert.match(refused, /^HTTP\/1.1 429 /);
+    assert.match(refused, /\r\nRetry-After: \d/i);
+    assert.match(refused, /address_connections_max/);
+    const events = await ask(await connectFrom(t, server, "127.0.0.2"), "/channels/a", "Accept: text/event-stream\r\n");
+    assert.match(events, /^HTTP\/1.1 200 [^]*retry: \d/); /* an EventSource comes back only after a 200 */
+    assert.match(await ask(await connectFrom(t, server, "127.0.0.3")), /^HTTP\/1.1 200 /);
+    assert.ok((await counter(server, "address_connections_refused")) >= 2);
+    held.pop().destroy();
+    await eventually(async () => (await ask(await connectFrom(t, server, "127.0.0.2"))).startsWith("HTTP/1.1 200"), "room");
+});
+
+test("HTTP/2 connections of an address count as others do", async (t) => {
+    const server = await startServer(t, { config: "limits: {address_connections_max: 1}\n" });
+    const session = http2.connect(server.url, { createConnection: () =>
+        net.connect({ host: "127.0.0.1", port: new URL(server.url).port, localAddress: "127.0.0.2" }) });
+    t.after(() => session.destroy());
+    await deadline(once(session, "remoteSettings"), "SETTINGS");
+    assert.match(await ask(await connectFrom(t, server, "127.0.0.2")), /^HTTP\/1.1 429 /);
+    session.destroy();
+    await eventually(async () => (await ask(await connectFrom(t, server, "127.0.0.2"))).startsWith("HTTP/1.1 200"), "room");
+});
+
+test("without the key an address has as many as come", async (t) => {
+    const server = await startServer(t);
+    const held = await Promise.all(Array.from({ length: 200 }, () => connectFrom(t, server, "127.0.0.2")));
+    assert.match(await ask(held.at(-1)), /^HTTP\/1.1 200 /);
+    assert.equal(await counter(server, "address_connections_refused"), 0);
+});
+
+test("a subject has as many streams, WebSockets and polls as it may, by whatever connection", async (t) => {
+    const server = await startServer(t, { config: `${CONFIG}limits: {subject_connections_max: 3}\n`, args: ["--threads", "2"] });
+    const alice = { Authorization: `Bearer ${await token("alice")}` };
+    const bob = { Authorization: `Bearer ${await token("bob")}` };
+    const stream = await connectFrom(t, server, "127.0.0.1");
+    assert.match(await ask(stream, "/channels/a?stream=sse", `Authorization: ${alice.Authorization}\r\n`), /^HTTP\/1.1 200 /);
+    const session = http2.connect(server.url);
+    t.after(() => session.destroy());
+    const over2 = session.request({ ":path": "/channels/a?stream=ndjson", authorization: alice.Authorization });
+    assert.equal((await deadline(once(over2, "response"), "a response"))[0][":status"], 200);
+    const socket = new WebSocket(`${server.url.replace("http", "ws")}/channels/a`, { headers: alice });
+    t.after(() => socket.terminate());
+    await deadline(once(socket, "open"), "a WebSocket");
+
+    assertProblem(await server.get("/channels/a?stream=sse", alice), 429, /address|subject/);
+    assertProblem(await server.get("/channels/a?after=now&wait=20", alice), 429, /address|subject/);
+    const again = session.request({ ":path": "/channels/a?stream=sse", authorization: alice.Authorization });
+    assert.equal((await deadline(once(again, "response"), "a response"))[0][":status"], 429);
+    const fourth = new WebSocket(`${server.url.replace("http", "ws")}/channels/a`, { headers: alice });
+    fourth.on("error", () => {});
+    const [, answer] = await deadline(once(fourth, "unexpected-response"), "a refusal");
+    assert.equal(answer.statusCode, 429);
+
+    assert.equal((await server.request("POST", "/channels/a", { headers: alice, body: "x" })).status, 201);
+    assert.equal((await server.get("/channels/a?last=1", bob)).status, 200);
+    const nobody = await Freshet.open(t, server);
+    const refused = await nobody.answer({ op: "auth", token: await token("alice") });
+    assert.equal(refused.problem.status, 429);
+    assert.equal((await nobody.answer({ op: "auth", token: await token("bob") })).op, "ok");
+    over2.close();
+    await eventually(async () => (await server.get("/channels/a?last=1", alice)).status === 200, "room");
+});
