@@ -38,7 +38,7 @@ check:                  ## what takes longer: sanitized builds, clang-tidy, faul
 	    cmake --preset $$preset >/dev/null || exit; \
 	done
 	@for tree in build build/asan build/tsan; do cmake --build $$tree || exit; done
-	@ctest --test-dir build -j2 -L check --output-on-failure --no-tests=error --no-label-summary
+	@ctest --test-dir build -j4 -L check --output-on-failure --no-tests=error --no-label-summary
 
 hostile: build          ## attacks with strangers beside, in their long form; ATTACKS="pongs bombs" for some
 	@scripts/install-deps.sh test

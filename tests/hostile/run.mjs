@@ -40,6 +40,9 @@ const long = process.argv.includes("--long");
 const names = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const sanitized = process.argv.includes("--sanitized");
 const SECONDS = long ? 15 : sanitized ? 2 : 4;
+/* Attackers get what the server and its strangers leave of the processors, and come before a clang-tidy that runs
+ * beside sanitized builds. */
+const ATTACKER_NICE = sanitized ? "10" : "19";
 
 function startServer(dir, attack) {
     const args = ["serve", "--listen", "127.0.0.1:0", "--data", path.join(dir, "data"), "--threads", "2"];
@@ -87,9 +90,8 @@ async function memory(child, port) {
     return anonymous(child) - (answer.status === 200 ? kept(JSON.parse(answer.text)) : 0);
 }
 
-/** The attackers get what the server and its strangers leave of the processors. */
 function attacker(what, name, port, seconds) {
-    const child = spawn("nice", ["-n", "19", process.execPath, path.join(HERE, "attacks.mjs"), what, name,
+    const child = spawn("nice", ["-n", ATTACKER_NICE, process.execPath, path.join(HERE, "attacks.mjs"), what, name,
         port, seconds], { stdio: ["ignore", "inherit", "inherit"] });
     return new Promise((resolve) => child.once("close", (code) => resolve(code)));
 }
@@ -111,7 +113,11 @@ function startStrangers(port) {
     };
 }
 
+/** Memory that is not judged needs no warming up, and nothing to settle. */
 async function warmUp(port) {
+    if (sanitized) {
+        return;
+    }
     for (let n = 0; n < WARM_MIB * 4; n++) {
         await request(port, "POST", "/channels/warm", { body: "w".repeat(256 << 10) });
     }
@@ -213,7 +219,7 @@ async function watch(name, child, port) {
     await warmUp(port);
     const strangers = startStrangers(port);
     await strangers.ready;
-    await pause(SETTLE_MS);
+    await pause(sanitized ? 0 : SETTLE_MS);
     const before = await memory(child, port);
     let peak = 0;
     const peaks = setInterval(() => (peak = Math.max(peak, anonymous(child))), 50);

@@ -27,8 +27,12 @@ plant() {
     printf '#include "base/one.h"\n\nint one(void)\n{\n    return 1;\n}\n' >"$root/src/base/one.c"
     printf '%s\n' '#include "base/one.h"' '' '/* The text in quotes is not a comment. */' \
         'const char *two(void)' '{' '    return one() ? "/* it */" : "";' '}' >"$root/src/base/two.c"
-    printf '[{"directory": "%s", "file": "%s/src/base/one.c", "command": "clang -Isrc src/base/one.c"}]\n' \
-        "$root" "$root" >"$root/compile_commands.json"
+    {
+        printf '[{"directory": "%s", "file": "%s/src/base/one.c", "command": "clang -Isrc src/base/one.c"},\n' \
+            "$root" "$root"
+        printf '{"directory": "%s", "file": "%s/src/base/one_test.c", "command": "clang -Isrc src/base/one_test.c"}]\n' \
+            "$root" "$root"
+    } >"$root/compile_commands.json"
     cp "$project/.clang-format" "$project/.clang-tidy" "$root"
 }
 
@@ -117,4 +121,6 @@ refuses tidy "a semicolon that ends an if" src/base/one.c \
     '#include "base/one.h"\n\nint one(void)\n{\n    int a = 1;\n    if (a > 1);\n    return a;\n}\n'
 refuses tidy "a function of more than 80 lines" src/base/one.c \
     '#include "base/one.h"\n\nint one(void)\n{\n    int a = 0;\n'"$(yes '    a++;' | head -n 80)"'\n    return a;\n}\n'
+refuses tidy "a null pointer in a test" src/base/one_test.c \
+    'int main(void)\n{\n    int *a = 0;\n    return *a;\n}\n'
 exit $failed
