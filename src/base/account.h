@@ -14,7 +14,8 @@
     X(CHUNKS, "chunks", "events encoded for subscribers")                                          \
     X(ANSWERS, "answers", "answers that are made and not sent yet")                                \
     X(RESTS, "rests", "bytes that peers do not take")                                              \
-    X(READS, "reads", "events that reads of the store have found, not encoded yet")
+    X(READS, "reads", "events that reads of the store have found, not encoded yet")                \
+    X(HTTP2, "http2", "state of HTTP/2 connections: streams, fields, frames that wait")
 
 enum account_kind {
 #define ACCOUNT_NAME(name, text, help) ACCOUNT_##name,

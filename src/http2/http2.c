@@ -6,6 +6,11 @@
  * http2_gather(). All streams are equal and take turns, by the scheduler that nghttp2 has for RFC
  * 9218. The dependency tree of RFC 7540 is switched off, and with it what one can do to it.
  *
+ * nghttp2 asks a stream for bytes until that has none, and then puts it aside, which costs as much
+ * as to send an event. A stream whose owner says that it has sent all is therefore left in
+ * nghttp2's schedule, and `ready` counts the others: at 0 a gathering ends. A stream that is asked
+ * although it is not ready, since another one is, is put aside then.
+ *
  * nghttp2 bounds some floods itself: acknowledgements that a peer does not read, settings of a
  * frame, CONTINUATION frames of a head. Frames that cost the peer little, and are never many in
  * honest use, share one limit here, for a second. */
@@ -16,6 +21,7 @@
 #include "http2/head.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
@@ -34,6 +40,7 @@ enum {
 
 struct http2 {
     nghttp2_session *session;
+    size_t held; /* bytes that it has allocated */
     void *owner;
     const struct http2_ops *ops;
     const struct http2_limits *limits;
@@ -44,6 +51,7 @@ struct http2 {
     int32_t newest;    /* the id of the newest request, and of those before it, by ids, */
     uint64_t begun;    /* which have begun */
     uint64_t ended;    /* and which the peer has ended */
+    uint32_t ready;    /* streams whose `fill` may have bytes */
     int64_t now_ns;    /* of http2_receive() */
     int64_t head_ns;   /* when the head began that is not whole */
     int64_t second_ns; /* when the second began in which `control` counts */
@@ -113,6 +121,13 @@ static int count_control(struct http2 *http2)
     return nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+static void set_ready(struct http2 *http2, struct http2_stream *stream, bool ready)
+{
+    if (ready != stream->is_ready)
+        http2->ready += ready ? 1 : -1U;
+    stream->is_ready = ready;
+}
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -159,8 +174,8 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
     (void)value;
     (void)value_len;
     (void)flags;
-    (void)user;
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return count_control(user) ? NGHTTP2_ERR_CALLBACK_FAILURE
+                               : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 /* Streams take turns. The default of RFC 9218 is to send one to its end before the next, and so to
@@ -172,7 +187,7 @@ static int take_turns(struct http2 *http2, int32_t id)
     return nghttp2_session_change_extpri_stream_priority(http2->session, id, &equal, 1);
 }
 
-/* A head that is broken is no request: the stream ends. */
+/* A head that is broken is no request: the stream ends, and counts as a frame of no use. */
 static int begin_request(struct http2 *http2, const nghttp2_frame *frame)
 {
     struct http2_request request = {.is_large = http2->head.is_large,
@@ -182,7 +197,8 @@ static int begin_request(struct http2 *http2, const nghttp2_frame *frame)
     if (!request.is_large)
         request.head = http2_head_end(&http2->head, &request.is_tunnel);
     if (!request.is_large && !request.head.len)
-        return nghttp2_submit_rst_stream(http2->session, 0, id, NGHTTP2_PROTOCOL_ERROR);
+        return nghttp2_submit_rst_stream(http2->session, 0, id, NGHTTP2_PROTOCOL_ERROR) ||
+               count_control(http2);
     struct http2_stream *stream = http2->ops->begin(http2->owner);
     if (!stream)
         return nghttp2_submit_rst_stream(http2->session, 0, id, NGHTTP2_REFUSED_STREAM);
@@ -251,17 +267,24 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
     return 0;
 }
 
+/* DATA of padding alone is as empty as DATA of no bytes. */
+static bool is_padding(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_DATA && frame->hd.length &&
+           frame->hd.length == frame->data.padlen;
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct http2 *http2 = user;
-    int result = 0;
+    int result = is_padding(frame) ? count_control(http2) : 0;
     bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
                 frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (ends || frame->hd.type == NGHTTP2_RST_STREAM)
         http2->ended |= bit_of(http2, frame->hd.stream_id);
     if (is_request(frame))
         result = begin_request(http2, frame);
-    else if (ends)
+    if (ends && !is_request(frame))
         note_end(http2, stream_of(session, frame->hd.stream_id));
     return result ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
@@ -284,10 +307,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct http2 *http2 = user;
     struct http2_stream *stream = stream_of(session, id);
     (void)flags;
+    if (nghttp2_session_consume_connection(session, len))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (stream)
         http2->ops->body(stream, (char *)(uintptr_t)bytes, len);
-    else if (nghttp2_session_consume(session, id, len))
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 
@@ -297,6 +320,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     struct http2_stream *stream = stream_of(session, id);
     (void)error;
     if (stream) {
+        set_ready(http2, stream, false);
         stream->id = 0;
         http2->ops->closed(stream);
     }
@@ -315,6 +339,11 @@ int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns)
         (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
     }
     return n < 0 ? (n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO) : 0;
+}
+
+size_t http2_held(const struct http2 *http2)
+{
+    return http2->held;
 }
 
 size_t http2_head_held(const struct http2 *http2, int64_t *ret_since_ns)
@@ -403,9 +432,10 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *room, si
     bool end = false;
     (void)session;
     (void)room;
-    http2->next = http2->ops->fill(stream, &end);
+    http2->next = stream->is_ready ? http2->ops->fill(stream, &end) : STR_NONE;
     if (stream->id != id || (!http2->next.len && !end)) {
-        stream->is_idle = true;
+        set_ready(http2, stream, false);
+        stream->is_deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -431,8 +461,10 @@ static int send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8
     buf_add(http2->out, head, FRAME_HEAD);
     buf_add(http2->out, http2->next.at, len);
     bool blocked = len < http2->next.len && is_blocked(session, frame->hd.stream_id, len);
-    http2->ops->sent(stream, len, blocked);
-    return http2->out->len > http2->most ? NGHTTP2_ERR_PAUSE : 0;
+    set_ready(http2, stream, false); /* `sent` may have it ready again */
+    if (http2->ops->sent(stream, len, blocked) && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        set_ready(http2, stream, stream->id);
+    return http2->out->len > http2->most || !http2->ready ? NGHTTP2_ERR_PAUSE : 0;
 }
 
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -458,6 +490,8 @@ int http2_respond(struct http2 *http2, struct http2_stream *stream, const struct
                                            body ? &provider : NULL))
         result = -ENOMEM;
     buf_free(&fields.cleaned);
+    stream->has_body = body && !result;
+    set_ready(http2, stream, stream->has_body);
     return result;
 }
 
@@ -470,18 +504,18 @@ void http2_continue(struct http2 *http2, const struct http2_stream *stream)
 
 void http2_resume(struct http2 *http2, struct http2_stream *stream)
 {
-    if (!stream->is_idle || !stream->id)
+    if (!stream->has_body || !stream->id)
         return;
-    stream->is_idle = false;
-    (void)nghttp2_session_resume_data(http2->session, stream->id);
+    set_ready(http2, stream, true);
+    if (stream->is_deferred)
+        (void)nghttp2_session_resume_data(http2->session, stream->id);
+    stream->is_deferred = false;
 }
 
 void http2_consume(struct http2 *http2, const struct http2_stream *stream, size_t n)
 {
     if (stream->id)
-        (void)nghttp2_session_consume(http2->session, stream->id, n);
-    else
-        (void)nghttp2_session_consume_connection(http2->session, n);
+        (void)nghttp2_session_consume_stream(http2->session, stream->id, n);
 }
 
 /* The reset leaves before any DATA frame, and takes what is queued of the stream along: nghttp2
@@ -493,6 +527,7 @@ void http2_reset(struct http2 *http2, struct http2_stream *stream, enum http2_re
     (void)nghttp2_session_set_stream_user_data(http2->session, stream->id, NULL);
     if (nghttp2_submit_rst_stream(http2->session, 0, stream->id, reason))
         http2->failed = true;
+    set_ready(http2, stream, false);
     stream->id = 0;
 }
 
@@ -513,7 +548,8 @@ int http2_gather(struct http2 *http2, struct buf *out, size_t most)
 
 bool http2_has_more(const struct http2 *http2)
 {
-    return nghttp2_session_want_write(http2->session);
+    return nghttp2_session_want_write(http2->session) &&
+           (http2->ready || nghttp2_session_get_outbound_queue_size(http2->session));
 }
 
 bool http2_is_over(const struct http2 *http2)
@@ -535,6 +571,52 @@ void http2_end(struct http2 *http2)
 void http2_refuse(struct http2 *http2)
 {
     (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* ---- memory of nghttp2, which peers have a part in ------------------------------------------- */
+
+/* Not from base/mem.h, where tests make an allocation fail: without memory nghttp2 1.52 may abort,
+ * as libraries do. */
+
+static void *counted(struct http2 *http2, void *block)
+{
+    http2->held += malloc_usable_size(block);
+    return block;
+}
+
+static void *counted_malloc(size_t size, void *user)
+{
+    return counted(user, malloc(size));
+}
+
+static void *counted_calloc(size_t count, size_t size, void *user)
+{
+    return counted(user, calloc(count, size));
+}
+
+static void counted_free(void *block, void *user)
+{
+    struct http2 *http2 = user;
+    http2->held -= malloc_usable_size(block);
+    free(block);
+}
+
+static void *counted_realloc(void *old, size_t size, void *user)
+{
+    struct http2 *http2 = user;
+    size_t before = malloc_usable_size(old);
+    void *block = realloc(old, size);
+    if (!block)
+        return NULL;
+    http2->held -= before;
+    return counted(http2, block);
+}
+
+static int session_new(struct http2 *http2, const nghttp2_session_callbacks *callbacks,
+                       const nghttp2_option *option)
+{
+    nghttp2_mem memory = {http2, counted_malloc, counted_free, counted_calloc, counted_realloc};
+    return nghttp2_session_server_new3(&http2->session, callbacks, http2, option, &memory);
 }
 
 static nghttp2_session_callbacks *callbacks_new(void)
@@ -591,8 +673,7 @@ struct http2 *http2_new(void *owner, const struct http2_ops *ops, const struct h
     bool good = http2 && callbacks && option;
     if (good) {
         *http2 = (struct http2){.owner = owner, .ops = ops, .limits = limits, .newest = -1};
-        good = !nghttp2_session_server_new2(&http2->session, callbacks, http2, option) &&
-               !submit_settings(http2);
+        good = !session_new(http2, callbacks, option) && !submit_settings(http2);
     }
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);

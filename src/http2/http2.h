@@ -20,9 +20,11 @@ struct http2;
 
 /* A request and its response. */
 struct http2_stream {
-    int32_t id;    /* 0: it is over */
-    bool is_whole; /* the request has come whole */
-    bool is_idle;  /* `fill` had nothing: it is asked again after http2_resume() */
+    int32_t id;       /* 0: it is over */
+    bool is_whole;    /* the request has come whole */
+    bool has_body;    /* the response has a body, of which `fill` is asked */
+    bool is_ready;    /* `fill` may have bytes; otherwise it is asked after http2_resume() */
+    bool is_deferred; /* nghttp2 has been told that it has none */
 };
 
 struct http2_request {
@@ -49,9 +51,10 @@ struct http2_ops {
     void (*whole)(struct http2_stream *stream);
     /* Returns the next bytes of the response's body, which must stay until `sent` follows, at once,
      * with the number that was taken; `blocked` if the window allows no more. Sets `*ret_end` if
-     * nothing follows these bytes. Without bytes, and not at the end: nothing is to be sent now. */
+     * nothing follows these bytes. Without bytes, and not at the end: nothing is to be sent now.
+     * `sent` returns whether `fill` may have more at once; if not, http2_resume() says when. */
     struct str (*fill)(struct http2_stream *stream, bool *ret_end);
-    void (*sent)(struct http2_stream *stream, size_t n, bool blocked);
+    bool (*sent)(struct http2_stream *stream, size_t n, bool blocked);
     /* The response is sent whole, and the request has not come whole. */
     void (*ended)(struct http2_stream *stream);
     /* The stream is over: the owner frees it. Not called after http2_reset(). */
@@ -63,7 +66,8 @@ struct http2_limits {
     uint32_t streams_max; /* at a time */
     uint32_t head_max;    /* bytes of a request's head */
     uint32_t control_max; /* in a second: frames that are no use in number (PING, SETTINGS,
-                           * PRIORITY, RST_STREAM, empty DATA), and streams that are refused */
+                           * PRIORITY, RST_STREAM, empty DATA), heads that are no requests, and
+                           * streams that are refused */
 };
 
 /* NULL without memory. `owner`, `ops` and `limits` are borrowed. Whatever the peer's first bytes
@@ -81,6 +85,9 @@ int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns);
 /* The bytes that are held of a request's head that is not whole, and since when; 0: there is none.
  */
 size_t http2_head_held(const struct http2 *http2, int64_t *ret_since_ns);
+
+/* The bytes that nghttp2 has for the connection: streams, fields, frames that wait. */
+size_t http2_held(const struct http2 *http2);
 
 /* Adds what is to be sent to a buffer, until that has more than `most` bytes. Returns 0 or a
  * negative errno: the connection cannot go on. */
@@ -104,9 +111,9 @@ void http2_continue(struct http2 *http2, const struct http2_stream *stream);
 /* There may be bytes to `fill` again. */
 void http2_resume(struct http2 *http2, struct http2_stream *stream);
 
-/* Takes back `n` bytes of a request's body: the peer may send as many more. Bytes of a stream
- * that is over are to be given back too, since the window of the connection is that of all streams.
- */
+/* Takes back `n` bytes of a request's body: the peer may send as many more of it. The window of the
+ * connection, which all streams share, is opened at once for all that comes: a stream whose bytes
+ * are not used holds up no other. */
 void http2_consume(struct http2 *http2, const struct http2_stream *stream, size_t n);
 
 /* The reasons for which a stream is reset (RFC 9113 section 7). */

@@ -20,6 +20,8 @@ struct served {
     struct world *world;
     struct buf head, body;
     struct str text;
+    unsigned asked; /* for bytes */
+    bool wakes;     /* itself, when it has sent */
     bool goes_on, whole, blocked, closed, ended;
 };
 
@@ -84,15 +86,23 @@ static void whole(struct http2_stream *wire)
 
 static struct str fill(struct http2_stream *wire, bool *ret_end)
 {
+    of_wire(wire)->asked++;
     *ret_end = !of_wire(wire)->goes_on;
     return of_wire(wire)->text;
 }
 
-static void sent(struct http2_stream *wire, size_t n, bool blocked)
+static bool sent(struct http2_stream *wire, size_t n, bool blocked)
 {
     struct served *served = of_wire(wire);
     served->text = str_skip(served->text, n);
     served->blocked = blocked;
+    if (served->wakes) {
+        served->wakes = false;
+        served->text = STR("more");
+        http2_resume(served->world->server, wire);
+        return false;
+    }
+    return served->text.len;
 }
 
 static void ended(struct http2_stream *wire)
@@ -327,6 +337,36 @@ static void frames_of_many_streams_are_gathered_together(void **state)
     world_free(world);
 }
 
+static void a_stream_that_has_sent_all_is_asked_again_when_it_is_resumed(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 65535);
+    world->goes_on = true;
+    int32_t one = ask(world, NULL), two = ask(world, NULL);
+    talk(world);
+    struct served *served = &world->served[0];
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned before = served->asked;
+        served->text = STR(" and");
+        http2_resume(world->server, &served->wire);
+        assert_true(http2_has_more(world->server));
+        assert_int_equal(hear(world), 9 + 4);
+        assert_int_equal(served->asked, before + 1);
+        assert_false(http2_has_more(world->server));
+    }
+    served->text = STR("!");
+    served->wakes = true; /* while it sends */
+    http2_resume(world->server, &served->wire);
+    talk(world);
+    assert_true(has_got(world, one, STR("hello and and and!more")));
+    assert_true(has_got(world, two, STR("hello")));
+    world->served[1].goes_on = false; /* the end has no bytes */
+    http2_resume(world->server, &world->served[1].wire);
+    talk(world);
+    assert_int_equal(world->closed_with[two], NGHTTP2_NO_ERROR);
+    world_free(world);
+}
+
 static void a_spent_window_blocks_its_stream_alone(void **state)
 {
     (void)state;
@@ -511,6 +551,66 @@ static void control_frames_over_the_limit_end_the_connection(void **state)
     world_free(world);
 }
 
+/* A head that is refused costs as much as one that is answered. */
+static void broken_heads_over_the_limit_end_the_connection(void **state)
+{
+    static const char *const fields[][2] = {
+        {"x", "a\x01"}, {"x y", "z"}, {"connection", "x"}, {":path", "/b"}, {":path", "//x/b"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        struct world *world = world_new(STREAMS, 10, 65535);
+        for (int n = 0; n < 20; n++)
+            ask_with(world, fields[i][0], fields[i][1]);
+        talk(world);
+        assert_int_equal(world->goaway, NGHTTP2_ENHANCE_YOUR_CALM);
+        assert_int_equal(world->offences[HTTP2_FLOOD], 1);
+        world_free(world);
+    }
+}
+
+static void data_of_nothing_over_the_limit_ends_the_connection(void **state)
+{
+    static char head[] = {0, 0,          6,          1,          4,   0, 0,  0,
+                          1, (char)0x83, (char)0x86, (char)0x84, 'A', 1, 'x'};
+    static char frames[][11] = {{0}, {0, 0, 2, 0, 8, 0, 0, 0, 1, 1}}; /* no bytes; padding alone */
+    static const size_t lens[] = {9, 11};
+    (void)state;
+    frames[0][8] = 1;
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        struct world *world = world_new(10, 50, 65535);
+        world->goes_on = true;
+        talk(world);
+        assert_int_equal(http2_receive(world->server, head, sizeof(head), world->now_ns), 0);
+        assert_int_equal(world->count, 1);
+        for (int n = 0; n < 60; n++)
+            (void)http2_receive(world->server, frames[i], lens[i], world->now_ns);
+        (void)hear(world);
+        assert_int_equal(world->goaway, NGHTTP2_ENHANCE_YOUR_CALM);
+        assert_int_equal(world->offences[HTTP2_FLOOD], 1);
+        world_free(world);
+    }
+}
+
+static void memory_of_the_codec_is_counted_and_given_back(void **state)
+{
+    (void)state;
+    struct world *world = world_new(STREAMS, 100, 65535);
+    talk(world);
+    size_t before = http2_held(world->server);
+    assert_in_range(before, 1000, 32 << 10);
+    world->goes_on = true;
+    for (int i = 0; i < STREAMS - 1; i++)
+        ask(world, NULL);
+    talk(world);
+    size_t with = http2_held(world->server);
+    assert_in_range(with - before, 100 * STREAMS, 1000 * STREAMS);
+    for (int i = 0; i < STREAMS - 1; i++)
+        assert_int_equal(nghttp2_submit_rst_stream(world->client, 0, 2 * i + 1, NGHTTP2_CANCEL), 0);
+    talk(world);
+    assert_true(http2_held(world->server) < before + (with - before) / 10);
+    world_free(world);
+}
+
 /* The limit is ours alone: nghttp2 has one of its own, by default 33 in a second after a thousand.
  */
 static void resets_within_the_limit_go_on(void **state)
@@ -587,6 +687,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_comes_as_text_and_its_response_whole),
         cmocka_unit_test(frames_of_many_streams_are_gathered_together),
+        cmocka_unit_test(a_stream_that_has_sent_all_is_asked_again_when_it_is_resumed),
         cmocka_unit_test(a_spent_window_blocks_its_stream_alone),
         cmocka_unit_test(a_response_before_the_end_of_its_request_ends_that),
         cmocka_unit_test(a_field_that_is_malformed_makes_its_request_so),
@@ -596,6 +697,9 @@ int main(void)
         cmocka_unit_test(a_client_that_resets_is_told_to_the_owner),
         cmocka_unit_test(streams_that_the_owner_has_no_room_for_are_refused),
         cmocka_unit_test(control_frames_over_the_limit_end_the_connection),
+        cmocka_unit_test(broken_heads_over_the_limit_end_the_connection),
+        cmocka_unit_test(data_of_nothing_over_the_limit_ends_the_connection),
+        cmocka_unit_test(memory_of_the_codec_is_counted_and_given_back),
         cmocka_unit_test(resets_within_the_limit_go_on),
         cmocka_unit_test(a_flood_of_continuations_ends_the_connection),
         cmocka_unit_test(bytes_that_are_no_frames_end_the_connection),

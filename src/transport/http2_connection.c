@@ -6,8 +6,8 @@
  * no answers cannot make us gather more of them.
  *
  * Sending: at the end of a turn polls that were woken answer, and then the codec gathers frames of
- * all streams in turn, up to GATHER_MAX. They leave in one send, and the buffer is freed once it is
- * sent, so an idle connection holds none.
+ * all streams in turn, up to GATHER_MAX, into the worker's room. They leave in one send. The
+ * connection has a buffer of its own only for bytes that the socket does not take.
  *
  * Ending: a GOAWAY says it, our side is shut, and the bytes that still come are thrown away for a
  * moment, since to close a socket with unread bytes could take the last frames along. */
@@ -50,6 +50,12 @@ static void count_out(struct http2_connection *connection)
                 connection->conn.writable ? ACCOUNT_ANSWERS : ACCOUNT_RESTS, connection->out.cap);
 }
 
+static void count_codec(struct http2_connection *connection)
+{
+    holding_set(&worker_of(connection)->holdings, &connection->codec, ACCOUNT_HTTP2,
+                http2_held(connection->http2));
+}
+
 /* A head that is not whole has until head_ms, since it would hold its memory for ever. The timer is
  * the connection's, which is idle or has streams meanwhile. */
 static void count_head(struct http2_connection *connection)
@@ -75,6 +81,15 @@ static void free_out(struct http2_connection *connection)
 {
     buf_free(&connection->out);
     connection->sent = 0;
+    count_out(connection);
+}
+
+/* Keeps bytes until the socket takes them. */
+static void keep_out(struct http2_connection *connection, struct str bytes)
+{
+    buf_add_str(&connection->out, bytes);
+    if (buf_failed(&connection->out))
+        conn_close(&connection->conn);
     count_out(connection);
 }
 
@@ -192,6 +207,7 @@ static void settle(struct http2_connection *connection)
         worker_put_off(worker_of(connection), BUDGET_READ);
     }
     count_head(connection);
+    count_codec(connection);
     request_stream_count_intake(&connection->control);
     if (intake && !intake->in.len && !list_linked(&intake->wait_node))
         request_stream_drop_intake(&connection->control);
@@ -242,18 +258,34 @@ static void look_at_polls(struct http2_connection *connection)
     }
 }
 
+/* Moves gathered bytes to where they stay until they are sent. */
+static void place(struct http2_connection *connection, struct buf *gathered)
+{
+    struct worker *worker = worker_of(connection);
+    connection->next = send_room_put(&worker->send_room, buf_str(gathered));
+    if (connection->next.len || !gathered->len)
+        return;
+    connection->out = *gathered;
+    *gathered = (struct buf){0};
+    count_out(connection);
+}
+
 static void gather(struct http2_connection *connection)
 {
+    struct buf *gathered = &worker_of(connection)->send_room.gathered;
     look_at_polls(connection);
     connection->lively = false;
-    int result = http2_gather(connection->http2, &connection->out, GATHER_MAX);
-    connection->conn.behind = connection->out.len && !connection->lively;
-    if (result || buf_failed(&connection->out)) {
+    buf_clear(gathered);
+    int result = http2_gather(connection->http2, gathered, GATHER_MAX);
+    count_codec(connection);
+    connection->conn.behind = gathered->len && !connection->lively;
+    if (result || buf_failed(gathered)) {
+        buf_free(gathered);
         conn_close(&connection->conn);
         return;
     }
-    count_out(connection);
-    if (!connection->out.len && conn_is_clear(&connection->conn) &&
+    place(connection, gathered);
+    if (!connection->next.len && !has_unsent(connection) && conn_is_clear(&connection->conn) &&
         (connection->finished || http2_is_over(connection->http2)))
         shut(connection);
 }
@@ -261,19 +293,37 @@ static void gather(struct http2_connection *connection)
 static struct str fill(struct conn *conn)
 {
     struct http2_connection *connection = of_conn(conn);
-    if (!has_unsent(connection) && !connection->lingers)
+    if (has_unsent(connection))
+        return str_skip(buf_str(&connection->out), connection->sent);
+    if (!connection->lingers)
         gather(connection);
-    return str_skip(buf_str(&connection->out), connection->sent);
+    return connection->next.len ? connection->next : buf_str(&connection->out);
+}
+
+/* Gives the room back; the rest of what was in it is kept. */
+static void leave_room(struct http2_connection *connection, size_t sent)
+{
+    struct str rest = str_skip(connection->next, sent);
+    if (!connection->next.len)
+        return;
+    if (rest.len)
+        keep_out(connection, rest);
+    connection->next = STR_NONE;
+    send_room_give(&worker_of(connection)->send_room);
 }
 
 static bool sent(struct conn *conn, size_t n)
 {
     struct http2_connection *connection = of_conn(conn);
-    connection->sent += n;
-    if (!has_unsent(connection))
-        free_out(connection);
-    else
-        count_out(connection);
+    if (connection->next.len) {
+        leave_room(connection, n);
+    } else {
+        connection->sent += n;
+        if (!has_unsent(connection))
+            free_out(connection);
+        else
+            count_out(connection);
+    }
     if (conn->writable && (conn->readable || has_kept(connection)))
         request_stream_wake(&connection->control); /* may be read again */
     return has_unsent(connection) || http2_has_more(connection->http2) || connection->finished ||
@@ -295,8 +345,10 @@ static void closed(struct conn *conn)
         http2_stream_free(
             container_of(connection->streams.next, struct http2_request_stream, node));
     request_stream_drop_intake(&connection->control);
+    leave_room(connection, connection->next.len);
     free_out(connection);
     holding_set(&worker->holdings, &connection->head, ACCOUNT_INTAKE, 0);
+    holding_set(&worker->holdings, &connection->codec, ACCOUNT_HTTP2, 0);
     http2_free(connection->http2);
     stat_set(&worker->stats.connections, worker->net.conns);
     entry_end(worker, connection->refused, conn->place);
@@ -430,7 +482,8 @@ static struct http2_connection *connection_new(struct worker *worker)
         .http2 = http2,
         .control = {.ops = &control_ops, .worker = worker, .timer = {.ring = ring}},
         .holding = {.request = &connection->control},
-        .head = {.request = &connection->control}};
+        .head = {.request = &connection->control},
+        .codec = {.request = &connection->control}};
     list_init(&connection->streams);
     list_init(&connection->looks);
     return connection;

@@ -533,6 +533,48 @@ static void bytes_that_a_websocket_has_not_used_hold_up_no_other_stream(void **s
     free(large);
 }
 
+/* The connection's window is as large as those of 16 streams. */
+static void websockets_that_do_not_listen_hold_up_no_other_stream(void **state)
+{
+    enum { SOCKETS = 20, LARGE = 60000 };
+    struct bench *bench = started(state);
+    struct h2_client client;
+    char *large = mem_alloc(LARGE);
+    memset(large, 'x', LARGE);
+    h2_join(&client, bench, WIDE);
+    for (int i = 0; i < SOCKETS; i++)
+        h2_send(&client, h2_websocket(&client, "/park"), (struct str){large, LARGE});
+    int32_t id = h2_post(&client, "/echo", (struct str){large, LARGE});
+    assert_int_equal(h2_got(&client, id)->body.len, LARGE);
+    assert_true(account_held(&bench->worker.account, ACCOUNT_INTAKE) >= (uint64_t)SOCKETS * LARGE);
+    h2_leave(&client);
+    for (int i = 0; i < SOCKETS; i++)
+        exchange_free(bench->parked[i]);
+    free(large);
+}
+
+static void memory_of_the_codec_counts_and_the_largest_gives_way(void **state)
+{
+    struct bench *bench = *state;
+    struct h2_client clients[2];
+    bench->limits.held_max = 64 << 10;
+    started(state);
+    for (int i = 0; i < 2; i++)
+        h2_join(&clients[i], bench, WIDE);
+    assert_true(account_held(&bench->worker.account, ACCOUNT_HTTP2) > 1000);
+    (void)h2_get(&clients[1], "/stream");
+    for (int i = 0; i < H2_STREAMS - 1; i++)
+        (void)h2_submit(&clients[0], "GET", "/stream");
+    h2_talk(&clients[0]);
+    assert_true(hits(bench, LIMIT_HELD) > 0);
+    bench_pass(bench, 1);
+    assert_int_equal(bench->worker.hub.subs, 1);
+    for (int i = 0; i < 2; i++)
+        h2_leave(&clients[i]);
+    bench_pass(bench, 1);
+    assert_int_equal(account_held(&bench->worker.account, ACCOUNT_HTTP2), 0);
+}
+
 /* Bytes for a WebSocket that is not opened yet count, and the largest give way. */
 static void bytes_before_the_answer_of_a_websocket_are_bounded(void **state)
 {
@@ -639,6 +681,8 @@ int main(void)
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
         WITH_BENCH(bytes_that_a_websocket_has_not_used_hold_up_no_other_stream),
+        WITH_BENCH(websockets_that_do_not_listen_hold_up_no_other_stream),
+        WITH_BENCH(memory_of_the_codec_counts_and_the_largest_gives_way),
         WITH_BENCH(bytes_before_the_answer_of_a_websocket_are_bounded),
         WITH_BENCH(the_largest_holders_give_way_over_held_max),
         WITH_BENCH(a_client_that_reads_nothing_is_not_read),

@@ -44,10 +44,12 @@ struct http2_connection {
     struct list looks;
     uint32_t streams_count;
     struct poll_pace pace;
-    struct buf out;         /* the bytes of all streams that leave next */
+    struct str next;        /* the bytes of all streams that leave next, in worker->send_room */
+    struct buf out;         /* those that the socket did not take, or that had no room there */
     size_t sent;            /* of them */
     struct holding holding; /* for `out` */
     struct holding head;    /* for a request's head that is not whole */
+    struct holding codec;   /* for the memory of nghttp2 */
     size_t discarded;       /* bytes thrown away after our side was shut */
     uint8_t
         refused : 2;   /* enum entry_excess: over a limit of connections, it is told so, and ends */

@@ -338,15 +338,14 @@ struct str http2_stream_fill(struct http2_stream *wire, bool *ret_end)
     return bytes;
 }
 
-void http2_stream_sent(struct http2_stream *wire, size_t n, bool blocked)
+bool http2_stream_sent(struct http2_stream *wire, size_t n, bool blocked)
 {
     struct http2_request_stream *stream = http2_of_wire(wire);
     struct request_stream *request = &stream->request;
     stream->connection->lively = stream->connection->lively || !stream->behind;
     if (request_stream_is_clear(request)) {
-        if (n)
-            (void)request->pull->ops->sent(request->pull, n, blocked);
-        return;
+        bool more = n && request->pull->ops->sent(request->pull, n, blocked);
+        return more || stream->state == REQUEST_ENDING || !request_stream_is_clear(request);
     }
     request->out->taken_ns = loop_of(stream)->now_ns;
     request_stream_advance(request, n);
@@ -354,6 +353,7 @@ void http2_stream_sent(struct http2_stream *wire, size_t n, bool blocked)
         request_stream_drop_out(request);
     else
         request_stream_count_out(request);
+    return true;
 }
 
 /* Has the stream, or its poll, asked for bytes by the next gathering. */

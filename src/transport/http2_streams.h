@@ -31,7 +31,7 @@ void http2_stream_drain(struct http2_request_stream *stream, int64_t after_ms);
 
 /* What http2_ops say of a stream. */
 struct str http2_stream_fill(struct http2_stream *wire, bool *ret_end);
-void http2_stream_sent(struct http2_stream *wire, size_t n, bool blocked);
+bool http2_stream_sent(struct http2_stream *wire, size_t n, bool blocked);
 void http2_stream_ended(struct http2_stream *wire);
 void http2_stream_closed(struct http2_stream *wire);
 

@@ -439,6 +439,7 @@ void worker_deinit(struct worker *worker)
     buf_free(&worker->receipt);
     spares_deinit(&worker->spare_exchanges);
     answer_cache_deinit(&worker->answer_cache);
+    send_room_deinit(&worker->send_room);
     tls_free(worker->tls);
     net_deinit(&worker->net);
     ws_deflater_deinit(&worker->deflater);

@@ -25,6 +25,7 @@
 #include "transport/pace.h"
 #include "transport/answer_cache.h"
 #include "transport/request_cache.h"
+#include "transport/send_room.h"
 #include "ws/reader.h"
 
 struct exchange;
@@ -274,6 +275,7 @@ struct worker {
     int64_t tls_said_ns;           /* when the log last reported a TLS client; 0: never */
     struct tls *tls;               /* NULL: it is not spoken */
     struct list shaking; /* connections in the midst of a handshake, for which something has come */
+    struct send_room send_room; /* what connections of HTTP/2 gather */
     struct answer_cache answer_cache;
     struct request_cache request_cache;
     struct ws_deflater deflater;

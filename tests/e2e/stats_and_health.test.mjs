@@ -97,7 +97,7 @@ bothStores("stats say how long turns took and mail waited, and what peers make t
         assert.ok(count > 0 && p50 <= p99 && p99 <= max && max > 0, `${name}: ${JSON.stringify(now[name])}`);
     }
     const { total, limit, ...kinds } = now.memory.held;
-    assert.deepEqual(Object.keys(kinds), ["intake", "inflated", "batch", "chunks", "answers", "rests", "reads"]);
+    assert.deepEqual(Object.keys(kinds), ["intake", "inflated", "batch", "chunks", "answers", "rests", "reads", "http2"]);
     assert.equal(Object.values(kinds).reduce((sum, n) => sum + n, 0), total);
     assert.ok(limit > 0 && total <= limit);
     assert.equal(typeof now.budgets.read, "number");
