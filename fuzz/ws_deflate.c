@@ -19,7 +19,7 @@ static void require(bool truth)
 
 static void try_round(struct ws_inflater *inflater, struct str message, unsigned bits)
 {
-    struct ws_deflater deflater = {0};
+    struct deflater deflater = {0};
     struct buf packed = {0}, out = {0};
     require(ws_deflate(&deflater, bits, message, &packed) == 0);
     require(ws_inflate(inflater, buf_str(&packed), message.len, &out) == 0);
@@ -28,7 +28,7 @@ static void try_round(struct ws_inflater *inflater, struct str message, unsigned
     if (message.len)
         require(ws_inflate(inflater, buf_str(&packed), message.len - 1, &out) ==
                 WS_INFLATE_TOO_BIG);
-    ws_deflater_deinit(&deflater);
+    deflater_deinit(&deflater);
     buf_free(&packed);
     buf_free(&out);
 }
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf out = {0};
     if (size < 1)
         return 0;
-    unsigned bits = ws_window_bits(WS_WINDOW_BITS_MIN + data[0] % 7);
+    unsigned bits = deflate_bits(DEFLATE_BITS_MIN + data[0] % 7);
     char *copy = malloc(size - 1 ? size - 1 : 1);
     require(copy && bits);
     memcpy(copy, data + 1, size - 1);

@@ -105,7 +105,7 @@ static void try_handshake(struct str value)
 /* A message of any bytes must come back from our own client. */
 static void try_message(struct str message, unsigned bits)
 {
-    struct ws_deflater deflater = {0};
+    struct deflater deflater = {0};
     struct ws_inflater inflater = {0};
     struct ws_reader reader;
     struct ws_event event;
@@ -113,13 +113,13 @@ static void try_message(struct str message, unsigned bits)
     size_t used;
     if (message.len > limits.frame_max)
         message.len = limits.frame_max;
-    ws_add_message(&frame, &deflater, ws_window_bits(bits), WS_BINARY, message);
+    ws_add_message(&frame, &deflater, deflate_bits(bits), WS_BINARY, message);
     ws_reader_init(&reader, WS_CLIENT, &limits, &inflater);
     require(ws_reader_feed(&reader, frame.at, frame.len, &used, &event) == WS_EVENT);
     require(used == frame.len && str_eq(event.data, message));
     ws_reader_deinit(&reader);
     ws_inflater_deinit(&inflater);
-    ws_deflater_deinit(&deflater);
+    deflater_deinit(&deflater);
     buf_free(&frame);
 }
 

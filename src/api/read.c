@@ -292,6 +292,17 @@ static bool read_selection(struct asked *asked)
     return reading->selection || refuse_as(asked, &refusal);
 }
 
+/* Whether a stream is compressed: the client wants it, and the namespaces of its channels allow
+ * it. */
+static void read_coding(struct asked *asked)
+{
+    struct reading *reading = asked->reading;
+    const struct exchange *exchange = asked->exchange;
+    reading->may_gzip = mechanism_of(reading) == MECHANISM_STREAM &&
+                        log_may_compress(exchange->worker->config.log, reading->selection);
+    reading->gzip = reading->may_gzip && http_accept_gzip(&exchange->head->fields) != HTTP_GZIP_NO;
+}
+
 static bool read_all(struct asked *asked)
 {
     if (!read_query(asked))
@@ -300,7 +311,10 @@ static bool read_all(struct asked *asked)
     read_wait(asked);
     read_numbers(asked);
     read_format(asked);
-    return read_selection(asked) && read_position(asked) && read_before(asked);
+    if (!read_selection(asked))
+        return false;
+    read_coding(asked);
+    return read_position(asked) && read_before(asked);
 }
 
 static void begin(struct exchange *exchange, struct reading *reading)

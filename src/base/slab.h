@@ -27,7 +27,7 @@ void slab_give(void *ptr);
 
 /* Slabs for structures of several sizes, SLABS_MAX at most. Zeroes are the start: those who take
  * structures of a size make its slab. */
-enum { SLABS_MAX = 4 };
+enum { SLABS_MAX = 5 };
 
 struct slabs {
     struct slab at[SLABS_MAX];

@@ -113,6 +113,49 @@ int http_accept_best(const struct http_fields *fields, const struct str *offers,
     return found;
 }
 
+/* The qualities of codings that a client has named; -1 for those that it has not. */
+struct codings {
+    int gzip;
+    int identity;
+    int others; /* by `*` */
+};
+
+/* Notes an element of Accept-Encoding; one that cannot be read is passed over. */
+static void note_coding(struct codings *codings, struct str element)
+{
+    struct str params = element, name = str_cut(&params, ';'), key, value;
+    unsigned quality = 1000;
+    while (name.len && (name.at[name.len - 1] == ' ' || name.at[name.len - 1] == '\t'))
+        name.len--;
+    if (params.at) {
+        struct str rest = str_skip(element, (size_t)(params.at - 1 - element.at));
+        if (http_param_next(&rest, &key, &value) <= 0 || !str_eq_nocase(key, STR("q")) ||
+            !parse_quality(value, &quality))
+            return;
+    }
+    if (str_eq_nocase(name, STR("gzip")) || str_eq_nocase(name, STR("x-gzip")))
+        codings->gzip = codings->gzip > (int)quality ? codings->gzip : (int)quality;
+    else if (str_eq_nocase(name, STR("identity")))
+        codings->identity = (int)quality;
+    else if (str_eq(name, STR("*")))
+        codings->others = (int)quality;
+}
+
+enum http_gzip_wish http_accept_gzip(const struct http_fields *fields)
+{
+    struct codings codings = {-1, -1, -1};
+    struct str value, element;
+    for (size_t pos = 0; http_fields_next(fields, STR("accept-encoding"), &pos, &value);)
+        while (http_list_next(&value, &element))
+            note_coding(&codings, element);
+    int gzip = codings.gzip < 0 ? codings.others : codings.gzip;
+    /* No coding is acceptable unless it is excluded, by name or by `*`. */
+    int plain = codings.identity < 0 && !codings.others ? 0 : codings.identity;
+    if (gzip <= 0 || gzip < plain)
+        return HTTP_GZIP_NO;
+    return plain ? HTTP_GZIP_YES : HTTP_GZIP_ONLY;
+}
+
 bool http_prefer(const struct http_fields *fields, struct str lowercase_name, struct str *ret_value)
 {
     struct str list, element, name, value;

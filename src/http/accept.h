@@ -1,4 +1,5 @@
-/* The preferences of a client: Accept (RFC 9110 section 12.5.1) and Prefer (RFC 7240). */
+/* The preferences of a client: Accept and Accept-Encoding (RFC 9110 section 12.5) and
+ * Prefer (RFC 7240). */
 #pragma once
 
 #include "http/fields.h"
@@ -14,6 +15,16 @@ unsigned http_accept_quality(const struct http_fields *fields, struct str media_
  * first. A range with parameters only matches an offer that has them; all offers are taken to have
  * charset=utf-8. */
 int http_accept_best(const struct http_fields *fields, const struct str *offers, size_t count);
+
+enum http_gzip_wish {
+    HTTP_GZIP_NO,   /* not acceptable, or liked less than no coding */
+    HTTP_GZIP_YES,  /* preferred, or liked as much as no coding */
+    HTTP_GZIP_ONLY, /* no coding is not acceptable */
+};
+
+/* The wish of Accept-Encoding (section 12.5.3). Without the field, or with an unreadable one, a
+ * client gets no coding. */
+enum http_gzip_wish http_accept_gzip(const struct http_fields *fields);
 
 /* Finds a preference in all Prefer fields; the first of that name counts (section 2). Returns false
  * if there is none. `*ret_value` is without quotes, and empty if the preference has no value. */

@@ -198,6 +198,55 @@ static void a_preference_may_have_no_value(void **state)
     assert_false(http_prefer(&fields, STR("minimal"), &value));
 }
 
+#define LITERAL(text)                                                                              \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
+static void gzip_is_used_as_the_client_wishes(void **state)
+{
+    (void)state;
+    static const struct {
+        struct str value;
+        enum http_gzip_wish want;
+    } rows[] = {
+        {LITERAL("gzip"), HTTP_GZIP_YES},
+        {LITERAL("GZip"), HTTP_GZIP_YES},
+        {LITERAL("x-gzip"), HTTP_GZIP_YES},
+        {LITERAL("gzip, deflate, br, zstd"), HTTP_GZIP_YES},
+        {LITERAL("br;q=1.0, gzip;q=0.8, *;q=0.1"), HTTP_GZIP_YES},
+        {LITERAL("deflate, gzip ; q=0.001"), HTTP_GZIP_YES},
+        {LITERAL("*"), HTTP_GZIP_YES},
+        {LITERAL("br, *;q=0.5"), HTTP_GZIP_YES},
+        {LITERAL("gzip;q=0.5, identity;q=0.5"), HTTP_GZIP_YES},
+        {LITERAL("gzip, identity;q=0"), HTTP_GZIP_ONLY},
+        {LITERAL("identity;q=0, *;q=0.5"), HTTP_GZIP_ONLY},
+        {LITERAL("gzip, *;q=0"), HTTP_GZIP_ONLY},
+        {LITERAL(""), HTTP_GZIP_NO},
+        {LITERAL("identity"), HTTP_GZIP_NO},
+        {LITERAL("br, deflate"), HTTP_GZIP_NO},
+        {LITERAL("gzip;q=0"), HTTP_GZIP_NO},
+        {LITERAL("gzip;q=0.000"), HTTP_GZIP_NO},
+        {LITERAL("gzip;q=0, *"), HTTP_GZIP_NO},
+        {LITERAL("*;q=0"), HTTP_GZIP_NO},
+        {LITERAL("identity;q=0"), HTTP_GZIP_NO},
+        {LITERAL("gzip;q=0.4, identity;q=0.5"), HTTP_GZIP_NO},
+        {LITERAL("gzip;q=2"), HTTP_GZIP_NO},
+        {LITERAL("gzip;q=x"), HTTP_GZIP_NO},
+        {LITERAL("gzip;level=9"), HTTP_GZIP_NO},
+        {LITERAL("gzip;"), HTTP_GZIP_NO},
+        {LITERAL("gzippy"), HTTP_GZIP_NO},
+        {LITERAL(";q=1"), HTTP_GZIP_NO},
+    };
+    struct http_fields none = {0};
+    assert_int_equal(http_accept_gzip(&none), HTTP_GZIP_NO);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_fields fields = fields_of(STR("Accept-Encoding"), rows[i].value);
+        if ((int)http_accept_gzip(&fields) != (int)rows[i].want)
+            fail_msg("%.*s", STR_FMT(rows[i].value));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_wait_that_is_no_number_is_ignored),
         cmocka_unit_test(a_wait_beyond_all_measure_is_the_longest),
         cmocka_unit_test(a_preference_may_have_no_value),
+        cmocka_unit_test(gzip_is_used_as_the_client_wishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,8 +261,8 @@ enum take {
 
 struct taken {
     struct str bytes;
-    const struct chunk *chunk;
-    uint32_t first; /* records [first, end) of the chunk */
+    struct chunk *chunk; /* borrowed until hub_sent() */
+    uint32_t first;      /* records [first, end) of the chunk */
     uint32_t end;
     uint64_t trimmed; /* for TAKE_GAP */
 };

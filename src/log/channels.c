@@ -57,6 +57,7 @@ static void index_spaces(struct channels *channels)
     for (size_t i = 0; i < channels->namespaces_count; i++) {
         struct namespace *namespace = &channels->namespaces[i];
         struct str prefix = namespace->config.prefix;
+        channels->compresses |= namespace->config.compress;
         if (!prefix.len || prefix.len > NAME_MAX_BYTES || map_find(&channels->by_prefix, prefix))
             continue;
         map_add(&channels->by_prefix, &namespace->node, prefix);
@@ -604,6 +605,40 @@ void channels_namespaces_of(struct channels_namespaces *namespaces, const struct
     for (size_t i = 0; selection->patterns_count && i < channels->namespaces_count; i++)
         if (any_may_match_under(selection, channels->namespaces[i].config.prefix))
             namespaces->bits[i / 8] |= (uint8_t)(1 << i % 8);
+}
+
+/* The segments in front of the first wildcard. */
+static struct str literal_start(struct str pattern)
+{
+    struct str rest = pattern, segment;
+    const char *end = pattern.at;
+    while (rest.at && (segment = str_cut(&rest, '/')).at && !str_eq(segment, STR("*")) &&
+           !str_eq(segment, STR("**")))
+        end = segment.at + segment.len;
+    return (struct str){pattern.at, (size_t)(end - pattern.at)};
+}
+
+/* The channels of a pattern are in the namespace of its literal start, or in namespaces below. */
+static bool pattern_may_compress(const struct channels *channels, struct str pattern)
+{
+    const struct namespace *base = channels_namespace(channels, literal_start(pattern));
+    bool may = base->config.compress;
+    for (size_t i = 0; may && i < channels->namespaces_count; i++) {
+        const struct namespace_config *config = &channels->namespaces[i].config;
+        may = config->compress || config->prefix.len <= base->config.prefix.len ||
+              !may_match_under(pattern, config->prefix);
+    }
+    return may;
+}
+
+bool channels_may_compress(const struct channels *channels, const struct selection *selection)
+{
+    bool may = channels->compresses;
+    for (uint32_t i = 0; may && i < selection->names_count; i++)
+        may = channels_namespace(channels, selection->names[i])->config.compress;
+    for (uint32_t i = 0; may && i < selection->patterns_count; i++)
+        may = pattern_may_compress(channels, selection->patterns[i]);
+    return may;
 }
 
 static uint64_t names_trimmed(const struct channels *channels, const struct selection *selection)

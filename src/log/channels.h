@@ -17,6 +17,7 @@ struct namespace_config {
     uint64_t bytes;    /* retention: the newest events of a channel stay, up to these bytes of data;
                         * 0: all */
     bool ephemeral;    /* events are never stored */
+    bool compress;     /* streams of events may be compressed */
 };
 
 struct namespace
@@ -95,6 +96,7 @@ struct channels {
     size_t namespaces_count;
     struct map by_prefix;                    /* namespaces with a prefix that is not empty */
     uint8_t prefix_lens[NAME_MAX_BYTES + 1]; /* 1 if there is a prefix of that length */
+    bool compresses;                         /* some namespace sets `compress` */
     size_t prefix_longest;
     _Atomic uint64_t trims; /* changes with each change that channels_trimmed_begin() could see */
 };
@@ -130,6 +132,9 @@ struct channel *channels_by_number(const struct channels *channels, uint32_t num
 /* channels_find() that is fast if `number` is the channel's; 0: unknown. */
 struct channel *channels_known(const struct channels *channels, struct str name, uint32_t number);
 struct namespace *channels_namespace(const struct channels *channels, struct str name);
+
+/* Whether the namespaces of all channels that the selection can match set `compress`. */
+bool channels_may_compress(const struct channels *channels, const struct selection *selection);
 
 /* A walk over the channels under a literal prefix, by ascending name. Its time does not depend on
  * how many others there are:

@@ -578,6 +578,44 @@ static void a_thousand_namespaces_are_told_apart(void **state)
     channels_deinit(&channels);
 }
 
+/* Streams may be compressed only if each channel that they could ever have may be. */
+static void a_selection_may_be_compressed_if_all_of_its_namespaces_allow_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *terms[2];
+        bool want;
+    } rows[] = {
+        {{"z"}, true},           {{"z/a"}, true},        {{"z/secret"}, false},
+        {{"z/secret/a"}, false}, {{"z/a", "b"}, false},  {{"b"}, false},
+        {{"zz"}, false},         {{"z/a", "z/b"}, true}, {{"z/**"}, false},
+        {{"z/*"}, false},        {{"z/a/**"}, true},     {{"z/*/a/b"}, false},
+        {{"*"}, false},          {{"**"}, false},        {{"*/a"}, false},
+        {{"y/**"}, true},        {{"y/*", "y/b"}, true}, {{"y/**", "z"}, true},
+        {{"y/**", "x"}, false},  {{"*/b/c"}, false},
+    };
+    static const struct namespace_config configs[] = {
+        {.prefix = STR("z"), .compress = true},
+        {.prefix = STR("z/secret")},
+        {.prefix = STR("y"), .compress = true},
+        {.prefix = STR("y/more"), .compress = true},
+    };
+    struct channels channels, without;
+    channels_init(&channels, configs, 4, 10);
+    channels_init(&without, configs + 1, 1, 10);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str terms[] = {str_from(rows[i].terms[0]),
+                              rows[i].terms[1] ? str_from(rows[i].terms[1]) : STR_NONE};
+        struct selection *selection = selection_new(terms, rows[i].terms[1] ? 2 : 1, NULL, 0, NULL);
+        if (channels_may_compress(&channels, selection) != rows[i].want)
+            fail_msg("%s", rows[i].terms[0]);
+        assert_false(channels_may_compress(&without, selection));
+        selection_unref(selection);
+    }
+    channels_deinit(&channels);
+    channels_deinit(&without);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -604,6 +642,7 @@ int main(void)
         cmocka_unit_test(without_memory_nothing_is_loaded),
         cmocka_unit_test(namespaces_go_by_whole_segments),
         cmocka_unit_test(a_thousand_namespaces_are_told_apart),
+        cmocka_unit_test(a_selection_may_be_compressed_if_all_of_its_namespaces_allow_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -322,6 +322,11 @@ bool log_is_ephemeral(const struct log *log, struct str channel)
     return channels_namespace(&log->apply.channels, channel)->config.ephemeral;
 }
 
+bool log_may_compress(const struct log *log, const struct selection *selection)
+{
+    return channels_may_compress(&log->apply.channels, selection);
+}
+
 /* Hides events that were trimmed. An unknown channel was forgotten: none of its events is
  * retained. */
 static void hide_some(struct log *log, struct batch *batch, uint32_t from, uint32_t end)

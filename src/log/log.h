@@ -134,6 +134,10 @@ bool log_wants_makers(const struct log *log);
 /* Whether the namespace of this channel makes its events ephemeral. Any thread. */
 bool log_is_ephemeral(const struct log *log, struct str channel);
 
+/* Whether all channels that the selection can match are of namespaces that set `compress`. Any
+ * thread. */
+bool log_may_compress(const struct log *log, const struct selection *selection);
+
 /* Reads from the store the events of query->selection; fills in numbers and bitmap. Events that
  * were trimmed meanwhile are left out. Otherwise like store_ops.read. Returns -EAGAIN if the
  * slice's time went into finding the channels of the patterns: the next slice continues with that.

@@ -239,6 +239,7 @@ const struct key keys[] = {
     COUNT("namespaces.retention.count", 0, MANY, 0, NAMESPACE(count), "newest events that a channel keeps; 0: all"),
     BYTES("namespaces.retention.bytes", 0, PIB(1), 0, NAMESPACE(bytes), "bytes of the newest events that a channel keeps; 0: all"),
     BOOLEAN("namespaces.ephemeral", NAMESPACE(ephemeral), "events of these channels are never stored"),
+    BOOLEAN("namespaces.compress", NAMESPACE(compress), "streams of these channels are compressed for clients that ask for it"),
     TEXT("namespaces.authorize.url", 1, SPEC_URL_MAX, check_asked_url, NAMESPACE_ITEM(authorize.url), "a server of yours that says who may do what rules do not give"),
     {.name = "namespaces.authorize.secret", .kind = KEY_TEXT, .least = 1, .most = KIB(64), .secret = true, .help = "signs the questions, as webhooks are signed: whsec_…, env:NAME or file:PATH", NAMESPACE_ITEM(authorize_secret)},
     NUMBER("namespaces.authorize.cache_s", NUMBER_S, 0, DAY_S, 10, 1, NAMESPACE_ITEM(authorize.cache_s), "for how long an answer is kept; 0: not at all"),

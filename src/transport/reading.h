@@ -11,6 +11,8 @@ struct reading {
     struct position from;
     enum format_id format;
     bool data;        /* format=data */
+    bool gzip;        /* the stream is compressed */
+    bool may_gzip;    /* or would be for other clients */
     bool no_echo;     /* leaves out the events published by this connection */
     bool prefer_wait; /* the wait was asked for by a Prefer header */
     bool has_before;

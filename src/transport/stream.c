@@ -1,3 +1,10 @@
+/* A stream is a subscriber of the hub whose bytes go on as the body of a response.
+ *
+ * A stream that is compressed has a state of its own behind it: the checksum of the text it has
+ * had, and the pack that it is sending. Its own records (beats, gaps, the goodbye) are parts that
+ * are stored as they are: they are short, and need no work then. So the body is a header, packs and
+ * stored parts in the order of the text, and an end with the checksum, which clients check. A body
+ * that breaks off has no end: clients that come back by their cursor lose nothing. */
 #include "transport/stream.h"
 #include "transport/page_answer.h"
 
@@ -8,13 +15,27 @@ enum { RETRY_MS = 1000, RETRY_JITTER_MS = 2000, RETRY_BUSY_MS = 3000 };
 struct stream {
     struct pull pull;
     struct sub sub;
-    uint16_t encoding;
+    uint16_t encoding; /* of the records: without HTTP's chunks if they are compressed */
     uint8_t beat_s;
+    bool gzip;    /* it is part of a struct gzip_body */
+    bool chunked; /* with `gzip`: what is sent is in chunks */
+};
+
+/* A stream that is compressed. */
+struct gzip_body {
+    struct stream stream;
+    struct gzip_sum sum;
+    struct pack *taken; /* between `fill` and `sent` */
 };
 
 static struct stream *of_pull(struct pull *pull)
 {
     return container_of(pull, struct stream, pull);
+}
+
+static struct gzip_body *body_of(struct stream *stream)
+{
+    return container_of(stream, struct gzip_body, stream);
 }
 
 static struct worker *worker_of(const struct stream *stream)
@@ -34,10 +55,66 @@ static void keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 
 static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 
+/* ---- the stream's own records ---------------------------------------------------------------- */
+
+/* Opens the buffer of records, until own_close(). */
+static struct buf *own_open(struct stream *stream)
+{
+    struct buf *text = &worker_of(stream)->deflater.scratch;
+    if (!stream->gzip)
+        return request_stream_add(stream->pull.request);
+    buf_clear(text);
+    return text;
+}
+
+/* Adds what is no text, such as the header. */
+static void add_framed(struct stream *stream, struct buf *out, struct str bytes)
+{
+    if (stream->chunked)
+        http_chunk_add(out, bytes);
+    else
+        buf_add_str(out, bytes);
+}
+
+static void own_close(struct stream *stream)
+{
+    struct buf *text = &worker_of(stream)->deflater.scratch, part = {0};
+    if (!stream->gzip)
+        return;
+    struct buf *out = request_stream_add(stream->pull.request);
+    gzip_sum_text(&body_of(stream)->sum, buf_str(text));
+    gzip_add_stored(&part, buf_str(text));
+    add_framed(stream, out, buf_str(&part));
+    out->failed |= buf_failed(text) || buf_failed(&part);
+    buf_free(&part);
+}
+
+static void add_gzip_header(struct stream *stream)
+{
+    struct buf header = {0};
+    gzip_add_header(&header);
+    struct buf *out = request_stream_add(stream->pull.request);
+    add_framed(stream, out, buf_str(&header));
+    out->failed |= buf_failed(&header);
+    buf_free(&header);
+}
+
+static void add_gzip_end(struct stream *stream)
+{
+    struct buf ending = {0};
+    gzip_add_end(&ending, &body_of(stream)->sum);
+    struct buf *out = request_stream_add(stream->pull.request);
+    add_framed(stream, out, buf_str(&ending));
+    out->failed |= buf_failed(&ending);
+    buf_free(&ending);
+}
+
 /* Ends the body properly, so that the client does not take it for a broken connection. */
 static void end(struct stream *stream)
 {
     struct request_stream *request = stream->pull.request;
+    if (stream->gzip)
+        add_gzip_end(stream);
     hub_unsubscribe(&request->worker->hub, &stream->sub);
     request_stream_end(request);
 }
@@ -46,8 +123,9 @@ static void end_busy(struct stream *stream)
 {
     struct request_stream *request = stream->pull.request;
     uint64_t cursor = hub_cursor(&request->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->encoding, request_stream_add(request), cursor,
+    encode_bye(NULL, stream->encoding, own_open(stream), cursor,
                RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
+    own_close(stream);
     end(stream);
 }
 
@@ -55,10 +133,30 @@ static void tell_gap(struct stream *stream, const struct taken *taken)
 {
     struct request_stream *request = stream->pull.request;
     struct gap gap = gap_taken(request->worker->config.log, &stream->sub, taken);
-    if (encoding_tells_gaps(stream->encoding))
-        encode_gap(NULL, stream->encoding, request_stream_add(request), &gap);
-    else
+    if (!encoding_tells_gaps(stream->encoding)) {
         end(stream);
+        return;
+    }
+    encode_gap(NULL, stream->encoding, own_open(stream), &gap);
+    own_close(stream);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* The bytes to send for what was taken from the hub: those of its pack, if it is compressed. */
+static struct str bytes_of(struct stream *stream, const struct taken *taken)
+{
+    struct worker *worker = worker_of(stream);
+    if (!stream->gzip)
+        return taken->bytes;
+    struct pack *pack =
+        packs_get(&worker->packs, &worker->hub.room, &worker->deflater, taken, stream->chunked);
+    body_of(stream)->taken = pack;
+    if (pack)
+        return buf_str(&pack->piece->bytes);
+    hub_sent(&worker->hub, &stream->sub, 0, true);
+    request_stream_add(stream->pull.request)->failed = true;
+    return STR_NONE;
 }
 
 static struct str fill(struct pull *pull)
@@ -68,7 +166,7 @@ static struct str fill(struct pull *pull)
     struct taken taken;
     switch (hub_take(&request->worker->hub, &stream->sub, &taken)) {
     case TAKE_BYTES:
-        return taken.bytes;
+        return bytes_of(stream, &taken);
     case TAKE_GAP:
         tell_gap(stream, &taken);
         return request_stream_unsent(request);
@@ -82,10 +180,28 @@ static struct str fill(struct pull *pull)
     return STR_NONE;
 }
 
+/* A pack of which a byte was sent counts as sent: its rest goes before all that follows. */
+static void sent_pack(struct gzip_body *body, size_t n, bool blocked)
+{
+    struct stream *stream = &body->stream;
+    struct pack *pack = body->taken;
+    body->taken = NULL;
+    hub_sent(&worker_of(stream)->hub, &stream->sub, n ? pack->part.len : 0, blocked);
+    if (n) {
+        gzip_sum_part(&body->sum, &pack->part);
+        request_stream_keep_rest(stream->pull.request, str_skip(buf_str(&pack->piece->bytes), n),
+                                 pack->piece);
+    }
+    pack_unref(pack);
+}
+
 static bool sent(struct pull *pull, size_t n, bool blocked)
 {
     struct stream *stream = of_pull(pull);
-    hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked);
+    if (stream->gzip)
+        sent_pack(body_of(stream), n, blocked);
+    else
+        hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked);
     return request_stream_has_more(pull->request, &stream->sub);
 }
 
@@ -102,8 +218,9 @@ static void ring(struct pull *pull)
         return;
     /* A client with bytes to read needs no heartbeat. */
     if (request_stream_is_clear(request) && request_stream_conn(request)->writable) {
-        encode_beat(NULL, stream->encoding, request_stream_add(request),
+        encode_beat(NULL, stream->encoding, own_open(stream),
                     hub_cursor(&request->worker->hub, &stream->sub));
+        own_close(stream);
         request_stream_dirty(request);
     }
     beat_later(stream);
@@ -124,8 +241,8 @@ static void drain(struct pull *pull)
     struct stream *stream = of_pull(pull);
     struct request_stream *request = pull->request;
     uint64_t cursor = hub_cursor(&request->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->encoding, request_stream_add(request), cursor,
-               return_ms(request->worker));
+    encode_bye(NULL, stream->encoding, own_open(stream), cursor, return_ms(request->worker));
+    own_close(stream);
     end(stream);
 }
 
@@ -138,6 +255,8 @@ static bool reads(const struct pull *pull, struct str channel)
 static void free_stream(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
+    if (stream->gzip)
+        pack_unref(body_of(stream)->taken);
     if (pull->request) {
         struct worker *worker = worker_of(stream);
         live_remove(worker, pull);
@@ -152,6 +271,14 @@ static const struct pull_ops pull_ops = {
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
+static void add_coding(struct response *response, const struct reading *reading)
+{
+    if (reading->gzip)
+        response_add(response, STR("Content-Encoding"), STR("gzip"));
+    if (reading->may_gzip)
+        response_add(response, STR("Vary"), STR("Accept-Encoding"));
+}
+
 static void make_head(struct response *response, const struct exchange *exchange,
                       const struct reading *reading)
 {
@@ -162,17 +289,22 @@ static void make_head(struct response *response, const struct exchange *exchange
     response_add(response, STR("Incremental"), STR("?1"));
     if (format_of(reading->format)->is_sniffed)
         response_add(response, STR("X-Content-Type-Options"), STR("nosniff"));
+    add_coding(response, reading);
     reading_add_headers(response, reading, exchange->worker->config.base, reading->start.cursor);
 }
 
-static void add_first_records(struct stream *stream, struct buf *out, const struct reading *reading)
+static void add_first_records(struct stream *stream, const struct reading *reading)
 {
+    if (stream->gzip)
+        add_gzip_header(stream);
+    struct buf *out = own_open(stream);
     encode_first(stream->encoding, out, reading->start.cursor,
                  RETRY_MS + worker_random(RETRY_JITTER_MS));
     if (reading->start.gap) {
         struct gap gap = start_gap(&reading->start);
         encode_gap(NULL, stream->encoding, out, &gap);
     }
+    own_close(stream);
 }
 
 /* Refuses a stream that would begin with a gap if its format cannot report gaps. */
@@ -188,24 +320,46 @@ static bool refuse_gap(struct exchange *exchange, const struct reading *reading,
     return has_gap;
 }
 
+/* Room for a stream. Only one that is compressed has room for that, at the same address. */
+static struct stream *take_room(struct slabs *slabs, bool gzip)
+{
+    if (!gzip)
+        return slabs_take(slabs, sizeof(struct stream));
+    struct gzip_body *body = slabs_take(slabs, sizeof(*body));
+    if (!body)
+        return NULL;
+    *body = (struct gzip_body){.taken = NULL};
+    return &body->stream;
+}
+
+static struct stream *stream_new(struct exchange *exchange, const struct reading *reading)
+{
+    struct stream *stream = take_room(&exchange->worker->slabs, reading->gzip);
+    bool chunked = exchange->chunked && !reading->gzip; /* packs have chunks around them */
+    if (stream)
+        *stream = (struct stream){
+            .pull = {.ops = &pull_ops},
+            .encoding = (uint16_t)encoding_of(reading->format, reading->data, chunked, 0),
+            .beat_s = (uint8_t)reading->beat_s,
+            .gzip = reading->gzip,
+            .chunked = exchange->chunked};
+    return stream;
+}
+
 static void begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
-    struct stream *stream = slabs_take(&worker->slabs, sizeof(*stream));
-    unsigned encoding = encoding_of(reading->format, reading->data, exchange->chunked, 0);
+    struct stream *stream = stream_new(exchange, reading);
     struct response response;
-    if (!stream || refuse_gap(exchange, reading, encoding)) {
+    if (!stream || refuse_gap(exchange, reading, stream->encoding)) {
         if (!stream)
             exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
         slab_give(stream);
         reading_free(reading);
         return;
     }
-    *stream = (struct stream){.pull = {.ops = &pull_ops},
-                              .encoding = (uint16_t)encoding,
-                              .beat_s = (uint8_t)reading->beat_s};
     struct refusal refusal;
-    if (!reading_subscribe(worker, &stream->sub, &sub_ops, reading->selection, encoding,
+    if (!reading_subscribe(worker, &stream->sub, &sub_ops, reading->selection, stream->encoding,
                            &reading->start, &refusal)) {
         exchange_problem(exchange, refusal.problem, str_from(refusal.detail), STR_NONE);
         slab_give(stream);
@@ -217,7 +371,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
     stream->pull.request = exchange->request;
     struct request_stream *request = exchange_pull(exchange, &response, &stream->pull);
     if (request) {
-        add_first_records(stream, request_stream_add(request), reading);
+        add_first_records(stream, reading);
         beat_later(stream);
     }
     reading_free(reading);
@@ -264,6 +418,7 @@ void stream_begin(struct exchange *exchange, struct reading *reading)
         response_init(&response, 200);
         response.bodiless = true;
         response.type = format_of(reading->format)->content_type;
+        add_coding(&response, reading);
         reading_add_headers(&response, reading, exchange->worker->config.base,
                             reading->start.cursor);
         reading_free(reading);

@@ -512,7 +512,7 @@ static void a_peer_that_gives_way_and_goes_is_seen_to_go(void **state)
 static void add_bombs(struct buf *out, size_t size, unsigned times)
 {
     static const uint8_t mask[4] = {0};
-    struct ws_deflater deflater = {0};
+    struct deflater deflater = {0};
     struct buf bomb = {0};
     uint8_t head[WS_HEAD_MAX];
     char *bytes = malloc(size);
@@ -526,7 +526,7 @@ static void add_bombs(struct buf *out, size_t size, unsigned times)
         buf_add_str(out, buf_str(&bomb));
     }
     assert_false(buf_failed(out));
-    ws_deflater_deinit(&deflater);
+    deflater_deinit(&deflater);
     buf_free(&bomb);
     free(bytes);
 }

@@ -344,6 +344,13 @@ static int64_t paced_ms(struct worker *worker)
     return pace_due(&worker->pace, &worker->hub.window, worker->config.clock);
 }
 
+/* All that wanted to send has sent: what was made for many of them is not needed any more. */
+static void end_flush(struct worker *worker)
+{
+    packs_clear(&worker->packs);
+    hub_turn_end(&worker->hub);
+}
+
 void worker_step(struct worker *worker, int wait_ms)
 {
     int64_t due_ms = paced_ms(worker); /* may make some dirty */
@@ -362,7 +369,7 @@ void worker_step(struct worker *worker, int wait_ms)
     if (net_is_dirty(&worker->net))
         loop_worked(&worker->loop); /* a page was due, say */
     if (!net_flush(&worker->net))
-        hub_turn_end(&worker->hub);
+        end_flush(worker);
     hub_note_timed(&worker->hub);
     make_room(worker);
     drain_some(worker);
@@ -434,6 +441,7 @@ void worker_deinit(struct worker *worker)
     stop_listening(worker);
     live_deinit(worker);
     request_cache_deinit(&worker->request_cache);
+    packs_clear(&worker->packs);
     hub_deinit(&worker->hub);
     buf_free(&worker->usual_head.text);
     buf_free(&worker->receipt);
@@ -442,7 +450,7 @@ void worker_deinit(struct worker *worker)
     send_room_deinit(&worker->send_room);
     tls_free(worker->tls);
     net_deinit(&worker->net);
-    ws_deflater_deinit(&worker->deflater);
+    deflater_deinit(&worker->deflater);
     ws_inflater_deinit(&worker->inflater);
     loop_deinit(&worker->loop);
     slabs_deinit(&worker->slabs);

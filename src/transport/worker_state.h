@@ -23,6 +23,7 @@
 #include "transport/holding.h"
 #include "transport/live.h"
 #include "transport/pace.h"
+#include "transport/packs.h"
 #include "transport/answer_cache.h"
 #include "transport/request_cache.h"
 #include "transport/send_room.h"
@@ -278,7 +279,8 @@ struct worker {
     struct send_room send_room; /* what connections of HTTP/2 gather */
     struct answer_cache answer_cache;
     struct request_cache request_cache;
-    struct ws_deflater deflater;
+    struct deflater deflater;
+    struct packs packs;
     struct ws_inflater inflater;
     struct worker_stats stats;
     struct account account; /* memory that peers make this worker hold */

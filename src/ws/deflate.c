@@ -1,6 +1,5 @@
-/* Every message is compressed on its own: the context is reset before each, so a thread's
- * compressor serves all of its connections. The sender flushes to a byte boundary and leaves out
- * the last four bytes, which are always 00 00 ff ff; the receiver puts them back. */
+/* Every message is compressed on its own, by base/deflate.h. The sender flushes to a byte boundary
+ * and leaves out the last four bytes, which are always 00 00 ff ff; the receiver puts them back. */
 #define ZLIB_CONST
 #include "ws/deflate.h"
 
@@ -13,13 +12,8 @@
 #include <zlib.h>
 
 enum {
-    /* zlib's default is 8. Level 5 takes a third off the time for short messages and loses under 2
-     * % on long ones. With 8 and the smallest window, zlib would also slide a hash table of 64 KiB
-     * every 256 bytes, which a stranger could use to burn our time. */
-    MEM_LEVEL = 5,
     ROOM_LEAST = 256,
-    HISTORY_MAX = 32768, /* the greatest distance of a back-reference */
-    SCRATCH_KEEP = 65536,
+    HISTORY_MAX = 32768,  /* the greatest distance of a back-reference */
     BLOCK_BOUNDARY = 128, /* a bit of z_stream.data_type: the last block has ended */
     UNUSED_BITS = 7,      /* mask of z_stream.data_type: the number of unused bits of the last
                            * byte */
@@ -37,10 +31,6 @@ enum {
      * use a final block only to end a message. */
     FINALS_MAX = 16,
 };
-
-#define FLUSH_TAIL STR("\x00\x00\xff\xff")
-
-static const uint8_t class_bits[WS_DEFLATE_CLASSES] = {9, 12, 15};
 
 static void *allocate(void *opaque, unsigned items, unsigned size)
 {
@@ -60,51 +50,6 @@ static z_stream *stream_new(void)
     if (stream)
         *stream = (z_stream){.zalloc = allocate, .zfree = release};
     return stream;
-}
-
-unsigned ws_window_bits(unsigned bits)
-{
-    unsigned best = 0;
-    for (size_t i = 0; i < WS_DEFLATE_CLASSES; i++)
-        if (class_bits[i] <= bits)
-            best = class_bits[i];
-    return best;
-}
-
-void ws_deflater_deinit(struct ws_deflater *deflater)
-{
-    for (size_t i = 0; i < WS_DEFLATE_CLASSES; i++) {
-        if (deflater->streams[i])
-            deflateEnd(deflater->streams[i]);
-        free(deflater->streams[i]);
-    }
-    buf_free(&deflater->scratch);
-    *deflater = (struct ws_deflater){0};
-}
-
-static size_t class_of(unsigned window_bits)
-{
-    for (size_t i = 0; i < WS_DEFLATE_CLASSES; i++)
-        if (class_bits[i] == window_bits)
-            return i;
-    abort();
-}
-
-/* A compressor without history; NULL if there is no memory for it. */
-static z_stream *fresh_deflate(struct ws_deflater *deflater, unsigned window_bits)
-{
-    struct z_stream_s **slot = &deflater->streams[class_of(window_bits)];
-    if (*slot) {
-        deflateReset(*slot);
-        return *slot;
-    }
-    z_stream *stream = stream_new();
-    if (stream && deflateInit2(stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -(int)window_bits,
-                               MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) {
-        free(stream);
-        return NULL;
-    }
-    return *slot = stream;
 }
 
 static unsigned least_uint(size_t n)
@@ -129,32 +74,7 @@ static void take_output(const z_stream *stream, struct buf *out)
     out->len = (size_t)((char *)stream->next_out - out->at);
 }
 
-static int deflate_piece(z_stream *stream, int flush, struct buf *out)
-{
-    do {
-        if (give_room(stream, out, SIZE_MAX) < 0)
-            return -ENOMEM;
-        deflate(stream, flush);
-        take_output(stream, out);
-    } while (!stream->avail_out);
-    return 0;
-}
-
-static int deflate_all(z_stream *stream, struct str message, struct buf *out)
-{
-    int r = 0;
-    while (!r && message.len) {
-        unsigned n = least_uint(message.len);
-        stream->next_in = (const Bytef *)message.at;
-        stream->avail_in = n;
-        r = deflate_piece(stream, n == message.len ? Z_SYNC_FLUSH : Z_NO_FLUSH, out);
-        message = str_skip(message, n);
-    }
-    return r;
-}
-
-static int deflate_at(struct ws_deflater *deflater, unsigned window_bits, int level,
-                      struct str message, struct buf *out)
+int ws_deflate(struct deflater *deflater, unsigned window_bits, struct str message, struct buf *out)
 {
     size_t before = out->len;
     if (!message.len) {
@@ -163,46 +83,32 @@ static int deflate_at(struct ws_deflater *deflater, unsigned window_bits, int le
         buf_add_char(out, 0);
         return buf_failed(out) ? -ENOMEM : 0;
     }
-    z_stream *stream = fresh_deflate(deflater, window_bits);
-    /* Right after a reset this only sets the level. */
-    if (stream)
-        deflateParams(stream, level, Z_DEFAULT_STRATEGY);
-    if (!stream || deflate_all(stream, message, out) < 0) {
-        out->len = before;
+    if (deflate_run(deflater, window_bits, message, out))
         return -ENOMEM;
-    }
-    assert(out->len - before > FLUSH_TAIL.len);
-    out->len -= FLUSH_TAIL.len;
+    assert(out->len - before > DEFLATE_TAIL.len);
+    out->len -= DEFLATE_TAIL.len;
     return 0;
 }
 
-int ws_deflate(struct ws_deflater *deflater, unsigned window_bits, struct str message,
-               struct buf *out)
-{
-    return deflate_at(deflater, window_bits, Z_DEFAULT_COMPRESSION, message, out);
-}
-
 /* Compresses into the scratch buffer. Returns whether that made the payload shorter. */
-static bool gets_smaller(struct ws_deflater *deflater, unsigned window_bits, struct str payload)
+static bool gets_smaller(struct deflater *deflater, unsigned window_bits, struct str payload)
 {
-    int level = payload.len < WS_DEFLATE_FAST ? Z_DEFAULT_COMPRESSION : Z_BEST_SPEED;
     buf_clear(&deflater->scratch);
-    return deflate_at(deflater, window_bits, level, payload, &deflater->scratch) == 0 &&
+    return ws_deflate(deflater, window_bits, payload, &deflater->scratch) == 0 &&
            deflater->scratch.len < payload.len;
 }
 
-void ws_add_message(struct buf *buf, struct ws_deflater *deflater, unsigned window_bits,
+void ws_add_message(struct buf *buf, struct deflater *deflater, unsigned window_bits,
                     enum ws_opcode opcode, struct str payload)
 {
-    bool fits = payload.len >= WS_DEFLATE_LEAST && payload.len <= WS_DEFLATE_MOST;
+    bool fits = payload.len >= DEFLATE_LEAST && payload.len <= DEFLATE_MOST;
     if (!deflater || !window_bits || !fits) {
         ws_add_frame(buf, true, false, opcode, payload, NULL);
         return;
     }
     bool smaller = gets_smaller(deflater, window_bits, payload);
     ws_add_frame(buf, true, smaller, opcode, smaller ? buf_str(&deflater->scratch) : payload, NULL);
-    if (deflater->scratch.cap > SCRATCH_KEEP)
-        buf_free(&deflater->scratch);
+    deflater_fit(deflater);
 }
 
 void ws_inflater_deinit(struct ws_inflater *inflater)
@@ -221,7 +127,7 @@ static z_stream *fresh_inflate(struct ws_inflater *inflater)
         return inflater->stream;
     }
     z_stream *stream = stream_new();
-    if (stream && inflateInit2(stream, -WS_WINDOW_BITS_MAX) != Z_OK) {
+    if (stream && inflateInit2(stream, -DEFLATE_BITS_MAX) != Z_OK) {
         free(stream);
         return NULL;
     }
@@ -299,7 +205,7 @@ static bool feed_next(struct ws_inflating *in)
 {
     if (!in->rest.len && !in->in_tail) {
         in->in_tail = true;
-        in->rest = FLUSH_TAIL;
+        in->rest = DEFLATE_TAIL;
     }
     unsigned n = least_uint(in->rest.len);
     in->from = (const unsigned char *)in->rest.at;

@@ -1,47 +1,21 @@
-/* permessage-deflate (RFC 7692) without context takeover: compressors and decompressors belong to a
- * thread, so that connections hold none. */
+/* permessage-deflate (RFC 7692) without context takeover: compressors (base/deflate.h) and
+ * decompressors belong to a thread, so that connections hold none. */
 #pragma once
 
+#include "base/deflate.h"
 #include "ws/frame.h"
 
-struct z_stream_s;
-
-/* Windows are 2^9, 2^12 or 2^15 bytes. With so few sizes, subscribers of a view nearly always share
- * one compressed copy. zlib cannot do 2^8 for raw deflate. */
-enum {
-    WS_WINDOW_BITS_MIN = 9,
-    WS_WINDOW_BITS_MAX = 15,
-    WS_DEFLATE_CLASSES = 3,
-};
-
-/* ws_add_message() never compresses payloads outside of these bounds: a message is compressed in
- * one step, and a mebibyte would hold the thread for 25 to 130 ms. From WS_DEFLATE_FAST bytes on it
- * uses the lowest level, 3 to 40 ns a byte. */
-enum { WS_DEFLATE_LEAST = 64, WS_DEFLATE_FAST = 8 << 10, WS_DEFLATE_MOST = 128 << 10 };
-
-/* The largest of our windows that is at most `bits`; 0 if there is none. */
-unsigned ws_window_bits(unsigned bits);
-
-/* The compressors of a thread, each made when first used (150 KB for the largest window). Zeroes
- * are the start. */
-struct ws_deflater {
-    struct z_stream_s *streams[WS_DEFLATE_CLASSES];
-    struct buf scratch;
-};
-
-void ws_deflater_deinit(struct ws_deflater *deflater);
-
 /* Adds `message` to `out` in the form of section 7.2.1: raw deflate, flushed, without the tail 00
- * 00 ff ff. `window_bits` must be a result of ws_window_bits(). Returns 0, or -ENOMEM with `out`
+ * 00 ff ff. `window_bits` must be a result of deflate_bits(). Returns 0, or -ENOMEM with `out`
  * unchanged, except that it may be marked failed. */
-int ws_deflate(struct ws_deflater *deflater, unsigned window_bits, struct str message,
+int ws_deflate(struct deflater *deflater, unsigned window_bits, struct str message,
                struct buf *out);
 
 /* Adds a message as one unmasked frame, compressed if that was negotiated and pays: the payload has
- * WS_DEFLATE_LEAST to WS_DEFLATE_MOST bytes and gets smaller. `deflater` NULL or `window_bits` 0
+ * DEFLATE_LEAST to DEFLATE_MOST bytes and gets smaller. `deflater` NULL or `window_bits` 0
  * means not negotiated. Without memory for a compressor the message is sent uncompressed. The bytes
  * are the same for all connections with the same window, so they can be encoded once for all. */
-void ws_add_message(struct buf *buf, struct ws_deflater *deflater, unsigned window_bits,
+void ws_add_message(struct buf *buf, struct deflater *deflater, unsigned window_bits,
                     enum ws_opcode opcode, struct str payload);
 
 /* The decompressor of a thread, for messages compressed with any window. Zeroes are the start. */

@@ -252,20 +252,20 @@ static int next_extension(struct str *rest, bool is_offer, struct extension *ret
 
 static uint8_t bits_or_most(uint8_t bits)
 {
-    return bits ? bits : WS_WINDOW_BITS_MAX;
+    return bits ? bits : DEFLATE_BITS_MAX;
 }
 
 /* Accepts an offer, unless it demands a window smaller than our smallest. */
 static struct ws_deflate_params take_offer(const struct stated *offer)
 {
-    unsigned bits = ws_window_bits(bits_or_most(offer->server_bits));
+    unsigned bits = deflate_bits(bits_or_most(offer->server_bits));
     return (struct ws_deflate_params){
         .enabled = bits > 0,
         .server_no_context_takeover = true,
         .client_no_context_takeover = true,
         .answer_names_window = offer->server_bits_given,
         .server_max_window_bits = (uint8_t)bits,
-        .client_max_window_bits = WS_WINDOW_BITS_MAX,
+        .client_max_window_bits = DEFLATE_BITS_MAX,
     };
 }
 
@@ -321,7 +321,7 @@ int ws_accept_deflate(struct str extensions, struct ws_deflate_params *ret)
         .client_no_context_takeover = answer.stated.client_no_context_takeover,
         .answer_names_window = answer.stated.server_bits_given,
         .server_max_window_bits = bits_or_most(answer.stated.server_bits),
-        .client_max_window_bits = WS_WINDOW_BITS_MAX,
+        .client_max_window_bits = DEFLATE_BITS_MAX,
     };
     return 0;
 }

@@ -17,7 +17,7 @@ static const struct ws_limits LIMITS = {.message_max = 1000, .frame_max = 700, .
 struct peer {
     struct buf sent;   /* frames on their way to the reader */
     struct buf events; /* the reader's events, one a line */
-    struct ws_deflater deflater;
+    struct deflater deflater;
     struct ws_inflater inflater;
     bool deflate;
     enum ws_role role; /* the reader's */
@@ -38,7 +38,7 @@ static int teardown(void **state)
     mem_fail_nth(0);
     buf_free(&peer.sent);
     buf_free(&peer.events);
-    ws_deflater_deinit(&peer.deflater);
+    deflater_deinit(&peer.deflater);
     ws_inflater_deinit(&peer.inflater);
     return 0;
 }

@@ -14,8 +14,8 @@ enum mechanism {
 /* The place where a record is written. */
 struct format_out {
     struct buf *bytes;
-    struct ws_deflater *deflater; /* of the thread, for WebSockets with compression; may be NULL */
-    unsigned window_bits;         /* of permessage-deflate; 0 without compression */
+    struct deflater *deflater; /* of the thread, for WebSockets with compression; may be NULL */
+    unsigned window_bits;      /* of permessage-deflate; 0 without compression */
 };
 
 /* A row of the table of formats. A NULL writer means that the format has no such record, and

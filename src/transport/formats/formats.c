@@ -47,7 +47,7 @@ struct record_out {
     size_t chunk;
 };
 
-static struct record_out begin(struct ws_deflater *deflater, unsigned encoding, struct buf *out)
+static struct record_out begin(struct deflater *deflater, unsigned encoding, struct buf *out)
 {
     return (struct record_out){
         .out = {out, deflater, encoding >> WINDOW_SHIFT},
@@ -72,7 +72,7 @@ void encode_event(void *context, unsigned encoding, struct buf *out, const struc
     end(&record, encoding);
 }
 
-void encode_beat(struct ws_deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor)
+void encode_beat(struct deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor)
 {
     struct record_out record = begin(deflater, encoding, out);
     if (record.format->beat)
@@ -90,7 +90,7 @@ void encode_first(unsigned encoding, struct buf *out, uint64_t cursor, uint64_t 
     end(&record, encoding);
 }
 
-void encode_gap(struct ws_deflater *deflater, unsigned encoding, struct buf *out,
+void encode_gap(struct deflater *deflater, unsigned encoding, struct buf *out,
                 const struct gap *gap)
 {
     struct record_out record = begin(deflater, encoding, out);
@@ -99,7 +99,7 @@ void encode_gap(struct ws_deflater *deflater, unsigned encoding, struct buf *out
     end(&record, encoding);
 }
 
-void encode_bye(struct ws_deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor,
+void encode_bye(struct deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor,
                 uint64_t retry_ms)
 {
     struct record_out record = begin(deflater, encoding, out);

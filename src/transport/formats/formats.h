@@ -40,13 +40,13 @@ enum format_id encoding_format(unsigned encoding);
  * connection. */
 bool encoding_tells_gaps(unsigned encoding);
 
-/* hub_encode: adds an event. `context` is the thread's struct ws_deflater. */
+/* hub_encode: adds an event. `context` is the thread's struct deflater. */
 void encode_event(void *context, unsigned encoding, struct buf *out, const struct event *event);
 
 /* Add the server's own records, if the format has them. `deflater` may be NULL. */
-void encode_beat(struct ws_deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor);
+void encode_beat(struct deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor);
 void encode_first(unsigned encoding, struct buf *out, uint64_t cursor, uint64_t retry_ms);
-void encode_gap(struct ws_deflater *deflater, unsigned encoding, struct buf *out,
+void encode_gap(struct deflater *deflater, unsigned encoding, struct buf *out,
                 const struct gap *gap);
-void encode_bye(struct ws_deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor,
+void encode_bye(struct deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor,
                 uint64_t retry_ms);

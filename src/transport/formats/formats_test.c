@@ -277,7 +277,7 @@ struct tried {
     bool data;
     bool chunked;
     unsigned encoding;
-    struct ws_deflater *deflater;
+    struct deflater *deflater;
     struct buf out;
 };
 
@@ -312,7 +312,7 @@ static struct parsed read_record(struct tried *tried)
 static void for_all(void (*check)(struct tried *tried))
 {
     static const unsigned windows[] = {0, 9, 12, 15};
-    struct ws_deflater deflater = {0};
+    struct deflater deflater = {0};
     for (unsigned i = 0; i < FORMATS_COUNT * 8; i++) {
         struct tried tried = {.id = (enum format_id)(i / 8),
                               .format = format_of((enum format_id)(i / 8)),
@@ -326,7 +326,7 @@ static void for_all(void (*check)(struct tried *tried))
         check(&tried);
         buf_free(&tried.out);
     }
-    ws_deflater_deinit(&deflater);
+    deflater_deinit(&deflater);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
