@@ -1,17 +1,10 @@
 /* Feeds hostile credentials to the reader of API keys. A text that is accepted must have exactly
  * the form of a key, and its digest must come back from its own text. */
+#include "require.h"
+
 #include "access/key_text.h"
 
-#include <stdint.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 static void check_digest(const struct key_digest *digest)
 {

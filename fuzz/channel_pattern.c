@@ -1,23 +1,16 @@
 /* Feeds hostile paths, names and patterns to all code that decides about channels. Nothing may
  * crash, and every accepted name must follow the rules. The matcher, the trie, the selection and
  * the overlap of two patterns must all agree with a naive reading of the rules. */
+#include "require.h"
+
 #include "http/target.h"
 #include "base/utf8.h"
 #include "hub/topics.h"
 #include "transport/freshet_v1_parts.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 enum { PARTS = 4, SEGMENTS_MAX = NAME_MAX_BYTES };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 /* ---- names ----------------------------------------------------------------------------------- */
 

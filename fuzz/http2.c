@@ -5,11 +5,9 @@
  * The input is a program: a few bytes of settings, then operations of one byte with an argument;
  * some take bytes of their own. Nothing may crash. When all connections are closed nothing may be
  * held for them any more. */
-#include "transport/testing.h"
+#include "rig.h"
 
-enum { SETTINGS = 6, OPERATIONS_MAX = 300, LONG_MS = 100000, FRAME_HEAD = 9 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { SETTINGS = 6, OPERATIONS_MAX = 300, FRAME_HEAD = 9 };
 
 struct fuzz {
     struct bench *bench;
@@ -21,25 +19,6 @@ struct fuzz {
     bool drained;
 };
 
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
-
-static void turn(struct fuzz *fuzz)
-{
-    mem_fail_nth(fuzz->fail_nth);
-    worker_step(&fuzz->bench->worker, bench_awaits(fuzz->bench) ? 1 : 0);
-    mem_fail_nth(0);
-}
-
-static void turns(struct fuzz *fuzz, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        turn(fuzz);
-}
-
 static void set_limits(struct bench *bench, const uint8_t *settings)
 {
     struct worker_limits *limits = &bench->limits;
@@ -49,22 +28,6 @@ static void set_limits(struct bench *bench, const uint8_t *settings)
     limits->rests_max = 4096U << (settings[3] % 8);
     limits->held_max = 16384U << (settings[4] % 8);
     limits->connections_max = 4;
-}
-
-static void set_budgets(struct bench *bench, uint8_t setting)
-{
-    bench->worker.config.budgets.step_bytes = 128 << (setting % 10);
-    bench->worker.config.budgets.turn_bytes = 256 << (setting / 16 % 10);
-}
-
-static int connect_to(struct bench *bench, bool narrow)
-{
-    int fds[2], size = BENCH_SMALL_BUFFER;
-    require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
-    if (narrow)
-        (void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    accept_connection(&bench->worker, fds[1], 0);
-    return fds[0];
 }
 
 static void say(const struct fuzz *fuzz, const void *bytes, size_t len)
@@ -193,11 +156,11 @@ static void of_server(struct fuzz *fuzz, unsigned operation, uint8_t argument)
     switch (operation) {
     case 0:
     case 1:
-        turns(fuzz, 1 + argument % 16);
+        rig_turns(bench, fuzz->fail_nth, 1 + argument % 16);
         break;
     case 2:
         clock_fake_advance(&bench->clock, ((int64_t)argument * argument + 64) * 1000);
-        turn(fuzz);
+        rig_turn(bench, fuzz->fail_nth);
         break;
     case 3:
         append(fuzz, (size_t)argument * argument / 2);
@@ -249,15 +212,7 @@ static void end(struct fuzz *fuzz)
     if (!fuzz->failed && !fuzz->drained)
         check_watcher(fuzz);
     close(fuzz->watcher.fd);
-    for (int i = 0; i < BENCH_STEPS; i++)
-        bench_pass(bench, LONG_MS);
-    require(list_empty(&bench->worker.connections));
-    for (unsigned i = 0; i < bench->parked_count && i < BENCH_PARKED_MAX; i++)
-        exchange_free(bench->parked[i]);
-    for (unsigned kind = 0; kind < ACCOUNT_COUNT; kind++)
-        require(kind == ACCOUNT_CHUNKS ||
-                account_held(&bench->worker.account, (enum account_kind)kind) == 0);
-    bench_free(bench);
+    rig_end(bench);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -268,10 +223,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz fuzz = {.bench = bench_new(), .newest = UINT32_MAX};
     set_limits(fuzz.bench, data);
     bench_begin(fuzz.bench);
-    set_budgets(fuzz.bench, data[5]);
-    fuzz.watcher.fd = connect_to(fuzz.bench, false);
+    rig_set_budgets(fuzz.bench, data[5]);
+    fuzz.watcher.fd = rig_connect(fuzz.bench, false);
     peer_send(&fuzz.watcher, STR("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
-    fuzz.fd = connect_to(fuzz.bench, data[0] & 0x80);
+    fuzz.fd = rig_connect(fuzz.bench, data[0] & 0x80);
+    require(fuzz.watcher.fd >= 0 && fuzz.fd >= 0);
     say(&fuzz, preface, sizeof(preface) - 1);
     say_frame(&fuzz, 4, 0, 0, NULL, 0);
     bench_settle(fuzz.bench);

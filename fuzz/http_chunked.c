@@ -1,20 +1,14 @@
 /* Feeds the decoder of chunked bodies with hostile bytes: nothing may crash or read too far, a body
  * must mean the same however it is cut, the end must be where a naive reading of the grammar finds
  * it, and what was decoded must survive being encoded and decoded again. */
+#include "require.h"
+
 #include "http/body.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 static const struct http_limits limits = {.chunk_ext_max = 40, .trailer_max = 60};
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 /* Feeds one piece from memory of its own; returns the result, and how much was taken. */
 static int feed_piece(struct http_chunked *chunked, struct str piece, struct buf *out, size_t *used)

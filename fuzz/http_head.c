@@ -2,6 +2,8 @@
  * with hostile bytes: nothing may crash or read too far, a head must mean the same however it
  * trickles in and whatever was read before it, and what was accepted must be accepted as the same
  * when it is written anew. */
+#include "require.h"
+
 #include "http/accept.h"
 #include "http/body.h"
 #include "http/condition.h"
@@ -16,14 +18,6 @@
 #include <stdlib.h>
 
 static const struct http_limits limits = {.line_max = 200, .fields_max = 10, .section_max = 400};
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 /* Parses in prefixes that grow by `step`, each in memory of its own, and gives the last one's
  * result. */

@@ -1,17 +1,11 @@
 /* Feeds templates, signature headers and bodies of inbound webhooks with hostile bytes: nothing may
  * crash or read too far, nothing unsigned may pass, and what a template makes of a body stays
  * within the segments that the template has. */
+#include "require.h"
+
 #include "inbound/source.h"
 
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 static const struct http_limits limits = {.line_max = 1000, .fields_max = 20, .section_max = 4000};
 

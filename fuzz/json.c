@@ -2,20 +2,13 @@
  * must be taken, a valid text put on one line is the same value without CR or LF, and walking a
  * container must give back values of the grammar that, joined again, are what stood there, and the
  * same with the notes of the check as without. */
+#include "require.h"
+
 #include "base/json.h"
 #include "base/utf8.h"
 
 #include <jansson.h>
-#include <stdint.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 static json_t *by_jansson(struct str text)
 {

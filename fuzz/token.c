@@ -1,21 +1,13 @@
 /* Feeds texts of tokens, headers and claims that are signed, key sets and PEM files with hostile
  * bytes: nothing may crash or read too far, nothing unsigned may pass, and a caller has an end in
  * the future and valid patterns. The first byte says which of them the rest is. */
+#include "require.h"
+
 #include "access/token.h"
 
 #include "base/base64.h"
 
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define NOW_S INT64_C(1800000000)
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 static struct token_key *make_key(void)
 {

@@ -6,11 +6,9 @@
  * Nothing may crash. When all connections are closed nothing may be held for them any more. Unless
  * memory lacked, a stream that has been there from the start and was neither closed nor told of a
  * gap has every event that the log retains. */
-#include "transport/testing.h"
+#include "rig.h"
 
-enum { PEERS = 6, OPERATIONS_MAX = 400, SETTINGS = 8, LONG_MS = 100000 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { PEERS = 6, OPERATIONS_MAX = 400, SETTINGS = 8 };
 
 struct fuzz {
     struct bench *bench;
@@ -22,26 +20,7 @@ struct fuzz {
     bool drained;
 };
 
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
-
 /* ---- the server's side ----------------------------------------------------------------------- */
-
-static void turn(struct fuzz *fuzz)
-{
-    mem_fail_nth(fuzz->fail_nth);
-    worker_step(&fuzz->bench->worker, bench_awaits(fuzz->bench) ? 1 : 0);
-    mem_fail_nth(0);
-}
-
-static void turns(struct fuzz *fuzz, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        turn(fuzz);
-}
 
 static void set_limits(struct bench *bench, const uint8_t *settings)
 {
@@ -56,25 +35,12 @@ static void set_limits(struct bench *bench, const uint8_t *settings)
     limits->connections_max = PEERS + 1;
 }
 
-static void set_budgets(struct bench *bench, uint8_t setting)
-{
-    struct worker_budgets *budgets = &bench->worker.config.budgets;
-    budgets->step_bytes = 128 << (setting % 10);
-    budgets->turn_bytes = 256 << (setting / 16 % 10);
-}
-
 /* ---- the peers' side ------------------------------------------------------------------------- */
 
 static bool connect_peer(struct fuzz *fuzz, struct peer *peer, bool narrow)
 {
-    int fds[2], size = BENCH_SMALL_BUFFER;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds))
-        return false;
-    if (narrow)
-        (void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    *peer = (struct peer){.fd = fds[0]};
-    accept_connection(&fuzz->bench->worker, fds[1], 0);
-    return true;
+    *peer = (struct peer){.fd = rig_connect(fuzz->bench, narrow)};
+    return peer->fd >= 0;
 }
 
 static void say(const struct peer *peer, struct str bytes)
@@ -226,11 +192,11 @@ static void of_server(struct fuzz *fuzz, unsigned operation, uint8_t argument)
     switch (operation) {
     case 0:
     case 1:
-        turns(fuzz, 1 + argument % 16);
+        rig_turns(bench, fuzz->fail_nth, 1 + argument % 16);
         break;
     case 2:
         clock_fake_advance(&bench->clock, ((int64_t)argument * argument + 64) * 1000);
-        turn(fuzz);
+        rig_turn(bench, fuzz->fail_nth);
         break;
     case 3:
         append(fuzz, (size_t)argument * argument / 2, EVENT_PROPOSED);
@@ -326,13 +292,7 @@ static void end(struct fuzz *fuzz)
         check_delivered(fuzz);
     close(fuzz->watcher.fd);
     buf_free(&fuzz->watcher.got);
-    for (int i = 0; i < BENCH_STEPS; i++)
-        bench_pass(bench, LONG_MS);
-    require(list_empty(&bench->worker.connections));
-    for (unsigned kind = 0; kind < ACCOUNT_COUNT; kind++)
-        require(kind == ACCOUNT_CHUNKS ||
-                account_held(&bench->worker.account, (enum account_kind)kind) == 0);
-    bench_free(bench);
+    rig_end(bench);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -342,7 +302,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz fuzz = {.bench = bench_new()};
     set_limits(fuzz.bench, data);
     bench_begin(fuzz.bench);
-    set_budgets(fuzz.bench, data[7]);
+    rig_set_budgets(fuzz.bench, data[7]);
     require(connect_peer(&fuzz, &fuzz.watcher, false));
     say(&fuzz.watcher, STR("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
     bench_settle(fuzz.bench);

@@ -1,21 +1,14 @@
 /* Feeds permessage-deflate with hostile bytes: nothing may crash, no bomb may come out larger than
  * allowed, what we compress must come back as it was, and a decompressor that has seen something
  * broken must read the next message as if nothing had been. */
+#include "require.h"
+
 #include "ws/deflate.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { OUT_MAX = 8192 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 static void try_round(struct ws_inflater *inflater, struct str message, unsigned bits)
 {

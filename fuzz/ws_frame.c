@@ -1,23 +1,16 @@
 /* Feeds the WebSocket decoder with hostile frames and its handshake with hostile header values:
  * nothing may crash, the same bytes must mean the same however they are cut, and what we encode we
  * must read as it was. */
+#include "require.h"
+
 #include "ws/handshake.h"
 #include "ws/reader.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 enum { CLIENT = 1, DEFLATE = 2, HANDSHAKE = 4, ENCODE = 8 };
 
 static const struct ws_limits limits = {.message_max = 4096, .frame_max = 2048};
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 static void write_event(struct buf *log, const struct ws_event *event)
 {

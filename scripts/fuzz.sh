@@ -1,11 +1,12 @@
 #!/bin/sh
 # fuzz.sh DIR SECONDS: runs each libFuzzer program fuzz_* in DIR for that long, one after another.
-# It starts from fuzz/corpus/NAME; what it finds new stays in DIR/found/NAME, a crash in DIR/crash-*.
+# It starts from fuzz/corpus/NAME and the words of fuzz/NAME.dict; what it finds new stays in DIR/found/NAME, a crash in DIR/crash-*.
 set -eu
 
 dir=$1
 seconds=$2
-corpora=$(cd "$(dirname "$0")/.." && pwd)/fuzz/corpus
+sources=$(cd "$(dirname "$0")/.." && pwd)/fuzz
+corpora=$sources/corpus
 failed=
 ran=0
 
@@ -16,6 +17,7 @@ for program in "$dir"/fuzz_*; do
     mkdir -p "$dir/found/$name"
     set -- "$dir/found/$name"
     [ ! -d "$corpora/$name" ] || set -- "$@" "$corpora/$name"
+    [ ! -f "$sources/$name.dict" ] || set -- "-dict=$sources/$name.dict" "$@"
     echo "== $name: $seconds s"
     "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$dir/crash-$name-" "$@" || failed="$failed $name"

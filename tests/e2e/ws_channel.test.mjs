@@ -1,7 +1,7 @@
 // The channel socket: one URL on which a plain WebSocket client reads and writes a channel.
 
 import assert from "node:assert/strict";
-import { bothStores, curl, publish, publishMany, startServer, test } from "./support/index.mjs";
+import { bothStores, curl, eventually, publish, publishMany, startServer, test } from "./support/index.mjs";
 import { assertChained, assertIncreasing } from "./support/checks.mjs";
 import { Socket } from "./support/ws.mjs";
 
@@ -50,7 +50,11 @@ bothStores("a client's frame is published to the channel, and its sender gets no
     assert.equal(event.data, "hello");
     assert.equal(event.channel, "chat");
     assert.equal(event.type, "message");
-    const [stored] = await server.history("chat");
+    /* Only the answer to a publish says that every worker has the event: a socket may have it a moment before them. */
+    const [stored] = await eventually(async () => {
+        const events = await server.history("chat");
+        return events.length && events;
+    }, "the event in the history");
     assert.deepEqual(stored, event);
     await socket.send("again");
     assert.equal((await socket.event()).data, "again", "an acknowledgement came in between");

@@ -33,6 +33,11 @@ plant() {
         printf '{"directory": "%s", "file": "%s/src/base/one_test.c", "command": "clang -Isrc src/base/one_test.c"}]\n' \
             "$root" "$root"
     } >"$root/compile_commands.json"
+    printf '%s\n' '`e2e.one` ("a wheel turns"), `hostile.pongs`, `corpus.json`, `base.one`, `limits.one_max`' >"$root/SECURITY.md"
+    mkdir -p "$root/tests/hostile" "$root/fuzz"
+    printf 'test("a wheel turns", () => undefined);\n' >"$root/tests/e2e/one.test.mjs"
+    printf 'export const attacks = {\n    pongs: {\n' >"$root/tests/hostile/attacks.mjs"
+    touch "$root/fuzz/json.c" "$root/src/base/one_test.c"
     cp "$project/.clang-format" "$project/.clang-tidy" "$root"
 }
 
@@ -117,6 +122,11 @@ refuses docs "a key that is told and does not exist" docs/configuration.md \
 refuses docs "another greatest value" keys 'key\none text - - - x\na.two ms 1ms 2d 5s x\n'
 refuses docs "another unit" keys 'key\none text - - - x\na.two s 1ms 1d 5s x\n'
 refuses docs "another default" keys 'key\none text - - - x\na.two ms 1ms 1d 6s x\n'
+security='`e2e.one`, `hostile.pongs`, `corpus.json`'
+refuses security "a test that does not exist" SECURITY.md "$security, \`base.two\`\n"
+refuses security "an attack that does not exist" SECURITY.md "$security, \`hostile.pings\`\n"
+refuses security "a title that does not exist" SECURITY.md "$security, \`e2e.one\` (\"a wheel stands\")\n"
+refuses security "a page without attacks" SECURITY.md '`e2e.one`, `corpus.json`\n'
 refuses tidy "a semicolon that ends an if" src/base/one.c \
     '#include "base/one.h"\n\nint one(void)\n{\n    int a = 1;\n    if (a > 1);\n    return a;\n}\n'
 refuses tidy "a function of more than 80 lines" src/base/one.c \
