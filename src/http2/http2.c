@@ -30,6 +30,7 @@
  * ACKS_MAX: acknowledgements of PING and SETTINGS that a peer has not read. WINDOW: bytes of all
  * bodies that may be under way on a connection. */
 enum {
+    PREFACE = 24,
     FRAME_HEAD = 9,
     PRIORITY_SIZE = 5,
     HEADS_LARGE = 2,
@@ -45,16 +46,22 @@ struct http2 {
     const struct http2_ops *ops;
     const struct http2_limits *limits;
     struct http2_head head;
-    struct str next;   /* between read_body and send_body */
-    struct buf *out;   /* during http2_gather() */
-    size_t most;       /* of it */
-    int32_t newest;    /* the id of the newest request, and of those before it, by ids, */
-    uint64_t begun;    /* which have begun */
-    uint64_t ended;    /* and which the peer has ended */
-    uint32_t ready;    /* streams whose `fill` may have bytes */
-    int64_t now_ns;    /* of http2_receive() */
-    int64_t head_ns;   /* when the head began that is not whole */
-    int64_t second_ns; /* when the second began in which `control` counts */
+    struct {
+        uint8_t head[FRAME_HEAD];
+        uint8_t have;   /* bytes of it */
+        bool ends_head; /* `left` bytes end the head of a request */
+        uint32_t left;  /* bytes until the head of the next frame */
+    } cut;              /* where http2_next_piece() is */
+    struct str next;    /* between read_body and send_body */
+    struct buf *out;    /* during http2_gather() */
+    size_t most;        /* of it */
+    int32_t newest;     /* the id of the newest request, and of those before it, by ids, */
+    uint64_t begun;     /* which have begun */
+    uint64_t ended;     /* and which the peer has ended */
+    uint32_t ready;     /* streams whose `fill` may have bytes */
+    int64_t now_ns;     /* of http2_receive() */
+    int64_t head_ns;    /* when the head began that is not whole */
+    int64_t second_ns;  /* when the second began in which `control` counts */
     uint32_t control;
     bool in_head; /* a request's head has begun and is not whole */
     bool flooded;
@@ -325,6 +332,37 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
         http2->ops->closed(stream);
     }
     return 0;
+}
+
+/* Whether `left` bytes, which are now known, are the last of a head. */
+static bool begin_frame(struct http2 *http2)
+{
+    const uint8_t *head = http2->cut.head;
+    bool is_of_head = head[3] == NGHTTP2_HEADERS || head[3] == NGHTTP2_CONTINUATION;
+    http2->cut.have = 0;
+    http2->cut.left = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
+    return is_of_head && head[4] & NGHTTP2_FLAG_END_HEADERS;
+}
+
+size_t http2_next_piece(struct http2 *http2, const char *bytes, size_t len)
+{
+    size_t at = 0;
+    while (at < len) {
+        if (http2->cut.left) {
+            size_t n = len - at < http2->cut.left ? len - at : http2->cut.left;
+            at += n;
+            http2->cut.left -= (uint32_t)n;
+        } else {
+            http2->cut.head[http2->cut.have++] = (uint8_t)bytes[at++];
+            if (http2->cut.have == FRAME_HEAD)
+                http2->cut.ends_head = begin_frame(http2);
+        }
+        if (http2->cut.left || !http2->cut.ends_head)
+            continue;
+        http2->cut.ends_head = false;
+        break;
+    }
+    return at;
 }
 
 int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns)
@@ -672,7 +710,8 @@ struct http2 *http2_new(void *owner, const struct http2_ops *ops, const struct h
     nghttp2_option *option = option_new(limits);
     bool good = http2 && callbacks && option;
     if (good) {
-        *http2 = (struct http2){.owner = owner, .ops = ops, .limits = limits, .newest = -1};
+        *http2 = (struct http2){
+            .owner = owner, .ops = ops, .limits = limits, .cut = {.left = PREFACE}, .newest = -1};
         good = !session_new(http2, callbacks, option) && !submit_settings(http2);
     }
     nghttp2_session_callbacks_del(callbacks);

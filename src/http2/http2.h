@@ -78,6 +78,10 @@ struct http2 *http2_new(void *owner, const struct http2_ops *ops,
 /* Calls no operation: the owner frees its streams itself. NULL is ignored. */
 void http2_free(struct http2 *http2);
 
+/* How many of these bytes, which come next, to give to http2_receive() at once: those up to the end
+ * of a request's head, so that the owner can look at its budget between two requests. */
+size_t http2_next_piece(struct http2 *http2, const char *bytes, size_t len);
+
 /* Works through bytes of the peer, which begin with the preface, at the time `now_ns`. Returns 0,
  * or a negative errno after which nothing more can be read: what is due is still to be sent. */
 int http2_receive(struct http2 *http2, char *bytes, size_t len, int64_t now_ns);

@@ -317,6 +317,38 @@ static void a_request_comes_as_text_and_its_response_whole(void **state)
     world_free(world);
 }
 
+/* A budget is looked at between two pieces. */
+static void a_piece_has_the_head_of_one_request(void **state)
+{
+    (void)state;
+    for (size_t step = 1; step < 3000; step = step * 3 + 1) {
+        struct world *world = world_new(STREAMS, 100, 65535);
+        struct buf all = {0};
+        struct str upload = STR("the body");
+        const uint8_t *bytes;
+        ssize_t n;
+        for (int i = 0; i < 10; i++) {
+            ask(world, i % 2 ? &upload : NULL);
+            upload = STR("the body");
+            while ((n = nghttp2_session_mem_send(world->client, &bytes)) > 0)
+                buf_add(&all, bytes, (size_t)n);
+        }
+        unsigned before = 0;
+        for (size_t at = 0; at < all.len;) {
+            size_t most = all.len - at < step ? all.len - at : step;
+            size_t piece = http2_next_piece(world->server, all.at + at, most);
+            assert_in_range(piece, 1, most);
+            assert_int_equal(http2_receive(world->server, all.at + at, piece, world->now_ns), 0);
+            assert_in_range(world->count, before, before + 1);
+            before = world->count;
+            at += piece;
+        }
+        assert_int_equal(world->count, 10);
+        buf_free(&all);
+        world_free(world);
+    }
+}
+
 static void frames_of_many_streams_are_gathered_together(void **state)
 {
     (void)state;
@@ -686,6 +718,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_comes_as_text_and_its_response_whole),
+        cmocka_unit_test(a_piece_has_the_head_of_one_request),
         cmocka_unit_test(frames_of_many_streams_are_gathered_together),
         cmocka_unit_test(a_stream_that_has_sent_all_is_asked_again_when_it_is_resumed),
         cmocka_unit_test(a_spent_window_blocks_its_stream_alone),

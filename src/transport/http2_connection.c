@@ -1,9 +1,9 @@
 /* HTTP/2 connections. A read of a connection may bring requests of many streams, and a send has the
  * bytes of all streams that have some.
  *
- * Reading: bytes are given to the codec in small pieces within the budget of the turn, and what is
- * left is kept for a later one. While the socket takes no bytes nothing is read: a peer that reads
- * no answers cannot make us gather more of them.
+ * Reading: bytes are given to the codec in small pieces, a request at most in each, within the
+ * budget of the turn, and what is left is kept for a later one. While the socket takes no bytes
+ * nothing is read: a peer that reads no answers cannot make us gather more of them.
  *
  * Sending: at the end of a turn polls that were woken answer, and then the codec gathers frames of
  * all streams in turn, up to GATHER_MAX, into the worker's room. They leave in one send. The
@@ -19,7 +19,7 @@
 
 #include <stdlib.h>
 
-/* PIECE: a piece has room for some dozens of requests, each of which may be work. */
+/* PIECE: a piece has one request at most, and otherwise room for some dozens of frames. */
 enum { GATHER_MAX = 128 << 10, PIECE = 1024, LINGER_MS = 2000, LINGER_BYTES = 4 << 20 };
 
 static struct http2_connection *of_conn(struct conn *conn)
@@ -128,7 +128,8 @@ static size_t feed(struct http2_connection *connection, char *bytes, size_t len)
     struct worker *worker = worker_of(connection);
     size_t used = 0;
     while (used < len && !connection->finished && !worker_is_spent(worker)) {
-        size_t n = len - used < PIECE ? len - used : PIECE;
+        size_t n = http2_next_piece(connection->http2, bytes + used,
+                                    len - used < PIECE ? len - used : PIECE);
         /* Open the mail first: events that a client published before it sent these bytes are in
          * it. */
         mailbox_empty(&worker->loop.mailbox);

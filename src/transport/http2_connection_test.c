@@ -625,6 +625,30 @@ static void the_largest_holders_give_way_over_held_max(void **state)
     free(large);
 }
 
+/* A request may be much work, and dozens of them fit into a kilobyte. */
+static void requests_of_one_read_are_handled_within_the_budget(void **state)
+{
+    enum { REQUESTS = 60, TURN = 4096 };
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    bench->worker.config.budgets.step_bytes = TURN;
+    bench->worker.config.budgets.turn_bytes = TURN;
+    for (int i = 0; i < REQUESTS; i++)
+        (void)h2_submit(&client, "GET", "/stream");
+    h2_say(&client);
+    uint64_t before = 0, most = 0;
+    for (int turn = 0; turn < REQUESTS; turn++) {
+        worker_step(&bench->worker, 0);
+        uint64_t now = bench->worker.hub.subs;
+        most = now - before > most ? now - before : most;
+        before = now;
+    }
+    assert_int_equal(before, REQUESTS);
+    assert_in_range(most, 1, 8);
+    h2_leave(&client);
+}
+
 static void a_client_that_reads_nothing_is_not_read(void **state)
 {
     struct bench *bench = started(state);
@@ -685,6 +709,7 @@ int main(void)
         WITH_BENCH(memory_of_the_codec_counts_and_the_largest_gives_way),
         WITH_BENCH(bytes_before_the_answer_of_a_websocket_are_bounded),
         WITH_BENCH(the_largest_holders_give_way_over_held_max),
+        WITH_BENCH(requests_of_one_read_are_handled_within_the_budget),
         WITH_BENCH(a_client_that_reads_nothing_is_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

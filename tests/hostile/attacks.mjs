@@ -1,30 +1,20 @@
 // The attacks: what one hostile peer, or a few, can send with little effort. Each is bounded in time and
-// in what it sends. `prepare` brings the server to where the attack begins; `attack` runs until `until`.
+// in what it sends. `prepare` brings the server to where the attack begins; `attack` runs until `until`. Those over
+// HTTP/2 are in http2.mjs, and those over TLS in tls.mjs: `tls: true` gives the server a certificate and a port for it.
 //
-//     node attacks.mjs prepare|attack NAME PORT SECONDS
+//     node attacks.mjs prepare|attack NAME PORT SECONDS [TLS-PORT]
 
 import zlib from "node:zlib";
 import { fileURLToPath } from "node:url";
+import { attacks as http2 } from "./http2.mjs";
 import {
-    DEFLATE, FRESHET_V1, arrive, connect, connectMany, destroyAll, flood, frame, get, getLine, openSocket, openSockets,
-    pause, publishMany, request, select, views,
+    DEFLATE, FRESHET_V1, arrive, connect, connectMany, destroyAll, flood, frame, get, getLine, handshake, openSocket, openSockets,
+    pause, publishMany, repeat, request, select, untilThen, views,
 } from "./support.mjs";
+import { attacks as tls } from "./tls.mjs";
 
 const TEXT = 1, BINARY = 2, CONTINUATION = 0, PONG = 10, PING = 9;
 const MIB = 1 << 20;
-
-async function untilThen(until) {
-    await pause(Math.max(0, until - Date.now()));
-}
-
-/** Calls `each` again and again, `wide` at a time. */
-async function repeat(until, wide, each) {
-    await Promise.all(Array.from({ length: wide }, async (_, lane) => {
-        for (let n = 0; Date.now() < until; n++) {
-            await each(n * wide + lane);
-        }
-    }));
-}
 
 function json(path, document) {
     return (port) => request(port, "POST", path,
@@ -450,6 +440,37 @@ export const attacks = {
             await deleted;
         },
     },
+    slow_heads: {
+        title: "1,500 connections: heads that come a byte at a time, no head at all, and a closed side behind half a head",
+        async attack(port, until) {
+            const sockets = await connectMany(port, 1500, { allowHalfOpen: true });
+            const text = getLine("/channels/a", `X-Slow: ${"y".repeat(2000)}\r\n`);
+            sockets.forEach((socket, n) => n % 3 === 2 && socket.end(text.slice(0, 50)));
+            for (let at = 0; Date.now() < until; at++) {
+                sockets.forEach((socket, n) => n % 3 === 0 && socket.write(text[at]));
+                await pause(20);
+            }
+            destroyAll(sockets);
+        },
+    },
+    endless: {
+        title: "heads, chunks, trailers and frames that never end",
+        async attack(port, until) {
+            const post = "POST /channels/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+            const socket = handshake("/channels/a");
+            const kinds = [["GET / HTTP/1.1\r\nHost: localhost\r\n", "X-More: and more\r\n"], ["GET /", "x"], ["", "\r\n"],
+                [post, "0"], [`${post}1;x=`, "y"], [`${post}0\r\n`, "X-More: and more\r\n"],
+                [Buffer.concat([Buffer.from(socket), Buffer.from([0x82, 0xff, 0x7f, ...Array(11).fill(0xff)])]), "x"],
+                [Buffer.concat([Buffer.from(socket), frame(TEXT, "x", { fin: false })]), frame(CONTINUATION, "", { fin: false })]];
+            await repeat(until, 2 * kinds.length, async (n) => { /* it is refused, and comes again */
+                const [first, more] = kinds[n % kinds.length].map((part) => Buffer.from(part));
+                const socket = await connect(port).catch(() => undefined);
+                socket?.write(first);
+                await (socket ? flood(socket, Buffer.concat(Array(Math.ceil(16_000 / more.length)).fill(more)), until) : pause(20));
+                socket?.destroy();
+            });
+        },
+    },
     unfinished: {
         title: "300 WebSocket messages and 300 bodies that are never finished",
         async attack(port, until) {
@@ -487,6 +508,22 @@ export const attacks = {
             destroyAll(sockets);
         },
     },
+    slow_reading: {
+        title: "1,000 streams that read a little now and then, of which each is behind, while 100 MB pass",
+        async attack(port, until) {
+            const sockets = await connectMany(port, 1000, { read: false });
+            await arrive(port, until, sockets.length, () =>
+                sockets.forEach((socket) => socket.write(getLine("/channels/much?stream=ndjson"))));
+            await Promise.all([
+                repeat(until, 1, () => request(port, "POST", "/channels/much", { body: "m".repeat(64_000) })),
+                repeat(until, 1, async () => {
+                    sockets.forEach((socket) => socket.read(1000));
+                    await pause(100);
+                }),
+            ]);
+            destroyAll(sockets);
+        },
+    },
     channel_churn: {
         title: "channels that come and go",
         async attack(port, until) {
@@ -511,8 +548,10 @@ export const attacks = {
     },
 };
 
+Object.assign(attacks, http2, tls);
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-    const [, , what, name, port, seconds] = process.argv;
-    await attacks[name][what]?.(Number(port), Date.now() + Number(seconds) * 1000);
+    const [, , what, name, port, seconds, tlsPort] = process.argv;
+    await attacks[name][what]?.(Number(port), Date.now() + Number(seconds) * 1000, Number(tlsPort));
     process.exit(0);
 }

@@ -44,10 +44,22 @@ const SECONDS = long ? 15 : sanitized ? 2 : 4;
  * beside sanitized builds. */
 const ATTACKER_NICE = sanitized ? "10" : "19";
 
+/** The setting `listen` with a port for each of the two, and a certificate. */
+function tlsConfig(dir) {
+    const [key, cert] = ["key.pem", "cert.pem"].map((name) => path.join(dir, name));
+    execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+        "-out", cert, "-days", "2", "-subj", "/CN=localhost"], { stdio: "pipe" });
+    return `listen: [http://127.0.0.1:0, https://127.0.0.1:0]\ntls:\n  certificates:\n  - {cert: ${cert}, key: ${key}}\n`;
+}
+
 function startServer(dir, attack) {
-    const args = ["serve", "--listen", "127.0.0.1:0", "--data", path.join(dir, "data"), "--threads", "2"];
-    if (attack.config) {
-        fs.writeFileSync(path.join(dir, "freshet.yaml"), attack.config);
+    const args = ["serve", "--data", path.join(dir, "data"), "--threads", "2"];
+    if (!attack.tls) {
+        args.push("--listen", "127.0.0.1:0");
+    }
+    const config = (attack.tls ? tlsConfig(dir) : "") + (attack.config ?? "");
+    if (config) {
+        fs.writeFileSync(path.join(dir, "freshet.yaml"), config);
         args.push("--config", path.join(dir, "freshet.yaml"));
     }
     /* First among what runs here, where we may: judged is how the server shares its time out, not how the
@@ -57,18 +69,20 @@ function startServer(dir, attack) {
     child.text = "";
     child.alive = true;
     child.stderr.on("data", (text) => (child.text += text));
-    const port = new Promise((resolve, reject) => {
+    const ports = new Promise((resolve, reject) => {
+        let said = "";
         child.stdout.on("data", (text) => {
-            const match = /http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
-            if (match) {
-                resolve(Number(match[1]));
+            said += text;
+            const [port, tlsPort] = ["http", "https"].map((scheme) => new RegExp(`\\b${scheme}://127\\.0\\.0\\.1:(\\d+)`).exec(said)?.[1]);
+            if (port && (tlsPort || !attack.tls)) {
+                resolve({ child, port: Number(port), tlsPort: Number(tlsPort ?? 0) });
             }
         });
         child.once("close", () => reject(new Error(`the server did not start: ${child.text}`)));
     });
     child.once("exit", () => (child.alive = false));
     child.ended = new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
-    return port.then((number) => ({ child, port: number }));
+    return ports;
 }
 
 /** What the server holds: its anonymous memory. Pages of the log's files belong to the kernel. A server
@@ -90,9 +104,9 @@ async function memory(child, port) {
     return anonymous(child) - (answer.status === 200 ? kept(JSON.parse(answer.text)) : 0);
 }
 
-function attacker(what, name, port, seconds) {
+function attacker(what, name, { port, tlsPort }, seconds) {
     const child = spawn("nice", ["-n", ATTACKER_NICE, process.execPath, path.join(HERE, "attacks.mjs"), what, name,
-        port, seconds], { stdio: ["ignore", "inherit", "inherit"] });
+        port, seconds, tlsPort], { stdio: ["ignore", "inherit", "inherit"] });
     return new Promise((resolve) => child.once("close", (code) => resolve(code)));
 }
 
@@ -212,8 +226,9 @@ function printFigures(name, attack, { stats, seen, before, peak, after }) {
 }
 
 /** Attacks the server with strangers beside, and tells what was seen. */
-async function watch(name, child, port) {
-    if (await attacker("prepare", name, port, 0)) {
+async function watch(name, server) {
+    const { child, port } = server;
+    if (await attacker("prepare", name, server, 0)) {
         throw new Error("the attack could not be prepared, see above");
     }
     await warmUp(port);
@@ -223,7 +238,7 @@ async function watch(name, child, port) {
     const before = await memory(child, port);
     let peak = 0;
     const peaks = setInterval(() => (peak = Math.max(peak, anonymous(child))), 50);
-    const code = await attacker("attack", name, port, SECONDS);
+    const code = await attacker("attack", name, server, SECONDS);
     const after = sanitized ? { now: 0, good: true } : await memoryAfter(child, port, before);
     clearInterval(peaks);
     const seen = await strangers.end();
@@ -235,8 +250,9 @@ async function watch(name, child, port) {
 /** "held", "late" (for time alone), or "failed". */
 async function runIn(dir, name) {
     const attack = attacks[name];
-    const { child, port } = await startServer(dir, attack);
-    const watched = await watch(name, child, port).catch((error) => ({ error }));
+    const server = await startServer(dir, attack);
+    const { child } = server;
+    const watched = await watch(name, server).catch((error) => ({ error }));
     const early = !child.alive;
     child.kill("SIGTERM");
     const end = await child.ended;

@@ -9,9 +9,9 @@ import { setTimeout as pause } from "node:timers/promises";
 export { pause };
 
 /** A connected socket that reads nothing unless told, and does not mind being closed. */
-export function connect(port, { read = true } = {}) {
+export function connect(port, { read = true, allowHalfOpen = false } = {}) {
     return new Promise((resolve, reject) => {
-        const socket = net.connect(port, "127.0.0.1");
+        const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen });
         socket.once("connect", () => resolve(socket));
         socket.once("error", reject);
         socket.on("error", () => undefined);
@@ -83,6 +83,19 @@ export async function arrive(port, until, more, come, count = subscribers) {
         now = await statsOf(port);
     }
     return came;
+}
+
+export async function untilThen(until) {
+    await pause(Math.max(0, until - Date.now()));
+}
+
+/** Calls `each` again and again, `wide` at a time. */
+export async function repeat(until, wide, each) {
+    await Promise.all(Array.from({ length: wide }, async (_, lane) => {
+        for (let n = 0; Date.now() < until; n++) {
+            await each(n * wide + lane);
+        }
+    }));
 }
 
 /** Publishes many events by POST /events, `size` a request. */
