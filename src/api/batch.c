@@ -166,8 +166,11 @@ static void refuse_index(struct exchange *exchange, const struct fault *fault, u
     json_member_number(&writer, "index", index);
     if (fault->stray.at)
         add_stray(&detail, fault);
-    exchange_problem(exchange, refusal->problem,
-                     detail.len ? buf_str(&detail) : str_from(refusal->detail), buf_str(&more));
+    if (refusal->retry_ms)
+        exchange_refusal(exchange, refusal, buf_str(&more));
+    else
+        exchange_problem(exchange, refusal->problem,
+                         detail.len ? buf_str(&detail) : str_from(refusal->detail), buf_str(&more));
     buf_free(&more);
     buf_free(&detail);
 }

@@ -12,6 +12,8 @@ void refusal_write(struct json_writer *writer, const struct refusal *refusal)
         json_member_number(writer, "at", refusal->at);
     else if (refusal->problem == PROBLEM_NOT_NEWEST)
         json_member_id(writer, "newest", refusal->newest);
+    if (refusal->retry_ms)
+        json_member_number(writer, "retry_ms", refusal->retry_ms);
     if (!refusal->may)
         return;
     json_member_string(writer, "may", str_from(refusal->may));

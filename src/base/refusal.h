@@ -3,6 +3,15 @@
 
 #include "base/problem.h"
 
+/* The rate that was reached, as the fields RateLimit and RateLimit-Policy tell it
+ * (draft-ietf-httpapi-ratelimit-headers). */
+struct refusal_rate {
+    const char *policy; /* NULL: none */
+    uint64_t quota;     /* in a window */
+    uint64_t window_s;
+    bool is_bytes;
+};
+
 struct refusal {
     enum problem problem;
     const char *detail;
@@ -12,10 +21,12 @@ struct refusal {
                       * wanted, borrowed from the request; UNAUTHORIZED, FORBIDDEN and, if known,
                       * BAD_CREDENTIAL */
     struct str term;
+    uint64_t retry_ms; /* the wait until it may succeed; 0: unknown */
+    struct refusal_rate rate;
 };
 
 /* Writes the members that only some problems have into an object: `at`, `newest`, or the action
- * that was missing and its channel. */
+ * that was missing and its channel, or `retry_ms`. */
 void refusal_write(struct json_writer *writer, const struct refusal *refusal);
 
 /* Fills the refusal in. Returns false, so that a check can end with this call. */

@@ -104,6 +104,28 @@ static bool is_ephemeral(const struct submitter *submitter, const struct proposa
     return proposal->ephemeral || log_is_ephemeral(submitter->log, proposal->channel);
 }
 
+/* The last check: an event that is refused for another reason takes nothing from a rate. */
+static bool may_add(struct submitter *submitter, const struct proposal *proposal,
+                    const struct publisher *publisher, struct refusal *ret_refusal)
+{
+    if (!submitter->limits ||
+        rates_take(submitter->rates, submitter->limits, publisher, proposal->channel,
+                   proposal->data.len, clock_now_ns(submitter->clock), ret_refusal))
+        return true;
+    count(&submitter->too_fast, ret_refusal->problem == PROBLEM_TOO_MANY);
+    return false;
+}
+
+/* Gives back what the events of a submission have taken that is dropped. */
+static void give_back(const struct submission *submission)
+{
+    struct submitter *submitter = submission->submitter;
+    const struct batch *batch = submission->append->batch;
+    for (uint32_t i = submission->first; submitter->limits && i < batch->count; i++)
+        rates_give(submitter->rates, submitter->limits, submission->publisher,
+                   batch->events[i].channel, batch->events[i].data.len);
+}
+
 /* ---- submissions ----------------------------------------------------------------------------- */
 
 static bool begin(struct submission *submission, struct submitter *submitter,
@@ -131,7 +153,8 @@ bool submission_begin(struct submission *submission, struct submitter *submitter
 bool submission_add(struct submission *submission, const struct proposal *proposal,
                     struct refusal *ret_refusal)
 {
-    if (!proposal_check(proposal, submission->publisher, ret_refusal))
+    if (!proposal_check(proposal, submission->publisher, ret_refusal) ||
+        !may_add(submission->submitter, proposal, submission->publisher, ret_refusal))
         return false;
     return add_event(submission, proposal, is_ephemeral(submission->submitter, proposal)) ||
            refusal_no_memory(ret_refusal);
@@ -139,8 +162,10 @@ bool submission_add(struct submission *submission, const struct proposal *propos
 
 void submission_drop(struct submission *submission)
 {
-    if (submission->append)
-        submission->append->batch->count = submission->first;
+    if (!submission->append)
+        return;
+    give_back(submission);
+    submission->append->batch->count = submission->first;
 }
 
 void submission_end(struct submission *submission, struct publish *publish)
@@ -164,6 +189,8 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
     if (ephemeral && proposal->has_if_match)
         return refusal_set(ret_refusal, PROBLEM_BAD_PARAMETER,
                            "ephemeral events have no order: leave out If-Match");
+    if (!may_add(submitter, proposal, publisher, ret_refusal))
+        return false;
     if (!begin(&submission, submitter, publisher, ephemeral) ||
         !add_event(&submission, proposal, ephemeral)) {
         submission_drop(&submission);

@@ -12,7 +12,7 @@
 
 #include "base/rfc3339.h"
 #include "log/log.h"
-#include "publish/proposal.h"
+#include "publish/rates.h"
 
 /* Belongs to one thread. The counters may be read by any. */
 struct submitter {
@@ -22,9 +22,12 @@ struct submitter {
     struct append *turn;           /* events for the log; NULL: none */
     uint32_t expected;             /* the number of events of the last turn: room for the next */
     struct append *turn_ephemeral; /* ephemeral events; NULL: none */
-    struct rfc3339_memo times;     /* for receipts: the times of a turn lie close together */
-    _Atomic uint64_t published;    /* events submitted */
+    const struct publish_limits *limits; /* NULL: none */
+    struct rates *rates;                 /* with limits */
+    struct rfc3339_memo times;           /* for receipts: the times of a turn lie close together */
+    _Atomic uint64_t published;          /* events submitted */
     _Atomic uint64_t refused[PUBLISH_VERDICTS]; /* publishes, by verdict */
+    _Atomic uint64_t too_fast;                  /* publishes, by a rate */
 };
 
 void submitter_init(struct submitter *submitter, struct log *log, struct log_port *port,

@@ -33,6 +33,7 @@ enum {
 struct namespace_item {
     struct namespace_config settings;
     struct rule rule; /* without its prefix */
+    struct publish_limit publish;
     bool has_rule;
     struct authorize_server authorize; /* who is asked; without a url nobody is */
     const char *authorize_secret;
@@ -71,6 +72,11 @@ struct config {
 
     struct namespace_config *namespaces;
     size_t namespaces_count;
+
+    struct publish_limit publish;       /* of all channels */
+    struct publish_limit *publish_list; /* the first is that, then those of namespaces; owned */
+    size_t publish_count;
+    struct publish_limits *publish_limits; /* what they come to; NULL: no limits. Owned */
 
     struct worker_limits limits;
     uint64_t connections_max; /* of all workers together; 0: as many as the limit of open files

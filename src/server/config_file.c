@@ -384,6 +384,8 @@ static void add_authorizer(struct config *config, struct namespace_item *item)
 static void add_namespace(struct config *config, struct namespace_item *item)
 {
     add_authorizer(config, item);
+    item->publish.prefix = item->settings.prefix;
+    config->publish_list[config->publish_count++] = item->publish;
     config->namespaces[config->namespaces_count++] = item->settings;
     item->rule.prefix = item->settings.prefix;
     if (item->has_rule)
@@ -430,6 +432,7 @@ static void read_spaces(struct reader *reader, const struct key *key, const stru
     free(config->authorizers);
     config->authorizers = mem_alloc((count + 1) * sizeof(*config->authorizers));
     config->authorizers_count = 0;
+    config->publish_count = 1;
     for (size_t i = 0; i < count; i++)
         if (is_map(reader, yaml_item(entry->value, i), key))
             read_namespace(reader, yaml_item(entry->value, i), key);
@@ -818,5 +821,9 @@ void config_file_read(struct config *config, const char *path, struct faults *fa
     else if (yaml_kind(root) != YAML_NOTHING)
         fault(&reader, root, STR(""), "the file holds keys, as in `listen: 127.0.0.1:7070`");
     config->limits.ws.frame_max = config->limits.ws.message_max;
+    config->publish_list[0] = config->publish;
+    if (publish_limits_new(config->publish_list, config->publish_count, &config->publish_limits))
+        faults_add(faults, NULL, "rates", "there is no memory for them");
+    config->limits.publish = config->publish_limits;
     check_together(&reader, config->file);
 }

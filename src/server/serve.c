@@ -73,6 +73,7 @@ struct server {
     _Atomic uint32_t connections; /* of all workers */
     struct quota addresses;       /* that have them, */
     struct quota subjects;        /* and streams */
+    struct rates *rates;          /* at which events are published */
     struct tls_tickets tickets;
     int64_t tickets_ns; /* when their newest key was made */
     int argc;
@@ -308,8 +309,10 @@ static int open_quotas(struct server *server)
     int result = quota_init(&server->addresses, holders);
     if (!result)
         result = quota_init(&server->subjects, HOLDERS_MAX);
+    if (!result && !(server->rates = rates_new()))
+        result = -ENOMEM;
     if (result)
-        fprintf(stderr, "freshet serve: no memory to count connections\n");
+        fprintf(stderr, "freshet serve: no memory to count connections and publishes\n");
     return result;
 }
 
@@ -341,6 +344,7 @@ static int open_worker(struct server *server, unsigned index)
         .connections = &server->connections,
         .addresses = &server->addresses,
         .subjects = &server->subjects,
+        .rates = server->rates,
         .refusing_max = server->refusing_max,
         .want_uring = !server->config.no_uring,
         .authority = server->api.authority,
@@ -638,6 +642,7 @@ static void drain(struct server *server)
         worker_deinit(&server->workers[i]);
     quota_deinit(&server->addresses);
     quota_deinit(&server->subjects);
+    rates_free(server->rates);
     courier_free(server->courier);
     backend_free(server->backend);
     key_table_deinit(&server->keys);

@@ -62,7 +62,8 @@ static void add_cors(const struct exchange *exchange, struct response *response)
         return;
     response_add(response, STR("Access-Control-Allow-Origin"), origin);
     response_add(response, STR("Access-Control-Expose-Headers"),
-                 STR("Link, Cursor, Preference-Applied, Retry-After, Event-Warning"));
+                 STR("Link, Cursor, Preference-Applied, Retry-After, Event-Warning, RateLimit, "
+                     "RateLimit-Policy"));
     response_add(response, STR("Vary"), STR("Origin"));
     if (config->admits && config->admits(config->app, origin) == ADMITS_CREDENTIALS)
         response_add(response, STR("Access-Control-Allow-Credentials"), STR("true"));
@@ -122,10 +123,36 @@ static const char *challenge_of(enum problem problem)
     }
 }
 
+/* The fields of a publish that was faster than a rate allows. */
+static void add_rate_fields(struct response *response, const struct refusal *refusal)
+{
+    uint64_t wait_s = (refusal->retry_ms + 999) / 1000;
+    const struct refusal_rate *rate = &refusal->rate;
+    if (!refusal->retry_ms)
+        return;
+    buf_add_u64(response_compose(response, STR("Retry-After")), wait_s);
+    if (!rate->policy)
+        return;
+    buf_addf(response_compose(response, STR("RateLimit-Policy")), "\"%s\";q=%llu%s;w=%llu",
+             rate->policy, (unsigned long long)rate->quota,
+             rate->is_bytes ? ";qu=\"content-bytes\"" : "", (unsigned long long)rate->window_s);
+    buf_addf(response_compose(response, STR("RateLimit")), "\"%s\";r=0;t=%llu", rate->policy,
+             (unsigned long long)wait_s);
+}
+
+static bool has_retry_after(const struct response *response)
+{
+    for (unsigned i = 0; i < response->count; i++)
+        if (str_eq(response->fields[i].name, STR("Retry-After")))
+            return true;
+    return false;
+}
+
 static void add_problem_fields(struct response *response, enum problem problem)
 {
-    if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
-        problem == PROBLEM_TOO_MANY)
+    bool is_temporary = problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
+                        problem == PROBLEM_TOO_MANY;
+    if (is_temporary && !has_retry_after(response))
         response_add(response, STR("Retry-After"), STR("1"));
     if (challenge_of(problem))
         response_add(response, STR("WWW-Authenticate"), str_from(challenge_of(problem)));
@@ -169,8 +196,12 @@ void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, 
     struct buf more = {0};
     struct json_writer writer = json_members_writer(&more);
     json_add_members(&writer, members);
+    struct response response;
     refusal_write(&writer, refusal);
-    exchange_problem(exchange, refusal->problem, str_from(refusal->detail), buf_str(&more));
+    response_init(&response, 0);
+    add_rate_fields(&response, refusal);
+    exchange_refuse(exchange, &response, refusal->problem, str_from(refusal->detail),
+                    buf_str(&more));
     buf_free(&more);
 }
 

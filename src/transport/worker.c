@@ -202,6 +202,8 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         result = hub_init(&worker->hub, &worker->asker, config->clock, &worker->loop.mailbox,
                           &worker->config.limits.hub, encode_event, &worker->deflater, on_batch);
     submitter_init(&worker->submitter, config->log, &worker->hub.port, config->clock);
+    worker->submitter.limits = worker->config.limits.publish;
+    worker->submitter.rates = worker->config.rates;
     worker->hub.latency_ns = &worker->stats.latency_ns;
     worker->hub.room.account = &worker->account;
     return result;

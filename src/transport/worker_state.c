@@ -60,6 +60,8 @@ uint64_t worker_hits(const struct worker *worker, enum limit limit)
     };
     const _Atomic uint64_t *hits = verdicts[limit] ? &worker->submitter.refused[verdicts[limit]]
                                                    : &worker->stats.limits[limit];
+    if (limit == LIMIT_RATES)
+        hits = &worker->submitter.too_fast;
     return atomic_load_explicit(hits, memory_order_relaxed);
 }
 

@@ -39,6 +39,7 @@ struct http1;
     X(CONNECTIONS, "connections_refused", "Connections over connections_max, refused")             \
     X(ADDRESS, "address_connections_refused", "Connections over address_connections_max, refused") \
     X(SUBJECT, "subject_connections_refused", "Streams and polls over subject_connections_max")    \
+    X(RATES, "rates_refused", "Publishes faster than a rate allows")                               \
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
     X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
     X(RESTS, "unsent_closed", "Connections closed because peers do not read, by rests_max")        \
@@ -124,6 +125,7 @@ struct worker_limits {
     uint64_t rests_max;   /* unsent bytes of all connections of a worker */
     uint64_t held_max;    /* all memory that peers make a worker hold, by its account */
     struct hub_limits hub;
+    const struct publish_limits *publish; /* rates and sizes of events; NULL: none */
 };
 
 /* The most that a turn may spend on reading: on one connection, on all, and on those that have used
@@ -159,6 +161,7 @@ struct worker_config {
      * these are not counted. */
     struct quota *addresses;
     struct quota *subjects;
+    struct rates *rates;               /* the buckets for limits.publish */
     const struct authority *authority; /* for `auth` of freshet.v1; NULL: there are no rules */
     const struct rules *rules;         /* the rules of access; never changed */
     struct audit *audit;               /* of all workers together; NULL: nothing is noted */

@@ -1,0 +1,335 @@
+#include "publish/rates.h"
+
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "net/conn.h"
+#include "net/peer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+/* 64 Ki buckets of 24 bytes. */
+enum { WAYS = 8, SETS = 8192, LOCKS = 64 };
+
+struct slot {
+    uint64_t holder; /* 0: none */
+    struct bucket buckets[RATE_UNITS];
+};
+
+struct rates {
+    struct slot (*sets)[WAYS];
+    uint64_t seed[2];
+    pthread_mutex_t locks[LOCKS];
+};
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+static int by_prefix(const void *a, const void *b)
+{
+    const struct publish_limit *left = a, *right = b;
+    return str_cmp(left->prefix, right->prefix);
+}
+
+/* The part of a name before its last segment. */
+static struct str without_last(struct str name)
+{
+    while (name.len && name.at[name.len - 1] != '/')
+        name.len--;
+    name.len -= name.len > 0;
+    return name;
+}
+
+static size_t find(const struct publish_limits *limits, size_t among, struct str name)
+{
+    for (;; name = without_last(name)) {
+        const struct publish_limit wanted = {.prefix = name};
+        const struct publish_limit *at =
+            bsearch(&wanted, limits->at, among, sizeof(wanted), by_prefix);
+        if (at || !name.len)
+            return at ? (size_t)(at - limits->at) : 0;
+    }
+}
+
+static bool has_rates(const struct publish_limit *limit)
+{
+    for (unsigned holder = 0; holder < RATE_HOLDERS; holder++)
+        for (unsigned unit = 0; unit < RATE_UNITS; unit++)
+            if (limit->rates[holder][unit])
+                return true;
+    return false;
+}
+
+/* A shorter prefix sorts before a longer one, so its limit is complete. */
+static void inherit(struct publish_limits *limits, size_t i)
+{
+    struct publish_limit *limit = &limits->at[i];
+    limit->has_rates = has_rates(limit);
+    limit->owner = (uint16_t)i;
+    if (!i)
+        return;
+    const struct publish_limit *from = &limits->at[find(limits, i, without_last(limit->prefix))];
+    if (!limit->event_max)
+        limit->event_max = from->event_max;
+    if (limit->has_rates)
+        return;
+    memcpy(limit->rates, from->rates, sizeof(limit->rates));
+    limit->window_s = from->window_s;
+    limit->has_rates = from->has_rates;
+    limit->owner = from->owner;
+}
+
+int publish_limits_new(const struct publish_limit *list, size_t count, struct publish_limits **ret)
+{
+    size_t size = count * sizeof(*list);
+    struct publish_limits *limits = mem_try_alloc(sizeof(*limits) + size);
+    bool limited = false;
+    *ret = NULL;
+    if (!limits)
+        return -ENOMEM;
+    limits->count = count;
+    memcpy(limits->at, list, size);
+    qsort(limits->at, count, sizeof(*list), by_prefix);
+    for (size_t i = 0; i < count; i++) {
+        inherit(limits, i);
+        limited = limited || limits->at[i].has_rates || limits->at[i].event_max;
+    }
+    if (limited)
+        *ret = limits;
+    else
+        free(limits);
+    return 0;
+}
+
+/* ---- the buckets ----------------------------------------------------------------------------- */
+
+struct rates *rates_new(void)
+{
+    struct rates *rates = mem_try_alloc(sizeof(*rates));
+    if (!rates)
+        return NULL;
+    *rates = (struct rates){.sets = mem_try_pages(SETS * sizeof(*rates->sets))};
+    hash_random(rates->seed, sizeof(rates->seed));
+    for (int i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&rates->locks[i], NULL);
+    if (rates->sets)
+        return rates;
+    free(rates);
+    return NULL;
+}
+
+void rates_free(struct rates *rates)
+{
+    if (!rates)
+        return;
+    mem_free_pages(rates->sets, SETS * sizeof(*rates->sets));
+    free(rates);
+}
+
+/* An event as it counts: for whom, and how much of each unit. */
+struct charge {
+    const struct publish_limit *limit;
+    uint64_t holders[RATE_HOLDERS]; /* 0: nobody, or there is no limit */
+    uint64_t amounts[RATE_UNITS];
+};
+
+static struct str holder_name(enum rate_holder holder, const struct publisher *publisher,
+                              struct str channel, uint64_t *address)
+{
+    const struct caller *caller = publisher->access.caller;
+    switch (holder) {
+    case RATE_KEY:
+        return caller ? caller->facts.key_id : STR_NONE;
+    case RATE_SUBJECT:
+        return caller_subject(caller);
+    case RATE_CHANNEL:
+        return channel;
+    case RATE_ADDRESS:
+    default:
+        *address = publisher->conn ? peer_of(publisher->conn->fd) : PEER_NONE;
+        return (struct str){(const char *)address, *address ? sizeof(*address) : 0};
+    }
+}
+
+/* Holders of different kinds, and of different rates, have different buckets. */
+static uint64_t holder_of(const struct rates *rates, const struct publish_limit *limit,
+                          enum rate_holder holder, struct str name)
+{
+    uint64_t hash = map_hash(rates->seed, name);
+    uint64_t kind = (uint64_t)limit->owner * RATE_HOLDERS + holder + 1;
+    hash ^= kind * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ? hash : 1;
+}
+
+static struct charge charge_of(const struct rates *rates, const struct publish_limit *limit,
+                               const struct publisher *publisher, struct str channel, size_t bytes)
+{
+    struct charge charge = {.limit = limit, .amounts = {1, bytes}};
+    for (unsigned i = 0; i < RATE_HOLDERS; i++) {
+        uint64_t address = 0;
+        if (!limit->rates[i][RATE_EVENTS] && !limit->rates[i][RATE_BYTES])
+            continue;
+        struct str name = holder_name(i, publisher, channel, &address);
+        if (name.len)
+            charge.holders[i] = holder_of(rates, limit, i, name);
+    }
+    return charge;
+}
+
+static struct bucket_rate rate_of(const struct publish_limit *limit, enum rate_holder holder,
+                                  enum rate_unit unit)
+{
+    return (struct bucket_rate){limit->rates[holder][unit] * limit->window_s,
+                                (int64_t)limit->window_s * 1000000000};
+}
+
+static pthread_mutex_t *lock_of(struct rates *rates, uint64_t holder)
+{
+    return &rates->locks[holder % LOCKS];
+}
+
+static struct slot *find_slot(struct rates *rates, uint64_t holder)
+{
+    struct slot *set = rates->sets[holder % SETS];
+    for (int i = 0; i < WAYS; i++)
+        if (set[i].holder == holder)
+            return &set[i];
+    return NULL;
+}
+
+static int64_t full_ns(const struct slot *slot)
+{
+    int64_t events_ns = slot->buckets[RATE_EVENTS].full_ns;
+    int64_t bytes_ns = slot->buckets[RATE_BYTES].full_ns;
+    return events_ns > bytes_ns ? events_ns : bytes_ns;
+}
+
+/* The search begins anywhere, so that holders which come at once do not all take the same place. */
+static struct slot *make_slot(struct rates *rates, uint64_t holder)
+{
+    struct slot *set = rates->sets[holder % SETS];
+    unsigned first = holder >> 32 & (WAYS - 1);
+    struct slot *soonest = &set[first];
+    for (unsigned i = 1; i < WAYS; i++) {
+        struct slot *slot = &set[(first + i) & (WAYS - 1)];
+        if (full_ns(slot) < full_ns(soonest))
+            soonest = slot;
+    }
+    *soonest = (struct slot){.holder = holder};
+    return soonest;
+}
+
+static void give_units(struct slot *slot, const struct charge *charge, enum rate_holder holder,
+                       unsigned units)
+{
+    for (unsigned unit = 0; unit < units; unit++) {
+        struct bucket_rate rate = rate_of(charge->limit, holder, unit);
+        if (rate.amount)
+            bucket_give(&slot->buckets[unit], &rate, charge->amounts[unit]);
+    }
+}
+
+static void refuse(const struct charge *charge, enum rate_holder holder, enum rate_unit unit,
+                   int64_t wait_ns, struct refusal *ret_refusal)
+{
+    static const char *const names[RATE_HOLDERS][RATE_UNITS] = {
+        {"key-events", "key-bytes"},
+        {"subject-events", "subject-bytes"},
+        {"address-events", "address-bytes"},
+        {"channel-events", "channel-bytes"},
+    };
+    static const char *const details[RATE_HOLDERS] = {
+        "this API key publishes faster than it may (rates.key): wait, then go on slower",
+        "this subject publishes faster than it may (rates.subject): wait, then go on slower",
+        "this address publishes faster than it may (rates.address): wait, then go on slower",
+        "this channel gets events faster than it may (rates.channel): wait, then go on slower",
+    };
+    refusal_set(ret_refusal, PROBLEM_TOO_MANY, details[holder]);
+    ret_refusal->retry_ms = (uint64_t)(wait_ns + 999999) / 1000000;
+    ret_refusal->rate = (struct refusal_rate){
+        .policy = names[holder][unit],
+        .quota = rate_of(charge->limit, holder, unit).amount,
+        .window_s = charge->limit->window_s,
+        .is_bytes = unit == RATE_BYTES,
+    };
+}
+
+static bool take_units(struct slot *slot, const struct charge *charge, enum rate_holder holder,
+                       int64_t now_ns, struct refusal *ret_refusal)
+{
+    for (unsigned unit = 0; unit < RATE_UNITS; unit++) {
+        struct bucket_rate rate = rate_of(charge->limit, holder, unit);
+        int64_t wait_ns;
+        if (!rate.amount ||
+            bucket_take(&slot->buckets[unit], &rate, charge->amounts[unit], now_ns, &wait_ns))
+            continue;
+        give_units(slot, charge, holder, unit);
+        refuse(charge, holder, unit, wait_ns, ret_refusal);
+        return false;
+    }
+    return true;
+}
+
+static bool take(struct rates *rates, const struct charge *charge, enum rate_holder holder,
+                 int64_t now_ns, struct refusal *ret_refusal)
+{
+    uint64_t id = charge->holders[holder];
+    if (!id)
+        return true;
+    pthread_mutex_lock(lock_of(rates, id));
+    struct slot *slot = find_slot(rates, id);
+    bool taken =
+        take_units(slot ? slot : make_slot(rates, id), charge, holder, now_ns, ret_refusal);
+    pthread_mutex_unlock(lock_of(rates, id));
+    return taken;
+}
+
+static void give(struct rates *rates, const struct charge *charge, unsigned holders)
+{
+    for (unsigned holder = 0; holder < holders; holder++) {
+        uint64_t id = charge->holders[holder];
+        if (!id)
+            continue;
+        pthread_mutex_lock(lock_of(rates, id));
+        struct slot *slot = find_slot(rates, id);
+        if (slot)
+            give_units(slot, charge, holder, RATE_UNITS);
+        pthread_mutex_unlock(lock_of(rates, id));
+    }
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+bool rates_take(struct rates *rates, const struct publish_limits *limits,
+                const struct publisher *publisher, struct str channel, size_t bytes, int64_t now_ns,
+                struct refusal *ret_refusal)
+{
+    const struct publish_limit *limit = &limits->at[find(limits, limits->count, channel)];
+    if (publisher->is_server)
+        return true;
+    if (limit->event_max && bytes > limit->event_max)
+        return refusal_set(ret_refusal, PROBLEM_TOO_LARGE,
+                           "the data is larger than events of this channel may be "
+                           "(namespaces.event_max)");
+    if (!limit->has_rates)
+        return true;
+    struct charge charge = charge_of(rates, limit, publisher, channel, bytes);
+    for (unsigned holder = 0; holder < RATE_HOLDERS; holder++) {
+        if (take(rates, &charge, holder, now_ns, ret_refusal))
+            continue;
+        give(rates, &charge, holder);
+        return false;
+    }
+    return true;
+}
+
+void rates_give(struct rates *rates, const struct publish_limits *limits,
+                const struct publisher *publisher, struct str channel, size_t bytes)
+{
+    const struct publish_limit *limit = &limits->at[find(limits, limits->count, channel)];
+    if (!limit->has_rates || publisher->is_server)
+        return;
+    struct charge charge = charge_of(rates, limit, publisher, channel, bytes);
+    give(rates, &charge, RATE_HOLDERS);
+}
