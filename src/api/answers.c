@@ -41,7 +41,7 @@ void api_note_managed(struct exchange *exchange, const char *done, struct str me
                                 .why = str_from(done),
                                 .members = members};
     if (exchange->caller)
-        audit_note(exchange->worker, exchange_conn(exchange), &entry);
+        audit_note(exchange->worker, exchange->request, &entry);
 }
 
 void api_done(struct exchange *exchange)

@@ -14,10 +14,7 @@
 #include "base/arena.h"
 #include "http/target.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 /* The channels and patterns that a request names. */
 struct wish {
@@ -132,25 +129,6 @@ static void add_headers(struct exchange *exchange, struct authorize_question *qu
     }
 }
 
-/* The client's address as text, in `room`. */
-static struct str address_of(const struct exchange *exchange, char room[INET6_ADDRSTRLEN])
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } at = {.any = {.sa_family = AF_UNSPEC}};
-    socklen_t size = sizeof(at);
-    room[0] = '\0';
-    if (getpeername(request_stream_conn(exchange->request)->fd, &at.any, &size))
-        return STR_NONE;
-    if (at.any.sa_family == AF_INET)
-        (void)inet_ntop(AF_INET, &at.v4.sin_addr, room, INET6_ADDRSTRLEN);
-    else if (at.any.sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &at.v6.sin6_addr, room, INET6_ADDRSTRLEN);
-    return str_from(room);
-}
-
 static bool is_revoked(const struct exchange *exchange)
 {
     const struct worker_config *config = &exchange->worker->config;
@@ -187,7 +165,7 @@ static bool ask(struct exchange *exchange, struct authorize_question *question)
     if (!asking)
         return false;
     question->caller = exchange->caller;
-    question->address = address_of(exchange, room);
+    question->address = request_stream_address(exchange->request, room);
     add_headers(exchange, question);
     struct identity identity =
         authorize_ask(api_of(exchange)->authorizers->authorize, question, &asking->identification);

@@ -82,7 +82,7 @@ static void note(struct change_request *request)
     if (request->answer.len && request->change.op == CHANGE_ADD_REVOCATION)
         json_member_raw(&writer, "revocation", buf_str(&request->answer));
     entry.members = buf_str(&members);
-    audit_note(exchange->worker, exchange_conn(exchange), &entry);
+    audit_note(exchange->worker, exchange->request, &entry);
     buf_free(&members);
 }
 

@@ -84,10 +84,11 @@ void publish_done(struct publish *publish, struct batch *batch)
 
 struct publisher publish_publisher(const struct exchange *exchange)
 {
+    const struct request_stream *request = exchange->request;
     return (struct publisher){.access = exchange_access(exchange),
                               .keyspace = caller_name(exchange->caller),
-                              .conn = exchange->request ? request_stream_conn(exchange->request)
-                                                        : NULL};
+                              .conn = request ? request_stream_conn(request) : NULL,
+                              .request = request ? request_stream_id(request) : 0};
 }
 
 void publish_submit(struct exchange *exchange, const struct publisher *publisher,

@@ -129,6 +129,11 @@ static inline struct conn *desk_conn(const struct request_stream *request)
     return &desk_of(request)->conn;
 }
 
+static inline uint32_t desk_id(const struct request_stream *request)
+{
+    return desk_of(request)->conn.id;
+}
+
 static inline struct poll_pace *desk_pace(const struct request_stream *request)
 {
     return &desk_of(request)->pace;
@@ -165,6 +170,7 @@ static const struct request_stream_ops desk_ops = {
     .close = desk_ignore,
     .state = desk_state,
     .conn = desk_conn,
+    .id = desk_id,
     .pace = desk_pace,
     .ring_in = desk_ring_in,
     .intake_new = desk_intake_new,

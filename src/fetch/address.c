@@ -1,13 +1,5 @@
 #include "fetch/address.h"
 
-#include "base/number.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-
-enum { V4_OFFSET = 96, TEXT_MAX = 64 };
-
 /* Addresses that are not for everybody: the IANA registries of special-purpose addresses. */
 static const char *const special[] = {
     "0.0.0.0/8",      "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",
@@ -15,82 +7,6 @@ static const char *const special[] = {
     "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",   "198.51.100.0/24",
     "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",
 };
-
-static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-static void map_v4(const void *v4, uint8_t ret[16])
-{
-    memcpy(ret, mapped, sizeof(mapped));
-    memcpy(ret + sizeof(mapped), v4, 4);
-}
-
-static bool has_prefix(const uint8_t address[16], const uint8_t *prefix, unsigned bits)
-{
-    unsigned whole = bits / 8, rest = bits % 8;
-    if (memcmp(address, prefix, whole) != 0)
-        return false;
-    return !rest || ((address[whole] ^ prefix[whole]) & (uint8_t)(0xff << (8 - rest))) == 0;
-}
-
-static bool network_has(const struct network *network, const uint8_t address[16])
-{
-    return has_prefix(address, network->address, network->bits);
-}
-
-/* ---- reading -------------------------------------------------------------------------------- */
-
-static int parse_address(const char *text, uint8_t ret[16], unsigned *ret_most)
-{
-    struct in_addr v4;
-    if (inet_pton(AF_INET, text, &v4) == 1) {
-        map_v4(&v4, ret);
-        *ret_most = 32;
-        return 0;
-    }
-    *ret_most = 128;
-    return inet_pton(AF_INET6, text, ret) == 1 ? 0 : -EINVAL;
-}
-
-static int parse_bits(const char *text, unsigned most, unsigned *ret_bits)
-{
-    uint64_t bits;
-    if (number_read(str_from(text), &bits) || bits > most)
-        return -EINVAL;
-    *ret_bits = (unsigned)bits;
-    return 0;
-}
-
-/* Whether all bits behind the prefix are zero: a typing error would open another range than
- * meant. */
-static bool is_clean(const struct network *network)
-{
-    for (unsigned bit = network->bits; bit < 128; bit++)
-        if (network->address[bit / 8] & (0x80 >> bit % 8))
-            return false;
-    return true;
-}
-
-int network_parse(struct str text, struct network *ret)
-{
-    char copy[TEXT_MAX];
-    unsigned most, bits;
-    if (text.len >= sizeof(copy) || (text.len && memchr(text.at, '\0', text.len)))
-        return -EINVAL;
-    if (text.len)
-        memcpy(copy, text.at, text.len);
-    copy[text.len] = '\0';
-    char *slash = strchr(copy, '/');
-    if (slash)
-        *slash++ = '\0';
-    int result = parse_address(copy, ret->address, &most);
-    if (result)
-        return result;
-    bits = most;
-    if (slash && (result = parse_bits(slash, most, &bits)))
-        return result;
-    ret->bits = (uint8_t)(most == 32 ? bits + V4_OFFSET : bits);
-    return is_clean(ret) ? 0 : -EINVAL;
-}
 
 /* ---- judging -------------------------------------------------------------------------------- */
 
@@ -123,8 +39,7 @@ static bool is_special_v6(const uint8_t address[16])
 static bool is_loopback(const uint8_t address[16])
 {
     static const uint8_t one[16] = {[15] = 1};
-    return (has_prefix(address, mapped, V4_OFFSET) && address[12] == 127) ||
-           memcmp(address, one, sizeof(one)) == 0;
+    return (network_is_v4(address) && address[12] == 127) || memcmp(address, one, sizeof(one)) == 0;
 }
 
 /* Addresses that only an entry of their own opens: a wide network or a default route in the list is
@@ -156,7 +71,7 @@ static bool is_guarded(const struct network *network, unsigned bits)
             continue;
         if (bits >= range.bits && network_has(&range, network->address))
             return true;
-        meets |= bits < range.bits && has_prefix(range.address, network->address, bits);
+        meets |= bits < range.bits && network_has_prefix(range.address, network->address, bits);
     }
     if (!meets)
         return false;
@@ -194,7 +109,7 @@ static bool unwrap(const uint8_t address[16], uint8_t ret[16])
         struct network network;
         if (network_parse(str_from(wraps[i].prefix), &network) || !network_has(&network, address))
             continue;
-        map_v4(address + wraps[i].at, ret);
+        network_map_v4(address + wraps[i].at, ret);
         return true;
     }
     return false;
@@ -204,7 +119,7 @@ static bool is_plain_allowed(const uint8_t address[16], const struct address_pol
 {
     if (is_listed(address, policy) || (policy->loopback && is_loopback(address)))
         return true;
-    if (has_prefix(address, mapped, V4_OFFSET))
+    if (network_is_v4(address))
         return !is_special_v4(address);
     return !is_special_v6(address);
 }
@@ -221,18 +136,7 @@ static bool is_allowed(const uint8_t address[16], const struct address_policy *p
 bool address_allowed(const struct sockaddr *address, const struct address_policy *policy)
 {
     uint8_t bytes[16];
-    if (address->sa_family == AF_INET) {
-        struct sockaddr_in v4;
-        memcpy(&v4, address, sizeof(v4));
-        map_v4(&v4.sin_addr, bytes);
-    } else if (address->sa_family == AF_INET6) {
-        struct sockaddr_in6 v6;
-        memcpy(&v6, address, sizeof(v6));
-        memcpy(bytes, &v6.sin6_addr, sizeof(bytes));
-    } else {
-        return false;
-    }
-    return is_allowed(bytes, policy);
+    return network_address(address, bytes) && is_allowed(bytes, policy);
 }
 
 bool address_host_trusted(struct str host, const struct address_policy *policy)
@@ -304,17 +208,12 @@ static bool is_host_name(struct str host)
 
 bool address_host_possible(struct str host)
 {
-    char text[TEXT_MAX];
     uint8_t address[16];
-    unsigned most;
+    bool is_v4;
     bool is_literal = host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']';
     if (is_host_name(host))
         return true;
     if (is_literal)
         host = (struct str){host.at + 1, host.len - 2};
-    if (!host.len || host.len >= sizeof(text) || memchr(host.at, '\0', host.len))
-        return false;
-    memcpy(text, host.at, host.len);
-    text[host.len] = '\0';
-    return !parse_address(text, address, &most) && is_literal == (most == 128);
+    return !network_parse_address(host, address, &is_v4) && is_literal != is_v4;
 }

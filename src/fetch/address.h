@@ -1,16 +1,9 @@
 /* Where webhooks may go: which addresses a stranger's URL may make this server connect to. */
 #pragma once
 
-#include "base/str.h"
+#include "net/network.h"
 
-#include <stdint.h>
 #include <sys/socket.h>
-
-/* A range of addresses, in IPv6's notation: IPv4 stands as ::ffff:a.b.c.d. */
-struct network {
-    uint8_t address[16];
-    uint8_t bits;
-};
 
 /* Whether the network opens any address at all when it is listed: see address_allowed() for those
  * that a wide network leaves closed. */
@@ -23,10 +16,6 @@ struct address_policy {
     const char *const *hosts; /* and whatever is reached by these names */
     size_t hosts_count;
 };
-
-/* Reads "10.0.0.0/8", "fd00::/8", or one address. -EINVAL when it is none, or has bits set behind
- * its length. */
-int network_parse(struct str text, struct network *ret);
 
 /* Whether a connection to this address may be made: public addresses, and what the policy adds.
  * IPv4 mapped into IPv6 is judged as IPv4; tunnels and translators (6to4, NAT64, Teredo) lead

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/str.h"
+#include "net/client.h"
 #include "net/loop.h"
 #include "net/wire.h"
 
@@ -94,8 +95,10 @@ struct net {
     /* A number of each is enough for a connection, which has no room for a pointer. */
     const struct wire *wires[NET_WIRES_MAX];
     unsigned wires_count;
-    char *read_room; /* NET_READ_SIZE bytes, shared by all reads */
-    char *sealed;    /* NET_SEALED_SIZE bytes, once there is a wire that seals */
+    struct clients proxied;   /* clients of connections, as the PROXY protocol names them */
+    struct clients forwarded; /* clients of requests, as fields of the requests name them */
+    char *read_room;          /* NET_READ_SIZE bytes, shared by all reads */
+    char *sealed;             /* NET_SEALED_SIZE bytes, once there is a wire that seals */
     size_t sealed_len;
     uint32_t id_next;
     uint32_t id_step; /* spacing, so that threads give different ids */

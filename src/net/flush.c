@@ -16,6 +16,8 @@ int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threa
     list_init(&net->dirty);
     list_init(&net->later);
     list_init(&net->dead);
+    clients_init(&net->proxied);
+    clients_init(&net->forwarded);
     net->read_room = mem_alloc(NET_READ_SIZE);
     return net_add_wire(net, &wire_plain);
 }
@@ -39,6 +41,8 @@ bool net_use_uring(struct net *net)
 void net_deinit(struct net *net)
 {
     net->uring = uring_free(net->uring);
+    clients_deinit(&net->proxied);
+    clients_deinit(&net->forwarded);
     free(net->read_room);
     free(net->sealed);
 }

@@ -92,7 +92,8 @@ static void nobody_is_asked_for_an_address_while_there_is_room(void **state)
     struct mailbox mail;
     struct log_port port;
     struct log *log = log_with(&mail, &port, 1);
-    struct conn conn = {.fd = -1, .id = 5};
+    struct net net = {0};
+    struct conn conn = {.net = &net, .fd = -1, .id = 5};
     struct maker maker = maker_of(log, &(struct publisher){.conn = &conn});
     assert_int_equal(maker.ids[MAKER_ADDRESS], 0);
     assert_int_equal(maker.ids[MAKER_CONNECTION], 0);
@@ -106,7 +107,8 @@ static void a_maker_is_an_address_and_a_connection(void **state)
     struct log_port port;
     struct log *log = log_with(&mail, &port, 600);
     int client, fd = accept_one(&client);
-    struct conn conn = {.fd = fd, .id = 5};
+    struct net net = {0};
+    struct conn conn = {.net = &net, .fd = fd, .id = 5};
     assert_true(log_wants_makers(log));
     struct maker maker = maker_of(log, &(struct publisher){.conn = &conn});
     assert_int_equal(maker.ids[MAKER_ADDRESS], (uint64_t)1 << 32 | INADDR_LOOPBACK);

@@ -25,6 +25,7 @@ struct publisher {
     /* idempotency keys are told apart by it; empty: a publisher without a name */
     struct str keyspace;
     const struct conn *conn; /* NULL: there is no connection, or it is gone */
+    uint32_t request;        /* by whose client's address it counts (client_of()) */
     uint32_t origin; /* the connection whose own subscriber may leave these events out; 0: none */
     /* number of webhook deliveries that led to these events, each by the one before */
     uint8_t hops;

@@ -1,12 +1,9 @@
 #include "transport/audit_notes.h"
 
 #include "base/say.h"
-#include "net/conn.h"
+#include "transport/request_stream.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 /* An event of the audit on its way to the log. */
 struct note {
@@ -15,24 +12,6 @@ struct note {
     enum audit_kind kind;
     struct buf data;
 };
-
-static struct str write_address(const struct conn *conn, char out[INET6_ADDRSTRLEN])
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } peer = {.any.sa_family = AF_UNSPEC};
-    socklen_t size = sizeof(peer);
-    const char *text = NULL;
-    if (conn && !getpeername(conn->fd, &peer.any, &size)) {
-        if (peer.any.sa_family == AF_INET)
-            text = inet_ntop(AF_INET, &peer.v4.sin_addr, out, INET6_ADDRSTRLEN);
-        else if (peer.any.sa_family == AF_INET6)
-            text = inet_ntop(AF_INET6, &peer.v6.sin6_addr, out, INET6_ADDRSTRLEN);
-    }
-    return text ? str_from(text) : STR_NONE;
-}
 
 static void note_free(struct note *note)
 {
@@ -68,14 +47,15 @@ static void publish_note(struct mail *mail, void *owner)
     note_free(note);
 }
 
-void audit_note(struct worker *worker, const struct conn *conn, struct audit_entry *entry)
+void audit_note(struct worker *worker, const struct request_stream *request,
+                struct audit_entry *entry)
 {
-    char address[INET6_ADDRSTRLEN];
+    char room[INET6_ADDRSTRLEN];
     struct audit *audit = worker->config.audit;
     if (!audit || !audit_admit(audit, entry, clock_now_ns(worker->config.clock) / 1000000))
         return;
-    if (conn)
-        entry->address = write_address(conn, address);
+    if (request)
+        entry->address = request_stream_address(request, room);
     audit_say(entry);
     struct note *note = mem_try_alloc(sizeof(*note));
     if (!note)
@@ -88,8 +68,9 @@ void audit_note(struct worker *worker, const struct conn *conn, struct audit_ent
         mailbox_post(&worker->loop.mailbox, &note->mail);
 }
 
-void audit_note_refusal(struct worker *worker, const struct conn *conn, const struct caller *caller,
-                        enum problem problem, struct str why, struct str members)
+void audit_note_refusal(struct worker *worker, const struct request_stream *request,
+                        const struct caller *caller, enum problem problem, struct str why,
+                        struct str members)
 {
     if (problem != PROBLEM_UNAUTHORIZED && problem != PROBLEM_BAD_CREDENTIAL &&
         problem != PROBLEM_FORBIDDEN)
@@ -99,5 +80,5 @@ void audit_note_refusal(struct worker *worker, const struct conn *conn, const st
                                 .problem = problem_slug(problem),
                                 .why = why,
                                 .members = members};
-    audit_note(worker, conn, &entry);
+    audit_note(worker, request, &entry);
 }

@@ -5,13 +5,16 @@
 #include "access/audit.h"
 #include "transport/worker_state.h"
 
-struct conn;
+struct request_stream;
 
-/* Notes an entry; the address is taken from `conn`, if it is not NULL. Worker's thread. The event
- * is published by mail to the worker itself, since a handler may be in the midst of a publish. */
-void audit_note(struct worker *worker, const struct conn *conn, struct audit_entry *entry);
+/* Notes an entry; the address is that of the client of `request`, if it is not NULL. Worker's
+ * thread. The event is published by mail to the worker itself, since a handler may be in the midst
+ * of a publish. */
+void audit_note(struct worker *worker, const struct request_stream *request,
+                struct audit_entry *entry);
 
 /* Notes the refusal of a request, if it was refused for lack of a right or of a valid credential.
  */
-void audit_note_refusal(struct worker *worker, const struct conn *conn, const struct caller *caller,
-                        enum problem problem, struct str why, struct str members);
+void audit_note_refusal(struct worker *worker, const struct request_stream *request,
+                        const struct caller *caller, enum problem problem, struct str why,
+                        struct str members);

@@ -170,7 +170,7 @@ void exchange_refuse(struct exchange *exchange, struct response *response, enum 
 {
     struct buf document = {0};
     stat_add(&exchange->worker->stats.problems[problem], 1);
-    audit_note_refusal(exchange->worker, exchange_conn(exchange), exchange->caller, problem, detail,
+    audit_note_refusal(exchange->worker, exchange->request, exchange->caller, problem, detail,
                        members);
     problem_add(&document, exchange->worker->config.base, problem, detail, members);
     response->status = problem_status(problem);

@@ -34,9 +34,8 @@ static void send_problem(struct freshet_v1 *v1, struct str ref, enum problem pro
     struct buf message = {0};
     struct worker *worker = freshet_v1_request(v1)->worker;
     stat_add(&worker->stats.problems[problem], 1);
-    audit_note_refusal(worker, request_stream_conn(freshet_v1_request(v1)),
-                       live_caller(worker, &v1->websocket.pull), problem, str_from(detail),
-                       members);
+    audit_note_refusal(worker, freshet_v1_request(v1), live_caller(worker, &v1->websocket.pull),
+                       problem, str_from(detail), members);
     struct json_writer writer = freshet_v1_open(&message, "error", ref);
     json_name(&writer, "problem");
     problem_write(&writer, worker->config.base, problem, str_from(detail), members);

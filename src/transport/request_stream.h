@@ -223,6 +223,22 @@ static inline uint32_t request_stream_id(const struct request_stream *request)
     return request->ops->id(request);
 }
 
+/* The address of the client, whatever proxies are between; see net/client.h. */
+static inline void request_stream_client(const struct request_stream *request,
+                                         union client_address *ret)
+{
+    client_of(request_stream_conn(request), request_stream_id(request), ret);
+}
+
+/* The same as text in `room`. */
+static inline struct str request_stream_address(const struct request_stream *request,
+                                                char room[INET6_ADDRSTRLEN])
+{
+    union client_address client;
+    request_stream_client(request, &client);
+    return client_address_text(&client, room);
+}
+
 /* Called at a subscriber's beat: closes if the peer has acknowledged nothing for two earlier beats.
  * Returns whether it closed. */
 bool request_stream_close_deserted(struct request_stream *request, unsigned beat_s);

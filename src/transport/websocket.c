@@ -350,6 +350,7 @@ bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
     struct publisher publisher = {.access = worker_access(worker, caller),
                                   .keyspace = caller_name(caller),
                                   .conn = conn,
+                                  .request = request_stream_id(request),
                                   .origin = request_stream_id(request)};
     proposal->accepted_ns = worker->loop.now_ns;
     if (!publish)
@@ -673,7 +674,7 @@ void websocket_refuse(struct exchange *exchange, enum problem problem, struct st
         exchange_problem(exchange, problem, detail, STR_NONE);
         return;
     }
-    audit_note_refusal(exchange->worker, exchange_conn(exchange), exchange->caller, problem, detail,
+    audit_note_refusal(exchange->worker, exchange->request, exchange->caller, problem, detail,
                        STR_NONE);
     struct websocket *websocket = open_refused(exchange);
     if (websocket)
