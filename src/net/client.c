@@ -104,7 +104,7 @@ struct str client_address_text(const union client_address *address, char room[IN
 }
 
 /* A peer with an address that is no number keeps its family: it may be a Unix socket. */
-static void ask_kernel(int fd, union client_address *ret)
+void client_ask_kernel(int fd, union client_address *ret)
 {
     socklen_t size = sizeof(*ret);
     uint8_t bytes[16];
@@ -123,5 +123,5 @@ void client_of(const struct conn *conn, uint32_t id, union client_address *ret)
     if (kept)
         *ret = kept->address;
     else
-        ask_kernel(conn->fd, ret);
+        client_ask_kernel(conn->fd, ret);
 }

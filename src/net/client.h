@@ -37,6 +37,9 @@ void clients_remove(struct clients *clients, uint32_t id);
  * last, or else that of the peer. IPv4 in IPv6's notation is made IPv4. */
 void client_of(const struct conn *conn, uint32_t id, union client_address *ret);
 
+/* The address of a socket's peer, as the kernel knows it. */
+void client_ask_kernel(int fd, union client_address *ret);
+
 /* The socket's address of one in network.h's notation. */
 void client_address_set(union client_address *address, const uint8_t bytes[16]);
 

@@ -26,6 +26,7 @@ enum {
     CONFIG_ALLOW_MAX = 64,
     CONFIG_ORIGINS_MAX = 64,
     CONFIG_HOSTS_MAX = 64,
+    CONFIG_PROXIES_MAX = 64,
     CONFIG_SHARES_MAX = 90, /* percent */
 };
 
@@ -61,6 +62,11 @@ struct config {
     size_t hosts_count;
     struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
     size_t origins_count;
+
+    struct network proxies[CONFIG_PROXIES_MAX]; /* whose word about clients counts */
+    size_t proxies_count;
+    bool proxies_unix; /* those on Unix sockets too */
+    const char *forwarded_header;
 
     /* The rules of access. Without any of these keys everybody may do everything. */
     bool has_access;

@@ -219,6 +219,24 @@ static void read_origins(struct reader *reader, const struct key *key, const str
     read_texts(reader, key, entry, base, take_origin);
 }
 
+static const char *take_proxy(struct config *config, struct str text)
+{
+    if (str_eq(text, STR("unix")))
+        config->proxies_unix = true;
+    else if (!network_parse(text, &config->proxies[config->proxies_count]))
+        config->proxies_count++;
+    else
+        return "matches nothing: use a network (10.0.0.0/8, fd00::/8) with no bits set behind its "
+               "length, an address (127.0.0.1), or unix for proxies that come by a Unix socket";
+    return NULL;
+}
+
+static void read_proxies(struct reader *reader, const struct key *key, const struct entry *entry,
+                         void *base)
+{
+    read_texts(reader, key, entry, base, take_proxy);
+}
+
 static void read_hosts(struct reader *reader, const struct key *key, const struct entry *entry,
                        void *base)
 {
@@ -629,6 +647,7 @@ static const struct {
     {"webhooks.schedule_ms", read_schedule},
     {"webhooks.allow", read_allow},
     {"webhooks.cert_hosts", read_cert_hosts},
+    {"trusted_proxies", read_proxies},
     {"hosts", read_hosts},
     {"origins", read_origins},
     {"access.anybody", read_anybody},

@@ -709,6 +709,22 @@ static void a_host_that_no_client_says_is_refused(void **state)
     config_free(&config);
 }
 
+static void a_proxy_that_cannot_come_is_refused(void **state)
+{
+    (void)state;
+    struct config config;
+    REFUSES("trusted_proxies: [10.0.0.1/8]\n", ":1: trusted_proxies", "matches nothing");
+    REFUSES("trusted_proxies: [proxy.example]\n", ":1: trusted_proxies");
+    REFUSES("trusted_proxies: ['[::1]']\n", ":1: trusted_proxies");
+    REFUSES("forwarded_header: x-real-ip\n", ":1: forwarded_header", "x-forwarded-for");
+    assert_int_equal(read_text(&config, "trusted_proxies: [10.0.0.0/8, '::1', unix]\n"
+                                        "forwarded_header: Forwarded\n"),
+                     0);
+    assert_int_equal(config.proxies_count, 2);
+    assert_true(config.proxies_unix);
+    config_free(&config);
+}
+
 static void an_entry_that_matches_nothing_is_refused(void **state)
 {
     (void)state;
@@ -936,6 +952,7 @@ int main(void)
         cmocka_unit_test(the_shares_of_the_table_are_the_couriers),
         cmocka_unit_test(contradictory_settings_are_refused_with_their_line),
         cmocka_unit_test(a_host_that_no_client_says_is_refused),
+        cmocka_unit_test(a_proxy_that_cannot_come_is_refused),
         cmocka_unit_test(an_entry_that_matches_nothing_is_refused),
         cmocka_unit_test(an_origin_that_no_browser_says_is_refused),
         cmocka_unit_test(a_source_that_cannot_be_is_refused_with_its_line),

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define KIB(n) (UINT64_C(n) << 10)
 #define MIB(n) (UINT64_C(n) << 20)
@@ -42,6 +43,13 @@ static const char *check_cookie(const char *text)
 {
     return http_all(str_from(text), HTTP_CHAR_TOKEN) ? NULL
                                                      : "the name of a cookie, as in __Host-session";
+}
+
+static const char *check_forwarded_header(const char *text)
+{
+    return strcasecmp(text, "x-forwarded-for") == 0 || strcasecmp(text, "forwarded") == 0
+               ? NULL
+               : "x-forwarded-for or forwarded";
 }
 
 static const char *check_prefix(const char *text)
@@ -151,6 +159,8 @@ const struct key keys[] = {
     TEXT("base", 1, 100, check_base, CONFIG(base), "the path under which the API hangs"),
     LIST("hosts", NUMBER_COUNT, 0, 0, CONFIG_HOSTS_MAX, "names by which clients may call this server"),
     LIST("origins", NUMBER_COUNT, 0, 0, CONFIG_ORIGINS_MAX, "websites whose pages may use this server"),
+    LIST("trusted_proxies", NUMBER_COUNT, 0, 0, CONFIG_PROXIES_MAX, "networks and addresses of proxies that say who their clients are, or unix"),
+    TEXT("forwarded_header", 1, 20, check_forwarded_header, CONFIG(forwarded_header), "the field in which they say it: x-forwarded-for or forwarded"),
     LIST("access.anybody", NUMBER_COUNT, 0, 0, ACTION_COUNT, "actions that everybody may do, without a credential"),
     LIST("access.authenticated", NUMBER_COUNT, 0, 0, ACTION_COUNT, "actions that everybody with a valid credential may do besides"),
     TEXT("access.cookie", 1, 64, check_cookie, CONFIG(cookie), "the cookie that holds a credential"),

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +67,7 @@ struct server {
     struct changes *changes; /* of both */
     struct audit audit;
     struct worker *workers;
+    struct trusted_proxies proxies;
     struct rules *rules;          /* NULL: everybody may do everything */
     struct authority authority;   /* keys and tokens */
     uint32_t webhook_requests;    /* that may be under way at once */
@@ -348,6 +350,8 @@ static int open_worker(struct server *server, unsigned index)
         .refusing_max = server->refusing_max,
         .want_uring = !server->config.no_uring,
         .authority = server->api.authority,
+        .proxies =
+            server->config.proxies_count || server->config.proxies_unix ? &server->proxies : NULL,
         .rules = server->rules ? server->rules : &rules_open,
         .audit = &server->audit,
         .base = server->api.base,
@@ -389,6 +393,13 @@ static int open_all(struct server *server)
     if (config->tls_server && tls_tickets_turn(&server->tickets))
         return -EIO;
     server->tickets_ns = clock_now_ns(clock_system());
+    server->proxies = (struct trusted_proxies){
+        .networks = config->proxies,
+        .networks_count = config->proxies_count,
+        .unix_sockets = config->proxies_unix,
+        .is_standard =
+            config->forwarded_header && strcasecmp(config->forwarded_header, "forwarded") == 0,
+    };
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),

@@ -16,6 +16,7 @@
 #include "base/say.h"
 #include "net/tls.h"
 #include "transport/entry.h"
+#include "transport/forwarding.h"
 #include "transport/http1.h"
 #include "transport/http1_writer.h"
 #include "transport/http2_connection.h"
@@ -245,6 +246,7 @@ static void turn_away(struct worker *worker, int fd, uint8_t door, enum entry_ex
 void accept_connection(struct worker *worker, int fd, uint8_t door)
 {
     const struct entry entry = entry_begin(worker, fd);
+    door |= forwarding_trusts(worker, fd) ? DOOR_TRUSTED : 0;
     if (entry.turned_away)
         turn_away(worker, fd, door, entry.excess);
     else if (door & DOOR_TLS)

@@ -1,6 +1,7 @@
 #include "transport/entry.h"
 
 #include "net/peer.h"
+#include "transport/forwarding.h"
 
 /* Each worker has an equal share of those that may ask. */
 static bool may_ask(const struct worker *worker)
@@ -21,11 +22,13 @@ static bool may_connect(struct worker *worker)
     return false;
 }
 
-/* The kernel is asked for the address only if that is limited. */
+/* The kernel is asked for the address only if that is limited. That of a trusted proxy stands for
+ * many clients, and is not. */
 static bool may_come_from(struct worker *worker, int fd, uint32_t *ret_place)
 {
     uint32_t max = worker->config.limits.address_connections_max;
-    uint64_t peer = max && worker->config.addresses ? peer_of(fd) : PEER_NONE;
+    bool limited = max && worker->config.addresses && !forwarding_trusts(worker, fd);
+    uint64_t peer = limited ? peer_of(fd) : PEER_NONE;
     *ret_place = peer ? quota_take(worker->config.addresses, peer, max) : QUOTA_NONE;
     return !peer || *ret_place;
 }

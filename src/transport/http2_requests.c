@@ -9,6 +9,7 @@
 #include "transport/http2_requests.h"
 
 #include "transport/body.h"
+#include "transport/forwarding.h"
 #include "transport/checked.h"
 #include "transport/http2_streams.h"
 
@@ -82,6 +83,7 @@ static void dispatch(struct http2_request_stream *stream, const struct http_head
     exchange->is_head = head->method == HTTP_HEAD;
     exchange->head = head;
     worker->body = body;
+    forwarding_note(worker, &stream->connection->conn, stream->id, head);
     worker->config.handle(exchange);
 }
 

@@ -153,6 +153,7 @@ void http2_stream_free(struct http2_request_stream *stream)
     http2_stream_drop_input(stream);
     request_stream_drop_intake(request);
     request_stream_drop_out(request);
+    clients_remove(&connection->conn.net->forwarded, stream->id);
     slab_give(stream);
     connection->streams_count--;
     settle_connection(connection);

@@ -14,6 +14,7 @@
 #include "transport/body.h"
 #include "transport/checked.h"
 #include "transport/entry.h"
+#include "transport/forwarding.h"
 #include "transport/http2_connection.h"
 #include "transport/pipeline.h"
 #include "transport/secure.h"
@@ -109,6 +110,7 @@ static void dispatch(struct http1 *http1, const struct http_head *head, struct s
     asked->exchange.is_head = head->method == HTTP_HEAD;
     asked->exchange.head = head;
     worker->body = body;
+    forwarding_note(worker, &http1->conn, http1->conn.id, head);
     worker->config.handle(&asked->exchange);
 }
 

@@ -145,6 +145,14 @@ enum admission {
 
 enum { WORKER_LISTENERS_MAX = 16 };
 
+/* The peers that speak for others. */
+struct trusted_proxies {
+    const struct network *networks;
+    size_t networks_count;
+    bool unix_sockets; /* those that come by one */
+    bool is_standard;  /* they write Forwarded, in place of X-Forwarded-For */
+};
+
 struct worker_config {
     unsigned index;
     unsigned count;
@@ -161,13 +169,14 @@ struct worker_config {
      * these are not counted. */
     struct quota *addresses;
     struct quota *subjects;
-    struct rates *rates;               /* the buckets for limits.publish */
-    const struct authority *authority; /* for `auth` of freshet.v1; NULL: there are no rules */
-    const struct rules *rules;         /* the rules of access; never changed */
-    struct audit *audit;               /* of all workers together; NULL: nothing is noted */
-    uint16_t https_port;               /* where DOOR_REDIRECT leads */
-    struct str base;                   /* path under which the API hangs: empty, or "/x" */
-    void *app;                         /* for handle */
+    struct rates *rates;                   /* the buckets for limits.publish */
+    const struct authority *authority;     /* for `auth` of freshet.v1; NULL: there are no rules */
+    const struct trusted_proxies *proxies; /* NULL: none */
+    const struct rules *rules;             /* the rules of access; never changed */
+    struct audit *audit;                   /* of all workers together; NULL: nothing is noted */
+    uint16_t https_port;                   /* where DOOR_REDIRECT leads */
+    struct str base;                       /* path under which the API hangs: empty, or "/x" */
+    void *app;                             /* for handle */
     /* Handles a request: answers it at once, or later by exchange_respond(), or gives it to a pull
      * by exchange_pull(). */
     void (*handle)(struct exchange *exchange);
@@ -182,6 +191,7 @@ enum door_flags {
     DOOR_TLS = 1,      /* connections begin with a handshake */
     DOOR_REDIRECT = 2, /* each request is sent to https:// */
     DOOR_BARE = 4,     /* the connection did without the handshake: its request is refused */
+    DOOR_TRUSTED = 8,  /* the peer is a proxy that speaks for others */
 };
 
 /* Counters, written by the worker's thread and read by any. */

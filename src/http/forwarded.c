@@ -1,0 +1,84 @@
+#include "http/forwarded.h"
+
+#include "http/token.h"
+
+/* Takes what stands behind the last comma off the end; within quotes commas do not count. */
+static struct str take_last(struct str *rest, bool has_quotes)
+{
+    size_t at = rest->len;
+    bool quoted = false;
+    while (at && (quoted || rest->at[at - 1] != ',')) {
+        quoted ^= has_quotes && rest->at[at - 1] == '"';
+        at--;
+    }
+    struct str last = str_trim(str_skip(*rest, at));
+    *rest = at ? (struct str){rest->at, at - 1} : STR_NONE;
+    return last;
+}
+
+/* The field of that name before the last that was read. */
+static bool take_field(struct http_forwarded *walk)
+{
+    struct str name = walk->is_standard ? STR("forwarded") : STR("x-forwarded-for");
+    while (walk->field && !walk->rest.at) {
+        const struct http_field *field = &walk->fields->at[--walk->field];
+        if (http_field_is(field, name))
+            walk->rest = field->value;
+    }
+    return walk->rest.at;
+}
+
+static struct str unquote(struct str text)
+{
+    bool quoted = text.len > 1 && text.at[0] == '"' && text.at[text.len - 1] == '"';
+    return quoted ? (struct str){text.at + 1, text.len - 2} : text;
+}
+
+/* The value of `for` of an element. */
+static struct str for_of(struct str element)
+{
+    while (element.at) {
+        struct str value = str_cut(&element, ';');
+        struct str name = str_trim(str_cut(&value, '='));
+        if (value.at && str_eq_nocase(name, STR("for")))
+            return unquote(str_trim(value));
+    }
+    return STR("");
+}
+
+static bool is_port(struct str text)
+{
+    return !text.len || (text.at[0] == ':' && http_all(str_skip(text, 1), HTTP_CHAR_DIGIT));
+}
+
+/* An address without brackets may be IPv6 if it has more than one colon: then it has no port. */
+static struct str without_port(struct str node)
+{
+    struct str address = node, port = STR("");
+    if (node.len && node.at[0] == '[') {
+        port = str_skip(node, 1);
+        address = str_cut(&port, ']');
+        if (!port.at)
+            return STR("");
+    } else {
+        const char *colon = node.len ? memchr(node.at, ':', node.len) : NULL;
+        size_t at = colon ? (size_t)(colon - node.at) : node.len;
+        if (colon && !memchr(colon + 1, ':', node.len - at - 1)) {
+            address.len = at;
+            port = str_skip(node, at);
+        }
+    }
+    return is_port(port) ? address : STR("");
+}
+
+bool http_forwarded_before(struct http_forwarded *walk, struct str *ret_address)
+{
+    struct str element = STR("");
+    while (!element.len) {
+        if (!take_field(walk))
+            return false;
+        element = take_last(&walk->rest, walk->is_standard);
+    }
+    *ret_address = without_port(walk->is_standard ? for_of(element) : element);
+    return true;
+}

@@ -1,0 +1,13 @@
+/* Trusted proxies: which peers may speak for others, and who they say has sent a request. */
+#pragma once
+
+#include "http/head.h"
+#include "transport/worker_state.h"
+
+/* Whether a connected socket's peer is trusted. */
+bool forwarding_trusts(const struct worker *worker, int fd);
+
+/* Keeps the client of a request `id`, if the connection's peer is trusted (DOOR_TRUSTED) and its
+ * fields name one: client_of() then knows it, until the next request of that id. */
+void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id,
+                     const struct http_head *head);
