@@ -4,6 +4,8 @@
 //   ```sh stays PORT  goes on, and answers at this port soon
 //   ```text           lines of the block before it, in this order; `…` stands for anything
 //
+// Blocks in other languages are run by tests of their own, such as access_fronts.test.mjs.
+//
 // Ports are replaced by free ones, so that tests may run beside each other.
 
 import assert from "node:assert/strict";
@@ -18,7 +20,8 @@ function sectionsOf(text) {
     return text.split(/^(?=## )/m).map((section) => ({
         title: /^## (.*)$/m.exec(section)?.[1],
         blocks: [...section.matchAll(/^```(\w+) ?(\w*) ?(\d*)\n(.*?)^```$/gms)]
-            .map(([, language, mark, port, body]) => ({ language, mark, port, body })),
+            .map(([, language, mark, port, body]) => ({ language, mark, port, body }))
+            .filter(({ language }) => language === "sh" || language === "text"),
     })).filter(({ blocks }) => blocks.length);
 }
 
