@@ -206,7 +206,7 @@ bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us)
            key_table_is_gone(api->keys, caller);
 }
 
-/* What strangers are told: the first with access rules, the second without. */
+/* The advice for strangers: the first with access rules, the second without. */
 static const char *const host_advice[] = {
     "this server does not know that it has the name in Host: add the name to the configuration, as "
     "in `hosts: [rt.example.org]`",

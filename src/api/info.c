@@ -216,7 +216,7 @@ static void write_webhooks(struct json_writer *writer, const struct courier_stat
     json_member_number(writer, "deliveries", LOAD(stats->deliveries));
     json_member_number(writer, "failures", LOAD(stats->failures));
     json_member_number(writer, "skipped", LOAD(stats->looped));
-    json_member_number(writer, "looped", LOAD(stats->looped)); /* its former name */
+    json_member_number(writer, "looped", LOAD(stats->looped)); /* the former name */
     json_member_number(writer, "requests_max", LOAD(stats->requests_max));
     json_name(writer, "requests");
     json_object_begin(writer);
@@ -226,7 +226,7 @@ static void write_webhooks(struct json_writer *writer, const struct courier_stat
     json_member_number(writer, "waiting", LOAD(stats->waiting));
     json_member_number(writer, "waits", LOAD(stats->waits));
     json_member_number(writer, "aborted", LOAD(stats->gave_way));
-    json_member_number(writer, "gave_way", LOAD(stats->gave_way)); /* its former name */
+    json_member_number(writer, "gave_way", LOAD(stats->gave_way)); /* the former name */
     json_member_number(writer, "backlog", LOAD(stats->backlog));
     json_name(writer, "held");
     json_object_begin(writer);

@@ -189,7 +189,7 @@ static void a_page_is_taken_if_it_is_admitted_or_one_of_this_servers_own(void **
         {"rt.example.org", "Origin: null\r\n", false},
         {"rt.example.org", "Origin: \r\n", false},
         {"rt.example.org", "Origin: https://app.example\r\nOrigin: https://app.example\r\n", false},
-        /* its own pages */
+        /* pages of the server itself */
         {"rt.example.org", "Origin: https://rt.example.org\r\n", true},
         {"rt.example.org:443", "Origin: https://rt.example.org\r\n", true},
         {"rt.example.org:8443", "Origin: https://rt.example.org:8443\r\n", true},

@@ -13,7 +13,7 @@ struct http_forwarded {
     const struct http_fields *fields;
     bool is_standard; /* Forwarded, in place of X-Forwarded-For */
     size_t field;     /* fields behind it were read */
-    struct str rest;  /* what is left of that field; `at == NULL`: nothing is */
+    struct str rest;  /* the rest of that field; `at == NULL`: there is none */
 };
 
 static inline struct http_forwarded http_forwarded_walk(const struct http_fields *fields,

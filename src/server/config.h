@@ -63,7 +63,7 @@ struct config {
     struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
     size_t origins_count;
 
-    struct network proxies[CONFIG_PROXIES_MAX]; /* whose word about clients counts */
+    struct network proxies[CONFIG_PROXIES_MAX]; /* peers that speak for others */
     size_t proxies_count;
     bool proxies_unix; /* those on Unix sockets too */
     const char *forwarded_header;
