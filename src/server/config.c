@@ -215,6 +215,10 @@ static void check_tls(struct config *config, struct faults *faults)
     } else if (doors & DOOR_TLS) {
         refuse(faults, "tls.certificates", "is missing: https:// needs a certificate and its key");
     }
+    if (doors & DOOR_PROXY && !config->proxies_count && !config->proxies_unix)
+        refuse(faults, "trusted_proxies",
+               "is missing: only from there may connections with a header of the PROXY protocol "
+               "come");
     if (doors & DOOR_REDIRECT && !(doors & DOOR_TLS))
         refuse(faults, "listen", "redirect:// leads nowhere: there is no https:// address");
     buf_free(&why);

@@ -14,7 +14,11 @@ enum { PORT_TRIES = 16 };
 static const struct {
     const char *prefix;
     uint8_t door;
-} schemes[] = {{"http://", 0}, {"https://", DOOR_TLS}, {"redirect://", DOOR_REDIRECT}};
+} schemes[] = {{"http://", 0},
+               {"https://", DOOR_TLS},
+               {"redirect://", DOOR_REDIRECT},
+               {"proxy+http://", DOOR_PROXY},
+               {"proxy+https://", DOOR_PROXY | DOOR_TLS}};
 
 int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX])
 {

@@ -8,7 +8,8 @@
 #define LISTENING_DEFAULT "localhost:7070"
 #define LISTENING_FORM                                                                             \
     "ADDRESS:PORT, as in 127.0.0.1:7070, [::1]:7070 or localhost:7070, or the same behind "        \
-    "https:// (TLS) or redirect:// (to https)"
+    "https:// (TLS) or redirect:// (to https); proxy+http:// and proxy+https:// take a header of " \
+    "the PROXY protocol first"
 
 struct listening {
     struct listen_address addresses[WORKER_LISTENERS_MAX];

@@ -4,6 +4,8 @@
  *         └──────▶ TLS door ──▶ first byte ──▶ handshake ──▶ the kind that ALPN chose
  *                                   └─▶ no TLS: HTTP/1.1, which refuses its first request
  *
+ * At a door of the PROXY protocol its header comes first, before TLS, and only from trusted peers.
+ *
  * During its handshake the connection belongs to a struct arrival. The structure of its kind takes
  * it over after that, so an idle subscriber pays nothing for how it came.
  *
@@ -14,6 +16,7 @@
 #include "transport/accept.h"
 
 #include "base/say.h"
+#include "net/proxy_header.h"
 #include "net/tls.h"
 #include "transport/entry.h"
 #include "transport/forwarding.h"
@@ -77,9 +80,43 @@ static void hand_over(struct arrival *arrival, const struct kind *kind)
     kind->take(arrival->worker, &arrival->conn, arrival->excess);
 }
 
+static void say_unheard(struct worker *worker)
+{
+    if (worker->loop.now_ns - worker->tls_said_ns < SAY_EACH_NS)
+        return;
+    worker->tls_said_ns = worker->loop.now_ns;
+    say(SAY_WARN, "proxy_header_refused", "%s",
+        "reason=\"a connection did not come from a trusted proxy, or did not begin with a header "
+        "of the PROXY protocol\"");
+}
+
+/* Takes the header of the PROXY protocol off the front, once it is whole. The same results. */
+static int take_proxy_header(struct arrival *arrival)
+{
+    char room[PROXY_HEADER_MAX];
+    struct conn *conn = &arrival->conn;
+    struct proxy_header header;
+    ssize_t n = recv(conn->fd, room, sizeof(room), MSG_PEEK | MSG_DONTWAIT);
+    int result = n < 0 ? -errno
+                 : n   ? proxy_header_read((struct str){room, (size_t)n}, &header)
+                       : -EPIPE;
+    if (result == -EPROTO)
+        say_unheard(arrival->worker);
+    if (result) {
+        conn->readable = false; /* epoll tells when more has come */
+        return result == -EPROTO ? -EPIPE : result;
+    }
+    if (recv(conn->fd, room, header.size, MSG_DONTWAIT) != (ssize_t)header.size)
+        return -EPIPE;
+    if (header.has_address)
+        forwarding_take(arrival->worker, conn, &header.address);
+    conn->door &= (uint8_t)~DOOR_PROXY;
+    return 0;
+}
+
 /* Looks at the first byte and leaves it. Returns 0, -EAGAIN while there is none, or another
  * negative errno. */
-static int begin(struct arrival *arrival)
+static int begin_tls(struct arrival *arrival)
 {
     unsigned char first;
     ssize_t n = recv(arrival->conn.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -91,6 +128,16 @@ static int begin(struct arrival *arrival)
     if (first == FIRST_OF_TLS || first < 'A' || first > 'Z')
         return tls_begin(arrival->worker->tls, &arrival->conn);
     arrival->conn.door |= DOOR_BARE;
+    hand_over(arrival, &kinds[KINDS - 1]);
+    return -EALREADY;
+}
+
+static int begin(struct arrival *arrival)
+{
+    int result = arrival->conn.door & DOOR_PROXY ? take_proxy_header(arrival) : 0;
+    if (result || arrival->conn.door & DOOR_TLS)
+        return result ? result : begin_tls(arrival);
+    arrival->begun = true;
     hand_over(arrival, &kinds[KINDS - 1]);
     return -EALREADY;
 }
@@ -243,13 +290,23 @@ static void turn_away(struct worker *worker, int fd, uint8_t door, enum entry_ex
     close(fd);
 }
 
+/* A peer that is not trusted could name any address. */
+static void refuse_peer(struct worker *worker, int fd, const struct entry *entry)
+{
+    say_unheard(worker);
+    entry_end(worker, entry->excess, entry->place);
+    close(fd);
+}
+
 void accept_connection(struct worker *worker, int fd, uint8_t door)
 {
     const struct entry entry = entry_begin(worker, fd);
     door |= forwarding_trusts(worker, fd) ? DOOR_TRUSTED : 0;
     if (entry.turned_away)
         turn_away(worker, fd, door, entry.excess);
-    else if (door & DOOR_TLS)
+    else if (door & DOOR_PROXY && !(door & DOOR_TRUSTED))
+        refuse_peer(worker, fd, &entry);
+    else if (door & (DOOR_TLS | DOOR_PROXY))
         arrive(worker, fd, door, &entry);
     else
         http1_accept(worker, fd, door, &entry);

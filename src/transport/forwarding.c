@@ -27,6 +27,13 @@ bool forwarding_trusts(const struct worker *worker, int fd)
     return is_trusted(proxies, &peer);
 }
 
+void forwarding_take(struct worker *worker, struct conn *conn, const union client_address *client)
+{
+    clients_put(&conn->net->proxied, conn->id, client);
+    conn->door &= (uint8_t)~DOOR_TRUSTED;
+    conn->door |= is_trusted(worker->config.proxies, client) ? DOOR_TRUSTED : 0;
+}
+
 /* Goes from the nearest proxy to the first address that no trusted proxy has, or as far as
  * addresses can be read. */
 void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id,

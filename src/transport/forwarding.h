@@ -7,6 +7,9 @@
 /* Whether a connected socket's peer is trusted. */
 bool forwarding_trusts(const struct worker *worker, int fd);
 
+/* Takes the client of a connection from the header of the PROXY protocol. */
+void forwarding_take(struct worker *worker, struct conn *conn, const union client_address *client);
+
 /* Keeps the client of a request `id`, if the connection's peer is trusted (DOOR_TRUSTED) and its
  * fields name one: client_of() then knows it, until the next request of that id. */
 void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id,

@@ -192,6 +192,7 @@ enum door_flags {
     DOOR_REDIRECT = 2, /* each request is sent to https:// */
     DOOR_BARE = 4,     /* the connection did without the handshake: its request is refused */
     DOOR_TRUSTED = 8,  /* the peer is a proxy that speaks for others */
+    DOOR_PROXY = 16,   /* connections begin with a header of the PROXY protocol */
 };
 
 /* Counters, written by the worker's thread and read by any. */
