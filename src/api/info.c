@@ -15,7 +15,7 @@
 struct totals {
     uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
     uint64_t views, window_bytes, window_own_bytes, rests, busy_us;
-    uint64_t handshakes, handshakes_resumed, handshakes_failed, tls_kept;
+    uint64_t handshakes, handshakes_resumed, handshakes_failed, tls_shaking, tls_kept;
     uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[FORMATS_COUNT];
     uint64_t endpoints;
@@ -38,6 +38,7 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     totals->handshakes += LOAD(stats->handshakes);
     totals->handshakes_resumed += LOAD(stats->handshakes_resumed);
     totals->handshakes_failed += LOAD(stats->handshakes_failed);
+    totals->tls_shaking += LOAD(stats->tls_shaking);
     totals->tls_kept += LOAD(stats->tls_kept);
     totals->deliveries += LOAD(stats->deliveries);
     totals->publishes += LOAD(worker->submitter.published);
@@ -259,6 +260,7 @@ static void write_tls(struct json_writer *writer, const struct totals *totals)
     json_member_number(writer, "handshakes", totals->handshakes);
     json_member_number(writer, "resumed", totals->handshakes_resumed);
     json_member_number(writer, "failed", totals->handshakes_failed);
+    json_member_number(writer, "unfinished", totals->tls_shaking);
     json_member_number(writer, "kept", totals->tls_kept);
     json_object_end(writer);
 }
@@ -469,6 +471,8 @@ static void add_tls_metrics(struct buf *out, const struct totals *totals)
                totals->handshakes_resumed);
     add_metric(out, "tls_handshakes_failed_total", "counter", "Handshakes of TLS that failed",
                totals->handshakes_failed);
+    add_metric(out, "tls_unfinished_bytes", "gauge",
+               "Memory, about, of unfinished handshakes of TLS", totals->tls_shaking);
     add_metric(out, "tls_kept_bytes", "gauge", "Records of TLS that sockets do not take",
                totals->tls_kept);
 }

@@ -168,12 +168,11 @@ void conn_bury_first(struct conn *conn)
 
 static void bury(struct conn *conn)
 {
-    if (conn->fd >= 0) { /* handed over, else */
+    if (!conn_is_handed_over(conn)) {
         clients_remove(&conn->net->proxied, conn->id);
         clients_remove(&conn->net->forwarded, conn->id);
         conn_wire(conn)->close(conn);
     }
-    conn->fd = -1;
     conn->ops->closed(conn);
 }
 

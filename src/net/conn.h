@@ -137,6 +137,12 @@ int conn_init(struct conn *conn, struct net *net, int fd, unsigned wire,
  * has changed. */
 int conn_hand_over(struct conn *from, struct conn *to, const struct conn_ops *ops);
 
+/* Whether the socket has another structure now; for `closed`. */
+static inline bool conn_is_handed_over(const struct conn *conn)
+{
+    return conn->fd < 0;
+}
+
 static inline const struct wire *conn_wire(const struct conn *conn)
 {
     return conn->net->wires[conn->wire];

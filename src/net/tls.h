@@ -36,6 +36,10 @@ int tls_begin(struct tls *tls, struct conn *conn);
  * signature. */
 int tls_shake(struct conn *conn);
 
+/* The memory that the handshake has taken so far, about: OpenSSL does not tell. It grows with what
+ * the client sends, a chain of certificates for example. */
+size_t tls_shake_cost(const struct conn *conn);
+
 /* ---- after the handshake --------------------------------------------------------------------- */
 
 /* Whether the connection has this wire. */

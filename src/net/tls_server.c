@@ -204,17 +204,38 @@ static int kind_of(const X509 *leaf)
     return EVP_PKEY_get_base_id(X509_get0_pubkey(leaf));
 }
 
-/* The SSL_CTX that has a certificate for the same names, by a key of another kind; or NULL. */
+/* The SSL_CTX that has a certificate for the same names, or NULL. */
 static SSL_CTX *find_sibling(const struct tls_server *server, const X509 *leaf)
 {
     const ASN1_OCTET_STRING *names = names_of(leaf), *others;
     for (unsigned i = 0; names && i < server->count; i++) {
-        const X509 *other = SSL_CTX_get0_certificate(server->contexts[i]);
-        others = names_of(other);
-        if (others && !ASN1_OCTET_STRING_cmp(names, others) && kind_of(other) != kind_of(leaf))
+        others = names_of(SSL_CTX_get0_certificate(server->contexts[i]));
+        if (others && !ASN1_OCTET_STRING_cmp(names, others))
             return server->contexts[i];
     }
     return NULL;
+}
+
+/* Whether a certificate of a context has a key of the same kind. */
+static bool has_kind(SSL_CTX *context, const X509 *leaf)
+{
+    bool more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_FIRST), found = false;
+    for (; more; more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_NEXT))
+        found = found || kind_of(SSL_CTX_get0_certificate(context)) == kind_of(leaf);
+    return found;
+}
+
+/* Adds a certificate to the context that has one for the same names. OpenSSL would let it replace
+ * one whose key is of the same kind. */
+static int join(SSL_CTX *sibling, const X509 *leaf, const struct tls_pair *pair, struct buf *why)
+{
+    if (!has_kind(sibling, leaf))
+        return use_pair(sibling, pair, why);
+    buf_addf(why,
+             "the certificate %s: another one in the list is for the same names, with a key of the "
+             "same kind: leave one of them out",
+             pair->cert);
+    return -EINVAL;
 }
 
 static int add_pair(struct tls_server *server, const struct tls_settings *settings, size_t n,
@@ -234,8 +255,10 @@ static int add_pair(struct tls_server *server, const struct tls_settings *settin
         server->contexts[server->count++] = context;
         return 0;
     }
+    if (sibling)
+        result = join(sibling, SSL_CTX_get0_certificate(context), pair, why);
     SSL_CTX_free(context);
-    return sibling ? use_pair(sibling, pair, why) : result;
+    return result;
 }
 
 int tls_server_new(const struct tls_settings *settings, struct tls_server **ret, struct buf *why)

@@ -189,6 +189,7 @@ const struct key keys[] = {
     COUNT("limits.http2_streams_max", 1, 100000, 256, CONFIG(limits.http2.streams_max), "requests, streams among them, of one HTTP/2 connection at a time"),
     COUNT("limits.http2_control_max", 1, 1000000, 1000, CONFIG(limits.http2.control_max), "frames of one HTTP/2 connection in a second that do no more than to control it"),
     BYTES("limits.pending_max", 1, TIB(1), MIB(64), CONFIG(limits.pending_max), "bytes published and not safe yet"),
+    BYTES("limits.handshakes_max", 1, TIB(1), MIB(64), CONFIG(limits.handshakes_max), "memory of a worker's unfinished handshakes of TLS"),
     BYTES("limits.rests_max", 1, TIB(1), MIB(64), CONFIG(limits.rests_max), "unsent bytes of a worker's connections"),
     BYTES("limits.held_max", 1, TIB(1), MIB(256), CONFIG(limits.held_max), "memory that peers make a worker hold"),
     COUNT("limits.branches_max", 1, MANY, 1000000, CONFIG(limits.hub.branches_max), "segments of the patterns of a worker's subscribers"),

@@ -12,7 +12,12 @@
  * A full handshake costs the signature, about a millisecond with RSA, and anybody may ask for one.
  * So arrivals for which something has come wait in a queue of their own, and a turn goes on with
  * them for SHAKE_US, at least with one: a flood of handshakes holds up other handshakes, but
- * nobody's events. `handshake_ms` bounds the whole of each. */
+ * nobody's events. `handshake_ms` bounds the whole of each.
+ *
+ * A handshake under way takes 45 to 190 KiB of OpenSSL's, and anybody may leave one there. All of a
+ * worker share handshakes_max bytes; beyond that the oldest are closed for the newest. A flood
+ * cannot lock others out so: an honest client is done within two round trips, long before it is the
+ * oldest. */
 #include "transport/accept.h"
 
 #include "base/say.h"
@@ -29,6 +34,8 @@
 #include <unistd.h>
 
 enum { SHAKE_US = 1000 };
+/* The time for a handshake that only leads to a refusal, since the places for those are few. */
+enum { REFUSAL_MS = 2000 };
 enum { SAY_EACH_NS = 1000000000 };
 
 /* The first byte of each record of a handshake (RFC 8446, section 5.1). */
@@ -39,6 +46,8 @@ struct arrival {
     struct worker *worker;
     struct timer timer;
     struct list turn; /* in worker->shaking */
+    struct list row;  /* in worker->shaken once it has taken memory */
+    size_t bytes;     /* about, of the handshake */
     enum entry_excess excess;
     bool begun; /* the first byte has come */
 };
@@ -114,6 +123,36 @@ static int take_proxy_header(struct arrival *arrival)
     return 0;
 }
 
+static void set_bytes(struct arrival *arrival, size_t bytes)
+{
+    arrival->worker->shaking_bytes += bytes - arrival->bytes;
+    arrival->bytes = bytes;
+}
+
+/* Closes the oldest handshakes, but not this one, until all fit. */
+static void make_room(struct arrival *newest)
+{
+    struct worker *worker = newest->worker;
+    while (worker->shaking_bytes > worker->config.limits.handshakes_max) {
+        struct arrival *oldest = container_of(worker->shaken.next, struct arrival, row);
+        if (oldest == newest)
+            return;
+        list_remove(&oldest->row);
+        set_bytes(oldest, 0);
+        worker_hit(worker, LIMIT_SHAKING);
+        conn_close(&oldest->conn);
+    }
+}
+
+/* Counts what the handshake has taken, which is under way. */
+static void count_bytes(struct arrival *arrival)
+{
+    if (!list_linked(&arrival->row))
+        list_add_last(&arrival->worker->shaken, &arrival->row);
+    set_bytes(arrival, tls_shake_cost(&arrival->conn));
+    make_room(arrival);
+}
+
 /* Looks at the first byte and leaves it. Returns 0, -EAGAIN while there is none, or another
  * negative errno. */
 static int begin_tls(struct arrival *arrival)
@@ -173,6 +212,8 @@ static void go_on(struct arrival *arrival)
     int result = arrival->begun ? 0 : begin(arrival);
     if (!result)
         result = tls_shake(&arrival->conn);
+    if (result == -EAGAIN && arrival->begun)
+        count_bytes(arrival);
     if (!result)
         finish(arrival);
     else if (result != -EAGAIN && result != -EALREADY)
@@ -232,8 +273,11 @@ static void closed(struct conn *conn)
     timer_stop(&arrival->timer);
     list_remove(&conn->node);
     list_remove(&arrival->turn);
+    list_remove(&arrival->row);
+    set_bytes(arrival, 0);
     stat_set(&worker->stats.connections, worker->net.conns);
-    entry_end(worker, arrival->excess, conn->place);
+    if (!conn_is_handed_over(conn))
+        entry_end(worker, arrival->excess, conn->place);
     worker_resume_accepting(worker);
     free(arrival);
 }
@@ -273,7 +317,8 @@ static void arrive(struct worker *worker, int fd, uint8_t door, const struct ent
     arrival->conn.door = door;
     arrival->conn.place = entry->place;
     list_add_last(&worker->connections, &arrival->conn.node);
-    timer_set(&worker->loop, &arrival->timer, worker->config.limits.handshake_ms);
+    int64_t ms = worker->config.limits.handshake_ms;
+    timer_set(&worker->loop, &arrival->timer, entry->excess && ms > REFUSAL_MS ? REFUSAL_MS : ms);
     stat_set(&worker->stats.connections, worker->net.conns);
 }
 

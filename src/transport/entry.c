@@ -60,14 +60,6 @@ struct entry entry_begin(struct worker *worker, int fd)
     return entry;
 }
 
-void entry_again(struct worker *worker, enum entry_excess excess)
-{
-    if (excess)
-        worker->refusing++;
-    else
-        atomic_fetch_add(worker->config.connections, 1);
-}
-
 void entry_end(struct worker *worker, enum entry_excess excess, uint32_t place)
 {
     if (excess)

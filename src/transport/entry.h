@@ -13,11 +13,8 @@ struct entry {
 };
 
 /* Decides for a connection that was accepted as `fd`. Unless it is turned away, entry_end() follows
- * once. */
+ * once, when the last structure that its socket has had is closed. */
 struct entry entry_begin(struct worker *worker, int fd);
-
-/* Counts a connection that goes on in another structure, until the old one has ended. */
-void entry_again(struct worker *worker, enum entry_excess excess);
 
 /* The connection has ended, or could not be made. */
 void entry_end(struct worker *worker, enum entry_excess excess, uint32_t place);

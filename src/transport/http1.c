@@ -462,7 +462,8 @@ static void closed(struct conn *conn)
     request_stream_drop_intake(&http1->request);
     request_stream_drop_out(&http1->request);
     stat_set(&worker->stats.connections, worker->net.conns);
-    entry_end(worker, http1->refused, conn->place);
+    if (!conn_is_handed_over(conn))
+        entry_end(worker, http1->refused, conn->place);
     worker_resume_accepting(worker);
     slab_give(http1);
 }
@@ -670,7 +671,7 @@ static void ring(struct timer *timer)
             break;
         }
         worker_hit(http1->request.worker, LIMIT_IDLE);
-        conn_close(&http1->conn);
+        http1_close_idle(http1);
         break;
     case PHASE_SEND:
         worker_hit(http1->request.worker, LIMIT_STALL);
@@ -728,7 +729,6 @@ void http1_take(struct worker *worker, struct conn *from, enum entry_excess refu
         conn_close(from);
         return;
     }
-    entry_again(worker, refused);
     begin_http1(http1);
     readable(&http1->conn);
     if (worker->draining)

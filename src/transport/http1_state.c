@@ -121,6 +121,12 @@ static bool has_unread(const struct http1 *http1)
     return (intake && intake->in.len) || conn_has_unread(&http1->conn);
 }
 
+void http1_close_idle(struct http1 *http1)
+{
+    conn_shut(&http1->conn);
+    conn_close(&http1->conn);
+}
+
 void http1_drain(struct http1 *http1, uint32_t after_ms)
 {
     if (http1->closing || http1->draining)
@@ -135,7 +141,7 @@ void http1_drain(struct http1 *http1, uint32_t after_ms)
     if (http1_inflight(http1) || http1->held || http1->part || has_unread(http1))
         return; /* the next answer will be the last */
     if (request_stream_is_clear(&http1->request) && conn_is_clear(&http1->conn))
-        conn_close(&http1->conn);
+        http1_close_idle(http1);
     else
         http1_close_soon(http1);
 }

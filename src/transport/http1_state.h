@@ -56,6 +56,9 @@ struct http1 {
     uint8_t refused : 2;
 };
 
+/* Closes a connection on which nothing is under way, with a word to the peer over TLS. */
+void http1_close_idle(struct http1 *http1);
+
 /* conn_ops.drain: an idle connection ends now, others after the answers that are due, a stream
  * within `after_ms`. */
 void http1_drain(struct http1 *http1, uint32_t after_ms);

@@ -352,7 +352,8 @@ static void closed(struct conn *conn)
     holding_set(&worker->holdings, &connection->codec, ACCOUNT_HTTP2, 0);
     http2_free(connection->http2);
     stat_set(&worker->stats.connections, worker->net.conns);
-    entry_end(worker, connection->refused, conn->place);
+    if (!conn_is_handed_over(conn))
+        entry_end(worker, connection->refused, conn->place);
     worker_resume_accepting(worker);
     free(connection);
 }
@@ -503,7 +504,6 @@ static struct http2_connection *take(struct worker *worker, struct conn *from,
         return NULL;
     }
     connection->refused = refused & 3;
-    entry_again(worker, refused);
     list_add_last(&worker->connections, &connection->conn.node);
     timer_set(&worker->loop, &connection->control.timer, worker->config.limits.idle_ms);
     if (refused)

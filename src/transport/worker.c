@@ -189,6 +189,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->unfinished);
     list_init(&worker->bodies);
     list_init(&worker->shaking);
+    list_init(&worker->shaken);
     set_defaults(&worker->config.budgets);
     begin_turn(worker);
     int result = loop_init(&worker->loop, config->clock, worker);
@@ -298,6 +299,7 @@ static void count(struct worker *worker)
     stat_set(&stats->budgets[BUDGET_PAGES], hub.pages_put_off);
     if (worker->tls) {
         stat_set(&stats->tls_kept, tls_kept(worker->tls));
+        stat_set(&stats->tls_shaking, worker->shaking_bytes);
         stat_add(&stats->limits[LIMIT_RESTS], tls_take_shed(worker->tls));
     }
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);

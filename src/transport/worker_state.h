@@ -55,7 +55,8 @@ struct http1;
     X(CLOSE, "websockets_unclosed", "WebSockets whose peer did not answer a close in close_ms")    \
     X(FLOODS, "http2_floods", "HTTP/2 connections closed, over http2_control_max")                 \
     X(STREAMS, "http2_streams_refused", "HTTP/2 streams over http2_streams_max, refused")          \
-    X(HANDSHAKE, "handshakes_late", "Connections closed whose TLS handshake took handshake_ms")
+    X(HANDSHAKE, "handshakes_late", "Connections closed whose TLS handshake took handshake_ms")    \
+    X(SHAKING, "handshakes_shed", "Handshakes of TLS given up for newer ones, by handshakes_max")
 
 enum limit {
 #define LIMIT_NAME(name, text, help) LIMIT_##name,
@@ -120,10 +121,11 @@ struct worker_limits {
     uint32_t connections_max;         /* of all workers together */
     uint32_t address_connections_max; /* connections of an address; 0: as many as come */
     uint32_t subject_connections_max; /* streams and polls of a subject; 0: as many as come */
-    uint64_t pending_max; /* bytes, not safe or not applied by the slowest worker, at which
-                             publishers must wait */
-    uint64_t rests_max;   /* unsent bytes of all connections of a worker */
-    uint64_t held_max;    /* all memory that peers make a worker hold, by its account */
+    uint64_t pending_max;    /* bytes, not safe or not applied by the slowest worker, at which
+                                publishers must wait */
+    uint64_t handshakes_max; /* memory of a worker's unfinished handshakes of TLS */
+    uint64_t rests_max;      /* unsent bytes of all connections of a worker */
+    uint64_t held_max;       /* all memory that peers make a worker hold, by its account */
     struct hub_limits hub;
     const struct publish_limits *publish; /* rates and sizes of events; NULL: none */
 };
@@ -203,7 +205,8 @@ struct worker_stats {
     _Atomic uint64_t handshakes; /* of TLS: full ones, those by a ticket, and those that failed */
     _Atomic uint64_t handshakes_resumed;
     _Atomic uint64_t handshakes_failed;
-    _Atomic uint64_t tls_kept; /* sealed, and not taken by sockets yet */
+    _Atomic uint64_t tls_shaking; /* bytes, about, of handshakes that are not over */
+    _Atomic uint64_t tls_kept;    /* sealed, and not taken by sockets yet */
     _Atomic uint64_t subscribers[FORMATS_COUNT];
     _Atomic uint64_t deliveries;
     _Atomic uint64_t bytes_out;
@@ -290,6 +293,8 @@ struct worker {
     int64_t tls_said_ns;           /* when the log last reported a TLS client; 0: never */
     struct tls *tls;               /* NULL: it is not spoken */
     struct list shaking; /* connections in the midst of a handshake, for which something has come */
+    struct list shaken;  /* all whose handshake has taken memory, the oldest first */
+    uint64_t shaking_bytes;
     struct send_room send_room; /* what connections of HTTP/2 gather */
     struct answer_cache answer_cache;
     struct request_cache request_cache;

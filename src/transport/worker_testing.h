@@ -27,6 +27,7 @@ static inline struct worker_limits worker_testing_limits(void)
         .inflight_max = 4,
         .connections_max = 100,
         .pending_max = UINT64_C(1) << 20,
+        .handshakes_max = UINT64_C(1) << 20,
         .rests_max = UINT64_C(1) << 20,
         .hub = {.window_bytes = 1 << 20,
                 .chunk_bytes = 65536,

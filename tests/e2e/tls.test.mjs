@@ -10,6 +10,7 @@ import net from "node:net";
 import tls from "node:tls";
 import { WebSocket } from "ws";
 import { Certificates } from "./support/certificates.mjs";
+import { Program, run } from "./support/program.mjs";
 import { deadline, eventually, startServer, stats, test } from "./support/index.mjs";
 
 const LISTEN = ["127.0.0.1:0", "https://127.0.0.1:0", "redirect://127.0.0.1:0"];
@@ -163,6 +164,20 @@ test("two certificates for the same names serve the clients of each kind", async
     for (const [algorithms, kind] of [["RSA+SHA256", /ECDHE-RSA/], ["ECDSA+SHA256", /ECDHE-ECDSA/]]) {
         const { out } = await sClient(port, "-tls1_2", "-sigalgs", algorithms, "-servername", "localhost");
         assert.match(out, kind);
+    }
+});
+
+test("a second certificate for the same names by a key of the same kind is refused, first or third", async (t) => {
+    const certificates = new Certificates(t);
+    for (const [name, key] of [["a", "rsa"], ["b", "ec"], ["c", "ec"], ["d", "rsa"]]) {
+        certificates.make(name, LOCAL, { key });
+    }
+    for (const names of [["b", "c"], ["a", "b", "c"], ["a", "b", "d"], ["b", "a", "c"]]) {
+        const file = certificates.path("freshet.yaml");
+        fs.writeFileSync(file, certificates.config(names));
+        const { code, stderr } = await run(t, ["serve", "--listen", "https://127.0.0.1:0", "--memory", "--config", file]);
+        assert.notEqual(code, 0, String(names));
+        assert.match(stderr, new RegExp(`${names.at(-1)}\\.pem: another one in the list is for the same names`));
     }
 });
 
@@ -345,6 +360,85 @@ test("a client that is done sending still gets its answer, and both sides say go
     socket.on("data", (part) => (text += part));
     await deadline(new Promise((resolve) => socket.once("end", resolve)), "the end of the answer");
     assert.match(text, /"ok"/);
+});
+
+/** The first bytes of a client: its ClientHello. */
+async function clientHello(t) {
+    const server = net.createServer();
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const came = new Promise((resolve) => server.once("connection", (socket) => socket.once("data", (bytes) => {
+        resolve(bytes);
+        socket.destroy();
+    })));
+    tls.connect({ host: "127.0.0.1", port: server.address().port, servername: "localhost" }).once("error", () => {});
+    return came;
+}
+
+/** A connection that has sent these bytes; `ended` is fulfilled when the server closes it. */
+function stalled(t, port, bytes) {
+    const raw = net.connect(port, "127.0.0.1");
+    t.after(() => raw.destroy());
+    raw.on("error", () => {}).resume().write(bytes);
+    return { ended: new Promise((resolve) => raw.once("close", resolve)) };
+}
+
+test("unfinished handshakes over handshakes_max give way to newer ones, and honest clients come through", async (t) => {
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"], more: "limits: {handshakes_max: 200000, handshake_ms: 60000}\n" });
+    const hello = await clientHello(t);
+    const oldest = stalled(t, port, hello);
+    await eventually(async () => (await stats(server)).tls.unfinished > 0, "the oldest");
+    for (let i = 0; i < 11; i++) {
+        stalled(t, port, hello);
+    }
+    await eventually(async () => (await stats(server)).limits.handshakes_shed >= 8, "those that give way");
+    await deadline(oldest.ended, "the end of the oldest");
+    const { unfinished } = (await stats(server)).tls;
+    assert.ok(unfinished > 46_000 && unfinished <= 200_000, `${unfinished} bytes`);
+    for (let i = 0; i < 3; i++) {
+        assert.equal((await ask(port, "/healthz", { ca: certificates.ca, servername: "localhost" })).status, 200);
+    }
+});
+
+test("a handshake that only leads to a refusal is not waited for as long as others", async (t) => {
+    const { port, server } = await secured(t, { args: ["--threads", "1"], more: "limits: {connections_max: 1, handshake_ms: 600000}\n" });
+    const first = await connect(t, port, { rejectUnauthorized: false });
+    assert.ok(first.authorized === false);
+    await deadline(stalled(t, port, "").ended, "the end of one that is over connections_max");
+    first.destroy();
+    await eventually(async () => (await stats(server)).limits.handshakes_late === 1, "the count of it");
+});
+
+test("idle connections are told when the server stops", async (t) => {
+    const { server, port } = await secured(t);
+    const idle = [[], ["-alpn", "h2"]].map((more) => {
+        const child = spawn("openssl", ["s_client", "-connect", `127.0.0.1:${port}`, "-ign_eof", ...more]);
+        const seen = { text: "" };
+        child.stdout.on("data", (part) => (seen.text += part));
+        child.stderr.on("data", (part) => (seen.text += part));
+        seen.ended = new Promise((resolve) => child.once("close", resolve));
+        t.after(() => child.kill());
+        return seen;
+    });
+    await eventually(async () => (await stats(server)).tls.handshakes === 2, "the handshakes");
+    server.signal("SIGTERM");
+    for (const { ended } of idle) {
+        await deadline(ended, "the end");
+    }
+    for (const { text } of idle) {
+        assert.doesNotMatch(text, /unexpected eof|errno/);
+        assert.match(text, /closed/);
+    }
+});
+
+test("a server of more connections than it tells in a turn stops cleanly", async (t) => {
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"] });
+    const load = new Program(t, ["bench", `https://127.0.0.1:${port}`, "--cacert", certificates.path("ca.pem"),
+        "--subscribers", "1100", "--rate", "1", "--seconds", "60"]);
+    await eventually(async () => (await stats(server)).connections > 1100, "the subscribers");
+    server.signal("SIGTERM");
+    assert.equal((await deadline(server.exited, "the end of the server")).code, 0);
+    await deadline(load.exited, "the end of the load");
 });
 
 test("a client that says nothing during its handshake is closed after handshake_ms, and counted", async (t) => {
