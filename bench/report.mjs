@@ -56,7 +56,8 @@ order: a figure of a run in which one did not *does not count*.
 
 *bare send* and *bare io_uring* are [a loop](../bench/bare.c) that does nothing but send each event to
 each subscriber: nothing that sends each event for itself can be cheaper on ordinary TCP sockets.
-*empty loop* is [one](../bench/empty_http.c) that reads requests and answers them. CPU is what all
+*empty loop* is [one](../bench/empty_http.c) that reads requests and answers them, and *bare, TLS* is
+[one](../bench/bare_tls.c) that seals each event for each subscriber and sends all by one submission. CPU is what all
 processes of a server spent, user and system, by the scheduler's account. The ratio is between the
 first figure and the one that the aim names, else the nearest peer.
 

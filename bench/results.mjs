@@ -14,6 +14,7 @@ function identity() {
     const hash = crypto.createHash("sha256");
     const scripts = path.join(ROOT, "bench");
     const files = [FRESHET, path.join(LOOPS, "bench_bare"), path.join(LOOPS, "bench_empty"),
+        path.join(LOOPS, "bench_bare_tls"), path.join(LOOPS, "bench_handshakes"),
         ...fs.readdirSync(scripts).filter((name) => name.endsWith(".mjs")).sort()
             .map((name) => path.join(scripts, name))];
     files.forEach((file) => hash.update(fs.readFileSync(file)));

@@ -6,6 +6,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
+import { cpuOfHandshakes } from "./handshakes.mjs";
 import { returns } from "./returns.mjs";
 import { DISK, folder } from "./servers.mjs";
 
@@ -115,6 +116,55 @@ function http2(n, t) {
                 load: `--via sse --subscribers ${MOST} --waves 1 --streams 100` } },
             aim: "≤ 1024 B, nghttp2's included", met: (m) => m.freshet <= 1024 },
     ];
+}
+
+/* Memory of a connection that is OpenSSL's: what the bare loop has for each beside its own few bytes. */
+function tls(n, t) {
+    const load = `--via sse --subscribers ${n} --rate 80 --seconds ${t.seconds}`;
+    const servers = ["freshet, TLS", "bare, TLS", "freshet"];
+    return [{
+        title: `CPU per delivery over TLS, SSE, ${n} subscribers, 80 events/s`,
+        unit: "µs",
+        figures: on(servers, load, perDelivery),
+        aim: "≤ 1.1 × the bare loop over TLS",
+        ...atMost(1.1, "freshet, TLS", "bare, TLS"),
+    }, {
+        title: "the same, p50 of latency",
+        unit: "ms",
+        figures: on(servers, load, (r) => r.latency_us.p50 / 1000),
+        aim: `< ${PROMPT_MS} ms, else events are sent together and the line above is too low`,
+        met: (m) => m["freshet, TLS"] < PROMPT_MS,
+    }, {
+        title: "the same, 640 events/s in batches of 8, each of which is one record",
+        unit: "µs",
+        figures: on(["freshet, TLS", "freshet"], `${load.replace("--rate 80", "--rate 640")} --batch 8 --size 84`, perDelivery),
+        aim: "≤ 2 × without TLS",
+        ...atMost(2, "freshet, TLS", "freshet"),
+    }, {
+        title: `memory per idle subscriber over TLS, SSE, ${4 * n} of them`,
+        unit: "B",
+        figures: on(["freshet, TLS", "bare, TLS"], `--via sse --subscribers ${4 * n} --opening 16 --waves 1`, perSubscriber),
+        aim: "≤ 2,048 B beside OpenSSL's own",
+        ratio: ratio("freshet, TLS", "bare, TLS"),
+        met: (m) => m["freshet, TLS"] <= m["bare, TLS"] + 2048,
+    }];
+}
+
+/* CPU, since a lone client cannot keep a server busy. Each handshake brings a small request, at both. */
+function handshakes(n, t) {
+    const kinds = [["TLS", "ECDSA P-256"], ["RSA", "RSA 2048"]];
+    return kinds.flatMap(([kind, key]) => ["full", "resumed"].map((how) => {
+        const names = [`freshet, ${kind}`, `nginx, ${kind}`];
+        const figure = (server) => (_measure, take) =>
+            take(`handshakes ${server} ${how}`, () => cpuOfHandshakes(server, how === "resumed", t.quick ? 2 : 6));
+        return {
+            title: `CPU per handshake, ${how}, ${key}, with a request`,
+            unit: "µs",
+            figures: Object.fromEntries(names.map((name) => [name, figure(name)])),
+            aim: "≤ 1.1 × nginx",
+            ...atMost(1.1, ...names),
+        };
+    }));
 }
 
 function idle(n, t) {
@@ -457,6 +507,8 @@ export const rows = {
         n: 16000, axis: "subscribers, 100 a connection",
         load: (n) => `${some(n)} ${rate(100000, n)} --streams 100`, value: perDelivery,
         unit: "µs a delivery", shape: "flat", servers: ["freshet"] } },
+    tls: { cases: tls, n: 1000 },
+    handshakes: { cases: handshakes, n: 1 },
     channels: { cases: channels, n: 1000000, grow: { title: "Memory with a million events",
         n: 1000000, axis: "channels", load: (n) => "--subscribers 0 --publishers 4 --in-flight 64 " +
             `--flat-out --channels ${n} --events 1000000`,

@@ -135,6 +135,40 @@ http {
 `;
 }
 
+/** A certificate for this machine, with a key of this kind; the names of both files. */
+function certificate(dir, kind) {
+    const key = { ec: ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], rsa: ["rsa:2048"] }[kind];
+    const files = { cert: `${dir}/cert.pem`, key: `${dir}/key.pem` };
+    execFileSync("openssl", ["req", "-x509", "-newkey", ...key, "-nodes", "-days", "30", "-keyout", files.key, "-out", files.cert,
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], { stdio: "ignore" });
+    fs.chmodSync(files.key, 0o644);
+    return files;
+}
+
+function freshetTls(dir, ports, kind) {
+    const { cert, key } = certificate(dir, kind);
+    fs.writeFileSync(`${dir}/freshet.yaml`, `tls:\n  certificates:\n  - {cert: ${cert}, key: ${key}}\n`);
+    return { command: FRESHET, tls: true, args: ["serve", "--config", `${dir}/freshet.yaml`, "--memory",
+        "--threads", "1", "--listen", `https://127.0.0.1:${ports[0]}`] };
+}
+
+function nginxTls(dir, ports, kind) {
+    const { cert, key } = certificate(dir, kind);
+    fs.writeFileSync(`${dir}/nginx.conf`, `daemon off; worker_processes 1; pid ${dir}/pid; error_log ${dir}/error.log warn;
+events { worker_connections 16384; use epoll; }
+http {
+    access_log off; client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy;
+    fastcgi_temp_path ${dir}/fastcgi; uwsgi_temp_path ${dir}/uwsgi; scgi_temp_path ${dir}/scgi;
+    server {
+        listen 127.0.0.1:${ports[0]} ssl backlog=4096;
+        ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_protocols TLSv1.2 TLSv1.3;
+        location / { return 200 "ok"; }
+    }
+}
+`);
+    return { command: "nginx", tls: true, args: ["-c", `${dir}/nginx.conf`, "-p", dir], settled: 300 };
+}
+
 function pushpinConfig(dir, ports) {
     return `[global]
 include={libdir}/internal.conf
@@ -186,6 +220,14 @@ const kinds = {
     "freshet, roomy": (dir, ports) => configured(dir, ports, "log:\n  bytes_max: 8GiB\n"),
     "freshet 2 workers": (dir, ports) => ({ command: FRESHET, cores: "0,1",
         args: ["serve", "--memory", "--threads", "2", "--listen", `127.0.0.1:${ports[0]}`] }),
+    "freshet, TLS": (dir, ports) => freshetTls(dir, ports, "ec"),
+    "freshet, RSA": (dir, ports) => freshetTls(dir, ports, "rsa"),
+    "nginx, TLS": (dir, ports) => nginxTls(dir, ports, "ec"),
+    "nginx, RSA": (dir, ports) => nginxTls(dir, ports, "rsa"),
+    "bare, TLS": (dir, ports) => {
+        const { cert, key } = certificate(dir, "ec");
+        return { command: path.join(LOOPS, "bench_bare_tls"), target: "bare", tls: true, args: [`${ports[0]}`, cert, key] };
+    },
     "bare send": (dir, ports) => ({ command: path.join(LOOPS, "bench_bare"), target: "bare",
         args: [`${ports[0]}`, "send"] }),
     "bare io_uring": (dir, ports) => ({ command: path.join(LOOPS, "bench_bare"), target: "bare",
@@ -234,12 +276,12 @@ export async function start(name) {
     }
     const family = familyOf(process_.pid);
     family.forEach((pid) => groups.add(pid));
-    const load = [`http://127.0.0.1:${ports[0]}`, "--target", what.target ?? "freshet",
-        ...family.flatMap((pid) => ["--pid", `${pid}`])];
+    const load = [`${what.tls ? "https" : "http"}://127.0.0.1:${ports[0]}`, "--target", what.target ?? "freshet",
+        ...what.tls ? ["--insecure"] : [], ...family.flatMap((pid) => ["--pid", `${pid}`])];
     if (what.publish) {
         load.push("--publish-url", `http://127.0.0.1:${what.publish}`);
     }
-    return { name, dir, load, stop };
+    return { name, dir, load, stop, port: ports[0], family };
 }
 
 function firstLine(command, args) {

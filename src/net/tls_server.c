@@ -92,11 +92,14 @@ static bool has_expired(SSL_SESSION *session)
 static SSL_TICKET_RETURN ticket_opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                        size_t name_len, SSL_TICKET_STATUS status, void *arg)
 {
-    (void)ssl, (void)name, (void)name_len, (void)arg;
+    (void)name, (void)name_len, (void)arg;
     bool is_open = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
     if (!is_open || has_expired(session))
         return SSL_TICKET_RETURN_IGNORE_RENEW;
-    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    /* A client uses a ticket of TLS 1.3 once (RFC 8446, appendix C.4). OpenSSL gives no other one
+     * by itself where the keys are ours, so every second handshake would be a full one. */
+    bool is_kept = status == SSL_TICKET_SUCCESS && SSL_version(ssl) < TLS1_3_VERSION;
+    return is_kept ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
 /* A key with a passphrase would have OpenSSL ask on the terminal. */

@@ -125,7 +125,10 @@ test("bench loads a server over TLS, resumes sessions, and loses nothing", async
         [`https://localhost:${port}`, "--via", "poll"], [`https://localhost:${port}`, "--streams", "100"]]) {
         await bench(...args);
     }
-    const { resumed, failed } = (await stats(server)).tls;
+    const before = (await stats(server)).tls;
+    await bench(`https://localhost:${port}`, "--opening", "1");
+    const { handshakes, resumed, failed } = (await stats(server)).tls;
+    assert.ok(handshakes - before.handshakes < 10, "each connection has a ticket of the one before");
     assert.ok(resumed > 0);
     assert.equal(failed, 0);
 });
