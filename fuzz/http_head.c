@@ -68,6 +68,7 @@ static void check_fields(const struct http_fields *fields)
         check_field(value);
     }
     http_prefer_wait(fields, &seconds);
+    require(http_accept_gzip(fields) <= HTTP_GZIP_ONLY);
     require(http_accept_best(fields, offers, 2) < 2);
 }
 

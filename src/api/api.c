@@ -279,12 +279,26 @@ static bool may_be_handled(struct exchange *exchange, const struct api_demand *d
     return false;
 }
 
+/* Whether the answer may be compressed. Its length tells of its content, to somebody who watches
+ * the wire and has a page ask again and again, with words of his own in the request. Such a page
+ * has the credentials that a browser sends by itself, and no others: what they open is never
+ * compressed. */
+static enum http_gzip_wish answer_coding(const struct http_head *head)
+{
+    struct str rest = http_header(head, STR("authorization")), scheme = str_cut(&rest, ' ');
+    bool is_read = head->method == HTTP_GET || head->method == HTTP_HEAD;
+    bool by_itself =
+        http_header(head, STR("cookie")).at || (scheme.at && !str_eq_nocase(scheme, STR("bearer")));
+    return is_read && !by_itself ? http_accept_gzip(&head->fields) : HTTP_GZIP_NO;
+}
+
 /* A request whose head is known byte for byte skips the checks below, because they depend on its
  * bytes alone. It has no credential, and read_known() asks whether anybody may still read that. */
 void api_handle(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
     struct str rest;
+    exchange->gzip = answer_coding(head);
     if (exchange->worker->known) {
         read_known(exchange);
         return;

@@ -292,12 +292,15 @@ static bool read_selection(struct asked *asked)
     return reading->selection || refuse_as(asked, &refusal);
 }
 
-/* Whether a stream is compressed: the client wants it, and the namespaces of its channels allow
- * it. */
+/* Whether a stream is compressed: the client wants it, and the namespaces of its channels allow it.
+ * Pages that anybody may read need no leave: an attacker can read them as they are. */
 static void read_coding(struct asked *asked)
 {
     struct reading *reading = asked->reading;
-    const struct exchange *exchange = asked->exchange;
+    struct exchange *exchange = asked->exchange;
+    if (mechanism_of(reading) == MECHANISM_POLL && exchange->caller &&
+        !log_may_compress(exchange->worker->config.log, reading->selection))
+        exchange->gzip = HTTP_GZIP_NO;
     reading->may_gzip = mechanism_of(reading) == MECHANISM_STREAM &&
                         log_may_compress(exchange->worker->config.log, reading->selection);
     reading->gzip = reading->may_gzip && http_accept_gzip(&exchange->head->fields) != HTTP_GZIP_NO;

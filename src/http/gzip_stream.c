@@ -3,7 +3,7 @@
 
 #include <zlib.h>
 
-enum { STORED_MAX = 65535, STORED_HEAD = 5, FLAG_EXTRA = 4, SUBFIELD_HEAD = 4, OS_UNKNOWN = 255 };
+enum { STORED_MAX = 65535, STORED_HEAD = 5, OS_UNKNOWN = 255 };
 
 static void add_u16(struct buf *out, size_t n)
 {
@@ -18,25 +18,10 @@ static void add_u32(struct buf *out, uint32_t n)
 }
 
 /* No name and no time: equal texts have equal bytes (RFC 1952 section 2.3). */
-static void add_fixed_header(struct buf *out, int flags)
-{
-    const uint8_t header[10] = {0x1f, 0x8b, Z_DEFLATED, (uint8_t)flags, [9] = OS_UNKNOWN};
-    buf_add(out, header, sizeof(header));
-}
-
 void gzip_add_header(struct buf *out)
 {
-    add_fixed_header(out, 0);
-}
-
-void gzip_add_padded_header(struct buf *out, unsigned pad)
-{
-    add_fixed_header(out, FLAG_EXTRA);
-    add_u16(out, SUBFIELD_HEAD + pad);
-    buf_add_lit(out, "fp"); /* a subfield of our own (section 2.3.1.1) */
-    add_u16(out, pad);
-    for (unsigned i = 0; i < pad; i++)
-        buf_add_char(out, 0);
+    static const uint8_t header[10] = {0x1f, 0x8b, Z_DEFLATED, [9] = OS_UNKNOWN};
+    buf_add(out, header, sizeof(header));
 }
 
 void gzip_add_stored(struct buf *out, struct str text)

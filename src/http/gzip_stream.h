@@ -23,10 +23,6 @@ struct gzip_part {
 
 void gzip_add_header(struct buf *out);
 
-/* The same with `pad` bytes of no meaning, at most GZIP_PAD_MAX, which every reader passes over. */
-enum { GZIP_PAD_MAX = 255 };
-void gzip_add_padded_header(struct buf *out, unsigned pad);
-
 /* Adds a part with the text as it is: five bytes more for each 64 KiB, and no work. */
 void gzip_add_stored(struct buf *out, struct str text);
 

@@ -93,22 +93,6 @@ static void a_stream_without_text_is_whole(void **state)
     buf_free(&stream);
 }
 
-static void padding_is_passed_over(void **state)
-{
-    (void)state;
-    static const unsigned pads[] = {0, 1, 100, GZIP_PAD_MAX};
-    for (int i = 0; i < 4; i++) {
-        struct buf stream = {0};
-        struct gzip_sum sum = {0};
-        gzip_add_padded_header(&stream, pads[i]);
-        gzip_add_stored(&stream, STR("text"));
-        gzip_sum_text(&sum, STR("text"));
-        gzip_add_end(&stream, &sum);
-        assert_reads(buf_str(&stream), STR("text"));
-        buf_free(&stream);
-    }
-}
-
 /* Bytes that cannot be compressed cost five bytes for each 64 KiB, and no more. */
 static void noise_is_stored(void **state)
 {
@@ -150,7 +134,6 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(parts_made_once_fit_into_every_stream),
         TEST(a_stream_without_text_is_whole),
-        TEST(padding_is_passed_over),
         TEST(noise_is_stored),
         TEST(without_memory_for_a_compressor_the_text_is_stored),
     };

@@ -260,7 +260,7 @@ const struct key keys[] = {
     COUNT("namespaces.retention.count", 0, MANY, 0, NAMESPACE(count), "newest events that a channel keeps; 0: all"),
     BYTES("namespaces.retention.bytes", 0, PIB(1), 0, NAMESPACE(bytes), "bytes of the newest events that a channel keeps; 0: all"),
     BOOLEAN("namespaces.ephemeral", NAMESPACE(ephemeral), "events of these channels are never stored"),
-    BOOLEAN("namespaces.compress", NAMESPACE(compress), "streams of these channels are compressed for clients that ask for it"),
+    BOOLEAN("namespaces.compress", NAMESPACE(compress), "streams of these channels, and pages under a credential, are compressed for clients that ask"),
     BYTES("namespaces.event_max", 0, GIB(1), 0, NAMESPACE_ITEM(publish.event_max), "data of an event; 0: as of the next shorter prefix"),
     COUNT("namespaces.rates.key.events", 0, MANY, 0, NAMESPACE_ITEM(publish.rates[RATE_KEY][RATE_EVENTS]), "rates.key.events of this namespace"),
     BYTES("namespaces.rates.key.bytes", 0, TIB(1), 0, NAMESPACE_ITEM(publish.rates[RATE_KEY][RATE_BYTES]), "rates.key.bytes of this namespace"),

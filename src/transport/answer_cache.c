@@ -5,7 +5,7 @@ static bool key_eq(const struct page_key *a, const struct page_key *b)
     return a->cursor == b->cursor && a->told == b->told && a->unix_seconds == b->unix_seconds &&
            a->first == b->first && a->wait_s == b->wait_s && a->prefer_wait == b->prefer_wait &&
            a->more == b->more && a->waited == b->waited && a->is_head == b->is_head &&
-           a->keep_alive == b->keep_alive && a->http10 == b->http10 &&
+           a->keep_alive == b->keep_alive && a->http10 == b->http10 && a->gzip == b->gzip &&
            str_eq(a->origin, b->origin) && str_eq(a->channel, b->channel) &&
            str_eq(a->kept, b->kept) && str_eq(a->events, b->events);
 }

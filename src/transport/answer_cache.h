@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "http/accept.h"
 
 enum { ANSWER_CACHE_SIZE = 4, ANSWER_CACHE_BYTES = 16 << 10 };
 
@@ -19,6 +20,7 @@ struct page_key {
     bool is_head;
     bool keep_alive;
     bool http10;
+    enum http_gzip_wish gzip;
     struct str origin; /* the Origin that may read it; empty if the request had none */
     struct str channel;
     struct str kept; /* see struct reading */

@@ -70,6 +70,7 @@ static void a_key_that_differs_in_anything_finds_nothing(void **state)
     DIFFERENT(waited, true);
     DIFFERENT(keep_alive, false);
     DIFFERENT(http10, true);
+    DIFFERENT(gzip, HTTP_GZIP_YES);
     DIFFERENT(origin, STR_NONE);
     DIFFERENT(channel, STR("a"));
     DIFFERENT(kept, STR("&limit=6"));

@@ -88,14 +88,20 @@ void exchange_respond(struct exchange *exchange, struct response *response)
 
 bool exchange_respond_known(struct exchange *exchange, struct page_key *key)
 {
+    key->gzip = exchange->gzip;
     return exchange->ops->respond_known && exchange->ops->respond_known(exchange, key);
 }
 
 void exchange_respond_keep(struct exchange *exchange, const struct page_key *key,
                            struct response *response)
 {
+    struct deflater *deflater = &exchange->worker->deflater; /* the exchange ends with the answer */
     add_common(exchange, response);
+    /* A browser shows its certificate to every page that asks: see answer_coding() in the API. */
+    bool by_certificate = exchange->caller && exchange->caller->facts.kind == CALLER_CERTIFICATE;
+    response_gzip(response, by_certificate ? HTTP_GZIP_NO : exchange->gzip, deflater);
     exchange->ops->respond(exchange, response, key);
+    deflater_fit(deflater);
     response_deinit(response);
 }
 

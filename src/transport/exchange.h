@@ -2,7 +2,7 @@
 #pragma once
 
 #include "access/decide.h"
-#include "http/response.h"
+#include "http/response_gzip.h"
 #include "transport/request_stream.h"
 
 /* The handler of an exchange that waits, such as a long-poll; one at a time. */
@@ -32,14 +32,15 @@ struct exchange {
     struct holding holding; /* for what is held of the response until it is sent */
     int64_t since_ns;       /* when the request was understood */
     bool is_head;
-    bool browser;          /* has an Origin */
-    bool is_tunnel;        /* asks for a WebSocket by extended CONNECT (RFC 8441) */
-    bool chunked;          /* a body of unknown length is sent in chunks of HTTP/1.1 */
-    bool patient;          /* has a deadline of its own instead of limits.publish_ms */
-    bool dropped;          /* no response is wanted any more */
-    struct caller *caller; /* who asks; NULL: anybody */
-    bool is_identified;    /* `caller` is known */
-    bool is_authorized;    /* the operator's server was asked */
+    bool browser;             /* has an Origin */
+    bool is_tunnel;           /* asks for a WebSocket by extended CONNECT (RFC 8441) */
+    bool chunked;             /* a body of unknown length is sent in chunks of HTTP/1.1 */
+    bool patient;             /* has a deadline of its own instead of limits.publish_ms */
+    bool dropped;             /* no response is wanted any more */
+    struct caller *caller;    /* who asks; NULL: anybody */
+    bool is_identified;       /* `caller` is known */
+    bool is_authorized;       /* the operator's server was asked */
+    enum http_gzip_wish gzip; /* whether the body of the answer may be compressed */
     const struct identity *late_permission; /* what it has answered; NULL: nothing yet */
     const struct identity *late;            /* the identity that it has waited for; NULL: none */
     struct parked *parked; /* copies of a request that waits to be handled again; NULL otherwise */

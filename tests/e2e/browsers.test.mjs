@@ -92,16 +92,16 @@ const LISTEN_BY_FOLLOW = `(url) => {
 /* ---- the tests ---- */
 
 /** The server on a port to which it comes back, and before it a proxy, if there is to be one. */
-async function start(t, front, { change } = {}) {
-    const server = await startServer(t, { data: true, listen: `127.0.0.1:${await freePort()}`, config: CONFIG });
+async function start(t, front, { change, more = "" } = {}) {
+    const server = await startServer(t, { data: true, listen: `127.0.0.1:${await freePort()}`, config: CONFIG + more });
     const proxy = front && await startFront(t, front, server, { change });
     return { server, proxy };
 }
 
 /** A page that listens by `code` and has all that was published; `publish` publishes and waits for it to come. */
-async function listener(browser, server, url, code) {
+async function listener(browser, server, url, code, before = []) {
     await browser.run(code, `${url}/channels/a?after=earliest`);
-    const wanted = [];
+    const wanted = [...before];
     const heard = () => browser.run(() => window.heard);
     const publish = async (what) => {
         for (let n = 0; n < 5; n++) {
@@ -170,6 +170,22 @@ async function inBrowser(test, browser) {
     await test("an EventSource comes back by itself after an orderly restart", fresh(async (t) => {
         const { server } = await start(t);
         const page = await listener(browser, server, server.url, listen);
+        for (const what of ["once", "twice"]) {
+            await server.terminate();
+            await server.start();
+            await page.publish(what);
+        }
+    }));
+
+    await test("streams that are compressed bring each event at once, and come back after an orderly restart", fresh(async (t) => {
+        const { server } = await start(t, undefined, { more: "\nnamespaces:\n- prefix: a\n  compress: true\n" });
+        const tap = await startProxy(server);
+        const got = await browser.run(everyMechanism, tap.url);
+        assert.deepEqual(got.eventsource, [..."0123"].map((n) => `event ${n}`).concat("by a socket"));
+        assert.deepEqual(got.ndjson, got.eventsource);
+        assert.ok(tap.gzips >= 2, `${tap.gzips} answers were compressed`);
+        await browser.reload();
+        const page = await listener(browser, server, server.url, listen, got.eventsource);
         for (const what of ["once", "twice"]) {
             await server.terminate();
             await server.start();

@@ -12,6 +12,7 @@ import { curlStream, eventually, startServer, subscribersOf, test } from "./supp
 
 const CONFIG = "namespaces:\n- prefix: z\n  compress: true\n- prefix: z/secret\n";
 const GZIP = { "Accept-Encoding": "gzip" };
+const APP_KEY = `fk_abcdefghij_${"a2b3".repeat(13)}`; /* of this test alone */
 
 const start = (t, options = {}) => startServer(t, { config: CONFIG, ...options });
 
@@ -245,4 +246,72 @@ for line in gzip.GzipFile(fileobj=answer):
     assert.deepEqual(numbers(text), upTo(5));
     assert.deepEqual(numbers(printed), upTo(5));
     assert.deepEqual(heard, upTo(5));
+});
+
+/** An answer as it came: head and raw body. */
+function ask(server, path, headers = GZIP, method = "GET") {
+    return new Promise((resolve, reject) => {
+        http.request(`${server.url}${path}`, { method, headers, agent: false }, async (answer) => {
+            const parts = [];
+            for await (const part of answer) {
+                parts.push(part);
+            }
+            resolve({ status: answer.statusCode, headers: answer.headers, bytes: Buffer.concat(parts) });
+        }).on("error", reject).end();
+    });
+}
+
+test("pages, polls and lists are compressed if the client asks", async (t) => {
+    const server = await start(t);
+    await server.publishMany("a", 100, (n) => ({ n, words: "the same words again" }));
+    for (const path of ["/channels/a", "/channels/a?limit=50", "/channels/a?after=earliest&wait=5", "/stats", "/metrics", "/events?channel=a"]) {
+        const plain = await ask(server, path, {});
+        const packed = await ask(server, path);
+        const head = await ask(server, path, GZIP, "HEAD");
+        assert.equal(plain.status, 200);
+        assert.equal(plain.headers["content-encoding"], undefined);
+        assert.equal(packed.headers["content-encoding"], "gzip", path);
+        assert.match(plain.headers.vary, /accept-encoding/i);
+        assert.match(packed.headers.vary, /accept-encoding/i);
+        assert.equal(Number(packed.headers["content-length"]), packed.bytes.length);
+        assert.ok(packed.bytes.length < plain.bytes.length / 2, path);
+        assert.equal(head.headers["content-encoding"], "gzip");
+        assert.equal(head.bytes.length, 0);
+        if (!/stats|metrics/.test(path)) {
+            assert.equal(zlib.gunzipSync(packed.bytes).toString(), plain.bytes.toString());
+            assert.equal(head.headers["content-length"], packed.headers["content-length"]);
+        }
+    }
+    for (const coding of ["identity", "gzip;q=0", "br", "*;q=0"]) {
+        assert.equal((await ask(server, "/channels/a", { "Accept-Encoding": coding })).headers["content-encoding"], undefined);
+    }
+    const short = await ask(server, "/channels/nothing");
+    assert.equal(short.headers["content-encoding"], undefined);
+    const only = await ask(server, "/channels/nothing", { "Accept-Encoding": "gzip, identity;q=0" });
+    assert.equal(only.headers["content-encoding"], "gzip");
+    assert.deepEqual(JSON.parse(zlib.gunzipSync(only.bytes)).events, []);
+    const answers = await Promise.all([...Array(20)].map((_, i) => ask(server, "/channels/a?after=now&wait=20", i % 2 ? GZIP : {}))
+        .concat(eventually(async () => (await subscribersOf(server, "poll")) === 20, "all to wait")
+            .then(() => server.publish("a", "x".repeat(3000)))));
+    answers.pop();
+    const texts = answers.map(({ bytes, headers }) => (headers["content-encoding"] ? zlib.gunzipSync(bytes) : bytes).toString());
+    assert.equal(new Set(texts).size, 1);
+    assert.deepEqual(answers.map(({ headers }) => headers["content-encoding"]), answers.map((_, i) => i % 2 ? "gzip" : undefined));
+});
+
+test("answers under a credential are compressed only where their length tells nobody of it", async (t) => {
+    const server = await startServer(t, { config: `${CONFIG}access:\n  anybody: [publish, read]\nkeys:\n- name: app\n  key: env:APP_KEY\n  grants:\n  - channels: ["**"]\n    may: [read]\n`, env: { APP_KEY } });
+    await server.publishMany("a", 50);
+    await server.publishMany("z/a", 50);
+    const { headers: { "content-encoding": open } } = await ask(server, "/channels/a");
+    assert.equal(open, "gzip");
+    const bearer = { ...GZIP, Authorization: `Bearer ${APP_KEY}` };
+    assert.equal((await ask(server, "/channels/z/a", bearer)).headers["content-encoding"], "gzip");
+    assert.equal((await ask(server, "/channels/a", bearer)).headers["content-encoding"], undefined);
+    assert.equal((await ask(server, "/events?channel=a&channel=z/a", bearer)).headers["content-encoding"], undefined);
+    for (const more of [{ Cookie: "other=1" }, { Authorization: `Basic ${Buffer.from(`app:${APP_KEY}`).toString("base64")}` }]) {
+        const answer = await ask(server, "/channels/z/a", { ...GZIP, ...more });
+        assert.equal(answer.status, 200);
+        assert.equal(answer.headers["content-encoding"], undefined, JSON.stringify(more));
+    }
 });

@@ -21,6 +21,7 @@ export async function startProxy(server) {
             socket.on("close", drop);
         }
         client.on("data", (bytes) => (proxy.gets += bytes.subarray(0, 4).equals(GET) ? 1 : 0));
+        upstream.on("data", (bytes) => (proxy.gzips += bytes.includes("Content-Encoding: gzip") ? 1 : 0));
         client.pipe(upstream);
         upstream.pipe(client);
     });
@@ -30,6 +31,7 @@ export async function startProxy(server) {
         url: `http://127.0.0.1:${listener.address().port}`,
         connections: () => pairs.size,
         gets: 0, /* GET requests that have passed */
+        gzips: 0, /* answers that were compressed */
         /** Cuts every connection, as a network does that goes away. */
         cut() {
             for (const { client, upstream } of pairs) {
