@@ -1,0 +1,79 @@
+// clients/js/freshet.js in a real browser: the tabs of a site share one connection, and go on when the one that has it closes.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import nodeTest from "node:test";
+import { eventually, startServer, subscribersOf, testWithin } from "./support/index.mjs";
+import { Browser, BROWSERS, lacksBrowser } from "./support/browser.mjs";
+
+const SOURCE = fs.readFileSync(new URL("../../clients/js/freshet.js", import.meta.url), "utf8");
+
+/* Opens a frame, which is to the library what a tab is: a window with a life of its own. */
+async function openTab(name, source, base, channels, options) {
+    const frame = document.createElement("iframe");
+    frame.id = name;
+    document.body.append(frame);
+    const script = frame.contentDocument.createElement("script");
+    script.type = "module";
+    script.textContent = `const { connect } = await import(URL.createObjectURL(new Blob([${JSON.stringify(source)}], { type: "text/javascript" })));
+        window.got = [];
+        window.freshet = connect(${JSON.stringify(base)}, ${JSON.stringify(options)});
+        freshet.subscribe(${JSON.stringify(channels)}, (event) => got.push(event.data), { after: "earliest" });`;
+    frame.contentDocument.body.append(script);
+    while (!frame.contentWindow.freshet) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+}
+
+const closeTab = (name) => document.getElementById(name).remove();
+
+const publishIn = (name, channel, data) => document.getElementById(name).contentWindow.freshet.publish(channel, data);
+
+const look = (...names) => names.map((name) => {
+    const { got, freshet } = document.getElementById(name).contentWindow;
+    return { got, state: freshet.state, mechanism: freshet.mechanism };
+});
+
+for (const name of BROWSERS) {
+    nodeTest(name, { skip: lacksBrowser(name) }, async (parent) => {
+        const browser = await Browser.start(parent, name);
+        try {
+            await inBrowser(testWithin(parent), browser);
+        } finally {
+            await browser.stop();
+        }
+    });
+}
+
+async function inBrowser(test, browser) {
+    for (const mechanism of ["ws", "sse", "poll"]) {
+        await test(`tabs share one connection by ${mechanism}, and go on when its tab closes`, async (t) => {
+            await browser.reload();
+            const server = await startServer(t);
+            const open = (tab, channels) =>
+                browser.run(openTab, tab, SOURCE, server.url, channels, { mechanisms: [mechanism] });
+            const shows = async (tabs, wanted) => {
+                const have = () => browser.run(look, ...tabs);
+                await eventually(async () => (await have()).every(({ got }, i) => got.length >= wanted[i].length), JSON.stringify(wanted));
+                assert.deepEqual((await have()).map(({ got }) => got), wanted);
+            };
+            await server.publish("a", "a0");
+            await open("first", ["a"]);
+            await open("second", ["a", "b"]);
+            await open("third", ["b"]);
+            await browser.run(publishIn, "second", "b", "b1");
+            await browser.run(publishIn, "third", "a", "a2");
+            await shows(["first", "second", "third"], [["a0", "a2"], ["a0", "b1", "a2"], ["b1"]]);
+            const live = (await browser.run(look, "first", "second", "third")).map(({ state, mechanism: by }) => `${state} ${by}`);
+            assert.deepEqual(live, Array(3).fill(`live ${mechanism}`));
+            assert.equal(await subscribersOf(server, mechanism), 1);
+            await browser.run(closeTab, "first");
+            await browser.run(publishIn, "second", "a", "a3");
+            await browser.run(publishIn, "second", "b", "b4");
+            await shows(["second", "third"], [["a0", "b1", "a2", "a3", "b4"], ["b1", "b4"]]);
+            await browser.run(closeTab, "third");
+            await browser.run(publishIn, "second", "b", "b5");
+            await shows(["second"], [["a0", "b1", "a2", "a3", "b4", "b5"]]);
+        });
+    }
+}
