@@ -1,0 +1,577 @@
+"""Follow channels of a freshet server, and publish to them.
+
+    async with freshet.connect("http://localhost:7070") as server:
+        async for event in server.subscribe("chat/**", last=20):
+            print(event["channel"], event["data"])
+            await server.publish("log/chat", {"seen": event["id"]})
+
+A subscription is a cursor, a position in the server's log, and a queue of the events after it. All subscriptions of a client share one
+connection, the feed. The feed reads by the first mechanism that gets through: a WebSocket, a stream of server-sent events, or
+long-polls. All three bring the same records with the same ids. So whatever happens to a connection, the next one begins at the lowest
+cursor, and each subscription passes over what it has had.
+
+A new subscription first reads pages up to now. Meanwhile what the feed brings waits, since it may be newer than what the pages lack.
+
+Needs httpx, and websockets for the first mechanism. Python 3.9 and later.
+"""
+
+import asyncio
+import base64
+import inspect
+import json
+import random
+import time
+import urllib.parse
+import uuid
+from contextlib import suppress
+
+import httpx
+
+try:
+    import websockets
+except ImportError:  # streams and polls do without
+    websockets = None
+
+__all__ = ["connect", "Client", "Subscription", "FreshetError", "matches"]
+
+OPENING_S = 8  # for a connection's first record: some proxies hold streams back
+SILENCE_S = 60  # heartbeats come every 25 seconds
+EARLY_S = 1  # a token is replaced when it has less than that to live
+PAUSE_S = (0.5, 30)  # before the next try: it doubles from the first to the last
+PASSING = (408, 410, 425, 429, 500, 502, 503, 504)  # the same request may succeed later
+
+
+class FreshetError(Exception):
+    """A refusal by the server: `problem` is its document (RFC 9457), `status` the status of HTTP."""
+
+    def __init__(self, problem, status, *, token=None, retry_s=None):
+        super().__init__(problem.get("detail") or problem.get("title") or f"the server answered {status}")
+        self.problem, self.status, self.token, self.retry_s = problem, status, token, retry_s
+
+    @property
+    def is_final(self):
+        return self.status >= 400 and self.status not in PASSING
+
+
+def matches(pattern, channel):
+    """Says whether a name or pattern stands for a channel. Wildcards do not stand for the server's own channels."""
+    wanted, given = pattern.split("/"), channel.split("/")
+    if given[0].startswith("$") and wanted[0] != given[0]:
+        return False
+    if wanted[-1] == "**":
+        wanted.pop()
+        fits = len(given) > len(wanted)
+    else:
+        fits = len(given) == len(wanted)
+    return fits and all(part in ("*", name) for part, name in zip(wanted, given))
+
+
+def _end_of(token):
+    """When a JWT ends, in seconds since 1970; 0 for one without end, and for what is no JWT."""
+    try:
+        part = token.split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["exp"]
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return 0
+
+
+def _pause_after(failures):
+    return min(PAUSE_S[0] * 2**failures, PAUSE_S[1]) * random.uniform(0.5, 1)
+
+
+async def _end_all(tasks):
+    """Ends tasks. Before Python 3.12 `wait_for` may lose an order to end, so it is repeated."""
+    tasks = set(tasks)
+    while any(not task.done() for task in tasks):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=0.1)
+    for task in tasks:
+        task.cancelled() or task.exception()
+
+
+class Subscription:
+    """The events of a selection, as an asynchronous iterator. `cursor` is behind the last event that was taken from it."""
+
+    def __init__(self, client, channels, types, on_gap):
+        self.client, self.channels, self.types, self.on_gap = client, channels, types, on_gap
+        self.id = uuid.uuid4().hex
+        self.cursor = self.at = self.told = ""  # `at`: how far it has been served, taken or not
+        self.joined = self.ended = False
+        self.waiting = []  # None once the feed's order is the subscription's
+        self.ready = asyncio.Queue()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self.ended and self.ready.empty():
+            raise StopAsyncIteration
+        kind, value = await self.ready.get()
+        if kind == "event":
+            self.cursor = value.get("id", self.cursor)
+            return value
+        if kind == "error":
+            raise value
+        raise StopAsyncIteration
+
+    async def close(self):
+        self.client._drop(self)
+        self._end(("end", None))
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        await self.close()
+
+    def _end(self, last):
+        if not self.ended:
+            self.ended = True
+            self.ready.put_nowait(last)
+
+    def _refused(self, error):
+        self.client._drop(self)
+        self._end(("error", error))
+
+    def _take(self, record):
+        if self.waiting is None:
+            self._apply(record)
+        else:
+            self.waiting.append(record)
+
+    def _apply(self, record):
+        if record["op"] == "event":
+            event = record["event"]
+            if event.get("id", "~") <= self.at:
+                return
+            self.at = event.get("id", self.at)
+            if any(matches(name, event["channel"]) for name in self.channels) and \
+                    (not self.types or event["type"] in self.types):
+                self.ready.put_nowait(("event", event))
+        elif record["op"] == "beat":
+            self.at = max(self.at, record["cursor"])
+        elif record["op"] == "gap" and record["earliest"] > max(self.at, self.told):
+            self.told = record["earliest"]
+            if self.on_gap:
+                self.on_gap({name: record[name] for name in ("after", "earliest", "reason")})
+
+    def _flow(self):
+        """Ends the waiting: from here on the feed's order is the subscription's."""
+        waiting, self.waiting = self.waiting or [], None
+        for record in sorted((r for r in waiting if r["op"] == "event"), key=lambda r: r["event"].get("id", "")):
+            self._apply(record)
+
+
+class _Changed(Exception):
+    """The selection has changed: the connection begins anew."""
+
+
+class _Feed:
+    """The connection that serves all subscriptions which have read their pages."""
+
+    def __init__(self, client):
+        self.client = client
+        self.mechanisms = client.mechanisms
+        self.at = self.failures = 0
+        self.open = self.socket = None
+        self.changed = asyncio.Event()
+        self.begun = False
+        self.retry_s = 0
+        self.joining = set()
+
+    def joined(self):
+        return [one for one in self.client.subscriptions if one.joined]
+
+    def selection(self):
+        """All that is wanted, from the lowest cursor on; None if nothing is."""
+        every = self.joined()
+        if not every:
+            return None
+        told = max(one.told for one in every)
+        return {"channels": list(dict.fromkeys(name for one in every for name in one.channels)),
+                "after": min(one.at for one in every), **({"told": told} if told else {})}
+
+    def join(self, one):
+        fresh = [name for name in one.channels if name not in (self.open or ())]
+        if self.socket and self.open is not None and fresh:
+            self.open.update(fresh)
+            self._send({"op": "subscribe", "channels": fresh, "after": one.at, "ref": one.id,
+                        **({"told": one.told} if one.told else {})})
+        else:
+            one._flow()
+            if fresh:
+                self.changed.set()
+
+    def leave(self, one):
+        wanted = {name for other in self.joined() for name in other.channels}
+        gone = [name for name in one.channels if self.open and name in self.open and name not in wanted]
+        if gone:
+            self.open.difference_update(gone)
+            if self.socket and wanted:
+                self._send({"op": "unsubscribe", "channels": gone, "ref": 1})
+            else:
+                self.changed.set()
+
+    def _send(self, message):
+        task = asyncio.ensure_future(self.socket.send(json.dumps(message)))
+        self.joining.add(task)
+        task.add_done_callback(lambda task: (self.joining.discard(task), task.cancelled() or task.exception()))
+
+    async def run(self):
+        while True:
+            self.changed.clear()
+            self.begun = False
+            self.retry_s = 0
+            if not self.selection():
+                self.client._state("idle")
+                await self.changed.wait()
+                continue
+            error = None
+            try:
+                await self._until_changed(getattr(self, "_" + self.mechanisms[self.at])())
+            except _Changed:
+                continue
+            except Exception as failure:  # whatever a connection ends by, the next one begins at the cursors
+                error = failure
+            finally:
+                self.open = self.socket = None
+            self.client._state("connecting")
+            await self._ended(error)
+
+    async def _until_changed(self, reading):
+        """Runs a connection until it ends, or the selection changes."""
+        connection = asyncio.ensure_future(reading)
+        change = asyncio.ensure_future(self.changed.wait())
+        try:
+            await asyncio.wait({connection, change}, return_when=asyncio.FIRST_COMPLETED)
+            if not connection.done():
+                raise _Changed
+            if not connection.cancelled():  # else it took too long
+                connection.result()
+        finally:
+            await _end_all({connection, change})
+
+    async def _ended(self, error):
+        """A mechanism that twice did not begin, although the server answers other requests, gives its place to the next."""
+        if isinstance(error, FreshetError) and error.is_final and not await self.client._renewed(error):
+            await self._refused()
+        self.failures = 0 if self.begun else self.failures + 1
+        lame = self.failures == 2 and await self.client._answers()
+        if lame:
+            self.at = (self.at + 1) % len(self.mechanisms)
+            self.failures = 0
+        if not lame or self.at == 0:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), self.retry_s or _pause_after(self.failures))
+
+    async def _refused(self):
+        """Asks for each subscription alone which of them a refusal concerns."""
+        for one in self.joined():
+            try:
+                await self.client._page({"channels": one.channels, "after": one.at, "limit": 1,
+                                         **({"told": one.told} if one.told else {})})
+            except FreshetError as error:
+                if error.is_final:
+                    one._refused(error)
+            except httpx.HTTPError:
+                pass
+
+    def _began(self, selection):
+        """A new connection, which serves `selection`, brings once more what waits."""
+        self.begun = True
+        self.open = set(selection["channels"])
+        for one in self.joined():
+            one.waiting = None
+        self.client._state("live", self.mechanisms[self.at])
+
+    def _hear(self, record):
+        if record["op"] == "bye":
+            self.retry_s = record["retry_ms"] / 1000
+        elif record["op"] == "live":
+            for one in self.joined():
+                if one.id == record.get("ref"):
+                    one._flow()
+        elif record["op"] in ("event", "beat", "gap"):
+            for one in list(self.client.subscriptions):
+                one._take(record)
+
+    async def _ws(self):
+        if not websockets:
+            raise RuntimeError("websockets is not installed")
+        token = await self.client._token()
+        protocols = ["freshet.v1"] + ([f"freshet.token.{token}"] if token else [])
+        url = self.client._url("/events").replace("http", "ws", 1)
+        socket = await asyncio.wait_for(
+            websockets.connect(url, subprotocols=protocols, max_size=None, compression=None), OPENING_S)
+        renewal = None
+        try:
+            selection = self.selection()
+            if not selection:
+                return
+            self.socket = socket
+            self._began(selection)
+            await socket.send(json.dumps({"op": "subscribe", "ref": 0, **selection}))
+            renewal = asyncio.ensure_future(self._renew(socket, token))
+            while True:
+                record = json.loads(await asyncio.wait_for(socket.recv(), SILENCE_S))
+                if record["op"] == "error":
+                    raise FreshetError(record["problem"], record["problem"].get("status", 400))
+                self._hear(record)
+        except websockets.ConnectionClosed:
+            code, reason = socket.close_code or 1006, socket.close_reason
+            if 4400 <= code < 4600:
+                raise FreshetError({"type": reason, "title": f"the server closed: {reason}"}, code - 4000) from None
+        finally:
+            if renewal:
+                renewal.cancel()
+            self.socket = None
+            with suppress(Exception):
+                await asyncio.wait_for(socket.close(), 1)
+
+    async def _renew(self, socket, token):
+        """Hands over a new token shortly before `token` ends, and so on."""
+        while callable(self.client.token) and _end_of(token):
+            await asyncio.sleep(max((_end_of(token) - time.time()) * 0.8, EARLY_S))
+            token = await self.client._ask_token()
+            await socket.send(json.dumps({"op": "auth", "token": token, "ref": 2}))
+
+    async def _sse(self):
+        selection = self.selection()
+        watch = asyncio.get_running_loop().call_later(OPENING_S, asyncio.current_task().cancel)
+        try:
+            async with self.client._stream("/events", {**selection, "stream": "sse", "format": "event"}) as response:
+                fields = {}
+                async for line in response.aiter_lines():
+                    name, _, value = line.rstrip("\n").partition(": ")
+                    if name:
+                        fields[name] = value
+                        continue
+                    if "data" in fields:
+                        watch.cancel()
+                        self.begun or self._began(selection)
+                        data = json.loads(fields["data"])
+                        own = fields.get("event", "")
+                        self._hear({"op": own[1:], **data} if own.startswith("$") else {"op": "event", "event": data})
+                    fields = {}
+        finally:
+            watch.cancel()
+
+    async def _poll(self):
+        while True:
+            selection = self.selection()
+            if not selection:
+                return
+            wait = {"wait": 25} if self.begun else {}
+            page = await self.client._page({**selection, **wait})
+            self.begun or self._began(selection)
+            for record in page["records"]:
+                self._hear(record)
+
+
+class Client:
+    """A client of one server; see `connect`."""
+
+    def __init__(self, url, *, token=None, mechanisms=("ws", "sse", "poll"), on_state=None, http=None):
+        self.base = url.rstrip("/")
+        self.token, self.mechanisms, self.on_state = token, list(mechanisms), on_state
+        self.http = http or httpx.AsyncClient(timeout=httpx.Timeout(10, read=SILENCE_S))
+        self.subscriptions = {}
+        self.known = None
+        self.state, self.mechanism = "idle", None
+        self.order = asyncio.Lock()
+        self.tasks = set()
+        self.feed = None
+
+    async def __aenter__(self):
+        self.feed = _Feed(self)
+        self._spawn(self.feed.run())
+        return self
+
+    async def __aexit__(self, *_):
+        await self.close()
+
+    async def close(self):
+        for one in list(self.subscriptions):
+            await one.close()
+        await _end_all(self.tasks)
+        await self.http.aclose()
+        self._state("closed")
+
+    def subscribe(self, channels, *, after="now", last=None, types=None, on_gap=None):
+        """Follows a channel or pattern, or a list of them, after a cursor, a time, "earliest" or now; or from the newest `last` on."""
+        names = [channels] if isinstance(channels, str) else list(channels)
+        one = Subscription(self, names, types, on_gap)
+        self.subscriptions[one] = True
+        self._spawn(self._begin(one, {"last": last} if last else {"after": after}))
+        return one
+
+    async def publish(self, channel, data, *, type=None, key=None, ephemeral=False, if_match=None):
+        """Publishes text, bytes, or anything else as JSON, and answers with the receipt. Repeats until the server has answered."""
+        is_bytes, is_text = isinstance(data, (bytes, bytearray)), isinstance(data, str)
+        headers = {"Content-Type": "application/octet-stream" if is_bytes else "text/plain" if is_text else "application/json"}
+        if type:
+            headers["Event-Type"] = type
+        if if_match:
+            headers["If-Match"] = f'"{if_match}"'
+        if not ephemeral:
+            headers["Idempotency-Key"] = f'"{key or uuid.uuid4().hex}"'
+        content = bytes(data) if is_bytes else (data if is_text else json.dumps(data)).encode()
+        path = "/channels/" + "/".join(urllib.parse.quote(part, safe="") for part in channel.split("/"))
+
+        async def post():
+            response = await self._request("POST", path, {"ephemeral": 1} if ephemeral else {}, headers=headers, content=content)
+            return response.json()
+
+        if ephemeral:
+            return await self._insist(post)
+        async with self.order:
+            return await self._insist(post)
+
+    # What follows is for the feed.
+
+    def _spawn(self, work):
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _state(self, state, mechanism=None):
+        if (state, mechanism) != (self.state, self.mechanism):
+            self.state, self.mechanism = state, mechanism
+            if self.on_state:
+                self.on_state(state, mechanism)
+
+    def _drop(self, one):
+        if self.subscriptions.pop(one, None) and one.joined:
+            self.feed.leave(one)
+
+    async def _begin(self, one, start):
+        """Reads pages up to now, then hands the subscription to the feed."""
+        try:
+            more = True
+            while more and one in self.subscriptions:
+                query = {"channels": one.channels, "limit": 1000, **({"type": one.types} if one.types else {}), **start}
+                page = await self._insist(lambda: self._page(query))
+                for record in page["records"]:
+                    one._apply(record)
+                start = {"after": one.at or start.get("after"), **({"told": one.told} if one.told else {})}
+                more = page["more"]
+            if one in self.subscriptions:
+                one.joined = True
+                self.feed.join(one)
+        except FreshetError as error:
+            one._refused(error)
+
+    async def _insist(self, ask):
+        """Asks until there is an answer that stays."""
+        failures = 0
+        while True:
+            try:
+                return await ask()
+            except FreshetError as error:
+                if error.is_final and not await self._renewed(error):
+                    raise
+                pause = error.retry_s
+            except httpx.HTTPError:
+                pause = None
+            await asyncio.sleep(pause or _pause_after(failures))
+            failures += 1
+
+    def _url(self, path, query=None):
+        pairs = []
+        for name, value in (query or {}).items():
+            for one in value if isinstance(value, list) else [value]:
+                pairs.append(("channel" if name == "channels" else name, one))
+        return self.base + path + ("?" + urllib.parse.urlencode(pairs) if pairs else "")
+
+    async def _headers(self):
+        token = await self._token()
+        return token, {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def _request(self, method, path, query=None, *, headers=None, content=None):
+        token, own = await self._headers()
+        response = await self.http.request(method, self._url(path, query), headers={**own, **(headers or {})}, content=content)
+        if response.status_code >= 400:
+            raise self._error(response, token)
+        return response
+
+    def _stream(self, path, query):
+        return _Stream(self, self._url(path, query))
+
+    def _error(self, response, token):
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = {}
+        retry = response.headers.get("retry-after", "")
+        return FreshetError(problem, response.status_code, token=token, retry_s=int(retry) if retry.isdigit() else None)
+
+    async def _page(self, query):
+        """A page as records, and whether there is more. A gap (410) is a page that says so."""
+        try:
+            page = (await self._request("GET", "/events", query)).json()
+        except FreshetError as error:
+            if error.status != 410:
+                raise
+            return {"records": [{"op": "gap", **error.problem}], "more": True}
+        events = [{"op": "event", "event": event} for event in page["events"]]
+        return {"records": events + [{"op": "beat", "cursor": page["cursor"]}], "more": page["more"]}
+
+    async def _answers(self):
+        """The server answers something, so that a mechanism which does not begin is to blame itself."""
+        try:
+            await self._request("GET", "/healthz")
+            return True
+        except (httpx.HTTPError, FreshetError):
+            return False
+
+    async def _token(self):
+        if not callable(self.token):
+            return self.token
+        end = _end_of(self.known)
+        if self.known is None or end and end < time.time() + EARLY_S:
+            return await self._ask_token()
+        return self.known
+
+    async def _ask_token(self):
+        answer = self.token()
+        self.known = await answer if inspect.isawaitable(answer) else answer
+        return self.known
+
+    async def _renewed(self, error):
+        """After a 401: whether there is another token than the refused one."""
+        if error.status != 401 or not callable(self.token):
+            return False
+        if self.known == error.token:
+            self.known = None
+        return await self._token() != error.token
+
+
+class _Stream:
+    """A response that is read as it comes."""
+
+    def __init__(self, client, url):
+        self.client, self.url = client, url
+
+    async def __aenter__(self):
+        token, headers = await self.client._headers()
+        request = self.client.http.build_request("GET", self.url, headers=headers)
+        self.response = await self.client.http.send(request, stream=True)
+        if self.response.status_code >= 400:
+            await self.response.aread()
+            raise self.client._error(self.response, token)
+        return self.response
+
+    async def __aexit__(self, *_):
+        await self.response.aclose()
+
+
+def connect(url="http://localhost:7070", **options):
+    """A client of the server at `url`, to be used by `async with`.
+
+    token       a credential, or a function (also an asynchronous one) that gives one; it is asked before a JWT ends, and after a 401
+    mechanisms  to try in this order: "ws", "sse", "poll"
+    on_state    is called with the state ("idle", "connecting", "live", "closed") and the mechanism
+    http        an httpx.AsyncClient of yours: for proxies, certificates, time-outs
+    """
+    return Client(url, **options)

@@ -1,0 +1,236 @@
+"""freshet.py against the server itself (FRESHET_BIN, else build/freshet): every mechanism brings the same events."""
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+import freshet
+
+BIN = os.environ.get("FRESHET_BIN") or str(Path(__file__).resolve().parents[2] / "build/freshet")
+PATIENCE_S = 60
+SECRET = "correct horse battery staple and more"
+RULES = f'access: {{anybody: []}}\ntokens:\n  - secret: "{SECRET}"\n    leeway_s: 0\n'
+
+
+class Server:
+    """The program, in a folder of its own."""
+
+    def __init__(self, config=None, data=False):
+        self.folder = tempfile.TemporaryDirectory(prefix="freshet-python-")
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            self.port = one.getsockname()[1]
+        self.args = ["serve", "--listen", f"127.0.0.1:{self.port}"]
+        self.args += ["--data", self.folder.name + "/data"] if data else ["--memory"]
+        if config:
+            Path(self.folder.name, "freshet.yaml").write_text(config)
+            self.args += ["--config", self.folder.name + "/freshet.yaml"]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([BIN, *self.args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self.folder.name)
+        while b"serves" not in self.process.stdout.readline():
+            assert self.process.poll() is None, "the server did not start"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def token(self, ttl, channels="chat/**"):
+        done = subprocess.run([BIN, "token", "--secret", SECRET, "--sub", "alice", "--read", channels, "--publish", channels,
+                               "--ttl", ttl], capture_output=True, check=True, text=True)
+        return done.stdout.strip()
+
+    def end(self):
+        self.kill()
+        self.folder.cleanup()
+
+
+class Proxy:
+    """Passes bytes on, until they are cut."""
+
+    async def start(self, port):
+        self.port, self.writers = port, set()
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader, writer):
+        try:
+            other_reader, other = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            writer.close()
+            return
+        pair = {writer, other}
+        self.writers |= pair
+        await asyncio.wait({asyncio.ensure_future(self._pass(reader, other)), asyncio.ensure_future(self._pass(other_reader, writer))},
+                           return_when=asyncio.FIRST_COMPLETED)
+        self.writers -= pair
+        for one in pair:
+            one.close()
+
+    async def _pass(self, reader, writer):
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+
+    def cut(self):
+        for one in list(self.writers):
+            one.transport.abort()
+
+
+async def take(subscription, count):
+    async def events():
+        return [await subscription.__anext__() for _ in range(count)]
+    return await asyncio.wait_for(events(), PATIENCE_S)
+
+
+async def data_of(subscription, count):
+    return [event["data"] for event in await take(subscription, count)]
+
+
+class Freshet(unittest.IsolatedAsyncioTestCase):
+    def serve(self, **options):
+        server = Server(**options)
+        self.addCleanup(server.end)
+        return server
+
+    def test_a_name_or_pattern_stands_for_the_channels_that_the_server_says(self):
+        table = [("a", "a", True), ("a", "b", False), ("a/*", "a/b", True), ("a/*", "a", False), ("a/*", "a/b/c", False),
+                 ("a/**", "a/b/c", True), ("a/**", "a", False), ("*/b", "a/b", True), ("**", "a", True),
+                 ("**", "$webhooks/x", False), ("*/x", "$webhooks/x", False), ("$webhooks/*", "$webhooks/x", True)]
+        for pattern, channel, wanted in table:
+            self.assertEqual(freshet.matches(pattern, channel), wanted, f"{pattern} and {channel}")
+
+    async def test_history_and_new_events_come_once_and_in_order_across_lost_connections(self):
+        for mechanism in ("ws", "sse", "poll"):
+            with self.subTest(mechanism):
+                server = self.serve(data=True)
+                proxy = Proxy()
+                await proxy.start(server.port)
+                async with freshet.connect(server.url) as publisher, \
+                        freshet.connect(proxy.url, mechanisms=[mechanism]) as client:
+                    for n in range(10):
+                        await publisher.publish("a/x", n)
+                    every = client.subscribe("a/*", after="earliest")
+                    two = client.subscribe(["a/x", "b"], last=2)
+                    self.assertEqual(await data_of(every, 10), list(range(10)))
+                    self.assertEqual(await data_of(two, 2), [8, 9])
+                    for n in range(10, 50):
+                        await client.publish("a/x", n)
+                        if n % 10 == 5:
+                            proxy.cut()
+                    self.assertEqual(await data_of(every, 40), list(range(10, 50)))
+                    self.assertEqual(client.mechanism, mechanism)
+                    server.kill()
+                    server.start()
+                    await client.publish("a/x", 50)
+                    self.assertEqual(await data_of(every, 1), [50])
+                    self.assertEqual(await data_of(two, 41), list(range(10, 51)))
+                proxy.server.close()
+
+    async def test_subscriptions_that_come_and_go_under_load_miss_nothing(self):
+        for mechanism in ("ws", "sse", "poll"):
+            with self.subTest(mechanism):
+                server = self.serve()
+                async with freshet.connect(server.url, mechanisms=[mechanism]) as client:
+                    end = False
+
+                    async def load():
+                        n = 0
+                        while not end:
+                            await client.publish("xyz"[n % 3], n)
+                            n += 1
+
+                    loading = asyncio.ensure_future(load())
+                    many = []
+                    for wanted in (["x"], ["x", "y"], ["*"], ["z", "y"], ["y"], ["**"], ["z"], ["x", "z"]):
+                        one = client.subscribe(wanted)
+                        many.append((one, await take(one, 5)))
+                    await many[1][0].close()
+                    end = True
+                    await loading
+                    whole = client.subscribe("*", after="earliest")
+                    last = {channel: (await client.publish(channel, "last"))["id"] for channel in "xyz"}
+                    log = []
+                    while not log or log[-1]["id"] != last["z"]:
+                        log += await take(whole, 1)
+                    for index, (one, events) in enumerate(many):
+                        if index == 1:
+                            continue
+                        mine = [event["id"] for event in log
+                                if any(freshet.matches(name, event["channel"]) for name in one.channels)]
+                        mine = mine[mine.index(events[0]["id"]):]
+                        events += await take(one, len(mine) - len(events))
+                        self.assertEqual([event["id"] for event in events], mine, one.channels)
+
+    async def test_a_gap_is_told_once_and_what_is_left_follows(self):
+        for mechanism in ("ws", "sse", "poll"):
+            with self.subTest(mechanism):
+                server = self.serve()
+                async with freshet.connect(server.url, mechanisms=[mechanism]) as client:
+                    first = await client.publish("a", "one")
+                    await client.publish("a", "two")
+                    await client.http.request("DELETE", server.url + "/channels/a")
+                    await client.publish("a", "three")
+                    gaps = []
+                    one = client.subscribe("a", after=first["id"], on_gap=gaps.append)
+                    self.assertEqual(await data_of(one, 1), ["three"])
+                    await client.publish("a", "four")
+                    self.assertEqual(await data_of(one, 1), ["four"])
+                    self.assertEqual([gap["reason"] for gap in gaps], ["trimmed"])
+
+    async def test_publishes_keep_the_order_of_the_calls_and_come_with_a_receipt(self):
+        server = self.serve()
+        async with freshet.connect(server.url) as client:
+            one = client.subscribe("a/b c", after="earliest")
+            await asyncio.gather(*(client.publish("a/b c", {"n": n}, type="count") for n in range(30)))
+            self.assertEqual(await data_of(one, 30), [{"n": n} for n in range(30)])
+            receipt = await client.publish("a/b c", b"\x00\xff", key="k")
+            self.assertEqual((await client.publish("a/b c", b"\x00\xff", key="k")), {**receipt, "duplicate": True})
+            self.assertEqual((await take(one, 1))[0]["data_base64"], "AP8=")
+            await client.publish("a/b c", "on top", if_match=receipt["id"])
+            with self.assertRaises(freshet.FreshetError) as refused:
+                await client.publish("a/b c", "late", if_match=receipt["id"])
+            self.assertEqual(refused.exception.status, 412)
+
+    async def test_a_token_that_ends_is_replaced_and_nothing_is_missed(self):
+        for mechanism in ("ws", "sse", "poll"):
+            with self.subTest(mechanism):
+                server = self.serve(config=RULES)
+                asked = []
+
+                async def token():
+                    asked.append(True)
+                    return server.token("3s")
+
+                async with freshet.connect(server.url, mechanisms=[mechanism], token=token) as client:
+                    one = client.subscribe("chat/a", after="earliest")
+                    n = 0
+                    while len(asked) < 3:
+                        await client.publish("chat/a", n)
+                        n += 1
+                    self.assertEqual(await data_of(one, n), list(range(n)))
+
+    async def test_a_refusal_ends_the_subscription_that_it_concerns(self):
+        server = self.serve(config=RULES)
+        async with freshet.connect(server.url, token=server.token("1h")) as client:
+            good, bad = client.subscribe("chat/a", after="earliest"), client.subscribe("staff")
+            with self.assertRaises(freshet.FreshetError) as refused:
+                await take(bad, 1)
+            self.assertEqual((refused.exception.status, refused.exception.problem["channel"]), (403, "staff"))
+            await client.publish("chat/a", "fine")
+            self.assertEqual(await data_of(good, 1), ["fine"])
+
+
+if __name__ == "__main__":
+    unittest.main()
