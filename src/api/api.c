@@ -10,6 +10,7 @@
 #include "api/inbound.h"
 #include "api/info.h"
 #include "api/listing.h"
+#include "api/pages.h"
 #include "api/publish.h"
 #include "api/query.h"
 #include "api/read.h"
@@ -114,6 +115,15 @@ const struct api_route api_routes[] = {
     {"/errors", false, false, false, METHODS_READ, info_errors,
      {READ_BY(NOTHING, READ)},
      "what each problem type means"},
+    {"/playground", true, false, false, METHODS_READ, api_pages_handle,
+     {READ_BY(NOTHING, READ)},
+     "a page on which you see the same event arrive in four ways"},
+    {"/freshet.js", true, false, false, METHODS_READ, api_pages_handle,
+     {READ_BY(NOTHING, READ)},
+     "a module for browsers: follow channels, publish"},
+    {"/pages", false, false, false, METHODS_READ, api_pages_handle,
+     {READ_BY(NOTHING, READ)},
+     "the style and the scripts of the pages"},
     {"/", true, false, false, METHODS_READ, info_root,
      {READ_BY(NOTHING, READ)},
      "this list"},

@@ -19,6 +19,7 @@ struct response_field {
 struct response {
     int status;
     bool goes_on;    /* a stream: no cache keeps it, and nobody between may hold it up */
+    bool kept;       /* a browser may keep it, and asks each time whether it has changed */
     bool bodiless;   /* neither body nor Content-Length, as with 204 */
     struct str type; /* Content-Type; empty for none */
     struct str body[RESPONSE_PARTS]; /* parts that follow each other; borrowed */
@@ -31,7 +32,7 @@ struct response {
 static inline void response_init(struct response *response, int status)
 {
     response->status = status;
-    response->goes_on = response->bodiless = false;
+    response->goes_on = response->kept = response->bodiless = false;
     response->type = STR_NONE;
     for (int i = 0; i < RESPONSE_PARTS; i++)
         response->body[i] = STR_NONE;

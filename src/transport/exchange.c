@@ -77,7 +77,9 @@ static void add_common(const struct exchange *exchange, struct response *respons
     response_add(response, STR("Date"), http_date_cached(&worker->date, unix_seconds));
     if (response->status >= 200) /* a 101 says nothing about caches */
         response_add(response, STR("Cache-Control"),
-                     response->goes_on ? STR("no-store, no-transform") : STR("no-store"));
+                     response->goes_on ? STR("no-store, no-transform")
+                     : response->kept  ? STR("no-cache")
+                                       : STR("no-store"));
     add_cors(exchange, response);
 }
 

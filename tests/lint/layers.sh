@@ -23,10 +23,11 @@ BEGIN {
     may["transport"] = "subscribe publish access hub log http2 http ws net base"
     may["webhooks"] = "fetch subscribe publish access hub log http ws net base"
     may["inbound"] = "http base"
+    may["pages"] = "base"
     may["client"] = "inbound http ws base access/key_text.h"
     may["bench"] = "client/lib http ws base"
-    may["api"] = "backend transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
-    may["server"] = "api bench client backend transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
+    may["api"] = "pages backend transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
+    may["server"] = "api pages bench client backend transport webhooks fetch subscribe publish access inbound hub log http2 http ws net base"
 
     # Rooms, and the rooms of the same layer that each may use. The files beside the rooms use all.
     rooms["client/lib"] = ""

@@ -59,6 +59,12 @@ export function lacksBrowser(name) {
     return !process.env.CI && !installed(...KINDS[name].programs) ? `${name} is not installed` : false;
 }
 
+/** Where the program of a browser is. */
+export function programOf(name) {
+    const places = KINDS[name].programs.flatMap((program) => process.env.PATH.split(":").map((folder) => path.join(folder, program)));
+    return places.find((place) => fs.existsSync(place));
+}
+
 const PAGE = `<!doctype html><meta charset="utf-8"><title>a page of somebody's site</title><link rel="icon" href="data:,"><script>
 const control = new WebSocket("ws://" + location.host + "/control");
 control.onmessage = async ({ data }) => {

@@ -1,0 +1,7 @@
+/* GET of the files that browsers get: /playground, /freshet.js and what lies below /pages. */
+#pragma once
+
+#include "api/api.h"
+
+/* Answers with the file that the request's path names. */
+void api_pages_handle(struct exchange *exchange, struct str rest);

@@ -1,0 +1,355 @@
+/* The playground: one channel, four ways to follow it, and the bytes of each. Every way is an object with `open()`, which connects from
+ * the cursor that it has, and `cut()`. What they share is a `way`: it shows bytes, and takes the records that were found in them. */
+
+const api = location.pathname.replace(/\/[^/]*$/, "");
+const origin = new URLSearchParams(location.search).get("server") ?? location.origin + api;
+const room = `playground/${crypto.getRandomValues(new Uint32Array(2)).reduce((text, n) => text + n.toString(36), "")}`;
+const channel = `${origin}/channels/${room}`;
+const sentAt = new Map(); /* what was published -> when */
+const KEPT = 8; /* events in the table */
+const WIRE_MAX = 12_000; /* characters of a pane */
+
+const byId = (id) => document.getElementById(id);
+const make = (name, text, className) => Object.assign(document.createElement(name), { textContent: text, className: className ?? "" });
+const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/* ---- what the four have in common ---- */
+
+class Way {
+    constructor({ name, column, idea, by, curl }) {
+        Object.assign(this, { name, column, cursor: null, missed: 0, on: true });
+        const card = this.card = byId("way").content.cloneNode(true).firstElementChild;
+        const part = (selector) => card.querySelector(selector);
+        part(".name").textContent = name;
+        part(".idea").textContent = idea;
+        part(".curl").textContent = curl;
+        part(".copy").onclick = ({ target }) => navigator.clipboard.writeText(curl).then(() => (target.textContent = "Copied"));
+        part(".switch input").setAttribute("aria-label", `${name} is connected`);
+        part(".switch input").onchange = ({ target }) => (target.checked ? this.connect() : this.disconnect());
+        this.wire = part(".wire");
+        this.state = part(".state");
+        this.by = by(this);
+        byId("ways").append(card);
+    }
+
+    connect() {
+        this.on = true;
+        this.card.classList.remove("off");
+        this.catching = this.cursor && this.missed;
+        this.say(this.catching ? `Coming back with the cursor ${this.cursor} …` : "Connecting …");
+        this.by.open();
+    }
+
+    disconnect() {
+        this.on = false;
+        this.card.classList.add("off");
+        this.by.cut();
+        this.missed = 0;
+        this.note("the plug is pulled");
+        this.say(`Cut off. It has seen everything up to ${this.cursor}.`);
+    }
+
+    say(text) {
+        this.state.textContent = text;
+    }
+
+    /* Shows bytes: what was sent, what came, or a remark of this page. */
+    show(text, kind) {
+        const isAtEnd = this.wire.scrollHeight - this.wire.scrollTop - this.wire.clientHeight < 40;
+        this.wire.append(make("span", text, kind));
+        while (this.wire.textContent.length > WIRE_MAX) {
+            this.wire.firstChild.remove();
+        }
+        if (isAtEnd) {
+            this.wire.scrollTop = this.wire.scrollHeight;
+        }
+    }
+
+    note(text) {
+        this.show(`\n— ${text} —\n`, "note");
+    }
+
+    /* A position of the log without an event: all before it has been seen. */
+    at(cursor) {
+        this.cursor = cursor;
+        if (!this.missed) {
+            this.say(`Live. It has seen everything up to ${cursor}.`);
+        }
+    }
+
+    event({ id, data, time }, now = performance.now(), took) {
+        if (this.cursor && id <= this.cursor) {
+            return;
+        }
+        this.cursor = id;
+        const late = this.missed > 0;
+        this.missed = Math.max(this.missed - 1, 0);
+        this.say(late ? `Caught up from its cursor; now at ${id}.` : `Live. It has seen everything up to ${id}.`);
+        arrived(this, id, data, late ? null : took ?? now - (sentAt.get(data) ?? NaN));
+    }
+}
+
+/* Reads a response as text while it comes. */
+async function readText(response, take) {
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        take(part.value);
+    }
+}
+
+/* A request of this page as it is on the wire, as far as a page may know. */
+function shown(method, url, headers = {}) {
+    const { host, pathname, search } = new URL(url);
+    return `${method} ${pathname}${search} HTTP/1.1\nHost: ${host}\n` +
+        Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`).join("") + "\n";
+}
+
+/* A loop that goes on until it is cut, and comes back after failures. */
+function loop(way, turn) {
+    let control;
+    return {
+        cut: () => control?.abort(),
+        async open() {
+            const own = control = new AbortController();
+            while (!own.signal.aborted) {
+                try {
+                    await turn(own.signal);
+                } catch (error) {
+                    if (!own.signal.aborted) {
+                        way.say(`Not connected: ${error.message}. Trying again …`);
+                        await new Promise((resolve) => setTimeout(resolve, 1000));
+                    }
+                }
+            }
+        },
+    };
+}
+
+async function checked(response) {
+    if (!response.ok) {
+        throw new Error((await response.json().catch(() => ({}))).detail ?? `the server answered ${response.status}`);
+    }
+    return response;
+}
+
+/* ---- the four ---- */
+
+const streaming = (way) => loop(way, async (signal) => {
+    const url = `${channel}?stream=sse&format=event&after=${way.cursor ?? "earliest"}`;
+    way.show(shown("GET", url, { Accept: "text/event-stream" }), "sent");
+    const response = await checked(await fetch(url, { signal, cache: "no-store" }));
+    way.show(`HTTP/1.1 200 OK\nContent-Type: ${response.headers.get("content-type")}\n\n`);
+    let rest = "";
+    await readText(response, (text) => {
+        const now = performance.now();
+        way.show(text);
+        const blocks = (rest + text).split("\n\n");
+        rest = blocks.pop();
+        for (const block of blocks) {
+            const data = /^data: (.*)$/m.exec(block)?.[1];
+            const own = /^event: \$/m.test(block);
+            if (data) {
+                const record = JSON.parse(data);
+                own ? record.cursor && way.at(record.cursor) : way.event(record, now);
+            }
+        }
+    });
+});
+
+const polling = (way) => loop(way, async (signal) => {
+    const url = `${channel}?after=${way.cursor ?? "earliest"}&wait=25`;
+    way.show(shown("GET", url), "sent");
+    const response = await checked(await fetch(url, { signal, cache: "no-store" }));
+    const text = await response.text();
+    const now = performance.now();
+    way.show(`HTTP/1.1 200 OK\nContent-Type: application/json\n\n${text}\n\n`);
+    const page = JSON.parse(text);
+    page.events.forEach((event) => way.event(event, now));
+    way.at(page.cursor);
+});
+
+const socket = (way) => loop(way, (signal) => new Promise((resolve, reject) => {
+    const url = `${channel.replace(/^http/, "ws")}?after=${way.cursor ?? "earliest"}`;
+    way.show(shown("GET", channel + new URL(url).search, { Upgrade: "websocket", Connection: "Upgrade" }), "sent");
+    const ws = new WebSocket(url);
+    const end = () => (ws.onclose = null, ws.close(), resolve());
+    signal.addEventListener("abort", end);
+    ws.onopen = () => way.show("HTTP/1.1 101 Switching Protocols\n\n");
+    ws.onmessage = ({ data }) => {
+        const now = performance.now();
+        way.show(`◂ ${data}\n`);
+        const record = JSON.parse(data);
+        record.op ? record.cursor && way.at(record.cursor) : way.event(record, now);
+    };
+    ws.onclose = ({ code, reason }) => reject(new Error(reason || `the connection closed (${code})`));
+}));
+
+/* A webhook is a request of the server's to a receiver. The receiver here is a channel of the same server; this page reads it. The
+ * server keeps what a receiver is owed, so a plug that is pulled is a receiver that answers nothing: the webhook is paused. */
+const calling = (way) => {
+    let hook, reading;
+    const inbox = `${channel}/received`;
+    const change = (step) => fetch(`${origin}/webhooks/${hook.id}/${step}`, { method: "POST" });
+    const read = async (signal) => {
+        let rest = "";
+        const response = await checked(await fetch(`${inbox}?stream=ndjson&after=earliest`, { signal, cache: "no-store" }));
+        await readText(response, (text) => {
+            const lines = (rest + text).split("\n");
+            rest = lines.pop();
+            for (const record of lines.map((line) => JSON.parse(line))) {
+                record.op || received(record);
+            }
+        });
+    };
+    const received = ({ data, time }) => {
+        const body = JSON.stringify(data);
+        way.show(`POST /your/receiver HTTP/1.1\nContent-Type: application/json\nWebhook-Id: …\nWebhook-Signature: …\n\n${body}\n\n`, "");
+        way.show("HTTP/1.1 201 Created\n\n", "sent");
+        if (data.channel === room && data.id) { /* not the call by which the server tries the address */
+            way.event(data, performance.now());
+        }
+    };
+    return {
+        async open() {
+            try {
+                if (!hook) {
+                    const body = JSON.stringify({ url: inbox, channels: [room] });
+                    way.show(`POST /webhooks HTTP/1.1\nContent-Type: application/json\n\n${body}\n\n`, "sent");
+                    const response = await checked(await fetch(`${origin}/webhooks`, { method: "POST", body, headers: { "Content-Type": "application/json" } }));
+                    hook = await response.json();
+                    way.show("HTTP/1.1 201 Created\n\n");
+                    reading = new AbortController();
+                    loop(way, read).open();
+                } else {
+                    await change("resume");
+                }
+                way.say("Registered: the server calls when there is something.");
+            } catch (error) {
+                way.say(`Not registered: ${error.message}`);
+            }
+        },
+        cut: () => hook && change("pause"),
+    };
+};
+
+const line = (rest) => `curl -N ${shell(channel + rest)}`;
+const ways = [
+    new Way({ name: "Streaming", column: "stream", by: streaming, curl: line("?stream=sse"),
+        idea: "You ask once, and the answer never ends: whenever something happens, another line comes." }),
+    new Way({ name: "Long-polling", column: "poll", by: polling, curl: `curl ${shell(`${channel}?after=now&wait=25`)}`,
+        idea: "You ask, and the server answers when there is something to say. Then you ask again, from where you were." }),
+    new Way({ name: "WebSocket", column: "socket", by: socket, curl: `websocat ${shell(channel.replace(/^http/, "ws"))}`,
+        idea: "A pipe between you and the server that both may speak into at any time." }),
+    new Way({ name: "Webhook", column: "webhook", by: calling,
+        curl: `curl ${origin}/webhooks --json ${shell(JSON.stringify({ url: "https://you.example/receiver", channels: [room] }))}`,
+        idea: "You leave your address, and the server calls you. For programs that have an address of their own." }),
+];
+
+/* ---- the table ---- */
+
+const rows = new Map(); /* id -> its cells by way */
+
+function rowOf(id, data) {
+    if (!rows.has(id)) {
+        const row = make("tr");
+        row.append(make("td", data));
+        const cells = new Map(ways.map((way) => [way, row.appendChild(make("td", way.on ? "…" : "off", "number"))]));
+        rows.set(id, { row, cells });
+        const body = byId("arrivals").tBodies[0];
+        body.prepend(row);
+        while (body.rows.length > KEPT) {
+            body.lastChild.remove();
+        }
+        byId("nothing").hidden = true;
+        ways.filter((way) => !way.on).forEach((way) => {
+            way.missed++;
+            way.say(`Cut off at ${way.cursor}. It misses ${way.missed === 1 ? "one event" : `${way.missed} events`}.`);
+        });
+    }
+    return rows.get(id);
+}
+
+function arrived(way, id, data, ms) {
+    const cell = rowOf(id, data).cells.get(way);
+    cell.textContent = ms === null ? "caught up" : Number.isFinite(ms) ? ms.toFixed(ms < 10 ? 1 : 0) : "✓";
+    cell.classList.toggle("slow", ms > 100);
+    cell.classList.add("arrived");
+}
+
+byId("arrivals").tHead.rows[0].append(...ways.map(({ column }) => Object.assign(make("th", column, "number"), { scope: "col" })));
+
+/* ---- publishing ---- */
+
+/* Sends a request that publishes `texts`, and says what came of it. */
+async function publish(texts, url, type, body, byHand) {
+    texts.forEach((text) => sentAt.set(text, performance.now()));
+    try {
+        const response = await fetch(url, { method: "POST", body, headers: { "Content-Type": type } });
+        const receipt = await response.json();
+        byId("answer").textContent = response.ok ? `Published as ${(receipt.events ?? [receipt]).at(-1).id}. By hand: ${byHand}`
+            : `Not published: ${receipt.detail ?? receipt.title}`;
+    } catch (error) {
+        byId("answer").textContent = `Not published: ${error.message}`;
+    }
+}
+
+let count = 0;
+
+byId("publish").onsubmit = (submitted) => {
+    submitted.preventDefault();
+    count++;
+    const said = byId("text").value.trim() || "Hello, world";
+    const text = sentAt.has(said) ? `${said} (${count})` : said;
+    publish([text], channel, "text/plain", text, `curl ${channel} -d ${shell(text)}`);
+};
+
+byId("five").onclick = () => {
+    const texts = Array.from({ length: 5 }, () => `number ${++count}`);
+    const body = JSON.stringify(texts.map((data) => ({ channel: room, data })));
+    publish(texts, `${origin}/events`, "application/json", body, `curl ${origin}/events --json ${shell(body)}`);
+};
+
+/* ---- which one is for me ---- */
+
+const QUESTIONS = [
+    ["browser", "Does it run in a web page?"],
+    ["server", "Does it run on a server that others can reach?"],
+    ["talks", "Does it say a lot itself, many times a minute?"],
+    ["always", "Does it need to know within a second, all the time?"],
+    ["proxies", "Must it work in networks that you know nothing about: hotels, companies?"],
+];
+
+const ADVICE = {
+    streaming: ["Streaming", "One request, and every language can read lines as they come. Browsers have EventSource for it, which comes back by itself."],
+    polling: ["Long-polling", "Plain requests and answers, which get through everything. It costs a little more for each event, and loses none."],
+    socket: ["WebSocket", "Both sides speak at any time over one connection. Use it where much goes in both directions."],
+    webhook: ["Webhook", "Nothing to keep open: the server calls yours, tries again while yours is down, and signs what it sends."],
+};
+
+function advise() {
+    const form = byId("questions");
+    const says = Object.fromEntries(QUESTIONS.map(([name]) => [name, form.elements[name].value]));
+    const is = (name) => says[name] === "yes";
+    const choice = is("server") && !is("browser") && !is("talks") ? "webhook" : is("proxies") && !is("talks") && !is("always") ? "polling"
+        : is("talks") ? "socket" : !is("always") && says.always && !is("browser") ? "polling" : "streaming";
+    const isAnswered = QUESTIONS.some(([name]) => says[name]);
+    const [name, why] = ADVICE[choice];
+    const second = choice !== "polling" && is("proxies") ? " Where it does not get through, go on by long-polling, from the same cursor." : "";
+    byId("advice").replaceChildren(...isAnswered ? [make("h3", name), make("p", why + second)]
+        : [make("p", "Answer what you can. You can change your mind later: the cursor is the same in all four.", "quiet")]);
+}
+
+for (const [name, question] of QUESTIONS) {
+    const set = make("fieldset");
+    set.append(make("legend", question));
+    for (const value of ["yes", "no"]) {
+        const label = make("label");
+        label.append(Object.assign(make("input"), { type: "radio", name, value }), value);
+        set.append(label);
+    }
+    byId("questions").append(set);
+}
+byId("questions").onchange = advise;
+advise();
+byId("room").textContent = room;
+ways.forEach((way) => way.connect());

@@ -1,0 +1,40 @@
+// The module that the server serves is the one in clients/js, made small, and is a module that a page can load.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { gzipSync } from "node:zlib";
+import { minify } from "terser";
+import { startServer, test } from "./support/index.mjs";
+
+const file = (name) => fs.readFileSync(new URL(`../../clients/js/${name}`, import.meta.url), "utf8");
+
+test("freshet.min.js is what terser makes of freshet.js, and below 5 KB compressed", async () => {
+    const { code } = await minify(file("freshet.js"), { module: true, compress: { passes: 2 }, mangle: true });
+    assert.ok(file("freshet.min.js").trim() === code.trim(), "make it anew: npm run build in clients/js");
+    assert.ok(gzipSync(file("freshet.min.js"), { level: 9 }).length < 5000);
+});
+
+test("/freshet.js is that file, for pages of every site that may use the server, and is asked for again only if it has changed", async (t) => {
+    const server = await startServer(t);
+    const answer = await server.get("/freshet.js", { Origin: "http://localhost:3000" });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers["content-type"], "text/javascript; charset=utf-8");
+    assert.equal(answer.headers["access-control-allow-origin"], "http://localhost:3000");
+    assert.equal(answer.headers["cache-control"], "no-cache");
+    assert.equal(answer.text, file("freshet.min.js"));
+    const { etag } = answer.headers;
+    assert.equal((await server.get("/freshet.js", { "If-None-Match": etag })).status, 304);
+    assert.equal((await server.get("/freshet.js", { "If-None-Match": `W/"x", ${etag}` })).status, 304);
+    assert.equal((await server.get("/freshet.js", { "If-None-Match": '"x"' })).status, 200);
+    for (const path of ["/freshet.js/x", "/pages", "/pages/", "/pages/nothing", "/pages/../api.c", "/pages/%2e%2e/x"]) {
+        assert.equal((await server.get(path)).status, 404, path);
+    }
+});
+
+test("below a base path, and with access rules, the pages are there too", async (t) => {
+    const server = await startServer(t, { args: ["--base", "/rt"], config: "access: {anybody: []}\n" });
+    for (const path of ["/rt/playground", "/rt/freshet.js", "/rt/pages/style.css"]) {
+        assert.equal((await server.get(path)).status, 200, path);
+    }
+    assert.equal((await server.get("/playground")).status, 404);
+});

@@ -1,0 +1,95 @@
+// The playground in Chromium, as somebody sees it who has never heard of WebSockets.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+import { eventually, startServer, test } from "./support/index.mjs";
+import { lacksBrowser, programOf } from "./support/browser.mjs";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const NAMES = ["Streaming", "Long-polling", "WebSocket", "Webhook"];
+const skip = lacksBrowser("chromium");
+
+/** A page of `server` in a browser of its own; it fails the test if the browser complains. */
+async function open(t, server, path, options = {}) {
+    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+    page.complaints = [];
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
+    page.on("pageerror", (error) => page.complaints.push(error.message));
+    server.onStop(() => browser.close());
+    await page.goto(server.url + path);
+    return page;
+}
+
+const switchOf = (page, name) => page.getByRole("switch", { name });
+const cells = (page, text) => page.locator("#arrivals tbody tr", { hasText: text }).first().locator("td.number").allTextContents();
+
+/** Publishes by the page, and waits until the event is in the table; gives what the table says of it when `isDone`. */
+async function say(page, text, isDone) {
+    await page.getByLabel("Say something").fill(text);
+    await page.getByRole("button", { name: "Publish" }).click();
+    return eventually(async () => {
+        const all = await cells(page, text);
+        return all.length === 4 && isDone(all) && all;
+    }, `${text} in the table`);
+}
+
+const isTime = (cell) => /^\d+(\.\d)?$/.test(cell);
+
+test("an event arrives in all four ways, and says after how many milliseconds", { skip }, async (t) => {
+    const page = await open(t, await startServer(t), "/playground");
+    assert.deepEqual(await page.locator(".way h2").allTextContents(), NAMES);
+    await say(page, "hello you", (all) => all.every(isTime));
+    for (const wire of await page.locator(".wire").allTextContents()) {
+        assert.match(wire, /"data":"hello you"/);
+    }
+    await page.getByRole("button", { name: "Five at once" }).click();
+    await eventually(async () => await page.locator("#arrivals tbody tr").count() === 6 &&
+        (await page.locator("#arrivals td.number").allTextContents()).every(isTime), "five more");
+    assert.deepEqual(page.complaints, []);
+});
+
+test("a way that is cut off misses events, and gets them in order when it is back", { skip }, async (t) => {
+    const page = await open(t, await startServer(t), "/playground");
+    await say(page, "before", (all) => all.every(isTime));
+    for (const [index, name] of NAMES.entries()) {
+        const state = page.locator(".way").nth(index).locator(".state");
+        await switchOf(page, name).uncheck();
+        for (const text of [`one without ${name}`, `two without ${name}`]) {
+            await say(page, text, (all) => all[index] === "off" && all.every((cell, i) => i === index || isTime(cell)));
+        }
+        await eventually(async () => /misses 2 events/.test(await state.textContent()), "what it misses");
+        await switchOf(page, name).check();
+        await eventually(async () => (await cells(page, `two without ${name}`))[index] === "caught up" &&
+            (await cells(page, `one without ${name}`))[index] === "caught up", `${name} to catch up`);
+    }
+    await say(page, "after", (all) => all.every(isTime));
+    assert.deepEqual(page.complaints, []);
+});
+
+test("five questions say which way is mine", { skip }, async (t) => {
+    const page = await open(t, await startServer(t), "/playground");
+    const table = [[{ browser: "yes" }, "Streaming"], [{ server: "yes", browser: "no" }, "Webhook"], [{ talks: "yes" }, "WebSocket"],
+        [{ proxies: "yes", always: "no" }, "Long-polling"]];
+    for (const [answers, wanted] of table) {
+        await page.reload();
+        for (const [name, value] of Object.entries(answers)) {
+            await page.locator(`input[name=${name}][value=${value}]`).check();
+        }
+        assert.equal(await page.locator("#advice h3").textContent(), wanted);
+    }
+});
+
+for (const [what, options] of [["wide and light", { colorScheme: "light" }], ["wide and dark", { colorScheme: "dark" }],
+    ["narrow and light", { viewport: { width: 390, height: 844 } }], ["narrow and dark", { viewport: { width: 390, height: 844 }, colorScheme: "dark" }]]) {
+    test(`${what}, the playground fits, and axe finds nothing`, { skip }, async (t) => {
+        const page = await open(t, await startServer(t), "/playground", { ...options, bypassCSP: true });
+        await say(page, "a sentence that is long enough to be wrapped on a phone, twice even, if need be", (all) => all.every(isTime));
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "it is wider than the window");
+        await page.addScriptTag({ path: AXE });
+        const { violations } = await page.evaluate(() => globalThis.axe.run());
+        assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
+        assert.deepEqual(page.complaints, []);
+    });
+}
