@@ -23,7 +23,9 @@ struct identity authority_identify(const struct authority *authority,
         if (identity.state != IDENTITY_FOREIGN)
             return identity;
     }
-    return identity_bad("no key and no token of this server looks like this credential");
+    return (struct identity){.state = IDENTITY_FOREIGN,
+                             .why =
+                                 "no key and no token of this server looks like this credential"};
 }
 
 static void open_answer(struct mail *mail, void *owner)

@@ -36,7 +36,8 @@ enum identity_state {
     IDENTITY_BAD,   /* forged, unknown, expired, revoked: `why` says it without naming anything */
     IDENTITY_UNAVAILABLE, /* the source cannot tell now: `why` says the reason */
     IDENTITY_LATER,       /* identification_answer() follows */
-    IDENTITY_FOREIGN,     /* not of this source's kind: the next is asked */
+    IDENTITY_FOREIGN, /* of no kind that the source knows: the next is asked. Of the authority, with
+                       * `why`: no source knows it */
 };
 
 struct identity {

@@ -62,12 +62,16 @@ static void the_first_source_that_takes_a_credential_answers(void **state)
     authority_add(&authority, &second.source);
     static const struct {
         const char *text, *subject;
-    } rows[] = {
-        {"apple", "apple"}, {"berry", "berry"}, {"aloe", NULL}, {"cherry", NULL}, {"", NULL}};
+        enum identity_state state;
+    } rows[] = {{"apple", "apple", IDENTITY_KNOWN},
+                {"berry", "berry", IDENTITY_KNOWN},
+                {"aloe", NULL, IDENTITY_BAD},
+                {"cherry", NULL, IDENTITY_FOREIGN},
+                {"", NULL, IDENTITY_FOREIGN}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct credential credential = {CREDENTIAL_BEARER, str_from(rows[i].text)};
         struct identity identity = authority_identify(&authority, &credential, &identification);
-        assert_int_equal(identity.state, rows[i].subject ? IDENTITY_KNOWN : IDENTITY_BAD);
+        assert_int_equal(identity.state, rows[i].state);
         if (rows[i].subject)
             assert_true(str_eq(caller_subject(identity.caller), str_from(rows[i].subject)));
         else

@@ -8,6 +8,7 @@
  * for anybody. */
 void caller_ids_write(struct buf *out, const struct caller *caller);
 
-/* A caller with these ids and without grants. NULL for an empty text, for one that is none, and if
- * there is no memory. */
+/* A caller with these ids and without grants. NULL for an empty text: anybody. A text that cannot
+ * be read, in whole or in part, was written by somebody whose rights are unknown: the caller's time
+ * is over then. Aborts without memory. */
 struct caller *caller_ids_read(struct str text);

@@ -32,8 +32,6 @@ static void the_ids_of_a_caller_come_back(void **state)
     assert_int_equal(copy->facts.grants_count, 0);
     caller_ids_write(&again, copy);
     assert_true(str_eq(buf_str(&text), buf_str(&again)));
-    for (size_t len = 0; len < text.len; len++)
-        assert_null(caller_ids_read((struct str){text.at, len}));
     caller_unref(copy);
     caller_unref(caller);
     buf_free(&text);
@@ -47,9 +45,39 @@ static void anybody_has_no_ids(void **state)
     caller_ids_write(&text, NULL);
     assert_int_equal(text.len, 0);
     assert_null(caller_ids_read(STR("")));
-    assert_null(caller_ids_read(STR("[]")));
-    assert_null(caller_ids_read(STR("{\"by\":\"somebody\"}")));
     buf_free(&text);
+}
+
+static void assert_ended(struct str text)
+{
+    struct caller *caller = caller_ids_read(text);
+    assert_non_null(caller);
+    assert_false(caller_is_authenticated(caller, INT64_C(1700000000000000)));
+    caller_unref(caller);
+}
+
+/* Somebody of whom nothing is known must not count as anybody, whose webhooks never end. */
+static void a_caller_that_cannot_be_read_has_no_rights_any_more(void **state)
+{
+    static const char good[] = "{\"by\":\"token\",\"subject\":\"alice\",\"key\":\"\",\"jti\":\"\","
+                               "\"issued_us\":5,\"expires_us\":0}";
+    static const char *const bad[] = {
+        "[]",
+        "{\"by\":\"somebody\"}",
+        "{\"by\":\"token\",\"subject\":\"alice\",\"key\":\"\",\"jti\":\"\",\"issued_us\":5}",
+        "{\"by\":\"token\",\"subject\":\"alice\",\"key\":\"\",\"jti\":\"\",\"issued_us\":5,"
+        "\"expires_us\":\"soon\"}",
+        "{\"by\":\"token\",\"subject\":7,\"key\":\"\",\"jti\":\"\",\"issued_us\":5,\"expires_us\":"
+        "0}",
+    };
+    (void)state;
+    for (size_t len = 1; len < sizeof(good) - 1; len++)
+        assert_ended((struct str){good, len});
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_ended(str_from(bad[i]));
+    struct caller *caller = caller_ids_read(str_from(good));
+    assert_true(caller_is_authenticated(caller, INT64_C(1700000000000000)));
+    caller_unref(caller);
 }
 
 int main(void)
@@ -57,6 +85,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_ids_of_a_caller_come_back),
         cmocka_unit_test(anybody_has_no_ids),
+        cmocka_unit_test(a_caller_that_cannot_be_read_has_no_rights_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,12 +68,21 @@ static enum token_verdict judge(struct issuers *issuers, const struct token *tok
     return verdict;
 }
 
+/* Whether a key that the issuer has published since may be the token's. A token without an id does
+ * not name its key, so any newer key may be. */
+static bool may_have_newer(const struct token *token, enum token_verdict verdict)
+{
+    return verdict == TOKEN_UNKNOWN_KEY ||
+           (!token->has_kid && (verdict == TOKEN_BAD_ALGORITHM || verdict == TOKEN_BAD_SIGNATURE));
+}
+
 enum token_verdict issuers_judge(struct issuers *issuers, struct str text, int64_t now_us,
                                  struct caller **ret, issuers_set *ret_lacking)
 {
     struct token token;
     unsigned tries = TOKEN_TRIES_MAX;
     enum token_verdict verdict = token_parse(text, &token), nearest = TOKEN_UNKNOWN_KEY;
+    bool lacks_memory = false;
     *ret_lacking = 0;
     for (size_t i = 0; verdict == TOKEN_OK && nearest != TOKEN_OK && i < issuers->count; i++) {
         /* Leave a try for each of the others, whatever keys this one has. */
@@ -81,14 +90,17 @@ enum token_verdict issuers_judge(struct issuers *issuers, struct str text, int64
         tries -= kept;
         enum token_verdict own = judge(issuers, &token, i, now_us, &tries, ret);
         tries += kept;
-        if (own == TOKEN_UNKNOWN_KEY && issuers->at[i].jwks_url)
+        if (may_have_newer(&token, own) && issuers->at[i].jwks_url)
             *ret_lacking |= (issuers_set)1 << i;
+        lacks_memory |= own == TOKEN_NO_MEMORY;
         /* The verdicts stand in the order in which they are found: the last tells the most. */
         nearest = own == TOKEN_OK || own > nearest ? own : nearest;
     }
     if (nearest == TOKEN_EXPIRED || nearest == TOKEN_EARLY)
         *ret_lacking = 0; /* the signature, the issuer and the audience were right */
     token_deinit(&token);
+    if (lacks_memory && nearest != TOKEN_OK)
+        return TOKEN_NO_MEMORY; /* the token might have been good */
     return verdict == TOKEN_OK ? nearest : verdict;
 }
 

@@ -50,8 +50,8 @@ bool issuers_add(struct issuers *issuers, const struct issuer *issuer);
 void issuers_set_keys(struct issuers *issuers, size_t place, struct token_keys *keys);
 
 /* Holds a token against all issuers. With TOKEN_OK there is a caller. `ret_lacking` gets the
- * issuers that have no key of the token's id, but may have one when it is fetched. The verdict is
- * that of the issuer that came nearest. Any thread. */
+ * issuers that have no key of the token's id, or none for a token without one, but may have one
+ * when it is fetched. The verdict is that of the issuer that came nearest. Any thread. */
 enum token_verdict issuers_judge(struct issuers *issuers, struct str text, int64_t now_us,
                                  struct caller **ret, issuers_set *ret_lacking);
 

@@ -162,6 +162,22 @@ static void no_keys_are_asked_for_when_an_issuer_knows_the_token_as_expired(void
     issuers_deinit(&issuers);
 }
 
+/* Issuers that publish a single key often leave the id out, and rotate it all the same. */
+static void newer_keys_are_asked_for_by_tokens_without_an_id(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    issuers.fetch = fetch;
+    add(&issuers, set_of(SECRET_A, ""), "", "https://idp/keys");
+    fetched = 0;
+    struct buf text = mint(SECRET_B, "", "{\"exp\":1800000060}");
+    assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, buf_str(&text)).state, IDENTITY_LATER);
+    assert_int_equal(fetched, 1);
+    buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
 static void an_issuer_whose_keys_are_missing_admits_nobody(void **state)
 {
     (void)state;
@@ -216,6 +232,7 @@ int main(void)
         cmocka_unit_test(credentials_of_another_kind_are_left_to_others),
         cmocka_unit_test(newer_keys_are_asked_for_when_the_id_is_unknown),
         cmocka_unit_test(no_keys_are_asked_for_when_an_issuer_knows_the_token_as_expired),
+        cmocka_unit_test(newer_keys_are_asked_for_by_tokens_without_an_id),
         cmocka_unit_test(an_issuer_whose_keys_are_missing_admits_nobody),
         cmocka_unit_test(the_keys_of_one_issuer_do_not_use_up_the_tries_of_the_next),
         cmocka_unit_test(there_are_16_issuers_at_most),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 const struct rules rules_open = {.open = true};
+const struct rules rules_none = {.open = false};
 
 static int by_prefix(const void *a, const void *b)
 {

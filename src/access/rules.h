@@ -22,6 +22,9 @@ struct rules {
  * for, ask under them as well. */
 extern const struct rules rules_open;
 
+/* Rules that give nothing, so that only grants count. */
+extern const struct rules rules_none;
+
 /* Rules that are enforced: copies of these, each with another prefix. No rules at all mean that
  * only grants count. NULL if there is no memory. Free with rules_free(). */
 struct rules *rules_new(const struct rule *list, size_t count);

@@ -1,10 +1,15 @@
-/* A request is asked for as a whole: all of its channels lie in one namespace with a server to ask,
- * and in no namespace below with rules of its own. What is allowed becomes a caller with that
- * grant beside those of its credential, so the doors decide as they do for every other caller, and
- * the connection ends when the permission does.
+/* A permission becomes a caller with that grant beside those of its credential, so the doors
+ * decide as they do for every other caller, and the connection ends when the permission does.
  *
- * A frame on a WebSocket and the body of a batch name channels that are not known here: for those
- * nobody is asked, and nothing is allowed. */
+ * A question is about what is lacking: the channels and patterns that neither a rule nor the
+ * credential gives. Each of them must lie in a namespace with a server to ask, and in no namespace
+ * below with rules of its own; otherwise the request is refused in any case, and nobody is asked.
+ * Where several servers decide, or there are more channels than a question has, several questions
+ * follow one another, each by a caller that has what was allowed before.
+ *
+ * The channels of a request stand in its path and query, and are asked for before it is handled; or
+ * in its body, and the handler asks. Messages of WebSockets are asked for by transport/permits.c,
+ * with copies of what the handshake has shown. */
 #include "api/authorization.h"
 
 #include "access/reach.h"
@@ -84,50 +89,143 @@ static bool is_divided(const struct rules *rules, struct str term, struct str pr
     return false;
 }
 
-static const struct authorize_server *server_for(const struct exchange *exchange, struct str term)
+static const struct authorize_server *server_for(const struct authorizers *all,
+                                                 const struct rules *rules, struct str term)
 {
-    const struct authorizers *all = api_of(exchange)->authorizers;
     const struct authorize_server *best = NULL;
     for (size_t i = 0; i < all->count; i++)
         if (lies_in(term, all->at[i].prefix) && (!best || all->at[i].prefix.len > best->prefix.len))
             best = &all->at[i];
-    if (best && is_divided(exchange->worker->config.rules, term, best->prefix))
-        return NULL;
-    return best;
+    return best && is_divided(rules, term, best->prefix) ? NULL : best;
 }
 
-/* The server that decides about all that is lacking; NULL if nothing is, or no single one does. */
-static const struct authorize_server *server_of(struct exchange *exchange, const struct wish *wish,
-                                                enum action action)
+/* ---- lacking rights -------------------------------------------------------------------------- */
+
+/* Channels and patterns that one server decides about. */
+struct lack {
+    const struct authorize_server *server; /* NULL: nothing is lacking */
+    struct str terms[AUTHORIZE_TERMS_MAX];
+    size_t count;
+};
+
+static void add_lacking(struct lack *lack, struct str term)
 {
-    struct access access = exchange_access(exchange);
-    const struct authorize_server *server = NULL;
-    bool lacking = false;
-    for (size_t i = 0; i < wish->count; i++) {
-        const struct authorize_server *own = server_for(exchange, wish->terms[i]);
-        if (!own || (server && own != server))
-            return NULL;
-        server = own;
-        lacking |= access_decide(&access, action, wish->terms[i]) != ACCESS_ALLOWED;
-    }
-    return lacking ? server : NULL;
+    for (size_t i = 0; i < lack->count; i++)
+        if (str_eq(lack->terms[i], term))
+            return;
+    if (lack->count < AUTHORIZE_TERMS_MAX)
+        lack->terms[lack->count++] = term; /* the others are asked for by the next question */
 }
 
-/* ---- the question ---------------------------------------------------------------------------- */
-
-static void add_headers(struct exchange *exchange, struct authorize_question *question)
+/* Finds what one question is about. The server is NULL also if nobody decides about a part. Names
+ * that are not valid are left to the doors. */
+static void find_lack(const struct authorizers *all, const struct permission_question *wanted,
+                      struct lack *ret)
 {
-    const struct authorize_server *server = question->server;
-    for (size_t i = 0; i < server->headers_count; i++) {
-        struct str value = http_header(exchange->head, server->headers[i]);
-        bool is_cookie = str_eq(server->headers[i], STR("cookie"));
-        if (!value.at || (is_cookie && !identity_may_use_cookie(exchange)))
+    const struct rules *rules = wanted->access.rules;
+    struct access judged = evidence_access(wanted->evidence, wanted->access);
+    ret->server = NULL;
+    ret->count = 0;
+    for (size_t i = 0; i < wanted->count; i++) {
+        struct str term = wanted->terms[i];
+        if (!pattern_valid(term, NULL) ||
+            access_decide(&judged, wanted->action, term) == ACCESS_ALLOWED)
             continue;
-        size_t n = question->headers_count++;
-        question->headers[n].name = server->headers[i];
-        question->headers[n].value = value;
+        const struct authorize_server *own = server_for(all, rules, term);
+        if (!own) {
+            ret->server = NULL;
+            return;
+        }
+        ret->server = ret->server ? ret->server : own;
+        if (own == ret->server)
+            add_lacking(ret, term);
     }
 }
+
+static struct identity ask_for(void *app, const struct permission_question *wanted,
+                               struct identification *identification)
+{
+    const struct authorizers *all = ((struct api *)app)->authorizers;
+    struct lack lack;
+    find_lack(all, wanted, &lack);
+    if (!lack.server)
+        return (struct identity){.state = IDENTITY_FOREIGN};
+    const struct authorize_question question = {.server = lack.server,
+                                                .action = wanted->action,
+                                                .terms = lack.terms,
+                                                .terms_count = lack.count,
+                                                .caller = wanted->access.caller,
+                                                .evidence = wanted->evidence};
+    return authorize_ask(all->authorize, &question, identification);
+}
+
+const struct permission_source authorization_source = {.ask = ask_for};
+
+/* ---- the evidence ---------------------------------------------------------------------------- */
+
+/* The evidence of a request, which it borrows. */
+struct shown {
+    struct evidence evidence;
+    struct evidence_field *fields;
+    struct buf credential;
+    char address[INET6_ADDRSTRLEN];
+};
+
+static bool has_field(const struct shown *shown, struct str name)
+{
+    for (size_t i = 0; i < shown->evidence.fields_count; i++)
+        if (str_eq(shown->fields[i].name, name))
+            return true;
+    return false;
+}
+
+static void add_field(const struct exchange *exchange, struct shown *shown, struct str name)
+{
+    struct str value = http_header(exchange->head, name);
+    if (!value.at || has_field(shown, name) ||
+        (str_eq(name, STR("cookie")) && !identity_may_use_cookie(exchange)))
+        return;
+    shown->fields[shown->evidence.fields_count++] = (struct evidence_field){name, value};
+}
+
+/* Takes what any of the servers may see, since a WebSocket asks for channels of all of them. False
+ * if there is no memory. */
+static bool show(struct exchange *exchange, struct shown *shown)
+{
+    const struct authorizers *all = api_of(exchange)->authorizers;
+    size_t most = 1;
+    for (size_t i = 0; i < all->count; i++)
+        most += all->at[i].headers_count;
+    *shown = (struct shown){.fields = mem_try_alloc(most * sizeof(*shown->fields))};
+    if (!shown->fields)
+        return false;
+    for (size_t i = 0; i < all->count; i++)
+        for (size_t j = 0; j < all->at[i].headers_count; j++)
+            add_field(exchange, shown, all->at[i].headers[j]);
+    shown->evidence.fields = shown->fields;
+    shown->evidence.address = request_stream_address(exchange->request, shown->address);
+    if (exchange->is_opaque)
+        shown->evidence.credential = identity_credential(exchange, &shown->credential);
+    return !exchange->is_opaque || shown->evidence.credential.len;
+}
+
+static void forget(struct shown *shown)
+{
+    if (shown->credential.at)
+        explicit_bzero(shown->credential.at, shown->credential.cap);
+    buf_free(&shown->credential);
+    free(shown->fields);
+}
+
+struct evidence *authorization_keep(struct exchange *exchange)
+{
+    struct shown shown;
+    struct evidence *evidence = show(exchange, &shown) ? evidence_new(&shown.evidence) : NULL;
+    forget(&shown);
+    return evidence;
+}
+
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static bool is_revoked(const struct exchange *exchange)
 {
@@ -136,45 +234,94 @@ static bool is_revoked(const struct exchange *exchange)
            config->is_revoked(config->app, exchange->caller, clock_wall_us(config->clock));
 }
 
+static bool refuse_credential(struct exchange *exchange, const char *why)
+{
+    const struct refusal refusal = {.problem = PROBLEM_BAD_CREDENTIAL, .detail = why};
+    api_refuse_as(exchange, &refusal);
+    return false;
+}
+
 /* Whether the exchange goes on. A denial leaves the caller as it was. A subject that was revoked
  * stays out, whatever the operator's server says, and so does a credential that was revoked while
  * that was asked. */
 static bool take_answer(struct exchange *exchange, const struct identity *identity)
 {
-    static const struct refusal revoked = {.problem = PROBLEM_BAD_CREDENTIAL,
-                                           .detail = "the credential was revoked"};
-    exchange->is_authorized = true;
     if (identity->state == IDENTITY_UNAVAILABLE) {
         api_refuse(exchange, PROBLEM_UNAVAILABLE, identity->why);
         return false;
     }
-    if (identity->state == IDENTITY_KNOWN) {
-        caller_unref(exchange->caller);
-        exchange->caller = identity->caller;
-    }
-    if (!is_revoked(exchange))
-        return true;
-    api_refuse_as(exchange, &revoked);
-    return false;
+    exchange->is_denied = identity->state != IDENTITY_KNOWN;
+    if (exchange->is_denied)
+        return !exchange->is_opaque || refuse_credential(exchange, identity->why);
+    caller_unref(exchange->caller);
+    exchange->caller = identity->caller;
+    exchange->permissions++;
+    return !is_revoked(exchange) || refuse_credential(exchange, "the credential was revoked");
 }
 
-static bool ask(struct exchange *exchange, struct authorize_question *question)
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+bool authorization_asks(const struct exchange *exchange)
 {
-    char room[INET6_ADDRSTRLEN];
+    return api_of(exchange)->authorizers != NULL;
+}
+
+static bool may_ask(const struct exchange *exchange)
+{
+    return authorization_asks(exchange) && !exchange->is_denied &&
+           exchange->permissions < PERMISSION_ROUNDS_MAX;
+}
+
+/* Asks one question; `ret_more`: something may be lacking still. False: the exchange waits, or was
+ * answered. */
+static bool ask(struct exchange *exchange, const struct permission_question *wanted, bool *ret_more)
+{
     struct asking *asking = asking_begin(exchange, &exchange->late_permission);
     if (!asking)
         return false;
-    question->caller = exchange->caller;
-    question->address = request_stream_address(exchange->request, room);
-    add_headers(exchange, question);
-    struct identity identity =
-        authorize_ask(api_of(exchange)->authorizers->authorize, question, &asking->identification);
+    struct identity identity = ask_for(api_of(exchange), wanted, &asking->identification);
     if (identity.state == IDENTITY_LATER) {
         asking_wait(asking);
         return false;
     }
     free(asking);
-    return take_answer(exchange, &identity);
+    *ret_more = identity.state != IDENTITY_FOREIGN;
+    return !*ret_more || take_answer(exchange, &identity);
+}
+
+bool authorization_allow(struct exchange *exchange, enum action action, const struct str *terms,
+                         size_t count)
+{
+    struct shown shown;
+    bool goes_on = true, more = true;
+    if (!may_ask(exchange) || !count)
+        return true;
+    if (!show(exchange, &shown)) {
+        forget(&shown);
+        api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return false;
+    }
+    while (goes_on && more && may_ask(exchange)) {
+        const struct permission_question wanted = {
+            .access = worker_access(exchange->worker, exchange->caller),
+            .evidence = &shown.evidence,
+            .action = action,
+            .terms = terms,
+            .count = count};
+        goes_on = ask(exchange, &wanted, &more);
+    }
+    forget(&shown);
+    return goes_on;
+}
+
+/* Notes whether messages of a WebSocket may be asked for: on a channel of a server, or on any. */
+static void note_later(struct exchange *exchange, const struct wish *wish)
+{
+    const struct rules *rules = exchange->worker->config.rules;
+    exchange->may_ask = !wish->count;
+    for (size_t i = 0; i < wish->count; i++)
+        exchange->may_ask |=
+            server_for(api_of(exchange)->authorizers, rules, wish->terms[i]) != NULL;
 }
 
 bool authorization_find(struct exchange *exchange, enum action action, struct str rest)
@@ -182,18 +329,17 @@ bool authorization_find(struct exchange *exchange, enum action action, struct st
     struct wish wish = {.count = 0};
     const struct identity *late = exchange->late_permission;
     exchange->late_permission = NULL;
-    if (late)
-        return take_answer(exchange, late);
-    if (action == ACTION_WEBHOOKS || exchange->is_authorized || !api_of(exchange)->authorizers)
+    if (late && !take_answer(exchange, late))
+        return false;
+    if (!authorization_asks(exchange) || action == ACTION_WEBHOOKS)
         return true;
     if (rest.len)
         read_path(&wish, rest);
     else
         read_query(&wish, exchange->head->query);
-    const struct authorize_server *server = wish.broken ? NULL : server_of(exchange, &wish, action);
-    struct authorize_question question = {
-        .server = server, .action = action, .terms = wish.terms, .terms_count = wish.count};
-    bool goes_on = server ? ask(exchange, &question) : true;
+    if (exchange->head->upgrade_websocket)
+        note_later(exchange, &wish);
+    bool goes_on = wish.broken || authorization_allow(exchange, action, wish.terms, wish.count);
     arena_free(&wish.arena);
     return goes_on;
 }

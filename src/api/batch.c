@@ -1,14 +1,18 @@
 #include "api/batch.h"
 
 #include "api/answers.h"
+#include "api/authorization.h"
 #include "api/publish.h"
 #include "api/query.h"
+#include "base/arena.h"
 #include "base/unknown.h"
 #include "base/utf8.h"
 #include "http/target.h"
 #include "publish/event_json.h"
 #include "publish/receipt.h"
 #include "transport/checked.h"
+
+#include <stdlib.h>
 
 /* ---- an event -------------------------------------------------------------------------------- */
 
@@ -313,6 +317,55 @@ static void submit_all(struct shape *shape)
         answer_none(exchange);
 }
 
+/* ---- channels of the operator's server --------------------------------------------------------
+ */
+
+/* The channels of a batch. */
+struct named {
+    struct arena arena;
+    struct str *at;
+    size_t count, room;
+};
+
+/* Adds the channel of the element at the front of `text`. False if the handler is to refuse it. */
+static bool add_channel(struct named *named, struct shape *shape, struct str text)
+{
+    struct event_json json = {.may_be_deep = shape->deep};
+    struct proposal proposal;
+    struct fault fault;
+    size_t size;
+    if (named->count == named->room || !take_members(&json, text, &shape->notes, &size, &fault) ||
+        !read_event(&json, &shape->room, &proposal, &fault))
+        return false;
+    shape->pos += size;
+    if (named->count && str_eq(named->at[named->count - 1], proposal.channel))
+        return true;
+    struct str kept = arena_copy(&named->arena, proposal.channel);
+    if (kept.at)
+        named->at[named->count++] = kept;
+    return kept.at;
+}
+
+/* Asks whether the caller may publish to all channels of the body. What is malformed is left to the
+ * handler. False: the exchange waits, or was answered. */
+static bool ask_for_all(struct exchange *exchange)
+{
+    struct shape shape;
+    struct named named = {.room = api_of(exchange)->batch_max};
+    struct fault fault;
+    struct str raw;
+    if (!begin(exchange, &shape))
+        return false;
+    named.at = mem_try_alloc(named.room * sizeof(*named.at));
+    while (named.at && next_element(&shape, &raw, &fault) > 0 && add_channel(&named, &shape, raw))
+        ;
+    event_json_room_free(&shape.room);
+    bool goes_on = authorization_allow(exchange, ACTION_PUBLISH, named.at, named.count);
+    arena_free(&named.arena);
+    free(named.at);
+    return goes_on;
+}
+
 void batch_handle(struct exchange *exchange)
 {
     struct shape shape;
@@ -322,7 +375,8 @@ void batch_handle(struct exchange *exchange)
                     "a channel, one by one");
         return;
     }
-    if (!query_is_empty(exchange) || !begin(exchange, &shape))
+    if (!query_is_empty(exchange) || (authorization_asks(exchange) && !ask_for_all(exchange)) ||
+        !begin(exchange, &shape))
         return;
     submit_all(&shape);
     event_json_room_free(&shape.room);

@@ -1,7 +1,9 @@
 #include "api/hub.h"
 
 #include "api/answers.h"
+#include "api/authorization.h"
 #include "api/webhooks.h"
+#include "webhooks/websub/form.h"
 
 #include <stdlib.h>
 
@@ -57,9 +59,27 @@ static void answered(struct mail *mail, void *owner)
     free(asked);
 }
 
+/* Asks for the channel of the form's topic, if the operator's server decides about that. A
+ * malformed form is left to the courier. */
+static bool ask_for_topic(struct exchange *exchange)
+{
+    struct websub_wish wish = {.mode = WEBSUB_SUBSCRIBE};
+    const char *why;
+    bool goes_on = true;
+    if (!authorization_asks(exchange))
+        return true;
+    if (!websub_read(exchange_input(exchange), api_of(exchange)->base, &WEBSUB_LEASES_DEFAULT,
+                     &wish, &why)) {
+        struct str channel = buf_str(&wish.channel);
+        goes_on = webhooks_ask_for(exchange, &channel, 1);
+    }
+    websub_wish_deinit(&wish);
+    return goes_on;
+}
+
 void hub_handle(struct exchange *exchange, struct str rest)
 {
-    if (!webhooks_may_ask(exchange) || !webhooks_body_fits(exchange))
+    if (!webhooks_body_fits(exchange) || !ask_for_topic(exchange) || !webhooks_may_ask(exchange))
         return;
     struct hub_asked *asked = mem_try_alloc(sizeof(*asked));
     if (!asked) {

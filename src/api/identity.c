@@ -112,7 +112,24 @@ static void read_credential(struct reader *reader, const struct exchange *exchan
         reader->why = "no memory: try again";
 }
 
+struct str identity_credential(const struct exchange *exchange, struct buf *room)
+{
+    struct reader reader = {.head = exchange->head};
+    read_credential(&reader, exchange);
+    *room = reader.room;
+    return reader.why ? STR_NONE : reader.credential.text;
+}
+
 /* ---- the authority --------------------------------------------------------------------------- */
+
+/* Whether the operator's server may know a credential that this one does not: the session of a
+ * cookie is asked about in any case, and Basic names a key. */
+static bool may_be_opaque(const struct exchange *exchange, enum credential_kind kind)
+{
+    return api_of(exchange)->authorizers &&
+           (kind == CREDENTIAL_BEARER || kind == CREDENTIAL_QUERY ||
+            kind == CREDENTIAL_SUBPROTOCOL);
+}
 
 static bool is_revoked(const struct exchange *exchange, int64_t now_us)
 {
@@ -151,7 +168,12 @@ static bool ask(struct exchange *exchange, const struct credential *credential)
         return false;
     }
     free(asking);
-    return take_identity(exchange, &identity);
+    exchange->is_opaque =
+        identity.state == IDENTITY_FOREIGN && may_be_opaque(exchange, credential->kind);
+    if (!exchange->is_opaque)
+        return take_identity(exchange, &identity);
+    exchange->is_identified = true;
+    return true;
 }
 
 bool identity_find(struct exchange *exchange)

@@ -8,13 +8,19 @@
  *     the cookie that the configuration names, from pages of this server and of `origins`
  *
  * A credential that is not valid refuses the request, even where anybody may do what it asks for:
- * whoever sends one means to be somebody. Nothing of it is logged or repeated in an answer. */
+ * whoever sends one means to be somebody. One that no source knows may be of the operator's own
+ * server, which is asked about it with the channels of the request: see authorization.h. Nothing of
+ * a credential is logged or repeated in an answer. */
 #pragma once
 
 #include "api/api.h"
 
 /* Whether cookies of the request count: see above. */
 bool identity_may_use_cookie(const struct exchange *exchange);
+
+/* The credential of the request as text, a secret. `room` is for what has to be decoded, and is the
+ * caller's to wipe. Empty without one. */
+struct str identity_credential(const struct exchange *exchange, struct buf *room);
 
 /* Sets the exchange's caller. False: the request was refused, or waits for the authority and is
  * handled again. */

@@ -1,13 +1,16 @@
 #include "api/webhooks.h"
 
 #include "api/answers.h"
+#include "api/authorization.h"
 #include "api/query.h"
+#include "base/json.h"
 #include "webhooks/progress/delivery_log.h"
 #include "http/condition.h"
 #include "http/target.h"
 #include "http/token.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 /* A request that the courier is handling. */
@@ -331,9 +334,39 @@ bool webhooks_may_ask(struct exchange *exchange)
     return false;
 }
 
+enum { BODY_DEPTH_MAX = 8 };
+
+bool webhooks_ask_for(struct exchange *exchange, const struct str *channels, size_t count)
+{
+    return authorization_allow(exchange, ACTION_WEBHOOKS, channels, count) &&
+           authorization_allow(exchange, ACTION_READ, channels, count);
+}
+
+/* The same for the channels in the body of a new webhook, or of a change. A malformed body is left
+ * to the courier. */
+static bool ask_for_body(struct exchange *exchange)
+{
+    struct str channels[SELECTION_TERMS_MAX], body = exchange_input(exchange);
+    size_t count = 0, i;
+    const json_t *name;
+    if (!authorization_asks(exchange))
+        return true;
+    json_t *root = json_check(body, BODY_DEPTH_MAX, NULL) == JSON_OK
+                       ? json_loadb(body.at, body.len, JSON_REJECT_DUPLICATES, NULL)
+                       : NULL;
+    json_array_foreach(json_object_get(root, "channels"), i, name)
+    {
+        if (json_is_string(name) && count < SELECTION_TERMS_MAX)
+            channels[count++] = (struct str){json_string_value(name), json_string_length(name)};
+    }
+    bool goes_on = webhooks_ask_for(exchange, channels, count);
+    json_decref(root);
+    return goes_on;
+}
+
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest)
 {
-    if (!webhooks_may_ask(exchange) || !webhooks_body_fits(exchange))
+    if (!webhooks_body_fits(exchange) || !ask_for_body(exchange) || !webhooks_may_ask(exchange))
         return;
     struct asked *asked = mem_try_alloc(sizeof(*asked));
     if (!asked) {

@@ -10,6 +10,10 @@ bool webhooks_body_fits(struct exchange *exchange);
  * asks about the channels of each webhook. */
 bool webhooks_may_ask(struct exchange *exchange);
 
+/* Asks the operator's server, if it decides about that, whether the caller may have a webhook on
+ * the channels. False: the exchange waits, or was answered. */
+bool webhooks_ask_for(struct exchange *exchange, const struct str *channels, size_t count);
+
 /* Answers a request that the courier has refused with the problem of its fault. */
 void webhooks_refuse(struct exchange *exchange, const struct courier_request *request,
                      enum problem problem);

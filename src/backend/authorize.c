@@ -21,6 +21,8 @@
 
 enum { ANSWER_DEPTH_MAX = 4 };
 
+#define AUTHORIZATION STR("authorization")
+
 static const char denied[] = "the operator's server does not allow it";
 static const char failed[] = "the operator's server, which decides about that, cannot be asked now";
 static const char crowded[] = "too many requests wait for the operator's server: try again";
@@ -46,6 +48,7 @@ struct asked {
     struct call call;
     uint8_t digest[HASH_SHA256_SIZE];
     struct caller *base; /* the caller of the credential, or NULL */
+    bool is_vouching;    /* for a credential that only the operator's server knows */
     enum action action;
     struct str *terms; /* with their text behind them */
     size_t terms_count;
@@ -122,6 +125,48 @@ static void keep_answer(struct asked *asked, struct caller *caller, int64_t unti
 
 /* ---- the question ---------------------------------------------------------------------------- */
 
+/* Whether the server gets to see a field. A credential that this server does not know takes the
+ * place of its own field, wherever it was sent. */
+static bool passes_on(const struct authorize_question *question, struct str name)
+{
+    if (question->evidence->credential.len && str_eq(name, AUTHORIZATION))
+        return false;
+    for (size_t i = 0; i < question->server->headers_count; i++)
+        if (str_eq(question->server->headers[i], name))
+            return true;
+    return false;
+}
+
+static void write_credential(struct json_writer *writer, struct str credential)
+{
+    struct buf text = {0};
+    buf_add_lit(&text, "Bearer ");
+    buf_add_str(&text, credential);
+    json_name_of_len(writer, AUTHORIZATION.at, AUTHORIZATION.len);
+    json_add_string(writer, buf_str(&text));
+    writer->out->failed |= buf_failed(&text);
+    if (text.at)
+        explicit_bzero(text.at, text.cap);
+    buf_free(&text);
+}
+
+static void write_headers(struct json_writer *writer, const struct authorize_question *question)
+{
+    const struct evidence *evidence = question->evidence;
+    json_name(writer, "headers");
+    json_object_begin(writer);
+    if (evidence->credential.len)
+        write_credential(writer, evidence->credential);
+    for (size_t i = 0; i < evidence->fields_count; i++) {
+        const struct evidence_field *field = &evidence->fields[i];
+        if (!passes_on(question, field->name))
+            continue;
+        json_name_of_len(writer, field->name.at, field->name.len);
+        json_add_string(writer, field->value);
+    }
+    json_object_end(writer);
+}
+
 static void write_question(struct buf *out, const struct authorize_question *question)
 {
     struct json_writer writer = json_writer(out);
@@ -134,24 +179,19 @@ static void write_question(struct buf *out, const struct authorize_question *que
     json_array_end(&writer);
     if (caller_subject(question->caller).len)
         json_member_string(&writer, "subject", caller_subject(question->caller));
-    json_member_string(&writer, "address", question->address);
-    json_name(&writer, "headers");
-    json_object_begin(&writer);
-    for (size_t i = 0; i < question->headers_count; i++) {
-        json_name_of_len(&writer, question->headers[i].name.at, question->headers[i].name.len);
-        json_add_string(&writer, question->headers[i].value);
-    }
-    json_object_end(&writer);
+    json_member_string(&writer, "address", question->evidence->address);
+    write_headers(&writer, question);
     json_object_end(&writer);
 }
 
 /* JSON is UTF-8; the fields of a request may be anything. */
 static bool is_text(const struct authorize_question *question)
 {
-    for (size_t i = 0; i < question->headers_count; i++)
-        if (!utf8_valid(question->headers[i].value))
+    const struct evidence *evidence = question->evidence;
+    for (size_t i = 0; i < evidence->fields_count; i++)
+        if (passes_on(question, evidence->fields[i].name) && !utf8_valid(evidence->fields[i].value))
             return false;
-    return true;
+    return utf8_valid(evidence->credential);
 }
 
 /* The caller of the answer has the grants of the credential, too. */
@@ -276,7 +316,7 @@ static struct caller *make_caller(const struct asked *asked, const struct reply 
     const struct grant grant = {asked->terms, asked->terms_count, action_bit(asked->action)};
     const struct caller *base = asked->base;
     struct caller_facts facts = {
-        .kind = base || reply->subject.len ? CALLER_BACKEND : CALLER_ANYBODY,
+        .kind = base || asked->is_vouching || reply->subject.len ? CALLER_BACKEND : CALLER_ANYBODY,
         .subject = reply->subject.len ? reply->subject : caller_subject(base),
         .expires_us = now_us + reply->ttl_s * 1000000,
         .grants = &grant,
@@ -431,7 +471,8 @@ static struct asked *make_asked(struct authorize *authorize,
                             .authorize = authorize,
                             .server = question->server,
                             .identification = identification,
-                            .action = question->action};
+                            .action = question->action,
+                            .is_vouching = question->evidence->credential.len > 0};
     list_init(&asked->others);
     if (question->caller) { /* the caller is immutable, but for its count of references */
         struct caller *base = container_of(&question->caller->facts, struct caller, facts);

@@ -1,8 +1,9 @@
 /* The authorize callback: the operator's own server says whether somebody may do something.
  *
- * A question is an action, channels, and what shows who asks: the subject of a credential, and the
- * fields of the request that the configuration names, such as the cookie of a session. It is POSTed
- * as JSON, signed as webhooks are. The answer is JSON:
+ * A question is an action, channels, and what shows who asks: the subject of a credential, or the
+ * credential itself if this server does not know it, and the fields of the request that the
+ * configuration names, such as the cookie of a session. It is POSTed as JSON, signed as webhooks
+ * are. The answer is JSON:
  *
  *     {"allow": true, "subject": "alice", "ttl_s": 300}
  *
@@ -10,7 +11,7 @@
  * answer of status 200 allows nothing. */
 #pragma once
 
-#include "access/authority.h"
+#include "access/permission.h"
 #include "base/map.h"
 #include "base/sparing.h"
 #include "fetch/client.h"
@@ -45,12 +46,8 @@ struct authorize_question {
     enum action action;
     const struct str *terms; /* channels and patterns */
     size_t terms_count;
-    const struct caller *caller; /* by a credential; NULL: none */
-    struct str address;          /* of the client, as text */
-    struct {
-        struct str name, value; /* in lower case; as it came */
-    } headers[AUTHORIZE_HEADERS_MAX];
-    size_t headers_count;
+    const struct caller *caller;     /* by a credential; NULL: none */
+    const struct evidence *evidence; /* fields that are not the server's are left out */
 };
 
 struct authorize {

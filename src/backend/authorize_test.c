@@ -56,7 +56,10 @@ static const struct client_ops recorded = {start_call, stop_call};
 
 static void open_rig(struct rig *rig)
 {
-    *rig = (struct rig){.server = {.url = "https://app/authorize", .cache_s = 10}};
+    *rig = (struct rig){.server = {.url = "https://app/authorize",
+                                   .cache_s = 10,
+                                   .headers = {STR("cookie")},
+                                   .headers_count = 1}};
     clock_fake_init(&rig->clock, NOW_US);
     sign_key_make(&rig->server.key);
     assert_int_equal(loop_init(&rig->loop, &rig->clock.clock, rig), 0);
@@ -88,15 +91,16 @@ static struct identity ask_as(struct rig *rig, struct asker *asker, const struct
                               const char *session)
 {
     const struct str terms[] = {STR("chat/room1"), STR("news/*")};
+    const struct evidence_field field = {STR("cookie"), str_from(session)};
+    const struct evidence evidence = {
+        .address = STR("192.0.2.1"), .fields = &field, .fields_count = 1};
     struct authorize_question question = {
         .server = &rig->server,
         .action = ACTION_READ,
         .terms = terms,
         .terms_count = 2,
         .caller = caller,
-        .address = STR("192.0.2.1"),
-        .headers = {{STR("cookie"), str_from(session)}},
-        .headers_count = 1,
+        .evidence = &evidence,
     };
     *asker = (struct asker){.identification = {.done = on_answer,
                                                .home = &rig->worker,

@@ -6,11 +6,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { CONNECTIONS_MAX = 64, TIMEOUT_MS = 10000 };
+/* Key sets have connections of their own, so that a callback which hangs does not keep keys from
+ * being fetched, nor issuers a callback from being asked. */
+enum { CONNECTIONS_MAX = 64, KEYS_CONNECTIONS_MAX = 8, TIMEOUT_MS = 10000 };
 
 struct backend {
     struct loop loop;
-    struct client client;
+    struct client client;     /* of callbacks */
+    struct client key_client; /* of key sets */
     struct jwks jwks;
     struct authorize authorize;
     pthread_t thread;
@@ -19,15 +22,38 @@ struct backend {
     struct mail stop;
 };
 
+/* How long the loop may wait for the sake of both clients. */
+static int wait_ms(const struct backend *backend)
+{
+    int callbacks = client_wait_ms(&backend->client), keys = client_wait_ms(&backend->key_client);
+    return callbacks < 0 || (keys >= 0 && keys < callbacks) ? keys : callbacks;
+}
+
 static void *run(void *arg)
 {
     struct backend *backend = arg;
     jwks_begin(&backend->jwks);
     while (!backend->stopping) {
-        loop_turn(&backend->loop, client_wait_ms(&backend->client));
+        loop_turn(&backend->loop, wait_ms(backend));
         client_turn(&backend->client);
+        client_turn(&backend->key_client);
     }
     return NULL;
+}
+
+/* 0 or a negative errno, and then nothing is left. */
+static int open_clients(struct backend *backend, const struct backend_config *config)
+{
+    int result =
+        client_init(&backend->client, &backend->loop, &config->policy, TIMEOUT_MS, CONNECTIONS_MAX);
+    if (result)
+        return result;
+    result = client_init(&backend->key_client, &backend->loop, &config->policy, TIMEOUT_MS,
+                         KEYS_CONNECTIONS_MAX);
+    if (result)
+        client_deinit(&backend->client);
+    backend->client.ca_file = backend->key_client.ca_file = config->ca_file;
+    return result;
 }
 
 int backend_open(const struct backend_config *config, struct backend **ret_backend)
@@ -38,15 +64,13 @@ int backend_open(const struct backend_config *config, struct backend **ret_backe
         free(backend);
         return result;
     }
-    result =
-        client_init(&backend->client, &backend->loop, &config->policy, TIMEOUT_MS, CONNECTIONS_MAX);
+    result = open_clients(backend, config);
     if (result) {
         loop_deinit(&backend->loop);
         free(backend);
         return result;
     }
-    backend->client.ca_file = config->ca_file;
-    jwks_init(&backend->jwks, config->issuers, &backend->client);
+    jwks_init(&backend->jwks, config->issuers, &backend->key_client);
     authorize_init(&backend->authorize, &backend->client);
     *ret_backend = backend;
     return 0;
@@ -94,6 +118,7 @@ void backend_free(struct backend *backend)
     jwks_deinit(&backend->jwks);
     authorize_deinit(&backend->authorize);
     client_deinit(&backend->client);
+    client_deinit(&backend->key_client);
     loop_deinit(&backend->loop);
     free(backend);
 }

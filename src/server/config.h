@@ -75,6 +75,11 @@ struct config {
     struct authorize_server *authorizers; /* of namespaces that ask somebody else; owned */
     size_t authorizers_count;
     const char *cookie; /* the cookie that holds a credential; NULL: none */
+    struct network access_networks[CONFIG_ALLOW_MAX]; /* where servers that are asked about access
+                                                       * may be, besides public addresses */
+    size_t access_networks_count;
+    const char *access_hosts[CONFIG_ALLOW_MAX];
+    size_t access_hosts_count;
 
     struct namespace_config *namespaces;
     size_t namespaces_count;

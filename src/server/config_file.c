@@ -136,7 +136,15 @@ static void read_schedule(struct reader *reader, const struct key *key, const st
     }
 }
 
-static const char *take_allowed(struct config *config, struct str text)
+/* Targets besides public addresses, into which an entry is added. */
+struct targets {
+    struct network *networks;
+    size_t *networks_count;
+    const char **hosts;
+    size_t *hosts_count;
+};
+
+static const char *add_target(const struct targets *targets, struct str text)
 {
     struct network network;
     if (strlen(text.at) != text.len)
@@ -145,15 +153,29 @@ static const char *take_allowed(struct config *config, struct str text)
         if (!network_opens(&network))
             return "opens nothing: loopback, link-local, multicast and reserved addresses are "
                    "opened only by an entry within their own range, as in 127.0.0.1";
-        config->webhook_networks[config->webhook_networks_count++] = network;
+        targets->networks[(*targets->networks_count)++] = network;
         return NULL;
     }
     if (text.at[0] == '[' || !address_host_possible(text))
         return "matches nothing: use a network (10.0.0.0/8, fd00::/8) with no bits set behind "
                "its length, an address (10.1.2.3), or the name of a host (hooks.internal) without "
                "port, scheme or wildcard";
-    config->webhook_hosts[config->webhook_hosts_count++] = text.at;
+    targets->hosts[(*targets->hosts_count)++] = text.at;
     return NULL;
+}
+
+static const char *take_allowed(struct config *config, struct str text)
+{
+    const struct targets targets = {config->webhook_networks, &config->webhook_networks_count,
+                                    config->webhook_hosts, &config->webhook_hosts_count};
+    return add_target(&targets, text);
+}
+
+static const char *take_access_allowed(struct config *config, struct str text)
+{
+    const struct targets targets = {config->access_networks, &config->access_networks_count,
+                                    config->access_hosts, &config->access_hosts_count};
+    return add_target(&targets, text);
 }
 
 static const char *take_cert_host(struct config *config, struct str text)
@@ -205,6 +227,12 @@ static void read_allow(struct reader *reader, const struct key *key, const struc
                        void *base)
 {
     read_texts(reader, key, entry, base, take_allowed);
+}
+
+static void read_access_allow(struct reader *reader, const struct key *key,
+                              const struct entry *entry, void *base)
+{
+    read_texts(reader, key, entry, base, take_access_allowed);
 }
 
 static void read_cert_hosts(struct reader *reader, const struct key *key, const struct entry *entry,
@@ -650,6 +678,7 @@ static const struct {
     {"trusted_proxies", read_proxies},
     {"hosts", read_hosts},
     {"origins", read_origins},
+    {"access.allow", read_access_allow},
     {"access.anybody", read_anybody},
     {"access.authenticated", read_authenticated},
     {"namespaces.access.anybody", read_anybody_here},

@@ -740,12 +740,21 @@ static void an_entry_that_matches_nothing_is_refused(void **state)
     for (size_t i = 0; i < COUNT_OF(never); i++) {
         snprintf(text, sizeof(text), "webhooks:\n  allow: [127.0.0.1, %s]\n", never[i]);
         REFUSES(text, ":2: webhooks.allow");
+        snprintf(text, sizeof(text), "access:\n  allow: [127.0.0.1, %s]\n", never[i]);
+        REFUSES(text, ":2: access.allow");
     }
     for (size_t i = 0; i < COUNT_OF(good); i++) {
         struct config config;
         snprintf(text, sizeof(text), "webhooks:\n  allow: [%s]\n", good[i]);
         assert_int_equal(read_text(&config, text), 0);
         assert_int_equal(config.webhook_networks_count + config.webhook_hosts_count, 1);
+        assert_int_equal(config.access_networks_count + config.access_hosts_count, 0);
+        config_free(&config);
+        snprintf(text, sizeof(text), "access:\n  allow: [%s]\n", good[i]);
+        assert_int_equal(read_text(&config, text), 0);
+        assert_int_equal(config.access_networks_count + config.access_hosts_count, 1);
+        assert_int_equal(config.webhook_networks_count + config.webhook_hosts_count, 0);
+        assert_false(config.has_access); /* it gives and takes nothing */
         config_free(&config);
     }
 }

@@ -163,6 +163,7 @@ const struct key keys[] = {
     TEXT("forwarded_header", 1, 20, check_forwarded_header, CONFIG(forwarded_header), "the field in which they say it: x-forwarded-for or forwarded"),
     LIST("access.anybody", NUMBER_COUNT, 0, 0, ACTION_COUNT, "actions that everybody may do, without a credential"),
     LIST("access.authenticated", NUMBER_COUNT, 0, 0, ACTION_COUNT, "actions that everybody with a valid credential may do besides"),
+    LIST("access.allow", NUMBER_COUNT, 0, 0, CONFIG_ALLOW_MAX, "where servers that are asked about access may be besides public addresses"),
     TEXT("access.cookie", 1, 64, check_cookie, CONFIG(cookie), "the cookie that holds a credential"),
     BOOLEAN("memory", CONFIG(memory), "keep the log in memory alone"),
     COUNT("threads", 1, LOG_PORTS_MAX - 1, 0, CONFIG(threads), "worker threads"),

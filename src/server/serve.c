@@ -272,10 +272,10 @@ static int open_backend(struct server *server)
         .clock = clock_system(),
         .issuers = &config->issuers,
         .policy = {.loopback = true,
-                   .networks = config->webhook_networks,
-                   .networks_count = config->webhook_networks_count,
-                   .hosts = config->webhook_hosts,
-                   .hosts_count = config->webhook_hosts_count},
+                   .networks = config->access_networks,
+                   .networks_count = config->access_networks_count,
+                   .hosts = config->access_hosts,
+                   .hosts_count = config->access_hosts_count},
         .ca_file = config->webhook_ca_file,
     };
     int result = asks_others(config) ? backend_open(&backend, &server->backend) : 0;
@@ -358,6 +358,8 @@ static int open_worker(struct server *server, unsigned index)
         .app = &server->api,
         .handle = api_handle,
         .admits = api_admits,
+        .permissions = &authorization_source,
+        .show = authorization_keep,
         .is_revoked = api_is_revoked,
     };
     int result = worker_init(worker, &config);

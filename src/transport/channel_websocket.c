@@ -1,5 +1,5 @@
 /* A channel's WebSocket: every frame in is published there, every event of it is a frame out. */
-#include "transport/websocket.h"
+#include "transport/permits.h"
 
 #include <stdlib.h>
 
@@ -67,8 +67,13 @@ static void channel_message(struct websocket *websocket, enum ws_opcode opcode, 
                                 .type = TYPE_DEFAULT,
                                 .data = data,
                                 .kind = opcode == WS_BINARY ? EVENT_BINARY : EVENT_TEXT};
-    struct websocket_publish *own = mem_try_alloc(sizeof(*own));
     struct refusal refusal;
+    enum permit permit = permits_find(websocket, ACTION_PUBLISH, &proposal.channel, 1, &refusal);
+    if (permit == PERMIT_REFUSED)
+        websocket_close_problem(websocket, refusal.problem);
+    if (permit != PERMIT_GOES_ON)
+        return;
+    struct websocket_publish *own = mem_try_alloc(sizeof(*own));
     if (own)
         *own = (struct websocket_publish){.publish = {.done = channel_publish_done}};
     if (websocket_submit(websocket, &proposal, own, &refusal))
@@ -161,7 +166,8 @@ static void channel_free(struct pull *pull)
 
 /* A channel's WebSocket does not acknowledge publishes, so it does not report an unknown fate
  * either. */
-static const struct websocket_ops channel_ops = {.message = channel_message, .beat = channel_beat};
+static const struct websocket_ops channel_ops = {
+    .asks = true, .message = channel_message, .beat = channel_beat};
 static const struct pull_ops channel_pull = {
     WEBSOCKET_PULL,           .fill = channel_fill, .sent = channel_sent,
     .drain = websocket_drain, .free = channel_free, .reads = channel_reads,

@@ -28,7 +28,10 @@ struct conn *exchange_conn(const struct exchange *exchange)
 
 struct access exchange_access(const struct exchange *exchange)
 {
-    return worker_access(exchange->worker, exchange->caller);
+    struct access access = worker_access(exchange->worker, exchange->caller);
+    if (exchange->is_opaque)
+        access.rules = &rules_none; /* whoever sends a credential means to be somebody */
+    return access;
 }
 
 /* A question may take half of the time in which the request must be answered. Then the client gets
@@ -203,25 +206,31 @@ void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, 
 {
     struct buf more = {0};
     struct json_writer writer = json_members_writer(&more);
+    bool unvouched = exchange->is_opaque && (refusal->problem == PROBLEM_UNAUTHORIZED ||
+                                             refusal->problem == PROBLEM_FORBIDDEN);
     json_add_members(&writer, members);
     struct response response;
     refusal_write(&writer, refusal);
     response_init(&response, 0);
     add_rate_fields(&response, refusal);
-    exchange_refuse(exchange, &response, refusal->problem, str_from(refusal->detail),
+    exchange_refuse(exchange, &response, unvouched ? PROBLEM_BAD_CREDENTIAL : refusal->problem,
+                    str_from(unvouched ? "no key and no token of this server looks like this "
+                                         "credential, and no server of its operator knows it here"
+                                       : refusal->detail),
                     buf_str(&more));
     buf_free(&more);
 }
 
-static void end_pull(void *owner, enum problem problem)
+static bool end_pull(void *owner, enum problem problem)
 {
     struct pull *pull = owner;
     if (pull->request->ops->state(pull->request) != REQUEST_OPEN)
-        return; /* it has said goodbye, and the client is to take that */
+        return false; /* it has said goodbye, and the client is to take that */
     if (pull->ops->refuse)
         pull->ops->refuse(pull, problem);
     else
         pull->ops->drain(pull);
+    return true;
 }
 
 static bool pull_reads(const void *owner, struct str channel)
@@ -230,7 +239,7 @@ static bool pull_reads(const void *owner, struct str channel)
     return pull->ops->reads && pull->ops->reads(pull, channel);
 }
 
-static const struct live_ops live_pull = {end_pull, pull_reads};
+static const struct live_ops live_pull = {.end = end_pull, .reads = pull_reads};
 
 /* The refusal of an exchange that cannot go on under its caller: a result of live_add(). */
 static void refuse_live(struct exchange *exchange, int result)
@@ -264,16 +273,20 @@ struct request_stream *exchange_pull(struct exchange *exchange, struct response 
 
 int exchange_replace_caller(struct worker *worker, struct pull *pull, struct caller *caller)
 {
-    return live_change(worker, pull, caller, &live_pull);
+    if (caller)
+        return live_change(worker, pull, caller, &live_pull);
+    live_remove(worker, pull);
+    return 0;
 }
 
 /* A poll is answered early, and its client has to ask again, with a credential that is valid. */
-static void end_wait(void *owner, enum problem problem)
+static bool end_wait(void *owner, enum problem problem)
 {
     struct waiting *waiting = ((struct exchange *)owner)->waiting;
     (void)problem;
     if (waiting)
         waiting->ops->ring(waiting);
+    return waiting != NULL;
 }
 
 static bool wait_reads(const void *owner, struct str channel)
@@ -283,7 +296,7 @@ static bool wait_reads(const void *owner, struct str channel)
     return true; /* an answer that comes early does no harm */
 }
 
-static const struct live_ops live_wait = {end_wait, wait_reads};
+static const struct live_ops live_wait = {.end = end_wait, .reads = wait_reads};
 
 bool exchange_wait(struct exchange *exchange, struct waiting *waiting)
 {

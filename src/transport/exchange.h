@@ -32,15 +32,18 @@ struct exchange {
     struct holding holding; /* for what is held of the response until it is sent */
     int64_t since_ns;       /* when the request was understood */
     bool is_head;
-    bool browser;             /* has an Origin */
-    bool is_tunnel;           /* asks for a WebSocket by extended CONNECT (RFC 8441) */
-    bool chunked;             /* a body of unknown length is sent in chunks of HTTP/1.1 */
-    bool patient;             /* has a deadline of its own instead of limits.publish_ms */
-    bool dropped;             /* no response is wanted any more */
-    struct caller *caller;    /* who asks; NULL: anybody */
-    bool is_identified;       /* `caller` is known */
-    bool is_authorized;       /* the operator's server was asked */
-    enum http_gzip_wish gzip; /* whether the body of the answer may be compressed */
+    bool browser;          /* has an Origin */
+    bool is_tunnel;        /* asks for a WebSocket by extended CONNECT (RFC 8441) */
+    bool chunked;          /* a body of unknown length is sent in chunks of HTTP/1.1 */
+    bool patient;          /* has a deadline of its own instead of limits.publish_ms */
+    bool dropped;          /* no response is wanted any more */
+    uint8_t permissions;   /* how often the operator's server has given some */
+    struct caller *caller; /* who asks; NULL: anybody */
+    bool is_identified;    /* `caller` is known */
+    bool is_opaque; /* its credential is for the operator's server, which has not been asked */
+    bool may_ask;   /* that server decides about what its WebSocket may ask for */
+    bool is_denied; /* that server was asked, and gives no more */
+    enum http_gzip_wish gzip;               /* whether the body of the answer may be compressed */
     const struct identity *late_permission; /* what it has answered; NULL: nothing yet */
     const struct identity *late;            /* the identity that it has waited for; NULL: none */
     struct parked *parked; /* copies of a request that waits to be handled again; NULL otherwise */
@@ -110,8 +113,8 @@ struct request_stream *exchange_pull(struct exchange *exchange, struct response 
     "(limits.subject_connections_max): end one, or raise the limit"
 
 /* Puts another caller, of whom a reference is taken, in the place of the one under whom a pull goes
- * on. Returns 0; -EDQUOT if its subject has as many streams as it may have, or -ENOMEM: then the
- * pull goes on under the caller before. */
+ * on; NULL: anybody. Returns 0; -EDQUOT if its subject has as many streams as it may have, or
+ * -ENOMEM: then the pull goes on under the caller before. */
 int exchange_replace_caller(struct worker *worker, struct pull *pull, struct caller *caller);
 
 /* Lets the exchange wait: the request stream reports to `waiting`, and its timer is the exchange's.

@@ -1,17 +1,27 @@
+/* Two questions at most: who it is, to the authority; and then, to the operator's server, for the
+ * subscriptions that the new credential does not give. Both may be answered later. Nothing of the
+ * connection changes before the last answer. */
 #include "transport/freshet_v1_auth.h"
 
 #include "subscribe/subscription.h"
 #include "transport/freshet_v1_messages.h"
 #include "transport/freshet_v1_parts.h"
+#include "transport/permits.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* A question to the authority. In worker->auths while the answer is still to come. */
+/* An `auth` that is being answered. In worker->auths while it waits. */
 struct auth {
     struct identification identification;
     struct list node;
-    struct freshet_v1 *v1; /* NULL once the connection is gone */
+    struct freshet_v1 *v1;     /* NULL once the connection is gone */
+    struct evidence *evidence; /* with the new credential in it if only the operator's server knows
+                                * that; NULL: that server decides about nothing */
+    struct caller *caller;     /* of the new credential */
+    struct caller *permitted;  /* the same with what the operator's server gives; NULL: nothing */
+    unsigned rounds;           /* questions to the operator's server */
+    bool is_denied;            /* it gives no more */
     uint8_t ref_len;
     char ref[FRESHET_V1_REF_MAX];
 };
@@ -21,21 +31,59 @@ static struct str ref_of(const struct auth *auth)
     return (struct str){auth->ref, auth->ref_len};
 }
 
+static void auth_free(struct auth *auth)
+{
+    list_remove(&auth->node);
+    evidence_free(auth->evidence);
+    caller_unref(auth->caller);
+    caller_unref(auth->permitted);
+    free(auth);
+}
+
+static void fail(struct auth *auth, enum problem problem, const char *why)
+{
+    freshet_v1_error(auth->v1, ref_of(auth), problem, why);
+    auth_free(auth);
+}
+
 /* ---- the new caller -------------------------------------------------------------------------- */
 
-/* The terms that the caller may not read, copied. NULL at the end of a list that lacks memory. */
-static size_t find_lost(const struct freshet_v1 *v1, const struct caller *caller,
-                        struct arena *arena, struct str ret[SELECTION_TERMS_MAX])
+static struct access access_by(const struct auth *auth, const struct caller *caller)
 {
-    const struct access access = worker_access(v1->worker, caller);
+    struct access access = worker_access(auth->v1->worker, caller);
+    return auth->evidence ? evidence_access(auth->evidence, access) : access;
+}
+
+static struct access new_access(const struct auth *auth)
+{
+    return access_by(auth, auth->permitted ? auth->permitted : auth->caller);
+}
+
+/* The terms that may not be read, copied. NULL at the end of a list that lacks memory. */
+static size_t find_lost(const struct auth *auth, struct arena *arena,
+                        struct str ret[SELECTION_TERMS_MAX])
+{
+    const struct access access = new_access(auth);
     size_t count = 0;
-    list_each (&v1->terms, node) {
+    list_each (&auth->v1->terms, node) {
         const struct term *term = container_of(node, const struct term, node);
         struct str name = {term->name, term->len};
         if (count < SELECTION_TERMS_MAX && access_decide(&access, ACTION_READ, name))
             ret[count++] = arena_copy(arena, name);
     }
     return count;
+}
+
+/* Terms rest on the permission if the credential alone does not give them. */
+static void hold_terms(const struct auth *auth)
+{
+    struct access own = access_by(auth, auth->caller);
+    list_each (&auth->v1->terms, node) {
+        const struct term *term = container_of(node, const struct term, node);
+        struct str name = {term->name, term->len};
+        bool rests = access_decide(&own, ACTION_READ, name) != ACCESS_ALLOWED;
+        freshet_v1_hold(auth->v1, &name, 1, rests ? auth->permitted : NULL);
+    }
 }
 
 static void send_ok(struct freshet_v1 *v1, struct str ref, const struct str *lost, size_t count)
@@ -61,25 +109,38 @@ static bool has_all(const struct str *names, size_t count)
 
 /* The connection must not go on under the old caller's rights. So it ends without memory, and it
  * ends if a lost term cannot be dropped at once: the client comes back with its new credential. */
-static void take_caller(struct freshet_v1 *v1, struct str ref, struct caller *caller)
+static void go_on(struct auth *auth, const struct str *lost, size_t count)
 {
-    struct str lost[SELECTION_TERMS_MAX];
-    struct arena arena = {0};
-    size_t count = find_lost(v1, caller, &arena, lost);
-    int result = exchange_replace_caller(v1->worker, &v1->websocket.pull, caller);
-    if (result == -EDQUOT) {
-        freshet_v1_error(v1, ref, PROBLEM_TOO_MANY, EXCHANGE_SUBJECT_FULL);
-    } else if (result || !has_all(lost, count)) {
+    struct freshet_v1 *v1 = auth->v1;
+    hold_terms(auth);
+    permits_set_evidence(&v1->websocket, auth->evidence);
+    auth->evidence = NULL; /* the permits have it */
+    if (!has_all(lost, count))
         freshet_v1_give_up(v1);
-    } else if (freshet_v1_unsubscribe(v1, lost, count)) {
-        send_ok(v1, ref, lost, count);
-    } else {
+    else if (freshet_v1_unsubscribe(v1, lost, count))
+        send_ok(v1, ref_of(auth), lost, count);
+    else
         websocket_close_problem(&v1->websocket, PROBLEM_BAD_CREDENTIAL);
-    }
-    arena_free(&arena);
 }
 
-/* ---- the answer ------------------------------------------------------------------------------ */
+static void take_caller(struct auth *auth)
+{
+    struct freshet_v1 *v1 = auth->v1;
+    struct str lost[SELECTION_TERMS_MAX];
+    struct arena arena = {0};
+    size_t count = find_lost(auth, &arena, lost);
+    int result = exchange_replace_caller(v1->worker, &v1->websocket.pull, auth->caller);
+    if (result == -EDQUOT)
+        freshet_v1_error(v1, ref_of(auth), PROBLEM_TOO_MANY, EXCHANGE_SUBJECT_FULL);
+    else if (result)
+        freshet_v1_give_up(v1);
+    else
+        go_on(auth, lost, count);
+    arena_free(&arena);
+    auth_free(auth);
+}
+
+/* ---- what the operator's server gives -------------------------------------------------------- */
 
 /* The reason against the identity; NULL if it counts. */
 static const char *fault_of(const struct worker *worker, const struct identity *identity)
@@ -95,28 +156,108 @@ static const char *fault_of(const struct worker *worker, const struct identity *
                : NULL;
 }
 
-static void answer(struct freshet_v1 *v1, struct str ref, const struct identity *identity)
+/* Whether the answer is to be gone on with; otherwise the client has been told. The denial of a
+ * credential that is good here leaves what that gives by itself. */
+static bool take_permission(struct auth *auth, const struct identity *identity)
 {
-    const char *why = fault_of(v1->worker, identity);
+    const char *why = fault_of(auth->v1->worker, identity);
+    if (identity->state == IDENTITY_UNAVAILABLE) {
+        fail(auth, PROBLEM_UNAVAILABLE, why);
+        return false;
+    }
+    auth->rounds++;
+    auth->is_denied = identity->state != IDENTITY_KNOWN;
+    bool is_unvouched = identity->state == IDENTITY_BAD && auth->evidence->credential.len;
+    if (!auth->is_denied) {
+        caller_unref(auth->permitted);
+        auth->permitted = identity->caller;
+    }
+    if (!is_unvouched && (auth->is_denied || !why))
+        return true;
+    fail(auth, PROBLEM_BAD_CREDENTIAL, why);
+    return false;
+}
+
+static void permitted(struct identification *identification);
+
+/* Asks for the terms that would be lost. True: there is no more to ask for. */
+static bool ask_for_lost(struct auth *auth)
+{
+    struct worker *worker = auth->v1->worker;
+    struct identity identity = {.state = IDENTITY_KNOWN};
+    struct str lost[SELECTION_TERMS_MAX];
+    bool goes_on = true;
+    while (goes_on && !auth->is_denied && auth->evidence && auth->rounds < PERMISSION_ROUNDS_MAX) {
+        struct arena arena = {0};
+        const struct permission_question question = {
+            .access = worker_access(worker, auth->permitted ? auth->permitted : auth->caller),
+            .evidence = auth->evidence,
+            .action = ACTION_READ,
+            .terms = lost,
+            .count = find_lost(auth, &arena, lost)};
+        auth->identification.done = permitted;
+        auth->identification.now_us = clock_wall_us(worker->config.clock);
+        identity.state = IDENTITY_FOREIGN;
+        if (has_all(lost, question.count))
+            identity = worker->config.permissions->ask(worker->config.app, &question,
+                                                       &auth->identification);
+        arena_free(&arena);
+        goes_on = identity.state != IDENTITY_LATER && take_permission(auth, &identity);
+    }
+    return goes_on;
+}
+
+static void permitted(struct identification *identification)
+{
+    struct auth *auth = container_of(identification, struct auth, identification);
+    struct identity identity = identification->identity;
+    if (!auth->v1) {
+        caller_unref(identity.caller);
+        auth_free(auth);
+    } else if (take_permission(auth, &identity) && ask_for_lost(auth)) {
+        take_caller(auth);
+    }
+}
+
+/* ---- the credential -------------------------------------------------------------------------- */
+
+/* Evidence with the new credential, if only the operator's server can know that. */
+static bool renew_evidence(struct auth *auth, struct str opaque)
+{
+    const struct evidence *old = permits_evidence(&auth->v1->websocket);
+    if (!old)
+        return true;
+    struct evidence facts = *old;
+    facts.credential = opaque;
+    auth->evidence = evidence_new(&facts);
+    return auth->evidence;
+}
+
+/* `opaque` is the credential if no source knows it. */
+static void identified(struct auth *auth, struct str opaque)
+{
+    struct identity identity = auth->identification.identity;
+    auth->caller = identity.caller;
+    const char *why = opaque.len ? NULL : fault_of(auth->v1->worker, &identity);
     if (why)
-        freshet_v1_error(v1, ref,
-                         identity->state == IDENTITY_UNAVAILABLE ? PROBLEM_UNAVAILABLE
-                                                                 : PROBLEM_BAD_CREDENTIAL,
-                         why);
-    else
-        take_caller(v1, ref, identity->caller);
-    caller_unref(identity->caller);
+        fail(auth,
+             identity.state == IDENTITY_UNAVAILABLE ? PROBLEM_UNAVAILABLE : PROBLEM_BAD_CREDENTIAL,
+             why);
+    else if (!renew_evidence(auth, opaque))
+        fail(auth, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else if (ask_for_lost(auth))
+        take_caller(auth);
 }
 
 static void answered(struct identification *identification)
 {
     struct auth *auth = container_of(identification, struct auth, identification);
-    list_remove(&auth->node);
-    if (auth->v1)
-        answer(auth->v1, ref_of(auth), &identification->identity);
-    else
-        caller_unref(identification->identity.caller);
-    free(auth);
+    if (auth->v1) {
+        identified(auth, STR_NONE);
+        return;
+    }
+    caller_unref(identification->identity.caller);
+    auth_free(auth);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -168,9 +309,9 @@ void freshet_v1_auth(struct freshet_v1 *v1, struct str ref, struct str token)
     struct identity identity = authority_identify(authority, &credential, &auth->identification);
     if (identity.state == IDENTITY_LATER)
         return;
-    list_remove(&auth->node);
-    answer(v1, ref_of(auth), &identity);
-    free(auth);
+    auth->identification.identity = identity;
+    bool is_opaque = identity.state == IDENTITY_FOREIGN && permits_evidence(&v1->websocket);
+    identified(auth, is_opaque ? token : STR_NONE);
 }
 
 void freshet_v1_forget_auths(struct freshet_v1 *v1)

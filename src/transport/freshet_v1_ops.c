@@ -9,6 +9,7 @@
 #include "transport/checked.h"
 #include "transport/freshet_v1_auth.h"
 #include "transport/freshet_v1_messages.h"
+#include "transport/permits.h"
 
 #include <stdlib.h>
 
@@ -169,14 +170,16 @@ static bool read_position(const struct said *said, struct position *from,
     return true;
 }
 
-static struct selection *select_asked(struct freshet_v1 *v1, struct lists *lists,
-                                      const struct said *said, struct refusal *ret_refusal)
+static bool read_lists(struct lists *lists, const struct said *said, struct refusal *ret_refusal)
 {
-    const struct subscriber subscriber = {
-        worker_access(v1->worker, live_caller(v1->worker, &v1->websocket.pull))};
-    if (!read_list(lists, &channels, said->channels, ret_refusal) ||
-        (said->types.len && !read_list(lists, &types, said->types, ret_refusal)))
-        return NULL;
+    return read_list(lists, &channels, said->channels, ret_refusal) &&
+           (!said->types.len || read_list(lists, &types, said->types, ret_refusal));
+}
+
+static struct selection *select_asked(const struct freshet_v1 *v1, const struct lists *lists,
+                                      struct refusal *ret_refusal)
+{
+    const struct subscriber subscriber = {permits_access(&v1->websocket)};
     return subscription_select(&lists->subscription, &subscriber, ret_refusal);
 }
 
@@ -189,17 +192,35 @@ static void charge(struct freshet_v1 *v1, const struct lists *lists)
                        parts * BUDGET_STRIDE + lists->subscription.terms_count * TERM_COST);
 }
 
+/* The subscription rests on what was allowed for it, if that was asked for. */
+static void subscribe(struct freshet_v1 *v1, const struct said *said, struct lists *lists)
+{
+    struct subscription *wanted = &lists->subscription;
+    struct caller *caller = permits_caller(&v1->websocket);
+    struct refusal refusal;
+    struct selection *asked = select_asked(v1, lists, &refusal);
+    if (!asked || !read_position(said, &wanted->from, &refusal)) {
+        refuse(v1, said, &refusal);
+    } else {
+        freshet_v1_subscribe(v1, said->ref, asked, &wanted->from);
+        freshet_v1_hold(v1, wanted->terms, wanted->terms_count, caller);
+    }
+    selection_unref(asked);
+}
+
 static void op_subscribe(struct freshet_v1 *v1, const struct said *said)
 {
     struct lists lists = {.arena = {0}};
+    const struct subscription *wanted = &lists.subscription;
     struct refusal refusal;
-    struct selection *asked = select_asked(v1, &lists, said, &refusal);
-    struct position *from = &lists.subscription.from;
-    if (!asked)
+    enum permit permit = PERMIT_REFUSED;
+    if (read_lists(&lists, said, &refusal))
+        permit =
+            permits_find(&v1->websocket, ACTION_READ, wanted->terms, wanted->terms_count, &refusal);
+    if (permit == PERMIT_GOES_ON)
+        subscribe(v1, said, &lists);
+    else if (permit == PERMIT_REFUSED)
         refuse(v1, said, &refusal);
-    else if (read_position(said, from, &refusal) || refuse(v1, said, &refusal))
-        freshet_v1_subscribe(v1, said->ref, asked, from);
-    selection_unref(asked);
     charge(v1, &lists);
     arena_free(&lists.arena);
 }
@@ -301,9 +322,12 @@ static void op_publish(struct freshet_v1 *v1, const struct said *said)
     struct event_json_room room = {.data = {0}};
     struct proposal proposal;
     struct refusal refusal;
+    enum permit permit = PERMIT_REFUSED;
     memcpy(json.at, &said->at[MEMBER_channel], sizeof(json.at));
-    if (!event_json_read(&json, &room, &proposal, &refusal) ||
-        !submit_event(v1, said->ref, &proposal, &refusal))
+    if (event_json_read(&json, &room, &proposal, &refusal))
+        permit = permits_find(&v1->websocket, ACTION_PUBLISH, &proposal.channel, 1, &refusal);
+    if (permit == PERMIT_REFUSED ||
+        (permit == PERMIT_GOES_ON && !submit_event(v1, said->ref, &proposal, &refusal)))
         freshet_v1_refuse(v1, said->ref, &refusal);
     event_json_room_free(&room);
 }

@@ -80,11 +80,48 @@ static bool add_term(struct part *part, struct str name)
     return true;
 }
 
+static void free_term(struct freshet_v1 *v1, struct term *term)
+{
+    live_remove(v1->worker, term);
+    free(term);
+}
+
 static void remove_term(struct freshet_v1 *v1, struct term *term)
 {
     list_remove(&term->node);
     v1->terms_count--;
-    free(term);
+    free_term(v1, term);
+}
+
+static bool end_term(void *owner, enum problem problem)
+{
+    const struct term *term = owner;
+    struct pull *pull = &term->part->v1->websocket.pull;
+    bool is_open = pull->request->ops->state(pull->request) == REQUEST_OPEN &&
+                   !term->part->v1->websocket.close_sent;
+    if (is_open)
+        websocket_refuse_rest(pull, problem);
+    return is_open;
+}
+
+static bool term_reads(const void *owner, struct str channel)
+{
+    return pattern_matches(term_name(owner), channel);
+}
+
+static const struct live_ops live_term = {.end = end_term, .is_part = true, .reads = term_reads};
+
+void freshet_v1_hold(struct freshet_v1 *v1, const struct str *names, size_t count,
+                     struct caller *caller)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct term *term = find_term(v1, names[i]);
+        if (!term)
+            continue;
+        live_remove(v1->worker, term);
+        if (caller && live_add(v1->worker, term, caller, &live_term))
+            freshet_v1_give_up(v1);
+    }
 }
 
 /* Gathers the terms of this part, or with `earlier` of all earlier parts in its group. */
@@ -252,7 +289,7 @@ static void drop_empty_groups(struct freshet_v1 *v1)
 void freshet_v1_free_parts(struct freshet_v1 *v1)
 {
     for (struct list *node; (node = list_take_first(&v1->terms));)
-        free(term_at(node));
+        free_term(v1, term_at(node));
     list_each (&v1->parts, part_node) {
         struct part *part = container_of(part_node, struct part, node);
         if (part != part->group->main)

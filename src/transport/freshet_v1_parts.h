@@ -15,6 +15,11 @@ void freshet_v1_subscribe(struct freshet_v1 *v1, struct str ref, const struct se
  * same channels have caught up. */
 bool freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size_t count);
 
+/* Has the subscriptions to these names rest on a permission as well: the connection ends when that
+ * does. NULL: they rest on the connection's own rights. */
+void freshet_v1_hold(struct freshet_v1 *v1, const struct str *names, size_t count,
+                     struct caller *caller);
+
 /* Merges parts that have caught up. There must be no bytes left to send. */
 void freshet_v1_merge(struct freshet_v1 *v1);
 

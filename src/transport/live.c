@@ -97,13 +97,14 @@ void live_deinit(struct worker *worker)
 }
 
 /* Counts one more for the caller's subject. A credential without a subject is not limited. */
-static int take_place(struct worker *worker, const struct caller *caller, uint32_t *ret_place)
+static int take_place(struct worker *worker, const struct caller *caller,
+                      const struct live_ops *ops, uint32_t *ret_place)
 {
     struct quota *subjects = worker->config.subjects;
     uint32_t max = worker->config.limits.subject_connections_max;
     struct str subject = caller_subject(caller);
     *ret_place = QUOTA_NONE;
-    if (!max || !subjects || !subject.len)
+    if (!max || !subjects || !subject.len || ops->is_part)
         return 0;
     *ret_place = quota_take(subjects, quota_holder(subjects, subject), max);
     if (*ret_place)
@@ -124,7 +125,7 @@ static void add(struct worker *worker, struct live *live)
 int live_add(struct worker *worker, void *owner, struct caller *caller, const struct live_ops *ops)
 {
     uint32_t place;
-    int result = take_place(worker, caller, &place);
+    int result = take_place(worker, caller, ops, &place);
     if (result)
         return result;
     struct live *live = mem_try_alloc(sizeof(*live));
@@ -146,7 +147,7 @@ int live_change(struct worker *worker, void *owner, struct caller *caller,
     uint32_t place = QUOTA_NONE;
     if (!live)
         return live_add(worker, owner, caller, ops);
-    int result = is_same ? 0 : take_place(worker, caller, &place);
+    int result = is_same ? 0 : take_place(worker, caller, ops, &place);
     if (result)
         return result;
     struct caller *before = live->caller;
@@ -177,14 +178,14 @@ struct caller *live_caller(const struct worker *worker, const void *owner)
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
-static void end(struct worker *worker, struct live *live, struct str why)
+static bool end(struct worker *worker, struct live *live, struct str why)
 {
     const struct live_ops *ops = live->ops;
     void *owner = live->owner;
     struct audit_entry entry = {.kind = AUDIT_DISCONNECTED, .caller = live->caller, .why = why};
     audit_note(worker, NULL, &entry);
     live_free(worker, live);
-    ops->end(owner, PROBLEM_BAD_CREDENTIAL);
+    return ops->end(owner, PROBLEM_BAD_CREDENTIAL);
 }
 
 void live_look(struct worker *worker)
@@ -211,7 +212,7 @@ static void check(struct worker *worker, struct live *live)
 {
     const char *why = find_end(worker, live->caller);
     if (why) {
-        end(worker, live, str_from(why));
+        (void)end(worker, live, str_from(why));
         return;
     }
     list_add_last(&worker->live.checked, &live->in_turn);
@@ -250,9 +251,8 @@ unsigned live_disconnect(struct worker *worker, struct str subject, struct str c
         list_remove(at);
         list_add_last(&meant, at);
     }
-    while ((node = list_take_first(&meant))) {
-        end(worker, container_of(node, struct live, in_turn), STR("disconnected by request"));
-        count++;
-    }
+    while ((node = list_take_first(&meant)))
+        count +=
+            end(worker, container_of(node, struct live, in_turn), STR("disconnected by request"));
     return count;
 }

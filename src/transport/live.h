@@ -19,8 +19,10 @@
 struct worker;
 
 struct live_ops {
-    /* Ends the owner, soon and as politely as it can. It may be freed within the call. */
-    void (*end)(void *owner, enum problem problem);
+    /* Ends the owner, soon and as politely as it can. It may be freed within the call. False if it
+     * was about to end. */
+    bool (*end)(void *owner, enum problem problem);
+    bool is_part; /* of another owner, which counts for the subject */
     /* Whether it reads the channel, or a pattern that has it. */
     bool (*reads)(const void *owner, struct str channel);
 };

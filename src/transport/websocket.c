@@ -3,6 +3,7 @@
 #include "http/token.h"
 #include "transport/audit_notes.h"
 #include "transport/checked.h"
+#include "transport/permits.h"
 #include "ws/handshake.h"
 
 #include <errno.h>
@@ -68,7 +69,7 @@ static void on_event(struct websocket *websocket, const struct ws_event *event)
         if (request->intake)
             request->intake->begun_ns = 0;
         if (!websocket->close_sent)
-            websocket->ops->message(websocket, event->opcode, event->data);
+            permits_handle(websocket, event->opcode, event->data);
         break;
     case WS_PING:
         if (!websocket->close_sent)
@@ -175,7 +176,7 @@ static bool input_one(struct websocket *websocket, struct str *bytes)
         check_on(websocket);
         pause_to_send(websocket->pull.request);
         return !worker_is_spent(worker) && !request_stream_is_closed(websocket->pull.request) &&
-               !is_pressed(websocket);
+               !is_pressed(websocket) && !websocket->waits;
     }
     if (!ws_reader_is_inflating(&websocket->reader) && is_for_later(websocket, *bytes)) {
         worker_end_step(worker);
@@ -195,7 +196,8 @@ static bool input_one(struct websocket *websocket, struct str *bytes)
     bool inflating = ws_reader_is_inflating(&websocket->reader);
     size_t cost = inflating ? INFLATE_COST : event.data.len > used ? event.data.len : used;
     bool more = worker_spend(worker, cost) && (result == WS_EVENT || inflating);
-    return more && !request_stream_is_closed(websocket->pull.request) && !is_pressed(websocket);
+    return more && !request_stream_is_closed(websocket->pull.request) && !is_pressed(websocket) &&
+           !websocket->waits;
 }
 
 /* A compressed message that has begun delays others that would begin, see is_for_later(). */
@@ -279,7 +281,7 @@ bool websocket_deaf(struct pull *pull)
 {
     struct websocket *websocket = of_pull(pull);
     struct request_stream *request = pull->request;
-    if (websocket->inflight >= request->worker->config.limits.inflight_max)
+    if (websocket->waits || websocket->inflight >= request->worker->config.limits.inflight_max)
         return true; /* until one is answered */
     if (!websocket->publishes || !worker_pressed(request->worker))
         return false;
@@ -346,9 +348,9 @@ bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
     struct request_stream *request = websocket->pull.request;
     struct worker *worker = request->worker;
     const struct conn *conn = request_stream_conn(request);
-    const struct caller *caller = live_caller(worker, &websocket->pull);
-    struct publisher publisher = {.access = worker_access(worker, caller),
-                                  .keyspace = caller_name(caller),
+    struct access access = permits_access(websocket);
+    struct publisher publisher = {.access = access,
+                                  .keyspace = caller_name(access.caller),
                                   .conn = conn,
                                   .request = request_stream_id(request),
                                   .origin = request_stream_id(request)};
@@ -490,8 +492,10 @@ void websocket_drain(struct pull *pull)
 void websocket_deinit(struct websocket *websocket)
 {
     struct request_stream *request = websocket->pull.request;
-    if (request) /* was opened, perhaps only to be refused */
+    if (request) { /* was opened, perhaps only to be refused */
+        permits_end(websocket);
         live_remove(request->worker, &websocket->pull);
+    }
     for (struct list *node; (node = list_take_first(&websocket->publishes_open));)
         container_of(node, struct websocket_publish, node)->websocket = NULL;
     ws_reader_deinit(&websocket->reader);
@@ -598,8 +602,13 @@ bool websocket_open(struct exchange *exchange, struct websocket *websocket, stru
     ws_reader_init(&websocket->reader, WS_SERVER, &worker->config.limits.ws,
                    deflate.enabled ? &worker->inflater : NULL);
     make_head(&response, exchange, protocol, cursor, &deflate);
-    if (!exchange_pull(exchange, &response, &websocket->pull))
+    struct evidence *evidence =
+        websocket->ops->asks && exchange->may_ask ? worker->config.show(exchange) : NULL;
+    if (!exchange_pull(exchange, &response, &websocket->pull)) {
+        evidence_free(evidence);
         return false;
+    }
+    permits_begin(websocket, evidence);
     beat_later(websocket);
     set_timer(websocket);
     return true;

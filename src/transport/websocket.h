@@ -10,6 +10,7 @@ struct websocket_publish;
  * freshet.v1) has beside those of its pull. */
 struct websocket_ops {
     bool json; /* text messages must be JSON */
+    bool asks; /* messages may be asked for: see permits.h */
     void (*message)(struct websocket *websocket, enum ws_opcode opcode, struct str data);
     void (*beat)(struct websocket *websocket);
     /* Reports a publish that got no verdict in time; NULL: no report. */
@@ -32,6 +33,8 @@ struct websocket {
     uint8_t beats_unanswered; /* beats since the last pong or other frame */
     bool browser;
     bool publishes; /* has done so */
+    bool asks : 1;  /* the operator's server decides about some messages: see permits.h */
+    bool waits : 1; /* a message waits for its answer */
     bool inflates;  /* while a compressed message is unfinished */
     bool close_sent;
     bool close_seen;

@@ -1,3 +1,4 @@
+#include "transport/permits.h"
 #include "transport/worker.h"
 
 #include "base/say.h"
@@ -178,6 +179,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->undrained);
     list_init(&worker->auths);
     live_init(worker);
+    permits_init(worker);
     worker->revoked =
         (struct change_listener){.mailbox = &worker->loop.mailbox, .look = on_revoked};
     list_init(&worker->paused);
@@ -444,6 +446,7 @@ void worker_deinit(struct worker *worker)
         ;
     stop_listening(worker);
     live_deinit(worker);
+    permits_deinit(worker);
     request_cache_deinit(&worker->request_cache);
     packs_clear(&worker->packs);
     hub_deinit(&worker->hub);

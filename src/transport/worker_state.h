@@ -6,7 +6,7 @@
 #include "access/audit.h"
 #include "access/changes.h"
 #include "access/authority.h"
-#include "access/decide.h"
+#include "access/permission.h"
 #include "base/account.h"
 #include "base/budget.h"
 #include "base/hist.h"
@@ -30,6 +30,7 @@
 #include "ws/reader.h"
 
 struct exchange;
+struct permit_turn;
 struct json_scan;
 struct http1;
 
@@ -182,6 +183,10 @@ struct worker_config {
     /* Handles a request: answers it at once, or later by exchange_respond(), or gives it to a pull
      * by exchange_pull(). */
     void (*handle)(struct exchange *exchange);
+    /* Asks the operator's server for messages of WebSockets whose exchange has `may_ask`; `show`
+     * copies what it needs of the exchange for that. NULL without memory. */
+    const struct permission_source *permissions;
+    struct evidence *(*show)(struct exchange *exchange);
     /* Whether the caller's credential was revoked. NULL: none is. */
     bool (*is_revoked)(void *app, const struct caller *caller, int64_t now_us);
     /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
@@ -275,11 +280,13 @@ struct worker {
     bool late;                        /* the last turn left some of `resumed` unread */
     struct pace pace;                 /* polls that have events and are held */
     struct timer pressure;
-    struct live_table live;         /* what goes on under a caller */
-    struct change_listener revoked; /* hears that some callers may have lost their rights */
-    struct submitter submitter;     /* gathers what its connections publish in a turn */
-    struct http_memo memo;          /* the head of the request being read, and some before it */
-    struct str head_bytes;          /* its bytes */
+    struct live_table live;          /* what goes on under a caller */
+    struct map permits;              /* of WebSockets whose messages may be asked for */
+    struct permit_turn *permit_turn; /* of the message that such a one handles; NULL: none */
+    struct change_listener revoked;  /* hears that some callers may have lost their rights */
+    struct submitter submitter;      /* gathers what its connections publish in a turn */
+    struct http_memo memo;           /* the head of the request being read, and some before it */
+    struct str head_bytes;           /* its bytes */
     struct str body;
     struct reading *known; /* the API's reading of an equal head, to be shared; NULL: the head is
                               new. See request_cache.h */
