@@ -33,7 +33,7 @@ struct issuers {
     size_t count;
     /* Fetches newer keys of `wanted` and then answers the identification; copies the text. False if
      * it cannot now: the token is then judged by the keys that are there. NULL: nobody fetches. */
-    void *fetcher; /* whose fetch it is */
+    void *fetcher; /* argument of the fetch */
     bool (*fetch)(struct issuers *issuers, issuers_set wanted, struct str text,
                   struct identification *identification);
 };

@@ -180,7 +180,7 @@ static void a_token_without_a_signature_is_refused(void **state)
 {
     (void)state;
     static const struct str texts[] = {
-        STR("eyJhbGciOiJub25lIn0." RFC_CLAIMS "."), /* none */
+        STR("eyJhbGciOiJub25lIn0." RFC_CLAIMS "."), /* alg none */
         STR("eyJhbGciOiJOb25lIn0." RFC_CLAIMS "."), /* alg: None */
         STR("eyJhbGciOiJub25lIn0." RFC_CLAIMS ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
         STR("eyJhbGciOiJIUzI1NiJ9." RFC_CLAIMS "."),

@@ -74,7 +74,7 @@ static bool take_members(struct event_json *json, struct str text, struct json_n
     return bad(fault, "a batch is stored: publish ephemeral events to their channel, one by one");
 }
 
-/* Whichever member of an event is malformed, the fault is of that event. */
+/* A malformed member makes the whole event faulty, whichever it is. */
 static bool read_event(const struct event_json *json, struct event_json_room *room,
                        struct proposal *proposal, struct fault *fault)
 {

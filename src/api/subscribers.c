@@ -29,7 +29,7 @@ struct disconnection {
     struct mailbox *reply;
     struct mail reply_mail;
     atomic_uint left;  /* workers that have not looked yet */
-    atomic_uint ended; /* what they have ended */
+    atomic_uint ended; /* the number that they have ended */
     char subject[SUBJECT_MAX], channel[NAME_MAX_BYTES];
     size_t subject_len, channel_len;
     struct order {

@@ -252,7 +252,7 @@ static void free_asked(struct asked *asked)
     caller_unref(asked->base);
     free(asked->terms);
     if (asked->body.at)
-        explicit_bzero(asked->body.at, asked->body.cap); /* it may hold a session's cookie */
+        explicit_bzero(asked->body.at, asked->body.cap); /* the body may hold a session's cookie */
     buf_free(&asked->body);
     free(asked);
 }
