@@ -46,8 +46,7 @@ each("every mechanism works under the server's name", async (t, name) => {
     const socket = await Socket.open(t, front, "/channels/news", own);
     const freshet = await Freshet.open(t, front, own);
     await freshet.subscribe(["news"]);
-    const poll = request(front, "GET", "/channels/news?after=now&wait=50", { headers, fresh: true });
-    await eventually(async () => (await request(front, "GET", "/healthz", { headers })).status === 200, "an answer");
+    const poll = request(front, "GET", "/channels/news?after=earliest&wait=20", { headers, fresh: true });
     const posted = await request(front, "POST", "/channels/news", { headers: authorization, body: "hello" });
     assert.equal(posted.status, 201, posted.text);
     for (const stream of streams) {
@@ -58,7 +57,7 @@ each("every mechanism works under the server's name", async (t, name) => {
     await eventually(() => receiver.deliveries.length === 1, "the webhook");
     const page = await request(front, "GET", "/channels/news?last=1", { headers });
     assert.match(page.text, /hello/);
-    assert.match((await poll).text, /hello|"events":\[\]/);
+    assert.match((await poll).text, /hello/);
     assertProblem(await request(front, "POST", "/channels/news", { headers, body: "x" }), 401);
 });
 
