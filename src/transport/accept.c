@@ -104,7 +104,7 @@ static int take_proxy_header(struct arrival *arrival)
 {
     char room[PROXY_HEADER_MAX];
     struct conn *conn = &arrival->conn;
-    struct proxy_header header;
+    struct proxy_header header = {0};
     ssize_t n = recv(conn->fd, room, sizeof(room), MSG_PEEK | MSG_DONTWAIT);
     int result = n < 0 ? -errno
                  : n   ? proxy_header_read((struct str){room, (size_t)n}, &header)
