@@ -223,3 +223,9 @@ struct api_key *api_key_read_record(struct str record)
     json_decref(root);
     return key;
 }
+
+bool api_key_equal(const struct api_key *a, const struct api_key *b)
+{
+    return key_digest_equal(&a->digest, &b->digest) && a->is_configured == b->is_configured &&
+           caller_equal(a->caller, b->caller);
+}

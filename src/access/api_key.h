@@ -50,6 +50,9 @@ const char *api_key_request(struct str body, int64_t now_us, struct str made_by,
 bool api_key_is_within(const struct api_key *key, const struct access *maker,
                        struct refusal *ret_refusal);
 
+/* Whether both are the same key, with the same name, grants and end. */
+bool api_key_equal(const struct api_key *a, const struct api_key *b);
+
 /* Whether people can tell keys apart by this name. */
 bool api_key_name_valid(struct str name);
 

@@ -136,7 +136,7 @@ static bool may_make(const struct grant *grant, const char *grants)
     assert_true(may || refusal.problem == PROBLEM_FORBIDDEN);
     api_key_free(key);
     caller_unref((struct caller *)(uintptr_t)maker.caller);
-    rules_free(rules);
+    rules_unref(rules);
     buf_free(&body);
     return may;
 }

@@ -1,5 +1,7 @@
 #include "access/caller.h"
 
+#include "base/buf.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -118,7 +120,65 @@ bool caller_is_of(const struct caller *caller, struct str subject)
     return caller != NULL;
 }
 
+static bool grant_equal(const struct grant *a, const struct grant *b)
+{
+    if (a->may != b->may || a->patterns_count != b->patterns_count)
+        return false;
+    for (size_t i = 0; i < a->patterns_count; i++)
+        if (!str_eq(a->patterns[i], b->patterns[i]))
+            return false;
+    return true;
+}
+
+bool caller_equal(const struct caller *a, const struct caller *b)
+{
+    bool same = str_eq(a->name, b->name) && a->facts.expires_us == b->facts.expires_us &&
+                a->facts.grants_count == b->facts.grants_count;
+    for (size_t i = 0; same && i < a->facts.grants_count; i++)
+        same = grant_equal(&a->facts.grants[i], &b->facts.grants[i]);
+    return same;
+}
+
 struct str caller_name(const struct caller *caller)
 {
     return caller ? caller->name : STR_NONE;
+}
+
+/* Each text stands behind its length, so that no two lists are the same bytes. */
+uint64_t voucher_of(const struct str *texts, size_t count)
+{
+    enum { LENGTH_MAX = 24 };
+    struct buf all = {0};
+    uint8_t digest[HASH_SHA256_SIZE];
+    uint64_t voucher;
+    size_t size = 1;
+    for (size_t i = 0; i < count; i++)
+        size += LENGTH_MAX + texts[i].len;
+    (void)buf_reserve(&all, size); /* at once: bytes that move would stay behind */
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(&all, "%zu:", texts[i].len);
+        buf_add_str(&all, texts[i]);
+    }
+    hash_sha256(buf_str(&all), digest);
+    memcpy(&voucher, digest, sizeof(voucher));
+    if (all.at)
+        explicit_bzero(all.at, all.cap);
+    buf_free(&all);
+    return voucher ? voucher : 1;
+}
+
+static bool has(const uint64_t *vouchers, size_t count, uint64_t voucher)
+{
+    for (size_t i = 0; i < count; i++)
+        if (vouchers[i] == voucher)
+            return true;
+    return false;
+}
+
+bool caller_lost_voucher(const struct caller *caller, const uint64_t *vouchers, size_t count)
+{
+    for (; caller; caller = caller->facts.base)
+        if (caller->facts.voucher && !has(vouchers, count, caller->facts.voucher))
+            return true;
+    return false;
 }

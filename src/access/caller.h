@@ -25,6 +25,8 @@ struct caller_facts {
     struct str jti;
     int64_t issued_us;         /* wall clock; 0: unknown. See revocations.h */
     int64_t expires_us;        /* wall clock; 0: never */
+    uint64_t voucher;          /* the issuer or server that vouches for it, as the configuration has
+                                * it (see voucher_of()); 0: none, or unknown */
     const struct caller *base; /* the caller of the credential that this one rests on, or NULL */
     const struct grant *grants;
     size_t grants_count; /* at most GRANTS_MAX, each with at most GRANT_PATTERNS_MAX patterns */
@@ -51,6 +53,9 @@ struct str caller_subject(const struct caller *caller);
 /* Whether the caller, or one that it rests on, has this subject. */
 bool caller_is_of(const struct caller *caller, struct str subject);
 
+/* Whether both are of one kind and subject, with the same grants and end. */
+bool caller_equal(const struct caller *a, const struct caller *b);
+
 /* Kind and subject, which tell callers apart, as in token/alice; empty for anybody. */
 struct str caller_name(const struct caller *caller);
 
@@ -59,6 +64,14 @@ static inline bool caller_is_authenticated(const struct caller *caller, int64_t 
 {
     return caller && (!caller->facts.expires_us || now_us < caller->facts.expires_us);
 }
+
+/* A number for an issuer, or for a server that is asked, as the configuration describes it by these
+ * texts: the same for the same texts, never 0, and no help to find secrets among them. */
+uint64_t voucher_of(const struct str *texts, size_t count);
+
+/* Whether the caller, or one that it rests on, has a voucher that is not in the list: what has
+ * vouched for it is not there any more. */
+bool caller_lost_voucher(const struct caller *caller, const uint64_t *vouchers, size_t count);
 
 /* The word for a kind, as logs, the audit and the API have it. Static memory. */
 const char *caller_kind_word(enum caller_kind kind);

@@ -70,6 +70,41 @@ static void anybody_has_neither_a_subject_nor_references(void **state)
     assert_null(caller_unref(NULL));
 }
 
+static void a_voucher_depends_on_each_text_and_its_end(void **state)
+{
+    static const struct str lists[][2] = {
+        {{"ab", 2}, {"c", 1}},
+        {{"a", 1}, {"bc", 2}},
+        {{"abc", 3}, {"", 0}},
+        {{"ab", 2}, {"d", 1}},
+    };
+    uint64_t vouchers[4];
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        vouchers[i] = voucher_of(lists[i], 2);
+        assert_true(vouchers[i] == voucher_of(lists[i], 2));
+        for (size_t j = 0; j < i; j++)
+            assert_false(vouchers[i] == vouchers[j]);
+    }
+}
+
+static void a_caller_loses_the_voucher_that_is_not_listed(void **state)
+{
+    static const uint64_t listed[] = {3, 5};
+    (void)state;
+    struct caller *by_issuer =
+        caller_new(&(const struct caller_facts){.kind = CALLER_TOKEN, .voucher = 5});
+    struct caller *resting =
+        caller_new(&(const struct caller_facts){.kind = CALLER_BACKEND, .base = by_issuer});
+    assert_false(caller_lost_voucher(by_issuer, listed, 2));
+    assert_true(caller_lost_voucher(by_issuer, listed, 1));
+    assert_false(caller_lost_voucher(resting, listed, 2));
+    assert_true(caller_lost_voucher(resting, listed, 1));
+    assert_false(caller_lost_voucher(NULL, NULL, 0));
+    caller_unref(resting);
+    caller_unref(by_issuer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +112,8 @@ int main(void)
         cmocka_unit_test(a_lack_of_memory_makes_no_caller),
         cmocka_unit_test(a_credential_ends_at_its_expiry),
         cmocka_unit_test(anybody_has_neither_a_subject_nor_references),
+        cmocka_unit_test(a_voucher_depends_on_each_text_and_its_end),
+        cmocka_unit_test(a_caller_loses_the_voucher_that_is_not_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ static void each_row_of_the_table_has_its_verdict(void **state)
                      (int)access_decide(&later, action, term));
     }
     caller_unref(alice);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 static void open_rules_allow_everything_and_no_rules_nothing(void **state)
@@ -131,7 +131,7 @@ static void the_administrator_of_the_whole_server_reads_its_own_channels(void **
     assert_int_equal(access_decide(&by_other, ACTION_ADMIN, ACCESS_WHOLE_SERVER), NO);
     caller_unref(admin);
     caller_unref(other);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 static void an_action_is_allowed_somewhere_or_nowhere(void **state)
@@ -149,7 +149,7 @@ static void an_action_is_allowed_somewhere_or_nowhere(void **state)
     assert_int_equal(access_decide_any(&server, ACTION_ADMIN), YES);
     assert_int_equal(access_decide_any(&forgotten, ACTION_READ), WHO);
     caller_unref(alice);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 /* Else a permission to read would take from a connection what its token lets it publish. */
@@ -175,7 +175,7 @@ static void a_permission_adds_to_the_grants_of_the_credential_that_it_rests_on(v
     assert_int_equal(access_decide(&access, ACTION_PUBLISH, STR("chat/room1")), OLD);
     caller_unref(alice);
     caller_unref(allowed);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 /* The operator's server may allow something to a visitor whom it cannot name. */
@@ -196,7 +196,7 @@ static void a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybo
     access.now_us = 100;
     assert_int_equal(access_decide(&access, ACTION_READ, STR("chat/room1")), ACCESS_NO_CREDENTIAL);
     caller_unref(visitor);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 static void a_refusal_says_what_was_missing(void **state)
@@ -219,7 +219,7 @@ static void a_refusal_says_what_was_missing(void **state)
     assert_true(str_eq(refusal.term, STR("chat/b")));
     assert_string_equal(refusal.may, "publish");
     caller_unref(alice);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 /* ---- the model ------------------------------------------------------------------------------- */
@@ -337,7 +337,7 @@ static void the_decision_is_that_over_all_names_one_by_one(void **state)
             fail_msg("round %u, %s: decided %d, expected %d", round, term.at, found, expected);
         allowed += found;
         caller_unref(caller);
-        rules_free(rules);
+        rules_unref(rules);
     }
     assert_in_range(allowed, ROUNDS / 10, ROUNDS - ROUNDS / 10);
 }

@@ -54,6 +54,14 @@ static struct token_keys *keys_of(struct issuers *issuers, size_t place)
     return keys;
 }
 
+void issuers_share_keys(struct issuers *issuers, struct issuers *from)
+{
+    for (size_t i = 0; i < issuers->count; i++)
+        for (size_t j = 0; issuers->at[i].jwks_url && j < from->count; j++)
+            if (issuers->at[i].voucher == from->at[j].voucher)
+                issuers_set_keys(issuers, i, keys_of(from, j));
+}
+
 _Static_assert((unsigned)TOKEN_TRIES_MAX >= (unsigned)ISSUERS_MAX, "each issuer has a try");
 
 static enum token_verdict judge(struct issuers *issuers, const struct token *token, size_t place,
@@ -61,8 +69,8 @@ static enum token_verdict judge(struct issuers *issuers, const struct token *tok
 {
     const struct issuer *issuer = &issuers->at[place];
     struct token_keys *keys = keys_of(issuers, place);
-    struct token_check check = {keys, issuer->issuer, issuer->audience, issuer->claim,
-                                issuer->leeway_s};
+    struct token_check check = {keys,          issuer->issuer,   issuer->audience,
+                                issuer->claim, issuer->leeway_s, issuer->voucher};
     enum token_verdict verdict = token_admit(token, &check, now_us, tries, ret);
     token_keys_unref(keys);
     return verdict;
@@ -104,15 +112,21 @@ enum token_verdict issuers_judge(struct issuers *issuers, struct str text, int64
     return verdict == TOKEN_OK ? nearest : verdict;
 }
 
+bool issuers_has_keys(struct issuers *issuers, size_t place)
+{
+    pthread_mutex_lock(&issuers->lock);
+    bool has = issuers->at[place].keys != NULL;
+    pthread_mutex_unlock(&issuers->lock);
+    return has;
+}
+
 /* Whether any of them has no keys at all. */
 static bool is_without_keys(struct issuers *issuers, issuers_set set)
 {
-    bool found = false;
-    pthread_mutex_lock(&issuers->lock);
     for (size_t i = 0; i < issuers->count; i++)
-        found |= (set >> i & 1) && !issuers->at[i].keys;
-    pthread_mutex_unlock(&issuers->lock);
-    return found;
+        if ((set >> i & 1) && !issuers_has_keys(issuers, i))
+            return true;
+    return false;
 }
 
 struct identity issuers_identify(struct issuers *issuers, struct str text, int64_t now_us,

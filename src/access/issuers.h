@@ -17,6 +17,7 @@ struct issuer {
     struct token_keys *keys; /* under the lock; NULL while none are known */
     struct str issuer, audience, claim;
     int64_t leeway_s;
+    uint64_t voucher;     /* a number for all that its tokens are held against: see voucher_of() */
     const char *jwks_url; /* NULL: the keys never change */
     int64_t refresh_s;    /* keys are fetched so often */
     int64_t keep_s;       /* and count for so long, if they cannot be fetched again */
@@ -48,6 +49,13 @@ bool issuers_add(struct issuers *issuers, const struct issuer *issuer);
 
 /* Replaces the keys of an issuer, and takes them over; NULL: none are known. Any thread. */
 void issuers_set_keys(struct issuers *issuers, size_t place, struct token_keys *keys);
+
+/* Whether any keys of an issuer are known. Any thread. */
+bool issuers_has_keys(struct issuers *issuers, size_t place);
+
+/* Gives issuers whose keys are fetched those that equal issuers of `from` have by now. Any thread.
+ */
+void issuers_share_keys(struct issuers *issuers, struct issuers *from);
 
 /* Holds a token against all issuers. With TOKEN_OK there is a caller. `ret_lacking` gets the
  * issuers that have no key of the token's id, or none for a token without one, but may have one

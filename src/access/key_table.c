@@ -115,6 +115,62 @@ void key_table_put(struct key_table *table, struct api_key *key)
     pthread_rwlock_unlock(&table->lock);
 }
 
+static bool is_among(const struct api_key *key, struct api_key *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (keys[i] && str_eq(api_key_id(keys[i]), api_key_id(key)))
+            return true;
+    return false;
+}
+
+/* Whether something was taken away. */
+static bool take_out_gone(struct key_table *table, struct api_key *const *keys, size_t count)
+{
+    bool gone = false;
+    list_each (&table->in_order, node) {
+        struct api_key *key = container_of(node, struct api_key, in_order);
+        if (!key->is_configured || is_among(key, keys, count))
+            continue;
+        take_out(table, key);
+        gone = true;
+    }
+    return gone;
+}
+
+bool key_table_replace_configured(struct key_table *table, struct api_key **keys, size_t count)
+{
+    pthread_rwlock_wrlock(&table->lock);
+    bool changed = take_out_gone(table, keys, count);
+    for (size_t i = 0; i < count; i++) {
+        struct api_key *key = keys[i], *before = find(table, api_key_id(key));
+        keys[i] = NULL;
+        if (before && api_key_equal(before, key)) {
+            api_key_free(key);
+            continue;
+        }
+        changed |= before != NULL;
+        if (before)
+            take_out(table, before);
+        map_add(&table->map, &key->node, api_key_id(key));
+        add_in_order(table, key);
+    }
+    pthread_rwlock_unlock(&table->lock);
+    return changed;
+}
+
+struct caller *key_table_caller(struct key_table *table, const struct caller *caller)
+{
+    struct caller *now = NULL;
+    if (!caller || caller->facts.kind != CALLER_KEY)
+        return NULL;
+    pthread_rwlock_rdlock(&table->lock);
+    struct api_key *key = find(table, caller->facts.key_id);
+    if (key)
+        now = caller_ref(key->caller);
+    pthread_rwlock_unlock(&table->lock);
+    return now;
+}
+
 bool key_table_remove(struct key_table *table, struct str id)
 {
     pthread_rwlock_wrlock(&table->lock);

@@ -27,6 +27,15 @@ void key_table_deinit(struct key_table *table);
  * thread. */
 void key_table_put(struct key_table *table, struct api_key *key);
 
+/* Puts the keys of the configuration, which are taken over and leave NULL, in the place of those
+ * that it had before; a key that is the same stays, with its callers. Whether something was taken
+ * away: a key that is gone, or one that has changed. Any thread. */
+bool key_table_replace_configured(struct key_table *table, struct api_key **keys, size_t count);
+
+/* The caller that the key of a caller stands for now, with a reference; NULL if that is not known:
+ * the caller came by no key, or rests on one. Any thread. */
+struct caller *key_table_caller(struct key_table *table, const struct caller *caller);
+
 /* Any thread. False if there is no such key. */
 bool key_table_remove(struct key_table *table, struct str id);
 

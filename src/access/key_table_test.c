@@ -139,6 +139,52 @@ static void a_use_is_noted(void **state)
     assert_false(key_table_look(*state, STR("abcdefghij"), note_use_of, &used_us));
 }
 
+/* A key of the configuration with this text and a grant of this pattern. */
+static struct api_key *configured(const char *text, const char *pattern)
+{
+    const struct str patterns[] = {str_from(pattern)};
+    const struct grant grants[] = {{patterns, 1, action_bit(ACTION_READ)}};
+    const struct api_key_facts facts = {
+        .name = STR("site"), .grants = grants, .grants_count = 1, .is_configured = true};
+    struct key_digest digest;
+    assert_true(key_text_read(str_from(text), &digest));
+    return api_key_new(&digest, &facts);
+}
+
+static void keys_of_the_configuration_are_replaced_and_equal_ones_stay(void **state)
+{
+    char texts[2][KEY_TEXT_LEN + 1];
+    struct key_digest digest;
+    const char *made = add_key(*state, "made", 0);
+    struct caller *by_api = ask(*state, CREDENTIAL_BEARER, made).caller;
+    for (size_t i = 0; i < 2; i++)
+        key_text_make(texts[i], &digest);
+    struct api_key *keys[] = {configured(texts[0], "a"), configured(texts[1], "a")};
+    assert_false(key_table_replace_configured(*state, keys, 2));
+    assert_null(keys[0]);
+    struct caller *before = ask(*state, CREDENTIAL_BEARER, texts[0]).caller;
+
+    struct api_key *same[] = {configured(texts[0], "a"), configured(texts[1], "a")};
+    assert_false(key_table_replace_configured(*state, same, 2));
+    struct caller *now = key_table_caller(*state, before);
+    assert_ptr_equal(now, before);
+    caller_unref(now);
+
+    struct api_key *fewer[] = {configured(texts[0], "b")};
+    assert_true(key_table_replace_configured(*state, fewer, 1));
+    now = key_table_caller(*state, before);
+    assert_false(caller_equal(now, before));
+    caller_unref(now);
+    assert_int_equal(ask(*state, CREDENTIAL_BEARER, texts[1]).state, IDENTITY_BAD);
+
+    assert_true(key_table_replace_configured(*state, NULL, 0));
+    assert_true(key_table_is_gone(*state, before));
+    assert_null(key_table_caller(*state, before));
+    assert_false(key_table_is_gone(*state, by_api)); /* keys of the API stay */
+    caller_unref(before);
+    caller_unref(by_api);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +197,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_key_that_was_removed_is_refused_and_its_callers_are_told_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_use_is_noted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_of_the_configuration_are_replaced_and_equal_ones_stay,
+                                        set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,12 +34,47 @@ struct rules *rules_new(const struct rule *list, size_t count)
     }
     qsort(at, count, sizeof(*at), by_prefix);
     *rules = (struct rules){.count = count, .at = at};
+    atomic_init(&rules->refs, 1);
     return rules;
 }
 
-void rules_free(struct rules *rules)
+/* The rules are immutable, but for the count of their references. */
+static struct rules *counted(const struct rules *rules)
 {
-    free(rules);
+    return rules && !rules->open && rules != &rules_none ? (struct rules *)(uintptr_t)rules : NULL;
+}
+
+const struct rules *rules_ref(const struct rules *rules)
+{
+    struct rules *shared = counted(rules);
+    if (shared)
+        atomic_fetch_add_explicit(&shared->refs, 1, memory_order_relaxed);
+    return rules;
+}
+
+void rules_unref(const struct rules *rules)
+{
+    struct rules *shared = counted(rules);
+    if (shared && atomic_fetch_sub_explicit(&shared->refs, 1, memory_order_acq_rel) == 1)
+        free(shared);
+}
+
+static bool rule_equal(const struct rule *a, const struct rule *b)
+{
+    return str_eq(a->prefix, b->prefix) && a->anybody == b->anybody &&
+           a->authenticated == b->authenticated;
+}
+
+bool rules_equal(const struct rules *a, const struct rules *b)
+{
+    if (a->open || b->open)
+        return a->open == b->open;
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!rule_equal(&a->at[i], &b->at[i]))
+            return false;
+    return true;
 }
 
 static const struct rule *find(const struct rules *rules, struct str prefix)

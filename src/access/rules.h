@@ -4,6 +4,8 @@
 
 #include "access/action.h"
 
+#include <stdatomic.h>
+
 /* The rule of the channels under a prefix. */
 struct rule {
     struct str prefix;     /* whole segments; empty for all channels but the server's own */
@@ -13,6 +15,7 @@ struct rule {
 
 /* Immutable, so any thread may read them. The longest prefix decides for a channel, alone. */
 struct rules {
+    atomic_uint refs;
     bool open; /* everybody may do everything: there is nothing to enforce */
     size_t count;
     const struct rule *at; /* sorted by prefix */
@@ -26,9 +29,15 @@ extern const struct rules rules_open;
 extern const struct rules rules_none;
 
 /* Rules that are enforced: copies of these, each with another prefix. No rules at all mean that
- * only grants count. NULL if there is no memory. Free with rules_free(). */
+ * only grants count. NULL if there is no memory. There is one reference. */
 struct rules *rules_new(const struct rule *list, size_t count);
-void rules_free(struct rules *rules);
+
+/* Any thread; NULL, rules_open and rules_none are fine, and are not counted. */
+const struct rules *rules_ref(const struct rules *rules);
+void rules_unref(const struct rules *rules);
+
+/* Whether both give the same actions for all names. */
+bool rules_equal(const struct rules *a, const struct rules *b);
 
 /* The actions that the rules give for a name, which may have segments `*`: see reach.h. No prefix
  * has the server's own channels, whose names begin with `$`. */

@@ -42,7 +42,7 @@ static void the_longest_prefix_of_whole_segments_decides_alone(void **state)
         assert_int_equal(rules_actions(rules, false, name), rows[i].anybody);
         assert_int_equal(rules_actions(rules, true, name), rows[i].authenticated);
     }
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 static void no_rule_gives_nothing(void **state)
@@ -51,7 +51,7 @@ static void no_rule_gives_nothing(void **state)
     struct rules *rules = rules_new(NULL, 0);
     assert_non_null(rules);
     assert_int_equal(rules_actions(rules, true, STR("a")), ACTIONS_NONE);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 static void open_rules_give_everything(void **state)
@@ -68,6 +68,32 @@ static void a_lack_of_memory_makes_no_rules(void **state)
     assert_null(rules_new(NULL, 0));
 }
 
+static void rules_are_equal_if_they_give_the_same(void **state)
+{
+    static const struct rule lists[][2] = {
+        {{{"a", 1}, 1, 0}, {{"b", 1}, 1, 2}},
+        {{{"b", 1}, 1, 2}, {{"a", 1}, 1, 0}}, /* the same in another order */
+        {{{"a", 1}, 1, 0}, {{"b", 1}, 1, 0}},
+        {{{"a", 1}, 1, 0}, {{"c", 1}, 1, 2}},
+    };
+    (void)state;
+    struct rules *first = rules_new(lists[0], 2), *shorter = rules_new(lists[0], 1);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        struct rules *other = rules_new(lists[i], 2);
+        assert_int_equal(rules_equal(first, other), i < 2);
+        rules_unref(other);
+    }
+    assert_false(rules_equal(first, shorter));
+    assert_false(rules_equal(first, &rules_open));
+    assert_true(rules_equal(&rules_open, &rules_open));
+    assert_ptr_equal(rules_ref(first), first);
+    rules_unref(first);
+    rules_unref(first);
+    rules_unref(shorter);
+    rules_unref(rules_ref(&rules_open));
+    rules_unref(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,6 +101,7 @@ int main(void)
         cmocka_unit_test(no_rule_gives_nothing),
         cmocka_unit_test(open_rules_give_everything),
         cmocka_unit_test(a_lack_of_memory_makes_no_rules),
+        cmocka_unit_test(rules_are_equal_if_they_give_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

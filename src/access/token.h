@@ -60,6 +60,7 @@ struct token_check {
     struct str audience; /* empty: only tokens that name none */
     struct str claim;    /* the claim that holds the grants: `freshet` */
     int64_t leeway_s;    /* for clocks that differ */
+    uint64_t voucher;    /* of the issuer: that of the callers */
 };
 
 /* A token that was taken apart. Deinit it in any case. */

@@ -85,7 +85,7 @@ static void the_caller_is_who_the_token_says(void **state)
 {
     (void)state;
     struct token_keys *keys = keys_of("k1");
-    struct token_check check = {keys, STR(""), STR(""), STR("freshet"), 10};
+    struct token_check check = {keys, STR(""), STR(""), STR("freshet"), 10, 0};
     struct buf text = {0};
     token_mint(keys->at[0], STR("{\"sub\":\"alice\",\"jti\":\"t1\",\"exp\":1800000060" GRANTS "}"),
                &text);
@@ -118,7 +118,7 @@ static void a_time_of_issue_in_the_future_is_none(void **state)
         {{"{\"exp\":1800000060}", 18}, 0},
     };
     struct token_keys *keys = keys_of("");
-    const struct token_check check = {keys, STR(""), STR(""), STR("freshet"), 10};
+    const struct token_check check = {keys, STR(""), STR(""), STR("freshet"), 10, 0};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct buf text = sign(keys->at[0], STR("{\"alg\":\"HS256\"}"), rows[i].claims);
         struct caller *caller = admitted(buf_str(&text), &check);
@@ -436,7 +436,7 @@ static void issuer_audience_and_leeway_are_those_of_the_check(void **state)
         {STR("{\"exp\":1800000060,\"iss\":\"idp\",\"aud\":[]}"), TOKEN_BAD_AUDIENCE},
         {STR("{\"exp\":1800000060,\"iss\":\"idp\"}"), TOKEN_BAD_AUDIENCE},
     };
-    struct token_check check = {NULL, STR("idp"), STR("us"), STR("freshet"), 10};
+    struct token_check check = {NULL, STR("idp"), STR("us"), STR("freshet"), 10, 0};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         enum token_verdict verdict = admit_claims(rows[i].claims, &check);
         if (verdict != rows[i].verdict)

@@ -213,7 +213,15 @@ bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us)
 {
     const struct api *api = app;
     return revocations_have(api->revocations, caller, now_us) ||
-           key_table_is_gone(api->keys, caller);
+           key_table_is_gone(api->keys, caller) ||
+           caller_lost_voucher(caller, api->vouchers, api->vouchers_count);
+}
+
+struct caller *api_renew(void *app, const struct caller *caller)
+{
+    const struct api *api = app;
+    struct caller *now = key_table_caller(api->keys, caller);
+    return now && caller_equal(now, caller) ? caller_unref(now) : now;
 }
 
 /* The advice for strangers: the first with access rules, the second without. */

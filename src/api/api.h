@@ -8,7 +8,13 @@
 #include "inbound/source.h"
 #include "transport/exchange.h"
 
-/* The parts of the server that handlers use; made once, before the workers start. */
+/* How often the configuration was read anew, and how often that was refused. */
+struct api_reloads {
+    _Atomic uint64_t done, refused;
+};
+
+/* The parts of the server that handlers use, and the settings of the configuration. Another struct
+ * takes its place when these change; nothing of it is kept across turns. */
 struct api {
     struct log *log;
     struct courier *courier;
@@ -24,11 +30,14 @@ struct api {
                                         * and no credential is looked at */
     struct str cookie;                 /* the cookie that holds a credential; empty: none does */
     const struct authorizers *authorizers; /* the operator's servers that decide; NULL: none */
+    const uint64_t *vouchers; /* of the issuers and servers that may vouch for callers */
+    size_t vouchers_count;
     int64_t started_us;
     uint32_t batch_max;    /* events a batch */
     size_t event_soft_max; /* bytes of an event above which publishers are warned; 0: none */
     struct source *const *sources; /* sources whose webhooks become events */
     size_t sources_count;
+    const struct api_reloads *reloads; /* NULL: none is possible */
     atomic_bool draining;
 };
 
@@ -43,8 +52,11 @@ static inline struct api *api_of(const struct exchange *exchange)
     return exchange->worker->config.app;
 }
 
-/* worker_config.is_revoked: also whether the key of the caller is gone. */
+/* worker_config.is_revoked: also whether the key of the caller is gone, or its issuer. */
 bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us);
+
+/* worker_config.renew: the key of a caller may have other grants in the configuration by now. */
+struct caller *api_renew(void *app, const struct caller *caller);
 
 /* The ways in which a request is allowed or refused. */
 enum demand {

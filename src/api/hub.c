@@ -56,6 +56,7 @@ static void answered(struct mail *mail, void *owner)
     buf_free(&request->body);
     buf_free(&request->answer);
     buf_free(&request->why);
+    rules_unref(request->access.rules);
     free(asked);
 }
 
@@ -97,6 +98,7 @@ void hub_handle(struct exchange *exchange, struct str rest)
     }
     request->op = COURIER_HUB;
     request->access = exchange_access(exchange);
+    (void)rules_ref(request->access.rules);
     request->reply = &exchange->worker->loop.mailbox;
     request->reply_mail.open = answered;
     courier_submit(api_of(exchange)->courier, request);

@@ -133,8 +133,9 @@ static bool may_be_opaque(const struct exchange *exchange, enum credential_kind 
 
 static bool is_revoked(const struct exchange *exchange, int64_t now_us)
 {
-    struct revocations *revocations = api_of(exchange)->revocations;
-    return revocations && revocations_have(revocations, exchange->caller, now_us);
+    const struct api *api = api_of(exchange);
+    return (api->revocations && revocations_have(api->revocations, exchange->caller, now_us)) ||
+           caller_lost_voucher(exchange->caller, api->vouchers, api->vouchers_count);
 }
 
 /* Whether the exchange goes on; otherwise it was answered. */

@@ -68,7 +68,7 @@ static int tear_down(void **state)
 {
     struct gate *gate = *state;
     desk_free(gate->desk);
-    rules_free(gate->rules);
+    rules_unref(gate->rules);
     free(gate);
     return 0;
 }

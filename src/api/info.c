@@ -22,6 +22,7 @@ struct totals {
     uint64_t problems[PROBLEM_COUNT];
     uint64_t budgets[BUDGET_COUNT];
     uint64_t held[ACCOUNT_COUNT];
+    uint64_t held_limit; /* of all workers */
     struct hist *latency;
     struct hist *turn;
     struct hist *mail;
@@ -159,8 +160,7 @@ static void write_budgets(struct json_writer *writer, const struct totals *total
     json_object_end(writer);
 }
 
-static void write_held(struct json_writer *writer, const struct api *api,
-                       const struct totals *totals)
+static void write_held(struct json_writer *writer, const struct totals *totals)
 {
     uint64_t total = 0;
     json_name(writer, "held");
@@ -170,7 +170,26 @@ static void write_held(struct json_writer *writer, const struct api *api,
         total += totals->held[i];
     }
     json_member_number(writer, "total", total);
-    json_member_number(writer, "limit", api->workers_count * api->workers[0].account.limit);
+    json_member_number(writer, "limit", totals->held_limit);
+    json_object_end(writer);
+}
+
+static uint64_t reloads_done(const struct api *api)
+{
+    return api->reloads ? LOAD(api->reloads->done) : 0;
+}
+
+static uint64_t reloads_refused(const struct api *api)
+{
+    return api->reloads ? LOAD(api->reloads->refused) : 0;
+}
+
+static void write_reloads(struct json_writer *writer, const struct api *api)
+{
+    json_name(writer, "reloads");
+    json_object_begin(writer);
+    json_member_number(writer, "done", reloads_done(api));
+    json_member_number(writer, "refused", reloads_refused(api));
     json_object_end(writer);
 }
 
@@ -332,10 +351,11 @@ static void write_stats(struct json_writer *writer, const struct api *api,
     json_member_number(writer, "rests", totals->rests);
     json_member_number(writer, "pending", log_pending_bytes(api->log));
     json_member_number(writer, "backlog", log_backlog_bytes(api->log));
-    write_held(writer, api, totals);
+    write_held(writer, totals);
     json_object_end(writer);
     write_webhooks(writer, courier_stats(api->courier));
     write_tls(writer, totals);
+    write_reloads(writer, api);
     write_limits_hit(writer, totals);
     json_object_end(writer);
 }
@@ -364,6 +384,8 @@ void info_stats(struct exchange *exchange, struct str rest)
         return;
     }
     struct json_writer writer = json_writer(&body);
+    /* The other workers may be about to change theirs. */
+    totals.held_limit = api_of(exchange)->workers_count * exchange->worker->account.limit;
     write_stats(&writer, api_of(exchange), &totals);
     buf_add_char(&body, '\n');
     totals_free(&totals);
@@ -563,6 +585,11 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
     add_tls_metrics(&body, &totals);
+    add_metric(&body, "reloads_total", "counter", "Reloads of the configuration",
+               reloads_done(api));
+    add_metric(&body, "reloads_refused_total", "counter",
+               "Reloads of a configuration with a fault, which changed nothing",
+               reloads_refused(api));
     add_loss_metrics(&body, &log.losses);
     add_webhook_metrics(&body, courier_stats(api->courier));
     add_reader_metrics(&body, &log);

@@ -99,6 +99,7 @@ static void asked_free(struct asked *asked)
     buf_free(&asked->request.body);
     buf_free(&asked->request.why);
     buf_free(&asked->request.answer);
+    rules_unref(asked->request.access.rules);
     free(asked);
 }
 
@@ -397,6 +398,7 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
     }
     exchange->patient = true; /* a receiver that is pinged may take webhooks.timeout_ms */
     request->access = exchange_access(exchange);
+    (void)rules_ref(request->access.rules);
     request->reply = &exchange->worker->loop.mailbox;
     request->reply_mail.open = answered;
     courier_submit(courier, request);

@@ -319,6 +319,7 @@ static struct caller *make_caller(const struct asked *asked, const struct reply 
         .kind = base || asked->is_vouching || reply->subject.len ? CALLER_BACKEND : CALLER_ANYBODY,
         .subject = reply->subject.len ? reply->subject : caller_subject(base),
         .expires_us = now_us + reply->ttl_s * 1000000,
+        .voucher = asked->server->voucher,
         .grants = &grant,
         .grants_count = 1,
     };

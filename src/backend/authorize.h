@@ -31,6 +31,7 @@ enum {
 
 /* A server to ask. All is borrowed. */
 struct authorize_server {
+    uint64_t voucher;  /* a number for all below: see voucher_of() */
     struct str prefix; /* of its namespace */
     const char *url;
     struct sign_key key;

@@ -99,11 +99,18 @@ void backend_stop(struct backend *backend)
         backend->stop.open = open_stop;
         mailbox_post(&backend->loop.mailbox, &backend->stop);
         pthread_join(backend->thread, NULL);
+        backend->started = false;
     }
     while (mailbox_empty(&backend->loop.mailbox))
         ; /* questions that came behind the stop */
     jwks_end(&backend->jwks);
     authorize_end(&backend->authorize);
+}
+
+bool backend_is_idle(const struct backend *backend)
+{
+    return !backend ||
+           (!atomic_load(&backend->jwks.questions) && !atomic_load(&backend->authorize.questions));
 }
 
 struct authorize *backend_authorize(struct backend *backend)

@@ -22,8 +22,11 @@ int backend_open(const struct backend_config *config, struct backend **ret_backe
 /* The functions below take NULL for no backend. Starts the thread. 0 or a negative errno. */
 int backend_start(struct backend *backend);
 
-/* Ends the thread and answers what still waits, into mailboxes that must stand. */
+/* Ends the thread, once, and answers what still waits, into mailboxes that must stand. */
 void backend_stop(struct backend *backend);
+
+/* Whether nobody waits for an answer. Any thread. */
+bool backend_is_idle(const struct backend *backend);
 
 /* For questions whether somebody may do something. */
 struct authorize *backend_authorize(struct backend *backend);

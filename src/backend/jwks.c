@@ -199,11 +199,16 @@ void jwks_init(struct jwks *jwks, struct issuers *issuers, struct client *client
     issuers->fetch = ask;
 }
 
+/* Keys that are there already count as fetched now, so that they end as others do. */
 void jwks_begin(struct jwks *jwks)
 {
-    for (size_t i = 0; i < jwks->issuers->count; i++)
-        if (jwks->issuers->at[i].jwks_url)
-            on_timer(&jwks->sets[i].timer);
+    for (size_t i = 0; i < jwks->issuers->count; i++) {
+        if (!jwks->issuers->at[i].jwks_url)
+            continue;
+        if (issuers_has_keys(jwks->issuers, i))
+            jwks->sets[i].fetched_ns = now_ns(jwks);
+        on_timer(&jwks->sets[i].timer);
+    }
 }
 
 void jwks_end(struct jwks *jwks)

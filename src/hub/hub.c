@@ -1416,20 +1416,13 @@ int hub_init(struct hub *hub, struct asker *asker, struct clock *clock, struct m
              const struct hub_limits *limits, hub_encode *encode, void *context,
              void (*on_batch)(void *owner, struct batch *batch))
 {
-    *hub = (struct hub){.log = asker->log,
-                        .asker = asker,
-                        .clock = clock,
-                        .limits = *limits,
-                        .encode = encode,
-                        .context = context};
-    if (!hub->limits.large_bytes)
-        hub->limits.large_bytes = LARGE_BYTES;
+    *hub = (struct hub){
+        .log = asker->log, .asker = asker, .clock = clock, .encode = encode, .context = context};
     hub->port.mailbox = mailbox;
     hub->port.on_batch = on_batch;
     hub->port.backlog_max = limits->backlog_max;
     hub->port.on_missed = limits->on_missed;
     topics_init(&hub->topics, log_name_seed(hub->log));
-    hub->topics.branches_max = limits->branches_max;
     map_init(&hub->views, view_is);
     map_init(&hub->wanted, read_is);
     list_init(&hub->dirty);
@@ -1443,8 +1436,18 @@ int hub_init(struct hub *hub, struct asker *asker, struct clock *clock, struct m
     list_init(&hub->ahead);
     hub->ahead_least = UINT64_MAX;
     window_init(&hub->window, &hub->topics, limits->window_bytes, log_newest(hub->log));
+    hub_limit(hub, limits);
     hub->applied = hub->fan_out.posted = hub->window.applied;
     return log_attach(hub->log, &hub->port);
+}
+
+void hub_limit(struct hub *hub, const struct hub_limits *limits)
+{
+    hub->limits = *limits;
+    if (!hub->limits.large_bytes)
+        hub->limits.large_bytes = LARGE_BYTES;
+    hub->topics.branches_max = limits->branches_max;
+    hub->window.bytes_max = limits->window_bytes;
 }
 
 void hub_deinit(struct hub *hub)

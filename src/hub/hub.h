@@ -158,6 +158,9 @@ int hub_init(struct hub *hub, struct asker *asker, struct clock *clock, struct m
              void (*on_batch)(void *owner, struct batch *batch));
 
 /* Call it only without subscribers and without questions of the hub under way. */
+/* Takes other limits; what exceeds them goes with the next events. The bounds of the port stay. */
+void hub_limit(struct hub *hub, const struct hub_limits *limits);
+
 void hub_deinit(struct hub *hub);
 
 /* Fans a safe batch out as far as this turn's budget allows. Called from the owner's on_batch. */

@@ -29,6 +29,8 @@ struct conn_ops {
     /* The server stops: ends before long, what goes on forever in `after_ms`. Whoever stops the
      * server calls it. */
     void (*drain)(struct conn *conn, uint32_t after_ms);
+    /* For the owner's own use: what goes on may not be allowed any more. NULL: nothing does. */
+    void (*review)(struct conn *conn);
 };
 
 struct conn {

@@ -92,8 +92,8 @@ static inline void end_closed(struct conn *conn)
     clock_fake_advance(&end->harness->clock, end->harness->close_us);
 }
 
-static const struct conn_ops end_ops = {end_readable, end_fill,   end_sent,
-                                        end_hung_up,  end_closed, NULL};
+static const struct conn_ops end_ops = {end_readable, end_fill, end_sent, end_hung_up,
+                                        end_closed,   NULL,     NULL};
 
 static inline struct harness *harness_new(bool uring)
 {

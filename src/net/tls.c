@@ -491,6 +491,11 @@ int tls_begin(struct tls *tls, struct conn *conn)
     return 0;
 }
 
+void tls_limit(struct tls *tls, uint64_t kept_max)
+{
+    tls->kept_max = kept_max;
+}
+
 struct tls *tls_new(struct net *net, struct str protocols, uint64_t kept_max)
 {
     struct tls *tls = mem_alloc(sizeof(*tls));

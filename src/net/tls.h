@@ -19,6 +19,9 @@ enum { TLS_KEPT_MAX = 64 * 1024 };
  * longest. NULL if there is no memory, or no place among the wires. Free it
  * after its connections, and before `net`. */
 struct tls *tls_new(struct net *net, struct str protocols, uint64_t kept_max);
+
+/* Another `kept_max`, from the next bytes that are kept on. */
+void tls_limit(struct tls *tls, uint64_t kept_max);
 void tls_free(struct tls *tls);
 
 /* New connections begin with this; those that are there keep what they began with. Takes a

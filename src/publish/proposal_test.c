@@ -194,7 +194,7 @@ static void a_publisher_needs_the_right_to_publish_there(void **state)
         assert_int_equal(refusal.problem, rows[i].problem);
     }
     caller_unref(caller);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 int main(void)

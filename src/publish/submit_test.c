@@ -361,7 +361,7 @@ static void a_deletion_takes_the_right_to_it(void **state)
     turn(world);
     assert_int_equal(deletion.answers, 1);
     caller_unref(caller);
-    rules_free(rules);
+    rules_unref(rules);
     world_free(world);
 }
 

@@ -415,6 +415,18 @@ static bool read_authorize(struct reader *reader, struct namespace_item *item,
     return good;
 }
 
+static uint64_t voucher_of_server(const struct authorize_server *server)
+{
+    struct str texts[3 + AUTHORIZE_HEADERS_MAX] = {
+        server->prefix,
+        str_from(server->url),
+        {(const char *)&server->key, sizeof(server->key)},
+    };
+    for (size_t i = 0; i < server->headers_count; i++)
+        texts[3 + i] = server->headers[i];
+    return voucher_of(texts, 3 + server->headers_count);
+}
+
 /* A namespace that asks somebody gives nothing by itself, unless it has rules that say so: those of
  * a shorter prefix would answer before anybody is asked. */
 static void add_authorizer(struct config *config, struct namespace_item *item)
@@ -422,6 +434,7 @@ static void add_authorizer(struct config *config, struct namespace_item *item)
     if (!item->authorize.url)
         return;
     item->authorize.prefix = item->settings.prefix;
+    item->authorize.voucher = voucher_of_server(&item->authorize);
     config->authorizers[config->authorizers_count++] = item->authorize;
     item->has_rule = item->has_rule || item->settings.prefix.len;
     config->has_access = true;

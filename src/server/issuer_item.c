@@ -81,7 +81,7 @@ static int take_key(struct token_key *key, struct token_keys **ret)
 }
 
 static int read_secret(const struct issuer_item *item, enum token_algorithm algorithm,
-                       struct token_keys **ret, struct buf *why)
+                       struct token_keys **ret, uint64_t *ret_material, struct buf *why)
 {
     struct buf cause = {0};
     struct token_key *key = NULL;
@@ -93,6 +93,8 @@ static int read_secret(const struct issuer_item *item, enum token_algorithm algo
                      : -EINVAL;
     if (result)
         buf_addf(why, "secret: %.*s", STR_FMT(secret ? str_from(hint) : buf_str(&cause)));
+    else
+        *ret_material = voucher_of(&(struct str){secret, strlen(secret)}, 1);
     secret_free(secret);
     buf_free(&cause);
     return result ? -EINVAL : take_key(key, ret);
@@ -119,7 +121,7 @@ static int read_keys(const struct issuer_item *item, enum token_algorithm algori
 }
 
 static int read_key_file(const struct issuer_item *item, enum token_algorithm algorithm,
-                         struct token_keys **ret, struct buf *why)
+                         struct token_keys **ret, uint64_t *ret_material, struct buf *why)
 {
     struct buf text = {0};
     const char *hint = NULL;
@@ -128,11 +130,15 @@ static int read_key_file(const struct issuer_item *item, enum token_algorithm al
         buf_addf(why, "key_file: cannot read %s: %s", item->key_file, strerror(-result));
     else if ((result = read_keys(item, algorithm, buf_str(&text), ret, &hint)))
         buf_addf(why, "key_file: %s: %s", item->key_file, hint);
+    else
+        *ret_material = voucher_of(&(struct str){text.at, text.len}, 1);
     wipe(&text);
     return result ? -EINVAL : 0;
 }
 
-static int make_keys(const struct issuer_item *item, struct token_keys **ret, struct buf *why)
+/* `ret_material` gets a number for the bytes of the secret or file. */
+static int make_keys(const struct issuer_item *item, struct token_keys **ret,
+                     uint64_t *ret_material, struct buf *why)
 {
     enum token_algorithm algorithm;
     if (!!item->secret + !!item->key_file + !!item->jwks_url != 1)
@@ -144,14 +150,29 @@ static int make_keys(const struct issuer_item *item, struct token_keys **ret, st
         return -EINVAL;
     if (item->jwks_url)
         return 0;
-    return item->secret ? read_secret(item, algorithm, ret, why)
-                        : read_key_file(item, algorithm, ret, why);
+    return item->secret ? read_secret(item, algorithm, ret, ret_material, why)
+                        : read_key_file(item, algorithm, ret, ret_material, why);
+}
+
+static uint64_t voucher_of_issuer(const struct issuer_item *item, uint64_t material)
+{
+    const struct str texts[] = {
+        {(const char *)&material, sizeof(material)},
+        text_or(item->jwks_url, ""),
+        text_or(item->algorithm, ""),
+        text_or(item->kid, ""),
+        text_or(item->issuer, ""),
+        text_or(item->audience, ""),
+        text_or(item->claim, ""),
+    };
+    return voucher_of(texts, sizeof(texts) / sizeof(texts[0]));
 }
 
 int issuer_item_make(const struct issuer_item *item, struct issuer *ret, struct buf *why)
 {
     struct token_keys *keys = NULL;
-    int result = make_keys(item, &keys, why);
+    uint64_t material = 0;
+    int result = make_keys(item, &keys, &material, why);
     if (result)
         return result;
     *ret = (struct issuer){.keys = keys,
@@ -159,6 +180,7 @@ int issuer_item_make(const struct issuer_item *item, struct issuer *ret, struct 
                            .audience = text_or(item->audience, ""),
                            .claim = text_or(item->claim, "freshet"),
                            .leeway_s = item->leeway_s,
+                           .voucher = voucher_of_issuer(item, material),
                            .jwks_url = item->jwks_url,
                            .refresh_s = item->refresh_s,
                            .keep_s = item->keep_s};

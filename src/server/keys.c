@@ -542,17 +542,21 @@ bool key_set(const struct key *key, void *base, struct str text, const struct pl
 
 /* ---- the table as a whole -------------------------------------------------------------------- */
 
-/* Whether the key belongs to the items of a list, which are structures of their own. */
-static bool is_of_item(struct str name)
+bool key_is_of_item(struct str name)
 {
-    return str_starts(name, STR("namespaces.")) || str_starts(name, STR("inbound.")) ||
-           str_starts(name, STR("tokens."));
+    static const char *const items[] = {"namespaces.", "inbound.", "tokens.", "keys.",
+                                        "tls.certificates."};
+    for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
+        if (str_starts(name, str_from(items[i])))
+            return true;
+    return false;
 }
 
 void keys_set_defaults(void *config)
 {
     for (size_t i = 0; i < keys_count; i++)
-        if (keys[i].kind == KEY_NUMBER && keys[i].fallback && !is_of_item(str_from(keys[i].name)))
+        if (keys[i].kind == KEY_NUMBER && keys[i].fallback &&
+            !key_is_of_item(str_from(keys[i].name)))
             key_store(&keys[i], config, keys[i].fallback);
 }
 

@@ -37,6 +37,8 @@ extern const size_t keys_count;
 
 /* NULL if there is no such key. */
 const struct key *key_find(struct str name);
+/* Whether the key belongs to the items of a list, which are structures of their own. */
+bool key_is_of_item(struct str name);
 /* Whether there are keys that begin with `name` and a dot. */
 bool key_is_section(struct str name);
 /* The most similar known name, for a "did you mean"; NULL if none is near. */

@@ -1,7 +1,5 @@
 #include "server/serve.h"
 
-#include "api/authorization.h"
-#include "backend/backend.h"
 #include "api/api.h"
 #include "base/command_line.h"
 #include "base/heap.h"
@@ -11,8 +9,8 @@
 #include "base/say.h"
 #include "webhooks/progress/registry.h"
 #include "log/store/sqlite/trouble.h"
-#include "server/config.h"
 #include "server/notify.h"
+#include "server/reload.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -42,7 +40,7 @@ const char serve_help[] =
     "rules\n\n"
     "SIGTERM drains: streams end politely, publishes are answered, the log is closed. A second "
     "one\n"
-    "ends the process at once. SIGHUP takes certificates from the file anew.\n"
+    "ends the process at once. SIGHUP reads the file anew.\n"
     "FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
 
 /* The descriptors that the log, the courier and connections that are refused may take. */
@@ -56,20 +54,15 @@ enum { MEMORY_BYTES_MAX = 256 << 20 };
 enum { REQUESTS_MIN = 100, REQUESTS_MAX = 2048, REQUESTS_SHARE = 24 };
 
 struct server {
-    struct config config;
-    struct api api;
+    struct reloading reloading; /* with the settings in force */
+    struct api api;             /* the parts that handlers use, whatever the settings */
     struct log *log;
     struct courier *courier;
-    struct authorizers authorizers;
-    struct backend *backend; /* NULL: nobody has to be asked */
     struct key_table keys;
     struct revocations revocations;
     struct changes *changes; /* of both */
     struct audit audit;
     struct worker *workers;
-    struct trusted_proxies proxies;
-    struct rules *rules;          /* NULL: everybody may do everything */
-    struct authority authority;   /* keys and tokens */
     uint32_t webhook_requests;    /* that may be under way at once */
     uint32_t refusing_max;        /* connections over connections_max that are heard */
     _Atomic uint32_t connections; /* of all workers */
@@ -78,9 +71,18 @@ struct server {
     struct rates *rates;          /* at which events are published */
     struct tls_tickets tickets;
     int64_t tickets_ns; /* when their newest key was made */
-    int argc;
-    char **argv;
 };
+
+/* The settings in force. */
+static struct settings *settings_of(const struct server *server)
+{
+    return server->reloading.current;
+}
+
+static struct config *config_of(const struct server *server)
+{
+    return &server->reloading.current->config;
+}
 
 /* ---- before anything runs -------------------------------------------------------------------- */
 
@@ -103,13 +105,13 @@ static uint64_t spare_of(uint64_t left)
 
 static int check_descriptors(const struct server *server, uint64_t descriptors)
 {
-    uint64_t least = DESCRIPTORS_LEAST + (uint64_t)server->config.threads * DESCRIPTORS_WORKER;
+    uint64_t least = DESCRIPTORS_LEAST + (uint64_t)config_of(server)->threads * DESCRIPTORS_WORKER;
     if (descriptors >= least)
         return 0;
     fprintf(stderr,
             "freshet serve: this process may open %llu files, and a server with %u workers needs "
             "%llu at least: raise the limit (ulimit -n, or LimitNOFILE= of systemd)\n",
-            (unsigned long long)descriptors, server->config.threads, (unsigned long long)least);
+            (unsigned long long)descriptors, config_of(server)->threads, (unsigned long long)least);
     return -EMFILE;
 }
 
@@ -127,7 +129,7 @@ static uint32_t requests_of(uint64_t descriptors, uint64_t wanted)
 
 static const char *data_dir(const struct server *server)
 {
-    return server->config.data ? server->config.data : "freshet-data";
+    return config_of(server)->data ? config_of(server)->data : "freshet-data";
 }
 
 /* Without memory for the sentence, its errno is told. */
@@ -144,7 +146,7 @@ static void explain_trouble(const struct server *server, const struct trouble *t
 
 static int open_log(struct server *server)
 {
-    const struct config *config = &server->config;
+    const struct config *config = config_of(server);
     struct trouble trouble = {.known_webhooks = REGISTRY_VERSION};
     struct progress progress;
     struct log_config log = {
@@ -185,7 +187,7 @@ static void explain_webhooks(const struct server *server, int result)
     struct trouble trouble = {.known_webhooks = REGISTRY_VERSION};
     char path[TROUBLE_PATH];
     snprintf(path, sizeof(path), "%s/state.db", data_dir(server));
-    if (!server->config.memory)
+    if (!config_of(server)->memory)
         trouble_look(&trouble, path, result);
     if (trouble.kind == TROUBLE_NONE || trouble.kind == TROUBLE_UNKNOWN)
         fprintf(stderr, "freshet serve: cannot open the webhooks: %s\n", strerror(-result));
@@ -195,13 +197,13 @@ static void explain_webhooks(const struct server *server, int result)
 
 static int open_courier(struct server *server)
 {
-    const struct config *config = &server->config;
+    const struct config *config = config_of(server);
     struct courier_config courier = {
         .log = server->log,
         .clock = clock_system(),
         .dir = config->memory ? NULL : data_dir(server),
         .hub = config->limits.hub,
-        .allow_loopback = server->api.sites.trust == SITES_LOCAL,
+        .allow_loopback = settings_of(server)->api.sites.trust == SITES_LOCAL,
         .schedule_ms = config->webhook_schedule_ms,
         .schedule_count = config->webhook_schedule_count,
         .timeout_ms = config->webhook_timeout_ms,
@@ -223,7 +225,8 @@ static int open_courier(struct server *server)
         .patience_ms = config->webhook_patience_ms,
         .leases = config->leases,
         .is_revoked = api_is_revoked,
-        .access = &server->api,
+        .renew = api_renew,
+        .access = &settings_of(server)->api,
     };
     memcpy(courier.shares, config->webhook_shares, sizeof(courier.shares));
     int result = courier_open(&courier, &server->courier);
@@ -237,15 +240,15 @@ static int open_courier(struct server *server)
 static int open_changes(struct server *server)
 {
     const struct changes_config changes = {
-        .dir = server->config.memory ? NULL : data_dir(server),
+        .dir = config_of(server)->memory ? NULL : data_dir(server),
         .clock = clock_system(),
         .keys = &server->keys,
         .revocations = &server->revocations,
     };
     int result = changes_open(&changes, &server->changes);
-    for (size_t i = 0; !result && i < server->config.api_keys_count; i++) {
-        key_table_put(&server->keys, server->config.api_keys[i]);
-        server->config.api_keys[i] = NULL;
+    for (size_t i = 0; !result && i < config_of(server)->api_keys_count; i++) {
+        key_table_put(&server->keys, config_of(server)->api_keys[i]);
+        config_of(server)->api_keys[i] = NULL;
     }
     if (result)
         fprintf(stderr, "freshet serve: cannot open the keys in %s/state.db: %s\n",
@@ -253,52 +256,19 @@ static int open_changes(struct server *server)
     return result;
 }
 
-/* Whether a server of somebody else has to be asked. */
-static bool asks_others(const struct config *config)
-{
-    if (config->authorizers_count)
-        return true;
-    for (size_t i = 0; i < config->issuers.count; i++)
-        if (config->issuers.at[i].jwks_url)
-            return true;
-    return false;
-}
-
-/* The operator has named the servers that are asked, so this machine may be one of them. */
-static int open_backend(struct server *server)
-{
-    struct config *config = &server->config;
-    const struct backend_config backend = {
-        .clock = clock_system(),
-        .issuers = &config->issuers,
-        .policy = {.loopback = true,
-                   .networks = config->access_networks,
-                   .networks_count = config->access_networks_count,
-                   .hosts = config->access_hosts,
-                   .hosts_count = config->access_hosts_count},
-        .ca_file = config->webhook_ca_file,
-    };
-    int result = asks_others(config) ? backend_open(&backend, &server->backend) : 0;
-    if (result)
-        fprintf(stderr, "freshet serve: cannot prepare to ask other servers about access: %s\n",
-                strerror(-result));
-    return result;
-}
-
 /* Divides the descriptors between connections, webhook requests, connections that are refused, and
  * everything else. */
 static void share_descriptors(struct server *server, uint64_t descriptors)
 {
-    struct config *config = &server->config;
+    struct config *config = config_of(server);
     uint64_t left = descriptors - (uint64_t)config->threads * DESCRIPTORS_WORKER;
     uint64_t spare = spare_of(left), connections = left - spare;
     server->refusing_max = (uint32_t)(spare * REFUSING_MAX / DESCRIPTORS_SPARE);
     server->webhook_requests = requests_of(connections, config->webhook_requests_max);
     connections -= server->webhook_requests;
-    if (config->connections_max && config->connections_max < connections)
-        connections = config->connections_max;
-    config->limits.connections_max =
+    server->reloading.connections_room =
         (uint32_t)(connections < UINT32_MAX ? connections : UINT32_MAX);
+    config->limits.connections_max = reloading_connections(&server->reloading, config);
 }
 
 /* The most addresses and subjects that are told apart at a time. */
@@ -306,7 +276,7 @@ enum { HOLDERS_MAX = 1 << 22 };
 
 static int open_quotas(struct server *server)
 {
-    uint32_t connections = server->config.limits.connections_max;
+    uint32_t connections = server->reloading.connections_room; /* a reload may allow them */
     uint32_t holders = connections < HOLDERS_MAX ? connections : HOLDERS_MAX;
     int result = quota_init(&server->addresses, holders);
     if (!result)
@@ -321,14 +291,14 @@ static int open_quotas(struct server *server)
 /* Has a worker listen, and speak TLS. */
 static int open_doors(struct server *server, struct worker *worker)
 {
-    const struct config *config = &server->config;
+    const struct config *config = config_of(server);
     int result = 0;
     if (config->tls_server)
         result = worker_speak_tls(worker, config->tls_server, &server->tickets);
     if (result)
         fprintf(stderr, "freshet serve: cannot speak TLS: %s\n", strerror(-result));
     else
-        result = listening_open(&server->config.listening, worker);
+        result = listening_open(&config_of(server)->listening, worker);
     worker->config.https_port = listening_https_port(&config->listening); /* a free one, perhaps */
     return result;
 }
@@ -338,29 +308,29 @@ static int open_worker(struct server *server, unsigned index)
     struct worker *worker = &server->workers[index];
     struct worker_config config = {
         .index = index,
-        .count = server->config.threads,
+        .count = config_of(server)->threads,
         .log = server->log,
         .clock = clock_system(),
-        .limits = server->config.limits,
-        .spin_us = server->config.spin_us,
+        .limits = config_of(server)->limits,
+        .spin_us = config_of(server)->spin_us,
         .connections = &server->connections,
         .addresses = &server->addresses,
         .subjects = &server->subjects,
         .rates = server->rates,
         .refusing_max = server->refusing_max,
-        .want_uring = !server->config.no_uring,
-        .authority = server->api.authority,
-        .proxies =
-            server->config.proxies_count || server->config.proxies_unix ? &server->proxies : NULL,
-        .rules = server->rules ? server->rules : &rules_open,
+        .want_uring = !config_of(server)->no_uring,
+        .authority = settings_of(server)->api.authority,
+        .proxies = settings_proxies(settings_of(server)),
+        .rules = settings_of(server)->rules,
         .audit = &server->audit,
         .base = server->api.base,
-        .app = &server->api,
+        .app = &settings_of(server)->api,
         .handle = api_handle,
         .admits = api_admits,
         .permissions = &authorization_source,
         .show = authorization_keep,
         .is_revoked = api_is_revoked,
+        .renew = api_renew,
     };
     int result = worker_init(worker, &config);
     if (result)
@@ -369,17 +339,42 @@ static int open_worker(struct server *server, unsigned index)
     return result ? result : open_doors(server, worker);
 }
 
-/* Whoever says --insecure has opened the server to everybody, unless names were configured. */
-static enum sites_trust trust_of(const struct config *config)
+/* The parts that handlers use. The workers and the courier are there once they were opened. */
+static void fill_api(struct server *server)
 {
-    if (config->has_access || (config->insecure && config->hosts_count))
-        return SITES_NAMED;
-    return config->insecure ? SITES_ANY : SITES_LOCAL;
+    const struct config *config = config_of(server);
+    server->api = (struct api){
+        .clock = clock_system(),
+        .base = config->base ? str_from(config->base) : STR(""),
+        .started_us = clock_wall_us(clock_system()),
+        .workers = server->workers,
+        .workers_count = config->threads,
+        .keys = &server->keys,
+        .revocations = &server->revocations,
+        .reloads = &server->reloading.counts,
+    };
+}
+
+static int open_parts(struct server *server)
+{
+    const struct config *config = config_of(server);
+    struct api *api = &settings_of(server)->api;
+    int result = open_log(server);
+    if (!result)
+        result = open_changes(server);
+    if (!result)
+        result = open_courier(server);
+    for (unsigned i = 0; !result && i < config->threads; i++)
+        result = open_worker(server, i);
+    api->log = server->log;
+    api->changes = server->changes;
+    api->courier = server->courier;
+    return result;
 }
 
 static int open_all(struct server *server)
 {
-    struct config *config = &server->config;
+    const struct config *config = config_of(server);
     uint64_t descriptors = raise_descriptors();
     int result = check_descriptors(server, descriptors);
     if (result)
@@ -388,59 +383,13 @@ static int open_all(struct server *server)
     share_descriptors(server, descriptors);
     if ((result = open_quotas(server)))
         return result;
-    authority_add(&server->authority, &server->keys.source);
-    authority_add(&server->authority, &config->issuers.source);
-    if (config->has_access && !(server->rules = rules_new(config->rules, config->rules_count)))
-        return -ENOMEM;
+    server->workers = mem_alloc(config->threads * sizeof(*server->workers));
+    fill_api(server);
     if (config->tls_server && tls_tickets_turn(&server->tickets))
         return -EIO;
     server->tickets_ns = clock_now_ns(clock_system());
-    server->proxies = (struct trusted_proxies){
-        .networks = config->proxies,
-        .networks_count = config->proxies_count,
-        .unix_sockets = config->proxies_unix,
-        .is_standard =
-            config->forwarded_header && strcasecmp(config->forwarded_header, "forwarded") == 0,
-    };
-    server->api = (struct api){
-        .clock = clock_system(),
-        .base = config->base ? str_from(config->base) : STR(""),
-        .sites = {.trust = trust_of(config),
-                  .hosts = config->hosts,
-                  .hosts_count = config->hosts_count,
-                  .origins = config->origins,
-                  .origins_count = config->origins_count},
-        .authority = config->has_access ? &server->authority : NULL,
-        .cookie = config->cookie ? str_from(config->cookie) : STR_NONE,
-        .started_us = clock_wall_us(clock_system()),
-        .workers_count = config->threads,
-        .batch_max = config->batch_max,
-        .event_soft_max = config->event_soft_max,
-        .sources = config->sources,
-        .sources_count = config->sources_count,
-    };
-    result = open_log(server);
-    if (!result)
-        result = open_changes(server);
-    if (!result)
-        result = open_courier(server);
-    if (!result)
-        result = open_backend(server);
-    if (!result && config->authorizers_count) {
-        server->authorizers = (struct authorizers){backend_authorize(server->backend),
-                                                   config->authorizers, config->authorizers_count};
-        server->api.authorizers = &server->authorizers;
-    }
-    server->workers = mem_alloc(config->threads * sizeof(*server->workers));
-    for (unsigned i = 0; !result && i < config->threads; i++)
-        result = open_worker(server, i);
-    server->api.log = server->log;
-    server->api.keys = &server->keys;
-    server->api.revocations = &server->revocations;
-    server->api.changes = server->changes;
-    server->api.courier = server->courier;
-    server->api.workers = server->workers;
-    return result;
+    result = settings_prepare(settings_of(server), &server->api, &server->keys, NULL);
+    return result ? result : open_parts(server);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -483,7 +432,7 @@ static void print_tour(struct str at)
 static void greet(const struct server *server)
 {
     struct buf at = {0}, more = {0};
-    const struct config *config = &server->config;
+    const struct config *config = config_of(server);
     listening_add_url(&config->listening, 0, &at);
     buf_add_str(&at, server->api.base);
     printf("freshet " FRESHET_VERSION " serves %.*s\n", STR_FMT(buf_str(&at)));
@@ -542,58 +491,43 @@ static bool ends(int number)
 
 /* ---- reloading ------------------------------------------------------------------------------- */
 
+static void reload(struct server *server)
+{
+    char state[64];
+    snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)(clock_now_ns(clock_system()) / 1000));
+    note(state);
+    reloading_reload(&server->reloading);
+    note("READY=1");
+}
+
 /* New keys for the tickets of sessions each so often; those that three of them ago began can be
  * resumed no more. */
 enum { TICKETS_S = 4 * 3600 };
-
-static void give_tls(struct server *server)
-{
-    for (unsigned i = 0; i < server->config.threads; i++)
-        worker_change_tls(&server->workers[i], server->config.tls_server, &server->tickets);
-}
 
 /* In how many ms the keys of tickets are to be changed; -1: there are none. */
 static int64_t tickets_due_ms(const struct server *server)
 {
     int64_t age_ns = clock_now_ns(clock_system()) - server->tickets_ns;
-    if (!server->config.tls_server)
+    if (!config_of(server)->tls_server)
         return -1;
     return age_ns < TICKETS_S * INT64_C(1000000000) ? TICKETS_S * INT64_C(1000) - age_ns / 1000000
                                                     : 0;
 }
 
+/* Connections that are made from now on get tickets by the new key. */
 static void turn_tickets(struct server *server)
 {
     if (tickets_due_ms(server))
         return;
     server->tickets_ns = clock_now_ns(clock_system());
     if (!tls_tickets_turn(&server->tickets))
-        give_tls(server);
+        reloading_share_tickets(&server->reloading);
 }
 
-/* Takes certificates and authorities of clients from the file as it is now. A file with a fault
- * changes nothing. */
-static void reload(struct server *server)
+static int64_t sooner_ms(int64_t a, int64_t b)
 {
-    struct config next;
-    struct faults faults = {0};
-    config_init(&next);
-    int result = config_options(&next, server->argc, server->argv, &faults);
-    if (result) {
-        say(SAY_ERROR, "reload_refused", "faults=%u detail=\"nothing has changed\"", faults.count);
-        faults_print(&faults, "freshet serve: reload");
-    } else {
-        bool both = next.tls_server && server->config.tls_server;
-        if (both) {
-            tls_server_unref(server->config.tls_server);
-            server->config.tls_server = tls_server_ref(next.tls_server);
-            give_tls(server);
-        }
-        say(SAY_INFO, "reloaded", "signal=SIGHUP certificates=%zu",
-            both ? next.tls.pairs_count : 0);
-    }
-    faults_free(&faults);
-    config_free(&next);
+    return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 /* Waits for the end; meanwhile this thread gives freed memory back, reloads, and changes the keys
@@ -602,9 +536,8 @@ static void wait_and_tidy(struct server *server)
 {
     struct heap_watch watch = {0};
     for (;;) {
-        int64_t heap_ms = heap_look(&watch), due_ms = tickets_due_ms(server);
-        int number =
-            wait_for_signal(due_ms >= 0 && (heap_ms < 0 || due_ms < heap_ms) ? due_ms : heap_ms);
+        int64_t due_ms = sooner_ms(heap_look(&watch), tickets_due_ms(server));
+        int number = wait_for_signal(sooner_ms(due_ms, reloading_tidy(&server->reloading)));
         if (ends(number))
             return;
         if (number == SIGHUP)
@@ -625,8 +558,8 @@ static void *second_signal(void *arg)
  * time, and must have stopped sending new requests before the server refuses them. */
 static void announce(struct server *server)
 {
-    int64_t ms = server->config.drain_delay_ms;
-    atomic_store(&server->api.draining, true);
+    int64_t ms = config_of(server)->drain_delay_ms;
+    atomic_store(&settings_of(server)->api.draining, true);
     note("STOPPING=1");
     if (!ms)
         return;
@@ -642,22 +575,21 @@ static void drain(struct server *server)
     if (!pthread_create(&impatient, NULL, second_signal, NULL))
         pthread_detach(impatient);
     announce(server);
-    say(SAY_INFO, "draining", "within_ms=%lld", (long long)server->config.limits.drain_ms);
-    for (unsigned i = 0; i < server->config.threads; i++)
+    say(SAY_INFO, "draining", "within_ms=%lld", (long long)config_of(server)->limits.drain_ms);
+    for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_drain(&server->workers[i]);
-    for (unsigned i = 0; i < server->config.threads; i++)
+    for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_join(&server->workers[i]);
-    backend_stop(server->backend);
+    reloading_stop(&server->reloading);
     courier_stop(server->courier);
     changes_close(server->changes);
     log_close(server->log);
-    for (unsigned i = 0; i < server->config.threads; i++)
+    for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_deinit(&server->workers[i]);
     quota_deinit(&server->addresses);
     quota_deinit(&server->subjects);
     rates_free(server->rates);
     courier_free(server->courier);
-    backend_free(server->backend);
     key_table_deinit(&server->keys);
     revocations_deinit(&server->revocations);
     say(SAY_INFO, "stopped", "log=closed");
@@ -667,22 +599,26 @@ static int start_threads(struct server *server)
 {
     int result = courier_start(server->courier);
     result = result ? result : changes_start(server->changes);
-    result = result ? result : backend_start(server->backend);
-    for (unsigned i = 0; !result && i < server->config.threads; i++)
+    result = result ? result : backend_start(settings_of(server)->backend);
+    for (unsigned i = 0; !result && i < config_of(server)->threads; i++)
         result = worker_start(&server->workers[i]);
+    server->reloading.workers = server->workers;
+    server->reloading.workers_count = config_of(server)->threads;
+    server->reloading.courier = server->courier;
+    server->reloading.keys = &server->keys;
+    server->reloading.tickets = &server->tickets;
     return result;
 }
 
 static int run(struct server *server)
 {
-    if (listening_check(&server->config.listening) || open_all(server) || start_threads(server))
+    if (listening_check(&config_of(server)->listening) || open_all(server) || start_threads(server))
         return 1; /* the process ends and closes everything; no event was accepted yet */
     greet(server);
     note("READY=1");
     wait_and_tidy(server);
     drain(server);
     free(server->workers);
-    rules_free(server->rules);
     return 0;
 }
 
@@ -704,15 +640,16 @@ enum { MAPPED_LEAST = 512 * 1024 };
 int serve_main(int argc, char **argv)
 {
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_LEAST);
-    struct server server = {.argc = argc, .argv = argv};
+    struct server server = {.api = {.base = STR_NONE}};
+    struct settings *settings;
     key_table_init(&server.keys);
     revocations_init(&server.revocations);
     struct faults faults = {0};
-    config_init(&server.config);
     block_signals();
-    int result = config_options(&server.config, argc, argv, &faults);
+    int result = settings_read(&settings, argc, argv, &faults);
+    reloading_init(&server.reloading, argc, argv, settings);
     int code = result ? explain(result, &faults) : run(&server);
     faults_free(&faults);
-    config_free(&server.config);
+    reloading_deinit(&server.reloading);
     return code;
 }

@@ -141,7 +141,7 @@ static void a_subscriber_needs_the_right_to_read_all_of_it(void **state)
         selection_unref(selection);
     }
     caller_unref(caller);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 int main(void)

@@ -151,6 +151,17 @@ static bool channel_reads(const struct pull *pull, struct str name)
     return channel->sub.view && selection_has_channel(hub_selection(&channel->sub), name);
 }
 
+static bool channel_review(struct pull *pull, const struct access *access)
+{
+    const struct channel_websocket *channel = of_pull(pull);
+    const struct subscriber subscriber = {.access = *access};
+    const struct selection *selection = channel->sub.view ? hub_selection(&channel->sub)
+                                        : channel->start  ? channel->start->reading->selection
+                                                          : NULL;
+    struct refusal refusal;
+    return !selection || subscription_check_selection(selection, &subscriber, &refusal);
+}
+
 static void channel_free(struct pull *pull)
 {
     struct channel_websocket *channel = of_pull(pull);
@@ -171,6 +182,7 @@ static const struct websocket_ops channel_ops = {
 static const struct pull_ops channel_pull = {
     WEBSOCKET_PULL,           .fill = channel_fill, .sent = channel_sent,
     .drain = websocket_drain, .free = channel_free, .reads = channel_reads,
+    .review = channel_review,
 };
 
 static void channel_subscribe(struct channel_websocket *channel)

@@ -221,9 +221,8 @@ void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, 
     buf_free(&more);
 }
 
-static bool end_pull(void *owner, enum problem problem)
+bool exchange_end_pull(struct pull *pull, enum problem problem)
 {
-    struct pull *pull = owner;
     if (pull->request->ops->state(pull->request) != REQUEST_OPEN)
         return false; /* it has said goodbye, and the client is to take that */
     if (pull->ops->refuse)
@@ -231,6 +230,11 @@ static bool end_pull(void *owner, enum problem problem)
     else
         pull->ops->drain(pull);
     return true;
+}
+
+static bool end_pull(void *owner, enum problem problem)
+{
+    return exchange_end_pull(owner, problem);
 }
 
 static bool pull_reads(const void *owner, struct str channel)
@@ -256,6 +260,7 @@ struct request_stream *exchange_pull(struct exchange *exchange, struct response 
     struct request_stream *request = exchange->request;
     struct worker *worker = exchange->worker;
     bool is_live = exchange->caller;
+    int64_t since_ns = exchange->since_ns;
     int result = is_live ? live_add(worker, pull, exchange->caller, &live_pull) : 0;
     if (result) {
         response_deinit(response);
@@ -268,6 +273,8 @@ struct request_stream *exchange_pull(struct exchange *exchange, struct response 
     response_deinit(response);
     if (!open && is_live)
         live_remove(worker, pull); /* its address alone: it was freed */
+    if (open && since_ns <= worker->reviewed_ns)
+        worker_review(worker, request_stream_conn(request)); /* the rules before allowed it */
     return open ? request : NULL;
 }
 
@@ -312,6 +319,8 @@ bool exchange_wait(struct exchange *exchange, struct waiting *waiting)
     }
     exchange->waiting = waiting;
     exchange->ops->wait(exchange);
+    if (exchange->since_ns <= exchange->worker->reviewed_ns)
+        worker_review(exchange->worker, exchange_conn(exchange));
     return true;
 }
 

@@ -129,9 +129,13 @@ static void lost(struct websocket *websocket, struct websocket_publish *publish)
 
 static const struct websocket_ops websocket_ops = {
     .json = true, .asks = true, .message = message, .beat = beat, .lost = lost};
-static const struct pull_ops pull_ops = {
-    WEBSOCKET_PULL,          .fill = fill,  .sent = sent, .drain = drain,
-    .free = free_freshet_v1, .reads = reads};
+static const struct pull_ops pull_ops = {WEBSOCKET_PULL,
+                                         .fill = fill,
+                                         .sent = sent,
+                                         .drain = drain,
+                                         .free = free_freshet_v1,
+                                         .reads = reads,
+                                         .review = freshet_v1_review};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 

@@ -140,6 +140,53 @@ static void take_caller(struct auth *auth)
     auth_free(auth);
 }
 
+static void send_lost(struct freshet_v1 *v1, const struct str *lost, size_t count)
+{
+    struct buf message = {0};
+    struct json_writer writer = freshet_v1_open(&message, "lost", STR_NONE);
+    json_name(&writer, "channels");
+    json_array_begin(&writer);
+    for (size_t i = 0; i < count; i++)
+        json_add_string(&writer, lost[i]);
+    json_array_end(&writer);
+    json_object_end(&writer);
+    freshet_v1_send(v1, &message);
+}
+
+/* The terms that the connection's own rights do not give any more, copied. Those that rest on a
+ * permission end with that. */
+static size_t find_taken(const struct freshet_v1 *v1, const struct access *access,
+                         struct arena *arena, struct str ret[SELECTION_TERMS_MAX])
+{
+    const struct evidence *evidence = permits_evidence(&v1->websocket);
+    const struct access own = evidence ? evidence_access(evidence, *access) : *access;
+    size_t count = 0;
+    list_each (&v1->terms, node) {
+        const struct term *term = container_of(node, const struct term, node);
+        struct str name = {term->name, term->len};
+        if (count < SELECTION_TERMS_MAX && !live_caller(v1->worker, term) &&
+            access_decide(&own, ACTION_READ, name))
+            ret[count++] = arena_copy(arena, name);
+    }
+    return count;
+}
+
+bool freshet_v1_review(struct pull *pull, const struct access *access)
+{
+    struct freshet_v1 *v1 = container_of(pull, struct freshet_v1, websocket.pull);
+    struct str lost[SELECTION_TERMS_MAX];
+    struct arena arena = {0};
+    size_t count = find_taken(v1, access, &arena, lost);
+    if (!has_all(lost, count))
+        freshet_v1_give_up(v1);
+    else if (count && freshet_v1_unsubscribe(v1, lost, count))
+        send_lost(v1, lost, count);
+    else if (count)
+        websocket_close_problem(&v1->websocket, PROBLEM_FORBIDDEN);
+    arena_free(&arena);
+    return true;
+}
+
 /* ---- what the operator's server gives -------------------------------------------------------- */
 
 /* The reason against the identity; NULL if it counts. */

@@ -14,3 +14,7 @@ void freshet_v1_auth(struct freshet_v1 *v1, struct str ref, struct str token);
 
 /* The connection is gone: answers of the authority that are still to come are dropped. */
 void freshet_v1_forget_auths(struct freshet_v1 *v1);
+
+/* pull_ops.review: unsubscribes what may not be read under the rules as they are now, and tells the
+ * client, or closes if that cannot be done at once. */
+bool freshet_v1_review(struct pull *pull, const struct access *access);

@@ -15,6 +15,7 @@
 #include "transport/http1_writer.h"
 #include "transport/incoming.h"
 #include "transport/pipeline.h"
+#include "transport/review.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -473,7 +474,16 @@ static void drain(struct conn *conn, uint32_t after_ms)
     http1_drain(of_conn(conn), after_ms);
 }
 
-static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed, drain};
+static void review(struct conn *conn)
+{
+    struct http1 *http1 = of_conn(conn);
+    if (http1->request.pull)
+        review_pull(http1->request.pull);
+    else if (http1->phase == PHASE_POLL)
+        pipeline_waiting(http1)->ops->ring(pipeline_waiting(http1));
+}
+
+static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed, drain, review};
 
 /* ---- the request stream's calls -------------------------------------------------------------- */
 

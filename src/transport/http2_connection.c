@@ -16,6 +16,7 @@
 #include "transport/entry.h"
 #include "transport/http2_requests.h"
 #include "transport/http2_streams.h"
+#include "transport/review.h"
 
 #include <stdlib.h>
 
@@ -379,7 +380,25 @@ static void drain(struct conn *conn, uint32_t after_ms)
     conn_dirty(conn);
 }
 
-static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed, drain};
+static void review_stream(struct http2_request_stream *stream)
+{
+    struct waiting *waiting = stream->exchange ? stream->exchange->waiting : NULL;
+    if (stream->state != REQUEST_OPEN)
+        return;
+    if (stream->request.pull)
+        review_pull(stream->request.pull);
+    else if (stream->phase == HTTP2_POLL && waiting)
+        waiting->ops->ring(waiting);
+}
+
+static void review(struct conn *conn)
+{
+    list_each (&of_conn(conn)->streams, node) {
+        review_stream(container_of(node, struct http2_request_stream, node));
+    }
+}
+
+static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed, drain, review};
 
 /* ---- the calls for the connection as a whole ------------------------------------------------- */
 

@@ -208,8 +208,20 @@ static const char *find_end(const struct worker *worker, const struct caller *ca
                : NULL;
 }
 
+/* A key may have changed in the configuration. */
+static void renew(struct worker *worker, struct live *live)
+{
+    const struct worker_config *config = &worker->config;
+    struct caller *now = config->renew ? config->renew(config->app, live->caller) : NULL;
+    if (!now)
+        return;
+    caller_unref(live->caller);
+    live->caller = now;
+}
+
 static void check(struct worker *worker, struct live *live)
 {
+    renew(worker, live);
     const char *why = find_end(worker, live->caller);
     if (why) {
         (void)end(worker, live, str_from(why));

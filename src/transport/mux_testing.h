@@ -153,8 +153,8 @@ static inline void mux_closed(struct conn *conn)
     mux->is_closed = true;
 }
 
-static const struct conn_ops mux_conn_ops = {mux_readable, mux_fill,   mux_sent,
-                                             mux_hung_up,  mux_closed, NULL};
+static const struct conn_ops mux_conn_ops = {mux_readable, mux_fill, mux_sent, mux_hung_up,
+                                             mux_closed,   NULL,     NULL};
 
 /* ---- the operations of its request streams --------------------------------------------------- */
 

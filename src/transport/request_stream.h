@@ -61,6 +61,9 @@ struct pull_ops {
     bool (*busy)(const struct pull *pull);
     /* Whether it sends events of the channel. NULL: it sends none. */
     bool (*reads)(const struct pull *pull, struct str channel);
+    /* Whether it may go on under rules that have changed. One that can do without a part of what it
+     * sends drops that part, and goes on. NULL: it may. */
+    bool (*review)(struct pull *pull, const struct access *access);
 };
 
 /* A body that is being received. */

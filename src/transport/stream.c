@@ -252,6 +252,15 @@ static bool reads(const struct pull *pull, struct str channel)
     return stream->sub.view && selection_has_channel(hub_selection(&stream->sub), channel);
 }
 
+static bool review(struct pull *pull, const struct access *access)
+{
+    const struct stream *stream = of_pull(pull);
+    const struct subscriber subscriber = {.access = *access};
+    struct refusal refusal;
+    return !stream->sub.view ||
+           subscription_check_selection(hub_selection(&stream->sub), &subscriber, &refusal);
+}
+
 static void free_stream(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
@@ -266,8 +275,13 @@ static void free_stream(struct pull *pull)
     slab_give(stream);
 }
 
-static const struct pull_ops pull_ops = {
-    .fill = fill, .sent = sent, .ring = ring, .drain = drain, .free = free_stream, .reads = reads};
+static const struct pull_ops pull_ops = {.fill = fill,
+                                         .sent = sent,
+                                         .ring = ring,
+                                         .drain = drain,
+                                         .free = free_stream,
+                                         .reads = reads,
+                                         .review = review};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 

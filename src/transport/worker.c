@@ -5,6 +5,7 @@
 #include "net/tls.h"
 #include "transport/accept.h"
 #include "transport/request_stream.h"
+#include "transport/review.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -162,6 +163,15 @@ static void set_http2_limits(struct worker_limits *limits)
     http2->control_max = http2->control_max ? http2->control_max : CONTROL_DEFAULT;
 }
 
+/* The limits that lie elsewhere as well. */
+static void spread_limits(struct worker *worker)
+{
+    struct worker_limits *limits = &worker->config.limits;
+    limits->ws.piece = WS_PIECE;
+    set_http2_limits(limits);
+    worker->account.limit = limits->held_max;
+}
+
 static void on_revoked(struct change_listener *listener)
 {
     live_look(container_of(listener, struct worker, revoked));
@@ -170,13 +180,13 @@ static void on_revoked(struct change_listener *listener)
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
-    worker->account.limit = config->limits.held_max;
-    worker->config.limits.ws.piece = WS_PIECE;
-    set_http2_limits(&worker->config.limits);
+    spread_limits(worker);
     if (!worker->config.connections)
         worker->config.connections = &worker->own_connections;
     list_init(&worker->connections);
     list_init(&worker->undrained);
+    list_init(&worker->unreviewed);
+    worker->reviewed_ns = INT64_MIN;
     list_init(&worker->auths);
     live_init(worker);
     permits_init(worker);
@@ -243,27 +253,43 @@ int worker_speak_tls(struct worker *worker, struct tls_server *server,
     return 0;
 }
 
-struct tls_change {
-    struct mail mail;
-    struct tls_server *server;
-    struct tls_tickets tickets;
-};
-
-static void change_tls(struct mail *mail, void *owner)
+static void open_change(struct mail *mail, void *owner)
 {
-    struct tls_change *change = container_of(mail, struct tls_change, mail);
-    (void)worker_speak_tls(owner, change->server, &change->tickets); /* the wire is there already */
-    tls_server_unref(change->server);
-    OPENSSL_cleanse(change, sizeof(*change));
-    free(change);
+    struct worker *worker = owner;
+    worker->change = container_of(mail, struct worker_change, mail);
 }
 
-void worker_change_tls(struct worker *worker, struct tls_server *server,
-                       const struct tls_tickets *tickets)
+void worker_switch(struct worker *worker, struct worker_change *change)
 {
-    struct tls_change *change = mem_alloc(sizeof(*change));
-    *change = (struct tls_change){{.open = change_tls}, tls_server_ref(server), *tickets};
+    change->mail.open = open_change;
     mailbox_post(&worker->loop.mailbox, &change->mail);
+}
+
+/* Frees the memory of the settings before, so nothing of them may be in hand: neither a request nor
+ * a mail. */
+static void change_settings(struct worker *worker)
+{
+    struct worker_change *change = worker->change;
+    if (!change)
+        return;
+    const struct worker_settings *settings = &change->settings;
+    bool same = rules_equal(worker->config.rules, settings->rules);
+    worker->change = NULL;
+    worker->config.limits = settings->limits;
+    worker->config.authority = settings->authority;
+    worker->config.rules = settings->rules;
+    worker->config.app = settings->app;
+    spread_limits(worker);
+    hub_limit(&worker->hub, &settings->limits.hub);
+    if (settings->tls && worker->tls) {
+        (void)worker_speak_tls(worker, settings->tls, settings->tickets); /* the wire is there */
+        tls_limit(worker->tls, settings->limits.rests_max);
+    }
+    live_look(worker);
+    if (!same || settings->keys_changed)
+        review_begin(worker);
+    if (change->done)
+        change->done(change);
 }
 
 /* Beyond held_max, frees the largest holdings, as many as it takes. To check once in a turn is
@@ -340,7 +366,7 @@ static bool is_busy(const struct worker *worker)
            !list_empty(&worker->resumed) || !list_empty(&worker->put_off) ||
            !list_empty(&worker->unfinished) || !list_empty(&worker->bodies) ||
            !list_empty(&worker->undrained) || !list_empty(&worker->shaking) ||
-           live_is_busy(worker) || submitter_has_any(&worker->submitter);
+           live_is_busy(worker) || review_is_busy(worker) || submitter_has_any(&worker->submitter);
 }
 
 /* Answers the polls that were held long enough, in this turn's flush. Returns in how many ms more
@@ -362,6 +388,7 @@ void worker_step(struct worker *worker, int wait_ms)
     int64_t due_ms = paced_ms(worker); /* may make some dirty */
     hub_turn(&worker->hub);
     live_check_some(worker);
+    review_some(worker);
     bool busy = is_busy(worker);
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
@@ -379,6 +406,7 @@ void worker_step(struct worker *worker, int wait_ms)
     hub_note_timed(&worker->hub);
     make_room(worker);
     drain_some(worker);
+    change_settings(worker);
     (void)net_bury(&worker->net);
     count(worker);
     time_turn(worker);
@@ -400,6 +428,7 @@ static void *worker_main(void *arg)
         worker_step(worker, worker->draining ? 100 : -1);
     worker->stopping = true;
     list_take_all(&worker->connections, &worker->undrained);
+    list_take_all(&worker->connections, &worker->unreviewed);
     list_each (&worker->connections, node) {
         conn_close(container_of(node, struct conn, node));
     }
@@ -427,6 +456,7 @@ static void drain(struct mail *mail, void *owner)
     /* Connections are told at the end of the turn: bytes of one may be in hand, since mail is
      * opened between the reading of bytes and their use. */
     list_take_all(&worker->undrained, &worker->connections);
+    list_take_all(&worker->undrained, &worker->unreviewed);
 }
 
 void worker_drain(struct worker *worker)

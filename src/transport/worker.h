@@ -19,10 +19,29 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
 int worker_speak_tls(struct worker *worker, struct tls_server *server,
                      const struct tls_tickets *tickets);
 
-/* The same while the worker runs, for any thread: it changes over before long. Connections that are
- * there keep what they began with. */
-void worker_change_tls(struct worker *worker, struct tls_server *server,
-                       const struct tls_tickets *tickets);
+/* Settings that may change while a worker runs, as in struct worker_config. */
+struct worker_settings {
+    struct worker_limits limits;
+    const struct authority *authority;
+    const struct rules *rules;
+    void *app;
+    struct tls_server *tls; /* for worker_speak_tls(); NULL: as before */
+    const struct tls_tickets *tickets;
+    bool keys_changed; /* callers may have other grants than before */
+};
+
+/* A change to other settings, lent to the worker until `done`. */
+struct worker_change {
+    struct mail mail;
+    struct worker_settings settings;
+    /* On the worker's thread: it uses the other settings alone from here on. NULL: nobody waits. */
+    void (*done)(struct worker_change *change);
+};
+
+/* Changes all settings at once, between two turns. Connections go on: what credentials and rules do
+ * not allow any more ends before long. Those that are there keep the keys of TLS that they began
+ * with. Any thread; one change at a time. */
+void worker_switch(struct worker *worker, struct worker_change *change);
 
 int worker_start(struct worker *worker);
 

@@ -17,6 +17,12 @@ const char *const limit_helps[LIMIT_COUNT] = {LIMITS(LIMIT_HELP)};
 const char *const budget_names[BUDGET_COUNT] = {BUDGETS(BUDGET_TEXT)};
 const char *const budget_helps[BUDGET_COUNT] = {BUDGETS(BUDGET_HELP)};
 
+void worker_review(struct worker *worker, struct conn *conn)
+{
+    list_remove(&conn->node);
+    list_add_last(&worker->unreviewed, &conn->node);
+}
+
 bool worker_pressed(const struct worker *worker)
 {
     uint64_t most = worker->config.limits.pending_max;

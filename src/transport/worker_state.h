@@ -33,6 +33,7 @@ struct exchange;
 struct permit_turn;
 struct json_scan;
 struct http1;
+struct worker_change;
 
 /* The limits, each with a counter of how often it was hit. Name in /stats and /metrics, and help
  * text. A refusal with a problem document is also counted by its problem. */
@@ -189,6 +190,9 @@ struct worker_config {
     struct evidence *(*show)(struct exchange *exchange);
     /* Whether the caller's credential was revoked. NULL: none is. */
     bool (*is_revoked)(void *app, const struct caller *caller, int64_t now_us);
+    /* The caller that a credential stands for now, with a reference: a key may have changed. NULL:
+     * the same as before, or there is no telling. */
+    struct caller *(*renew)(void *app, const struct caller *caller);
     /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
     enum admission (*admits)(void *app, struct str origin);
 };
@@ -267,6 +271,8 @@ struct worker {
     uint32_t refusing;       /* how many of them are over connections_max and are told so */
     struct list auths;       /* `auth` of freshet.v1 that the authority has not answered yet */
     struct list undrained;   /* connections to be told that the server stops */
+    struct list unreviewed;  /* connections to be held against rules that have changed */
+    int64_t reviewed_ns;     /* when the rules did so; INT64_MIN: never */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;               /* connections whose publish waits for the log */
     struct list resumed;              /* connections that may continue with what they have read */
@@ -320,6 +326,7 @@ struct worker {
     bool stopping; /* the thread has ended: nothing is published any more */
     int64_t stop_at_ns;
     struct mail drain_mail;
+    struct worker_change *change; /* of the settings, to be made at the end of the turn */
     pthread_t thread;
 };
 
@@ -335,6 +342,10 @@ static inline struct access worker_access(const struct worker *worker, const str
     return (struct access){worker->config.rules, caller,
                            caller ? clock_wall_us(worker->config.clock) : 0};
 }
+
+/* Has a connection held against the rules once more: what it does was allowed before they changed.
+ */
+void worker_review(struct worker *worker, struct conn *conn);
 
 /* Gives the log what the turn has gathered; false if there was nothing. */
 bool worker_flush(struct worker *worker);

@@ -6,6 +6,7 @@
 #include "webhooks/courier.h"
 
 #include "webhooks/delivery/log_mail.h"
+#include "webhooks/delivery/revoked.h"
 #include "webhooks/endpoint/directory.h"
 #include "webhooks/opening.h"
 #include "webhooks/requests/creation.h"
@@ -36,6 +37,22 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
 struct change_listener *courier_revoked(struct courier *courier)
 {
     return &courier->revoked;
+}
+
+static void open_change(struct mail *mail, void *owner)
+{
+    struct courier *courier = owner;
+    struct courier_change *change = container_of(mail, struct courier_change, mail);
+    courier->config.access = change->access;
+    revoked_by_change(courier, change->before, change->after);
+    revoked_disable(courier);
+    change->done(change);
+}
+
+void courier_switch(struct courier *courier, struct courier_change *change)
+{
+    change->mail.open = open_change;
+    mailbox_post(&courier->loop.mailbox, &change->mail);
 }
 
 static void *courier_main(void *arg)

@@ -33,6 +33,44 @@ void revoked_disable(struct courier *courier)
     }
 }
 
+static bool may_all(const struct access *access, const struct str *terms, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (access_decide(access, ACTION_WEBHOOKS, terms[i]) ||
+            access_decide(access, ACTION_READ, terms[i]))
+            return false;
+    return true;
+}
+
+static bool may_have(const struct endpoint *endpoint, const struct rules *rules,
+                     const struct caller *maker)
+{
+    const struct selection *selection = endpoint->made.selection;
+    const struct access access = {rules, maker, clock_wall_us(endpoint->courier->config.clock)};
+    return may_all(&access, selection->names, selection->names_count) &&
+           may_all(&access, selection->patterns, selection->patterns_count);
+}
+
+static bool loses(const struct endpoint *endpoint, const struct rules *before,
+                  const struct rules *after)
+{
+    const struct courier_config *config = &endpoint->courier->config;
+    const struct caller *maker = endpoint->row.maker;
+    struct caller *now = config->renew && maker ? config->renew(config->access, maker) : NULL;
+    bool lost = may_have(endpoint, before, maker) && !may_have(endpoint, after, now ? now : maker);
+    caller_unref(now);
+    return lost;
+}
+
+void revoked_by_change(struct courier *courier, const struct rules *before,
+                       const struct rules *after)
+{
+    struct endpoint *endpoint = directory_next(courier, &courier->endpoints);
+    for (; endpoint; endpoint = directory_next(courier, &endpoint->links.node))
+        if (endpoint->row.state != ENDPOINT_DISABLED && loses(endpoint, before, after))
+            health_disable(endpoint, "revoked");
+}
+
 void revoked_look(struct change_listener *listener)
 {
     revoked_disable(container_of(listener, struct courier, revoked));

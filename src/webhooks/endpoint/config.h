@@ -42,7 +42,10 @@ struct courier_config {
     struct str base;                 /* the path under which the API hangs, for WebSub's topics */
     /* Whether the caller's credential was revoked; NULL: none is. Any thread. */
     bool (*is_revoked)(void *access, const struct caller *caller, int64_t now_us);
-    void *access;
+    /* The caller that a maker's credential stands for now, see worker_config.renew. NULL: the same.
+     */
+    struct caller *(*renew)(void *access, const struct caller *caller);
+    void *access;                /* the courier's thread alone uses it */
     struct websub_leases leases; /* all zeroes for the defaults */
 };
 

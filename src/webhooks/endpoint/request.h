@@ -60,7 +60,7 @@ struct courier_request {
     char id[32];     /* of the endpoint; a creation sets it with its answer */
     struct buf body; /* JSON, for create, change and replay; a form for the hub */
     struct buf key;  /* with create: its Idempotency-Key; empty for none; the asker's to free */
-    struct access access; /* the rights of the asker, who owns the caller */
+    struct access access; /* the rights of the asker, who owns caller and rules */
     uint64_t n;           /* the delivery */
     struct courier_filter {
         uint64_t before; /* only deliveries with smaller numbers; 0 for all */

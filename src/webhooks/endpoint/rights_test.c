@@ -23,7 +23,7 @@ static struct wisher wisher_with(struct world *world, const char *webhooks, cons
 static void wisher_free(struct world *world, struct wisher *wisher)
 {
     world->access = (struct access){.rules = NULL};
-    rules_free(wisher->rules);
+    rules_unref(wisher->rules);
     caller_unref(wisher->caller);
 }
 
@@ -58,7 +58,7 @@ static void anybody_is_told_that_a_webhook_takes_a_credential(void **state)
         ask(world, COURIER_CREATE, "{\"url\":\"http://127.0.0.1/\",\"channels\":[\"c/*\"]}"),
         COURIER_E_UNKNOWN);
     world->access = (struct access){.rules = NULL};
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 static bool lists(const struct world *world, const char *id)

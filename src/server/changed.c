@@ -1,0 +1,159 @@
+#include "server/changed.h"
+
+#include "server/keys.h"
+
+#include <string.h>
+
+/* Sections and keys that a reload puts into effect, but for those of `of_start`, which the log and
+ * the listeners were made with. */
+static const char *const of_reload[] = {"access", "keys",       "tokens",  "hosts", "origins",
+                                        "limits", "namespaces", "inbound", "tls"};
+static const char *const of_start[] = {
+    "limits.channels_max",
+    "limits.channels_address_percent",
+    "limits.channels_connection_percent",
+    "limits.keys_max",
+    "limits.patterns_max",
+    "namespaces.retention",
+    "namespaces.ephemeral",
+    "namespaces.prefix",
+};
+
+static bool lies_in(struct str name, const char *section)
+{
+    struct str start = str_from(section);
+    return str_starts(name, start) && (name.len == start.len || name.at[start.len] == '.');
+}
+
+static bool lies_in_any(struct str name, const char *const *sections, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (lies_in(name, sections[i]))
+            return true;
+    return false;
+}
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+bool changed_applies(struct str name)
+{
+    return lies_in_any(name, of_reload, COUNT_OF(of_reload)) &&
+           !lies_in_any(name, of_start, COUNT_OF(of_start));
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+static bool text_equal(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool texts_equal(const char *const *a, size_t a_count, const char *const *b, size_t b_count)
+{
+    bool same = a_count == b_count;
+    for (size_t i = 0; same && i < a_count; i++)
+        same = text_equal(a[i], b[i]);
+    return same;
+}
+
+/* A scalar of struct config itself. */
+static bool scalar_equal(const struct key *key, const struct config *before,
+                         const struct config *after)
+{
+    const char *a = (const char *)before + key->at, *b = (const char *)after + key->at;
+    const char *text_a, *text_b;
+    if (key->kind == KEY_NUMBER)
+        return memcmp(a, b, key->size) == 0;
+    if (key->kind == KEY_BOOLEAN)
+        return memcmp(a, b, sizeof(bool)) == 0;
+    memcpy(&text_a, a, sizeof(text_a));
+    memcpy(&text_b, b, sizeof(text_b));
+    return text_equal(text_a, text_b);
+}
+
+static bool schedule_equal(const struct config *a, const struct config *b)
+{
+    return a->webhook_schedule_count == b->webhook_schedule_count &&
+           memcmp(a->webhook_schedule_ms, b->webhook_schedule_ms,
+                  a->webhook_schedule_count * sizeof(a->webhook_schedule_ms[0])) == 0;
+}
+
+static bool allow_equal(const struct config *a, const struct config *b)
+{
+    return a->webhook_networks_count == b->webhook_networks_count &&
+           memcmp(a->webhook_networks, b->webhook_networks,
+                  a->webhook_networks_count * sizeof(a->webhook_networks[0])) == 0 &&
+           texts_equal(a->webhook_hosts, a->webhook_hosts_count, b->webhook_hosts,
+                       b->webhook_hosts_count);
+}
+
+static bool cert_hosts_equal(const struct config *a, const struct config *b)
+{
+    return texts_equal(a->webhook_cert_hosts, a->webhook_cert_hosts_count, b->webhook_cert_hosts,
+                       b->webhook_cert_hosts_count);
+}
+
+static bool listen_equal(const struct config *a, const struct config *b)
+{
+    return texts_equal(a->listen, a->listen_count, b->listen, b->listen_count);
+}
+
+static bool has_same_namespace(const struct config *config, const struct namespace_config *wanted)
+{
+    for (size_t i = 0; i < config->namespaces_count; i++) {
+        const struct namespace_config *own = &config->namespaces[i];
+        if (str_eq(own->prefix, wanted->prefix))
+            return own->age_us == wanted->age_us && own->count == wanted->count &&
+                   own->bytes == wanted->bytes && own->ephemeral == wanted->ephemeral;
+    }
+    /* A namespace with rules alone is nothing to the log. */
+    return !wanted->age_us && !wanted->count && !wanted->bytes && !wanted->ephemeral;
+}
+
+static bool retention_equal(const struct config *a, const struct config *b)
+{
+    for (size_t i = 0; i < a->namespaces_count; i++)
+        if (!has_same_namespace(b, &a->namespaces[i]))
+            return false;
+    for (size_t i = 0; i < b->namespaces_count; i++)
+        if (!has_same_namespace(a, &b->namespaces[i]))
+            return false;
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*equal)(const struct config *a, const struct config *b);
+} lists[] = {
+    {"listen", listen_equal},
+    {"webhooks.schedule_ms", schedule_equal},
+    {"webhooks.allow", allow_equal},
+    {"webhooks.cert_hosts", cert_hosts_equal},
+    {"namespaces.retention", retention_equal},
+};
+
+/* ---- naming ---------------------------------------------------------------------------------- */
+
+static unsigned add(struct buf *out, unsigned count, const char *name)
+{
+    buf_addf(out, "%s%s", count ? "," : "", name);
+    return count + 1;
+}
+
+unsigned changed_add_waiting(const struct config *before, const struct config *after,
+                             struct buf *out)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < keys_count; i++) {
+        const struct key *key = &keys[i];
+        struct str name = str_from(key->name);
+        if (key->kind == KEY_LIST || changed_applies(name) || key_is_of_item(name) ||
+            scalar_equal(key, before, after))
+            continue;
+        count = add(out, count, key->name);
+    }
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        if (!lists[i].equal(before, after))
+            count = add(out, count, lists[i].name);
+    return count;
+}

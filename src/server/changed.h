@@ -1,0 +1,13 @@
+/* The settings that a reload cannot put into effect: they are named, so that the operator knows
+ * that they wait for a restart. */
+#pragma once
+
+#include "server/config.h"
+
+/* Whether the key's value is put into effect by a reload. */
+bool changed_applies(struct str name);
+
+/* Adds the names of the settings that differ and take a restart, with commas. How many these are.
+ */
+unsigned changed_add_waiting(const struct config *before, const struct config *after,
+                             struct buf *out);

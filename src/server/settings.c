@@ -1,0 +1,173 @@
+#include "server/settings.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int settings_read(struct settings **ret, int argc, char **argv, struct faults *faults)
+{
+    struct settings *settings = mem_alloc(sizeof(*settings));
+    *ret = settings;
+    list_init(&settings->retired);
+    config_init(&settings->config);
+    settings->rules = &rules_open;
+    return config_options(&settings->config, argc, argv, faults);
+}
+
+/* ---- servers asked about access -------------------------------------------------------------- */
+
+/* Whether a server of somebody else has to be asked. */
+static bool asks_others(const struct config *config)
+{
+    if (config->authorizers_count)
+        return true;
+    for (size_t i = 0; i < config->issuers.count; i++)
+        if (config->issuers.at[i].jwks_url)
+            return true;
+    return false;
+}
+
+static bool issuer_equal(const struct issuer *a, const struct issuer *b)
+{
+    return a->voucher == b->voucher && a->leeway_s == b->leeway_s && a->refresh_s == b->refresh_s &&
+           a->keep_s == b->keep_s;
+}
+
+static bool server_equal(const struct authorize_server *a, const struct authorize_server *b)
+{
+    return a->voucher == b->voucher && a->cache_s == b->cache_s && a->timeout_ms == b->timeout_ms;
+}
+
+/* Whether both ask the same of the same. */
+static bool asks_the_same(const struct config *a, const struct config *b)
+{
+    if (a->issuers.count != b->issuers.count || a->authorizers_count != b->authorizers_count)
+        return false;
+    for (size_t i = 0; i < a->issuers.count; i++)
+        if (!issuer_equal(&a->issuers.at[i], &b->issuers.at[i]))
+            return false;
+    for (size_t i = 0; i < a->authorizers_count; i++)
+        if (!server_equal(&a->authorizers[i], &b->authorizers[i]))
+            return false;
+    return true;
+}
+
+/* The operator has named the servers that are asked, so this machine may be one of them. */
+static int open_backend(struct settings *settings)
+{
+    struct config *config = &settings->config;
+    const struct backend_config backend = {
+        .clock = clock_system(),
+        .issuers = &config->issuers,
+        .policy = {.loopback = true,
+                   .networks = config->access_networks,
+                   .networks_count = config->access_networks_count,
+                   .hosts = config->access_hosts,
+                   .hosts_count = config->access_hosts_count},
+        .ca_file = config->webhook_ca_file,
+    };
+    int result = asks_others(config) ? backend_open(&backend, &settings->backend) : 0;
+    if (result)
+        fprintf(stderr, "freshet serve: cannot prepare to ask other servers about access: %s\n",
+                strerror(-result));
+    return result;
+}
+
+/* Settings that say the same as before go on with the issuers and the backend of before: keys that
+ * were fetched, and answers that were kept, stay. */
+static int find_asker(struct settings *settings, struct settings *before)
+{
+    settings->asker = settings;
+    if (before && asks_the_same(&settings->config, &before->asker->config)) {
+        settings->asker = before->asker;
+        settings->asker->users++;
+        return 0;
+    }
+    if (before)
+        issuers_share_keys(&settings->config.issuers, &before->asker->config.issuers);
+    return open_backend(settings);
+}
+
+static void list_vouchers(struct settings *settings)
+{
+    const struct config *config = &settings->asker->config;
+    size_t count = 0;
+    settings->vouchers =
+        mem_alloc((config->issuers.count + config->authorizers_count + 1) * sizeof(uint64_t));
+    for (size_t i = 0; i < config->issuers.count; i++)
+        settings->vouchers[count++] = config->issuers.at[i].voucher;
+    for (size_t i = 0; i < config->authorizers_count; i++)
+        settings->vouchers[count++] = config->authorizers[i].voucher;
+    settings->api.vouchers = settings->vouchers;
+    settings->api.vouchers_count = count;
+}
+
+/* ---- the parts ------------------------------------------------------------------------------- */
+
+/* Whoever says --insecure has opened the server to everybody, unless names were configured. */
+static enum sites_trust trust_of(const struct config *config)
+{
+    if (config->has_access || (config->insecure && config->hosts_count))
+        return SITES_NAMED;
+    return config->insecure ? SITES_ANY : SITES_LOCAL;
+}
+
+/* Fills the part of the configuration that handlers see. */
+static void fill_api(struct settings *settings)
+{
+    const struct config *config = &settings->config;
+    const struct config *asker = &settings->asker->config;
+    struct api *api = &settings->api;
+    api->sites = (struct sites){.trust = trust_of(config),
+                                .hosts = config->hosts,
+                                .hosts_count = config->hosts_count,
+                                .origins = config->origins,
+                                .origins_count = config->origins_count};
+    api->authority = config->has_access ? &settings->authority : NULL;
+    api->cookie = config->cookie ? str_from(config->cookie) : STR_NONE;
+    api->batch_max = config->batch_max;
+    api->event_soft_max = config->event_soft_max;
+    api->sources = config->sources;
+    api->sources_count = config->sources_count;
+    api->authorizers = NULL;
+    if (asker->authorizers_count) {
+        settings->authorizers = (struct authorizers){backend_authorize(settings->asker->backend),
+                                                     asker->authorizers, asker->authorizers_count};
+        api->authorizers = &settings->authorizers;
+    }
+}
+
+int settings_prepare(struct settings *settings, const struct api *api, struct key_table *keys,
+                     struct settings *before)
+{
+    struct config *config = &settings->config;
+    if (config->has_access && !(settings->rules = rules_new(config->rules, config->rules_count))) {
+        settings->rules = &rules_open;
+        return -ENOMEM;
+    }
+    int result = find_asker(settings, before);
+    if (result)
+        return result;
+    settings->api = *api;
+    authority_add(&settings->authority, &keys->source);
+    authority_add(&settings->authority, &settings->asker->config.issuers.source);
+    list_vouchers(settings);
+    fill_api(settings);
+    return 0;
+}
+
+void settings_free(struct settings *settings)
+{
+    if (!settings)
+        return;
+    if (settings->asker && settings->asker != settings)
+        settings->asker->users--;
+    backend_stop(settings->backend);
+    backend_free(settings->backend);
+    rules_unref(settings->rules);
+    free(settings->vouchers);
+    config_free(&settings->config);
+    free(settings);
+}

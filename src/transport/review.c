@@ -1,0 +1,44 @@
+#include "transport/review.h"
+
+#include "transport/audit_notes.h"
+#include "transport/exchange.h"
+
+enum { SLICE = 256 }; /* connections that a turn reviews */
+
+void review_begin(struct worker *worker)
+{
+    worker->reviewed_ns = worker->loop.now_ns;
+    list_take_all(&worker->unreviewed, &worker->connections);
+}
+
+void review_some(struct worker *worker)
+{
+    struct list *node;
+    if (live_is_busy(worker))
+        return;
+    for (unsigned i = 0; i < SLICE && (node = list_take_first(&worker->unreviewed)); i++) {
+        struct conn *conn = container_of(node, struct conn, node);
+        list_add_last(&worker->connections, node);
+        if (!conn->dead && conn->ops->review)
+            conn->ops->review(conn);
+    }
+}
+
+bool review_is_busy(const struct worker *worker)
+{
+    return !list_empty(&worker->unreviewed);
+}
+
+void review_pull(struct pull *pull)
+{
+    struct worker *worker = pull->request->worker;
+    struct caller *caller = live_caller(worker, pull);
+    const struct access access = worker_access(worker, caller);
+    struct audit_entry entry = {.kind = AUDIT_DISCONNECTED,
+                                .caller = caller,
+                                .why = STR("the rules of access have changed")};
+    if (!pull->ops->review || pull->ops->review(pull, &access))
+        return;
+    audit_note(worker, request_stream_conn(pull->request), &entry);
+    (void)exchange_end_pull(pull, PROBLEM_FORBIDDEN);
+}

@@ -1,0 +1,197 @@
+// SIGHUP: rules, keys, issuers and limits from the file as it is now, without a connection that ends but by what it lost.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import * as jose from "jose";
+import { assertProblem, eventually, openSse, startServer, test } from "./support/index.mjs";
+import { Freshet, Socket } from "./support/ws.mjs";
+import { Receiver } from "./support/receiver.mjs";
+
+const OPEN = "access: {anybody: [read, publish, admin]}\n";
+const rules = (prefixes) => "namespaces:\n" + Object.entries(prefixes)
+    .map(([prefix, may]) => `  - {prefix: ${prefix}, access: {anybody: [${may}]}}\n`).join("");
+/** A key's text, as a file names it by env:NAME. */
+function newKey() {
+    const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
+    const letters = (n) => [...randomBytes(n)].map((byte) => alphabet[byte % 32]).join("");
+    return `fk_${letters(10)}_${letters(52)}`;
+}
+
+const ADMIN = newKey();
+const KEYS = `keys:\n  - {name: ops, key: "env:KEY_ADMIN", grants: [{channels: ["**"], may: [admin]}]}\n`;
+const TOP = "access: {anybody: []}\n";
+
+process.env.KEY_ADMIN = ADMIN;
+
+/** Replaces the file and waits until the server has put it into effect, or has refused it. */
+async function reload(server, text, event = "reloaded") {
+    const before = server.err.length;
+    fs.writeFileSync(path.join(server.dir, "freshet.yaml"), text);
+    server.signal("SIGHUP");
+    await eventually(() => server.err.slice(before).includes(`event=${event}`), event);
+    return server.err.slice(before);
+}
+
+function bearer(token) {
+    return { Authorization: `Bearer ${token}` };
+}
+
+async function stats(server) {
+    return JSON.parse((await server.get("/stats", bearer(ADMIN))).bytes.toString());
+}
+
+async function status(server, target, headers) {
+    return (await server.get(target, headers)).status;
+}
+
+test("rules that become wider and narrower hold for the next request", async (t) => {
+    const server = await startServer(t, { config: KEYS + TOP + rules({ a: "read" }) });
+    assert.equal(await status(server, "/channels/a?last=1"), 200);
+    assert.equal(await status(server, "/channels/b?last=1"), 401);
+    await reload(server, KEYS + TOP + rules({ a: "read", b: "read, publish" }));
+    assert.equal(await status(server, "/channels/b?last=1"), 200);
+    assert.equal((await server.post("b", "1")).status, 201);
+    await reload(server, KEYS + TOP + rules({ b: "read" }));
+    assert.equal(await status(server, "/channels/a?last=1"), 401);
+    assert.equal(await status(server, "/channels/b?last=1"), 200);
+    assertProblem(await server.post("b", "1"), 401);
+    assert.deepEqual((await stats(server)).reloads, { done: 2, refused: 0 });
+    assert.match(await (await fetch(`${server.url}/metrics`, { headers: bearer(ADMIN) })).text(), /^freshet_reloads_total 2$/m);
+});
+
+test("a subscription ends when the rules take it away, and all others go on", async (t) => {
+    const server = await startServer(t, { config: KEYS + TOP + rules({ kept: "read, publish", lost: "read, publish" }) });
+    const [kept, lost] = [await openSse(server, "/channels/kept?stream=sse"), await openSse(server, "/channels/lost?stream=sse")];
+    const both = await openSse(server, "/events?channel=kept&channel=lost&stream=sse");
+    const poll = server.get("/channels/lost?after=now&wait=60");
+    const keptSocket = await Socket.open(t, server, "/channels/kept"), lostSocket = await Socket.open(t, server, "/channels/lost");
+    const v1 = await Freshet.open(t, server);
+    await v1.subscribe(["kept"]);
+    await v1.subscribe(["lost"]);
+    await eventually(async () => (await stats(server)).connections >= 7, "the poll to wait");
+    await reload(server, KEYS + TOP + rules({ kept: "read, publish", lost: "publish" }));
+    for (const stream of [lost, both])
+        await stream.rest(); /* to its end */
+    assert.equal((await poll).status, 200);
+    assert.equal((await lostSocket.closed()).code, 4403);
+    assert.deepEqual((await v1.expect("lost")).channels, ["lost"]);
+    for (const channel of ["lost", "kept"])
+        assert.equal((await server.post(channel, "7")).status, 201);
+    assert.equal((await kept.event()).data !== undefined, true);
+    assert.equal((await v1.pushed(1))[0].channel, "kept");
+    assert.equal((await v1.answer({ op: "subscribe", channels: ["lost"] })).problem.status, 401);
+    await eventually(() => keptSocket.frames.length > 0, "the event on the socket");
+});
+
+test("rules that are switched on close what was open to everybody", async (t) => {
+    const server = await startServer(t, { config: "limits: {}\n" });
+    const stream = await openSse(server, "/channels/a?stream=sse");
+    await reload(server, KEYS + TOP + rules({ b: "read" }));
+    await stream.rest();
+    assert.equal(await status(server, "/channels/a?last=1"), 401);
+    await reload(server, "limits: {}\n");
+    assert.equal(await status(server, "/channels/a?last=1"), 200);
+});
+
+
+test("keys of the file come, go, and change what they grant", async (t) => {
+    const text = newKey(), other = newKey();
+    const entry = (name, env, may) => `  - {name: ${name}, key: "env:${env}", grants: [{channels: ["a", "b"], may: [${may}]}]}\n` ;
+    const env = { KEY_ONE: text, KEY_TWO: other };
+    const server = await startServer(t, { config: `${TOP}${KEYS}${entry("one", "KEY_ONE", "read, publish")}`, env });
+    const stream = await openSse(server, "/channels/a?stream=sse", { headers: bearer(text) });
+    assert.equal(await status(server, "/channels/a?last=1", bearer(other)), 401);
+    await reload(server, `${TOP}${KEYS}${entry("one", "KEY_ONE", "read, publish")}${entry("two", "KEY_TWO", "read")}`);
+    assert.equal(await status(server, "/channels/a?last=1", bearer(other)), 200);
+    const second = await openSse(server, "/channels/a?stream=sse", { headers: bearer(other) });
+    await server.request("POST", "/channels/a", { headers: bearer(text), body: "1" });
+    await stream.event(); /* what has not changed goes on */
+    await second.event();
+    await reload(server, `${TOP}${KEYS}${entry("one", "KEY_ONE", "publish")}${entry("two", "KEY_TWO", "read")}`);
+    await stream.rest();
+    assert.equal(await status(server, "/channels/a?last=1", bearer(text)), 403);
+    await server.request("POST", "/channels/a", { headers: bearer(text), body: "2" });
+    await second.event();
+    await reload(server, `${TOP}${KEYS}${entry("one", "KEY_ONE", "publish")}`);
+    await second.rest();
+    assert.equal(await status(server, "/channels/a?last=1", bearer(other)), 401);
+});
+
+test("issuers come and go, and their tokens with them", async (t) => {
+    const secrets = ["a secret of the first issuer, long", "a secret of the second issuer, long"];
+    const of = (...list) => `${TOP}tokens:\n${list.map((i) => `  - {secret: "${secrets[i]}"}\n`).join("")}`;
+    const token = (i) => new jose.SignJWT({ freshet: { grants: [{ channels: ["a"], may: ["read", "publish"] }] } })
+        .setProtectedHeader({ alg: "HS256" }).setSubject("alice").setExpirationTime("1h").sign(new TextEncoder().encode(secrets[i]));
+    const [first, second] = [bearer(await token(0)), bearer(await token(1))];
+    const server = await startServer(t, { config: of(0) });
+    const stream = await openSse(server, "/channels/a?stream=sse", { headers: first });
+    assert.equal(await status(server, "/channels/a?last=1", second), 401);
+    await reload(server, of(0, 1));
+    const other = await openSse(server, "/channels/a?stream=sse", { headers: second });
+    await server.request("POST", "/channels/a", { headers: first, body: "1" });
+    await stream.event();
+    await reload(server, of(1));
+    await stream.rest();
+    assert.equal(await status(server, "/channels/a?last=1", first), 401);
+    await server.request("POST", "/channels/a", { headers: second, body: "1" });
+    await other.events(2);
+    other.close();
+});
+
+test("limits change, a key that needs a restart is named, and a broken file changes nothing", async (t) => {
+    const server = await startServer(t, { config: `${OPEN}limits: {body_max: 1000}\n` });
+    const large = "x".repeat(2000);
+    assertProblem(await server.post("a", large), 413);
+    const said = await reload(server, `${OPEN}limits: {body_max: 4000}\nthreads: 5\nlisten: "127.0.0.1:1"\nlog: {bytes_max: 1GiB}\n`);
+    assert.equal((await server.post("a", large)).status, 201);
+    assert.match(said + server.err, /event=reload_incomplete .*keys=threads,log\.bytes_max/);
+    for (const [text, why] of [["access: {anybody: [fly]}\n", /freshet\.yaml:1: access\.anybody: /],
+        [`${OPEN}\tlimits: {`, /freshet\.yaml:2/], [`${OPEN}limits: {body_max: 1, bodymax: 2}\n`, /freshet\.yaml:2: limits\.bodymax: /],
+        [`${OPEN}keys: [{name: a, key: "env:NOT_THERE", grants: []}]\n`, /freshet\.yaml:2: /]]) {
+        const line = (await reload(server, text, "reload_refused")).split("\n").find((one) => one.includes("reload_refused"));
+        assert.match(line, why);
+        assert.equal((await server.post("a", large)).status, 201);
+        assert.equal(await status(server, "/channels/a?last=1"), 200);
+    }
+    assert.deepEqual(JSON.parse((await server.get("/stats")).bytes.toString()).reloads, { done: 1, refused: 4 });
+});
+
+test("a webhook that the rules allow no more is disabled", async (t) => {
+    const receiver = await Receiver.start(t);
+    const all = `${TOP}namespaces:\n  - {prefix: a, access: {anybody: [read, publish, webhooks]}}\n`;
+    const server = await startServer(t, { config: `${all}webhooks: {allow: [127.0.0.1]}\n` });
+    const answer = await server.request("POST", "/webhooks", { headers: { "Content-Type": "application/json" }, body: JSON.stringify({ url: receiver.url, channels: ["a"] }) });
+    assert.equal(answer.status, 201, answer.bytes.toString());
+    const { id } = JSON.parse(answer.bytes.toString());
+    await reload(server, `${TOP}namespaces:\n  - {prefix: a, access: {anybody: [publish, webhooks]}}\nwebhooks: {allow: [127.0.0.1]}\n`);
+    await eventually(async () => JSON.parse((await server.get(`/webhooks/${id}`)).bytes.toString()).state === "disabled", "the webhook to be disabled");
+});
+
+test("many reloads in a row drop nothing while events are published and read", async (t) => {
+    const text = (n) => `${KEYS}${TOP}${rules({ a: "read, publish", [`other${n % 3}`]: "read" })}limits: {body_max: ${1000 + n}}\n`;
+    const server = await startServer(t, { config: text(0) });
+    const streams = await Promise.all(Array.from({ length: 20 }, () => openSse(server, "/channels/a?stream=sse")));
+    const v1 = await Freshet.open(t, server);
+    await v1.subscribe(["a"]);
+    let published = 0, over = false;
+    const publisher = (async () => {
+        while (!over) {
+            assert.equal((await server.post("a", String(published))).status, 201);
+            published++;
+        }
+    })();
+    for (let n = 1; n <= 50; n++)
+        await reload(server, text(n));
+    over = true;
+    await publisher;
+    assert.ok(published > 0);
+    for (const stream of streams) {
+        const events = await stream.events(published);
+        assert.equal(new Set(events.map(({ id }) => id)).size, published);
+        stream.close();
+    }
+    assert.equal((await v1.pushed(published)).length, published);
+    assert.equal((await stats(server)).reloads.done, 50);
+});
