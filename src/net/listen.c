@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -49,12 +50,21 @@ int listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen
     return 0;
 }
 
+/* Returns 1, or -EINVAL. */
+static int parse_unix(const char *path, struct listen_address *ret)
+{
+    ret->place = (struct unix_place){.mode = UNIX_MODE_DEFAULT, .group = (gid_t)-1};
+    return unix_address(path, &ret->at, &ret->size) ? -EINVAL : 1;
+}
+
 int listen_parse_all(const char *text, struct listen_address ret[LISTEN_NAME_MAX])
 {
-    static const char name[] = "localhost:";
+    static const char name[] = "localhost:", file[] = "unix:";
     static const char *const hosts[] = {"127.0.0.1", "[::1]"};
     char each[64];
     memset(ret, 0, LISTEN_NAME_MAX * sizeof(*ret));
+    if (strncmp(text, file, sizeof(file) - 1) == 0)
+        return parse_unix(text + sizeof(file) - 1, &ret[0]);
     if (strncmp(text, name, sizeof(name) - 1) != 0) {
         return listen_parse(text, &ret[0].at, &ret[0].size) ? -EINVAL : 1;
     }
@@ -112,7 +122,7 @@ bool listen_is_missing(int error)
     return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
 }
 
-bool listen_is_loopback(const struct sockaddr_storage *address)
+static bool is_loopback(const struct sockaddr_storage *address)
 {
     if (address->ss_family == AF_INET) {
         struct sockaddr_in v4;
@@ -124,9 +134,18 @@ bool listen_is_loopback(const struct sockaddr_storage *address)
     return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
 }
 
+bool listen_is_local(const struct listen_address *address)
+{
+    return listen_is_unix(address) ? unix_is_private(&address->place) : is_loopback(&address->at);
+}
+
 void listen_format(const struct sockaddr_storage *address, char *out, size_t size)
 {
     char host[INET6_ADDRSTRLEN] = "?";
+    if (address->ss_family == AF_UNIX) {
+        snprintf(out, size, "unix:%s", unix_path(address));
+        return;
+    }
     if (address->ss_family == AF_INET) {
         struct sockaddr_in v4;
         memcpy(&v4, address, sizeof(v4));
@@ -214,6 +233,22 @@ int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_
     int result = bind_and_listen(listener->fd, address, size);
     if (!result)
         result = loop_watch(loop, listener->fd, EPOLLIN, &listener->watch);
+    if (result) {
+        close(listener->fd);
+        listener->fd = -1;
+    }
+    return result;
+}
+
+int listener_init_shared(struct listener *listener, struct loop *loop, int fd,
+                         void (*accepted)(struct listener *listener, int fd))
+{
+    *listener = (struct listener){
+        .watch = {ready}, .loop = loop, .retry = {.ring = ring_retry}, .accepted = accepted};
+    listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (listener->fd < 0)
+        return -errno;
+    int result = loop_watch(loop, listener->fd, EPOLLIN, &listener->watch);
     if (result) {
         close(listener->fd);
         listener->fd = -1;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "net/conn.h"
+#include "net/unix_socket.h"
 
 #include <netinet/in.h>
 
@@ -27,11 +28,15 @@ struct listen_address {
     socklen_t size;
     bool optional; /* no error if this machine does not have it */
     uint8_t door;  /* the owner's word of its connections */
-    uint8_t nth;   /* of the owner's list: a name's addresses have one port */
+    bool shared; /* all threads accept from `fd`, which listens; the owner of the address closes it
+                  */
+    int fd;
+    struct unix_place place; /* of a Unix socket */
+    uint8_t nth;             /* of the owner's list: a name's addresses have one port */
 };
 
-/* The same, and "localhost:7070": 127.0.0.1, and ::1 if there is IPv6, since clients may take
- * either. Returns the number of addresses, or -EINVAL. */
+/* The same, "unix:PATH", and "localhost:7070": 127.0.0.1, and ::1 if there is IPv6, since clients
+ * may take either. Returns the number of addresses, or -EINVAL. */
 int listen_parse_all(const char *text, struct listen_address ret[LISTEN_NAME_MAX]);
 
 /* The port; 0 stands for any that is free. */
@@ -45,15 +50,25 @@ unsigned listen_find_port(const struct listen_address *address);
  * family. */
 bool listen_is_missing(int error);
 
-/* Whether the address is in a loopback network. */
-bool listen_is_loopback(const struct sockaddr_storage *address);
+/* Whether only this machine reaches the address: a loopback network, or a Unix socket that keeps
+ * other users out. */
+bool listen_is_local(const struct listen_address *address);
 
-/* Writes the address to `out`, such as "127.0.0.1:7070". */
+static inline bool listen_is_unix(const struct listen_address *address)
+{
+    return address->at.ss_family == AF_UNIX;
+}
+
+/* Writes the address to `out`, such as "127.0.0.1:7070" or "unix:/run/freshet.sock". */
 void listen_format(const struct sockaddr_storage *address, char *out, size_t size);
 
 /* Binds with SO_REUSEPORT and listens. A port of 0 is replaced in `address` by the one given. */
 int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_storage *address,
                   socklen_t size, void (*accepted)(struct listener *listener, int fd));
+
+/* The same for a descriptor that listens already, of which it takes a copy. */
+int listener_init_shared(struct listener *listener, struct loop *loop, int fd,
+                         void (*accepted)(struct listener *listener, int fd));
 void listener_deinit(struct listener *listener);
 
 /* Hands over the connections that wait to be accepted: their clients may have sent requests, and

@@ -284,7 +284,8 @@ static void addresses_are_parsed_and_written(void **state)
         assert_int_equal(listen_parse(good[i].text, &address, &size), 0);
         listen_format(&address, text, sizeof(text));
         assert_string_equal(text, good[i].written);
-        assert_int_equal(listen_is_loopback(&address), good[i].loopback);
+        assert_int_equal(listen_is_local(&(const struct listen_address){.at = address}),
+                         good[i].loopback);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         assert_int_equal(listen_parse(bad[i], &address, &size), -EINVAL);

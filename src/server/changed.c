@@ -95,7 +95,12 @@ static bool cert_hosts_equal(const struct config *a, const struct config *b)
 
 static bool listen_equal(const struct config *a, const struct config *b)
 {
-    return texts_equal(a->listen, a->listen_count, b->listen, b->listen_count);
+    bool same = a->listen_count == b->listen_count;
+    for (size_t i = 0; same && i < a->listen_count; i++)
+        same = text_equal(a->listen[i].address, b->listen[i].address) &&
+               text_equal(a->listen[i].mode, b->listen[i].mode) &&
+               text_equal(a->listen[i].group, b->listen[i].group);
+    return same;
 }
 
 static bool has_same_namespace(const struct config *config, const struct namespace_config *wanted)

@@ -51,7 +51,7 @@ static int end(int result, const struct faults *faults, const struct config *con
     if (survey(config))
         return 2;
     printf("ok: listen=%s%s %s%s namespaces=%zu sources=%zu\n",
-           config->listen_count ? config->listen[0] : LISTENING_DEFAULT,
+           config->listen_count ? config->listen[0].address : LISTENING_DEFAULT,
            config->listen_count > 1 ? ",…" : "",
            config->memory ? "memory" : "data=", config->memory ? "" : data_dir(config),
            config->namespaces_count, config->sources_count);

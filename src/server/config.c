@@ -122,7 +122,7 @@ static void set_listen(struct config *config, const struct command_list *listen,
     else if (listen->count)
         config->listen_count = 0;
     for (size_t i = 0; i < listen->count && config->listen_count < CONFIG_LISTEN_MAX; i++)
-        config->listen[config->listen_count++] = listen->at[i];
+        config->listen[config->listen_count++] = (struct listen_item){.address = listen->at[i]};
 }
 
 /* Applies the command line over the file, even if the file says the opposite. */
@@ -152,15 +152,16 @@ static void read_environment(struct config *config, struct faults *faults)
                    "\"%.60s\" is neither 1 nor 0 (true, false, yes, no, on, off)", text);
 }
 
-static void check_address(struct config *config, const char *text, unsigned nth,
+static void check_address(struct config *config, const struct listen_item *item, unsigned nth,
                           struct faults *faults)
 {
+    const char *text = item->address;
     unsigned before = config->listening.count;
     char quoted[120];
-    if (listening_add(&config->listening, text, nth) < 0)
+    if (listening_add(&config->listening, item, nth) < 0)
         faults_add(faults, NULL, "--listen", "%s is not " LISTENING_FORM,
                    say_quote(quoted, sizeof(quoted), text, strlen(text)));
-    else if (!listen_is_loopback(&config->listening.addresses[before].at) && !config->insecure &&
+    else if (!listen_is_local(&config->listening.addresses[before]) && !config->insecure &&
              !config->has_access)
         faults_add(
             faults, NULL, text,
@@ -196,10 +197,11 @@ static void check_cookie(const struct config *config, struct faults *faults)
 static void check_addresses(struct config *config, struct faults *faults)
 {
     config->listening.count = 0;
+    static const struct listen_item otherwise = {.address = LISTENING_DEFAULT};
     if (!config->listen_count)
-        check_address(config, LISTENING_DEFAULT, 0, faults);
+        check_address(config, &otherwise, 0, faults);
     for (unsigned i = 0; i < config->listen_count; i++)
-        check_address(config, config->listen[i], i, faults);
+        check_address(config, &config->listen[i], i, faults);
 }
 
 /* Reads certificates and keys now: a wrong one would otherwise end the server, or a reload. */

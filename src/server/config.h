@@ -43,7 +43,7 @@ struct namespace_item {
 
 /* Texts are borrowed from the command line or from `file`. */
 struct config {
-    const char *listen[CONFIG_LISTEN_MAX];
+    struct listen_item listen[CONFIG_LISTEN_MAX];
     size_t listen_count; /* 0: the default */
     const char *data;
     const char *base;

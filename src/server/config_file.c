@@ -13,6 +13,7 @@
 
 #include "api/sites.h"
 #include "base/mem.h"
+#include "base/say.h"
 #include "fetch/identity.h"
 #include "http/token.h"
 #include "server/issuer_item.h"
@@ -271,19 +272,50 @@ static void read_hosts(struct reader *reader, const struct key *key, const struc
     read_texts(reader, key, entry, base, take_host);
 }
 
-static const char *take_listen(struct config *config, struct str text)
+/* The fault of an item; NULL if it is right. */
+static const char *fault_of_listen(const struct listen_item *item)
 {
     struct listen_address addresses[LISTEN_NAME_MAX];
-    if (strlen(text.at) != text.len || listening_parse(text.at, addresses) < 0)
+    mode_t mode;
+    gid_t group;
+    if (!item->address)
+        return "an item has an address: {address: \"unix:/run/freshet.sock\", mode: 660}";
+    if (listening_parse(item->address, addresses) < 0)
         return "is not " LISTENING_FORM;
-    config->listen[config->listen_count++] = text.at;
+    if ((item->mode || item->group) && !listen_is_unix(addresses))
+        return "has no mode and no group: files alone have these";
+    if (item->mode && !listening_read_mode(item->mode, &mode))
+        return "has a mode that is no octal number up to 777, as in 660";
+    if (item->group && !listening_read_group(item->group, &group))
+        return "is for a group that this machine does not have";
     return NULL;
 }
 
 static void read_listen(struct reader *reader, const struct key *key, const struct entry *entry,
                         void *base)
 {
-    read_texts(reader, key, entry, base, take_listen);
+    struct config *config = base;
+    char quoted[140];
+    for (size_t i = 0; i < items_of(entry->value); i++) {
+        struct yaml_value at = item_of(entry->value, i);
+        struct place place = yaml_place(at);
+        struct listen_item item = {0};
+        unsigned before = reader->faults->count;
+        if (yaml_kind(at) == YAML_MAP)
+            read_map(reader, at, str_from(key->name), &item);
+        else if (is_text(reader, key, at) && key_check_text(key_find(STR("listen.address")),
+                                                            yaml_text(at), &place, reader->faults))
+            item.address = yaml_text(at).at;
+        if (reader->faults->count != before)
+            continue;
+        const char *why = fault_of_listen(&item);
+        const char *text = item.address ? item.address : "";
+        if (why)
+            faults_add(reader->faults, &place, key->name, "%s %s",
+                       say_quote(quoted, sizeof(quoted), text, strlen(text)), why);
+        else
+            config->listen[config->listen_count++] = item;
+    }
 }
 
 /* ---- access ---------------------------------------------------------------------------------- */

@@ -106,7 +106,7 @@ static void a_value_of_the_file_replaces_the_default(void **state)
                                         "log:\n  roll_s: 3\n"
                                         "namespaces:\n- prefix: a/b\n  retention:\n    age_s: 2\n"),
                      0);
-    assert_string_equal(config.listen[0], "127.0.0.1:1");
+    assert_string_equal(config.listen[0].address, "127.0.0.1:1");
     assert_true(config.memory);
     assert_int_equal(config.spin_us, 50);
     assert_int_equal(config.limits.body_max, 17);
@@ -325,7 +325,7 @@ static void all_options_beat_their_keys(void **state)
         read_options(&config, "listen: 127.0.0.1:1\nbase: /a\nthreads: 1\n", options, 3, &faults),
         0);
     assert_int_equal(config.listen_count, 1);
-    assert_string_equal(config.listen[0], "127.0.0.1:2");
+    assert_string_equal(config.listen[0].address, "127.0.0.1:2");
     assert_string_equal(config.base, "/b");
     assert_int_equal(config.threads, 2);
     config_free(&config);
@@ -457,6 +457,14 @@ static size_t file_with(char *text, size_t size, const char *name, const char *v
         buf_add_lit(&out, "tls:\n  certificates:\n  - ");
         lines += 2;
         rest = str_skip(rest, strlen("tls.certificates."));
+    } else if (str_starts(rest, STR("listen."))) {
+        buf_add_lit(&out, "listen:\n- ");
+        lines++;
+        if (strcmp(name, "listen.address") != 0) {
+            buf_add_lit(&out, "address: unix:/tmp/s\n  ");
+            lines++;
+        }
+        rest = str_skip(rest, strlen("listen."));
     } else if (str_starts(rest, STR("inbound."))) {
         buf_add_lit(&out, "inbound:\n- ");
         lines++;

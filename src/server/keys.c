@@ -113,6 +113,7 @@ static const char *check_asked_url(const char *text)
 #define NAMESPACE_ITEM(member) IN(struct namespace_item, member)
 #define ISSUER(member) IN(struct issuer_item, member)
 #define KEY_ITEM(member) IN(struct key_item, member)
+#define LISTEN(member) IN(struct listen_item, member)
 #define PAIR(member) IN(struct tls_pair, member)
 #define SOURCE(member) IN(struct source_item, settings.member)
 
@@ -154,7 +155,10 @@ static const char *check_asked_url(const char *text)
 
 /* clang-format off */
 const struct key keys[] = {
-    {.name = "listen", .kind = KEY_LIST, .single = true, .items_max = CONFIG_LISTEN_MAX, .help = "where to listen: ADDRESS:PORT, https://ADDRESS:PORT or redirect://ADDRESS:PORT"},
+    {.name = "listen", .kind = KEY_LIST, .single = true, .items_max = CONFIG_LISTEN_MAX, .help = "where to listen: ADDRESS:PORT, https://ADDRESS:PORT, redirect://ADDRESS:PORT or unix:PATH"},
+    TEXT("listen.address", 1, PATH_MAX - 1, NULL, LISTEN(address), "the address, in an item that says more"),
+    TEXT("listen.mode", 1, 4, NULL, LISTEN(mode), "the mode of a Unix socket, octal; without it 660"),
+    TEXT("listen.group", 1, 255, NULL, LISTEN(group), "the group of a Unix socket, by name or number"),
     TEXT("data", 1, PATH_MAX - 1, NULL, CONFIG(data), "the folder of the log"),
     TEXT("base", 1, 100, check_base, CONFIG(base), "the path under which the API hangs"),
     LIST("hosts", NUMBER_COUNT, 0, 0, CONFIG_HOSTS_MAX, "names by which clients may call this server"),
@@ -544,8 +548,8 @@ bool key_set(const struct key *key, void *base, struct str text, const struct pl
 
 bool key_is_of_item(struct str name)
 {
-    static const char *const items[] = {"namespaces.", "inbound.", "tokens.", "keys.",
-                                        "tls.certificates."};
+    static const char *const items[] = {"namespaces.", "inbound.",          "tokens.",
+                                        "keys.",       "tls.certificates.", "listen."};
     for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
         if (str_starts(name, str_from(items[i])))
             return true;

@@ -25,8 +25,9 @@ static void every_key_is_there_once_and_says_what_it_is_for(void **state)
 static void a_section_is_what_has_keys_below_it(void **state)
 {
     (void)state;
-    static const char *const sections[] = {"limits", "namespaces", "namespaces.retention"};
-    static const char *const none[] = {"", "limit", "limits.", "listen",
+    static const char *const sections[] = {"limits", "namespaces", "namespaces.retention",
+                                           "listen"};
+    static const char *const none[] = {"", "limit", "limits.", "data",
                                        "namespaces.retention.age_s"};
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
         assert_true(key_is_section(str_from(sections[i])));

@@ -3,7 +3,9 @@
 #include "base/buf.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,17 +36,43 @@ int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX]
     int count = listen_parse_all(text, ret);
     for (int i = 0; i < count; i++)
         ret[i].door = door;
-    return count;
+    return count > 0 && listen_is_unix(ret) && door ? -EINVAL : count;
 }
 
-int listening_add(struct listening *listening, const char *text, unsigned nth)
+bool listening_read_mode(const char *text, mode_t *ret)
+{
+    char *end;
+    unsigned long mode = strtoul(text, &end, 8);
+    *ret = (mode_t)mode;
+    return *text >= '0' && *text <= '7' && !*end && mode <= 0777;
+}
+
+bool listening_read_group(const char *text, gid_t *ret)
+{
+    char *end;
+    const struct group *group = getgrnam(text);
+    unsigned long id = strtoul(text, &end, 10);
+    *ret = group ? group->gr_gid : (gid_t)id;
+    return group || (*text >= '0' && *text <= '9' && !*end && id < UINT32_MAX);
+}
+
+static void take_options(struct listen_address *address, const struct listen_item *item)
+{
+    if (item->mode)
+        (void)listening_read_mode(item->mode, &address->place.mode);
+    if (item->group)
+        (void)listening_read_group(item->group, &address->place.group);
+}
+
+int listening_add(struct listening *listening, const struct listen_item *item, unsigned nth)
 {
     struct listen_address found[LISTEN_NAME_MAX];
-    int count = listening_parse(text, found);
+    int count = listening_parse(item->address, found);
     if (count > (int)(WORKER_LISTENERS_MAX - listening->count))
         return -EINVAL;
     for (int i = 0; i < count; i++) {
         found[i].nth = (uint8_t)nth;
+        take_options(&found[i], item);
         listening->addresses[listening->count++] = found[i];
     }
     return count;
@@ -68,15 +96,26 @@ static int check_port_is_free(const struct listen_address *address)
     return result;
 }
 
+static const char *advice_of(const struct listen_address *address, int error)
+{
+    if (listen_is_unix(address))
+        return error == EADDRINUSE
+                   ? ". Another process listens there: stop it, or take another path"
+               : error == EEXIST ? ". There is something that is no socket: take another path"
+               : error == EPERM  ? ". This user may not give the socket to that group"
+                                 : "";
+    return error == EADDRINUSE ? ". Another program has that port: stop it, or take another port, "
+                                 "as in --listen localhost:7071"
+           : error == EACCES   ? ". Ports below 1024 want privileges: take another one"
+                               : "";
+}
+
 static void explain_port(const struct listen_address *address, int error)
 {
-    char at[80];
+    char at[160];
     listen_format(&address->at, at, sizeof(at));
     fprintf(stderr, "freshet serve: cannot listen on %s: %s%s\n", at, strerror(error),
-            error == EADDRINUSE ? ". Another program has that port: stop it, or take another port, "
-                                  "as in --listen localhost:7071"
-            : error == EACCES   ? ". Ports below 1024 want privileges: take another one"
-                                : "");
+            advice_of(address, error));
 }
 
 /* Whether the addresses of a name, behind its first, may have `port`. */
@@ -96,7 +135,7 @@ static bool others_have(const struct listen_address *first, unsigned count, unsi
 static int choose_port(struct listen_address *first, unsigned count)
 {
     unsigned port = 0;
-    if (count < 2 || listen_port(first))
+    if (count < 2 || listen_is_unix(first) || listen_port(first))
         return 0;
     for (int i = 0; i < PORT_TRIES && (!port || !others_have(first, count, port)); i++)
         port = listen_find_port(first);
@@ -118,14 +157,25 @@ static unsigned count_item(const struct listening *listening, unsigned i)
     return end - i;
 }
 
+/* Makes a Unix socket; of other addresses it only finds out whether they can be had, since each
+ * worker has a socket of its own there. */
+static int open_or_check(struct listen_address *address)
+{
+    if (!listen_is_unix(address))
+        return check_port_is_free(address);
+    int result = unix_listen(&address->at, &address->place, &address->fd);
+    address->shared = !result;
+    return result;
+}
+
 /* Drops what this machine does not have. */
 static int check_each(struct listening *listening)
 {
     unsigned count = listening->count;
     listening->count = 0;
     for (unsigned i = 0; i < count; i++) {
-        const struct listen_address *address = &listening->addresses[i];
-        int result = check_port_is_free(address);
+        struct listen_address *address = &listening->addresses[i];
+        int result = open_or_check(address);
         if (result && address->optional && listen_is_missing(-result))
             continue;
         if (result) {
@@ -149,13 +199,27 @@ int listening_open(struct listening *listening, struct worker *worker)
 {
     for (unsigned i = 0; i < listening->count; i++) {
         struct listen_address *address = &listening->addresses[i];
-        int result = worker_listen(worker, &address->at, address->size, address->door);
+        int result = address->shared
+                         ? worker_listen_shared(worker, address->fd, address->door)
+                         : worker_listen(worker, &address->at, address->size, address->door);
         if (result) {
             explain_port(address, -result);
             return result;
         }
     }
     return 0;
+}
+
+void listening_close(struct listening *listening)
+{
+    for (unsigned i = 0; i < listening->count; i++) {
+        struct listen_address *address = &listening->addresses[i];
+        if (!address->shared)
+            continue;
+        unix_remove(&address->at, &address->place);
+        close(address->fd);
+        address->shared = false;
+    }
 }
 
 /* ---- naming ---------------------------------------------------------------------------------- */
@@ -170,7 +234,7 @@ uint16_t listening_https_port(const struct listening *listening)
 
 bool listening_add_url(const struct listening *listening, unsigned nth, struct buf *out)
 {
-    char at[80];
+    char at[160];
     unsigned i = 0;
     while (i < listening->count && listening->addresses[i].nth != nth)
         i++;
@@ -179,6 +243,10 @@ bool listening_add_url(const struct listening *listening, unsigned nth, struct b
     const struct listen_address *address = &listening->addresses[i];
     listen_format(&address->at, at, sizeof(at));
     bool is_name = count_item(listening, i) > 1;
+    if (listen_is_unix(address)) {
+        buf_add_str(out, str_from(at));
+        return true;
+    }
     buf_addf(out, "%s://%s%s", address->door & DOOR_TLS ? "https" : "http",
              is_name ? "localhost" : at, is_name ? strrchr(at, ':') : "");
     return true;

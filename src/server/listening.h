@@ -9,27 +9,41 @@
 #define LISTENING_FORM                                                                             \
     "ADDRESS:PORT, as in 127.0.0.1:7070, [::1]:7070 or localhost:7070, or the same behind "        \
     "https:// (TLS) or redirect:// (to https); proxy+http:// and proxy+https:// take a header of " \
-    "the PROXY protocol first"
+    "the PROXY protocol first; or unix:PATH of at most 103 bytes"
 
 struct listening {
     struct listen_address addresses[WORKER_LISTENERS_MAX];
     unsigned count;
 };
 
+/* What an item may say beside its address. Texts are borrowed, and NULL where they are missing. */
+struct listen_item {
+    const char *address;
+    const char *mode, *group; /* of a Unix socket */
+};
+
+/* The number of the mode, or the group, of a Unix socket: false if there is no such. */
+bool listening_read_mode(const char *text, mode_t *ret);
+bool listening_read_group(const char *text, gid_t *ret);
+
 /* Reads an item of `listen`. Returns the number of addresses, with their doors, or -EINVAL. */
 int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX]);
 
-/* Adds the addresses of an item; `nth` counts them. The same results. */
-int listening_add(struct listening *listening, const char *text, unsigned nth);
+/* Adds the addresses of an item, which was checked but for its address; `nth` counts them. The same
+ * results. */
+int listening_add(struct listening *listening, const struct listen_item *item, unsigned nth);
 
-/* Before any worker listens: drops addresses that this machine does not have and need not have, and
- * chooses the ports that are to be free ones. Returns 0, or a negative errno after saying on
- * standard error which address cannot be had. */
+/* Before any worker listens: makes Unix sockets, drops addresses that this machine does not have
+ * and need not have, and chooses the ports that are to be free ones. Returns 0, or a negative errno
+ * after saying on standard error which address cannot be had. */
 int listening_check(struct listening *listening);
 
 /* Has a worker listen on all; the first may be given a free port, which all others take. Returns 0,
  * or a negative errno after saying so. */
 int listening_open(struct listening *listening, struct worker *worker);
+
+/* Removes Unix sockets, and closes what the workers have copies of. */
+void listening_close(struct listening *listening);
 
 /* The port to which redirect:// leads; 0 without an https:// address. */
 uint16_t listening_https_port(const struct listening *listening);

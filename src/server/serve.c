@@ -429,19 +429,33 @@ static void print_tour(struct str at)
     buf_free(&registration);
 }
 
+/* Clients other than curl cannot name a Unix socket in a URL. */
+static void print_unix_tour(struct str path, struct str base)
+{
+    printf("Try:\n\n  curl --unix-socket %.*s http://localhost%.*s/channels/news -d 'hello'\n\n",
+           STR_FMT(path), STR_FMT(base));
+}
+
 static void greet(const struct server *server)
 {
     struct buf at = {0}, more = {0};
     const struct config *config = config_of(server);
     listening_add_url(&config->listening, 0, &at);
-    buf_add_str(&at, server->api.base);
+    bool is_unix = str_starts(buf_str(&at), STR("unix:"));
+    if (!is_unix)
+        buf_add_str(&at, server->api.base);
     printf("freshet " FRESHET_VERSION " serves %.*s\n", STR_FMT(buf_str(&at)));
     for (unsigned i = 1; listening_add_url(&config->listening, i, &more); i++) {
-        printf("and %.*s%.*s\n", STR_FMT(buf_str(&more)), STR_FMT(server->api.base));
+        bool file = str_starts(buf_str(&more), STR("unix:"));
+        printf("and %.*s%.*s\n", STR_FMT(buf_str(&more)),
+               STR_FMT(file ? STR_NONE : server->api.base));
         buf_clear(&more);
     }
     printf("\n");
-    print_tour(buf_str(&at));
+    if (is_unix)
+        print_unix_tour(str_skip(buf_str(&at), 5), server->api.base);
+    else
+        print_tour(buf_str(&at));
     fflush(stdout);
     clearerr(stdout); /* the server runs even if its greeting is not read */
     say(SAY_INFO, "started", "address=%.*s store=%s workers=%u connections_max=%u",
@@ -576,6 +590,7 @@ static void drain(struct server *server)
         pthread_detach(impatient);
     announce(server);
     say(SAY_INFO, "draining", "within_ms=%lld", (long long)config_of(server)->limits.drain_ms);
+    listening_close(&server->reloading.first->config.listening);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_drain(&server->workers[i]);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
@@ -612,8 +627,11 @@ static int start_threads(struct server *server)
 
 static int run(struct server *server)
 {
-    if (listening_check(&config_of(server)->listening) || open_all(server) || start_threads(server))
+    struct listening *listening = &config_of(server)->listening;
+    if (listening_check(listening) || open_all(server) || start_threads(server)) {
+        listening_close(listening); /* nothing is left in the file system */
         return 1; /* the process ends and closes everything; no event was accepted yet */
+    }
     greet(server);
     note("READY=1");
     wait_and_tidy(server);

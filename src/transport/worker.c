@@ -241,6 +241,18 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
     return result;
 }
 
+int worker_listen_shared(struct worker *worker, int fd, uint8_t door)
+{
+    if (worker->listeners_count == WORKER_LISTENERS_MAX)
+        return -ENOSPC;
+    struct worker_listener *place = &worker->listeners[worker->listeners_count];
+    place->worker = worker;
+    place->door = door;
+    int result = listener_init_shared(&place->listener, &worker->loop, fd, accepted);
+    worker->listeners_count += !result;
+    return result;
+}
+
 int worker_speak_tls(struct worker *worker, struct tls_server *server,
                      const struct tls_tickets *tickets)
 {
