@@ -275,6 +275,23 @@ static void refuse_lost_upgrade(struct exchange *exchange)
                 "Apache: ProxyPass with upgrade=websocket");
 }
 
+/* Whether the request is management: what takes `admin`, and webhooks. WebSub's hub is not, since
+ * servers of others subscribe there. */
+static bool is_management(const struct api_route *route, const struct api_demand *demand)
+{
+    if (!demand || demand->demand == DEMANDS_NOTHING || demand->demand == DEMANDS_PROOF)
+        return false;
+    return demand->action == ACTION_ADMIN || route->handle == handle_webhooks;
+}
+
+/* Whether the request belongs to the admin address, and has come by another. */
+static bool is_misplaced(const struct exchange *exchange, const struct api_route *route)
+{
+    const struct conn *conn = exchange_conn(exchange);
+    return api_of(exchange)->has_admin_door && !(conn && conn->door & DOOR_ADMIN) &&
+           is_management(route, api_demand_of(route, exchange->head->method));
+}
+
 /* Whether the handler may see the request: its caller is known, and may do what the route demands
  * of the whole server. False: the request was answered, or waits to be handled again. A route that
  * demands nothing of a method, by mistake, is closed. */
@@ -338,6 +355,9 @@ void api_handle(struct exchange *exchange)
         answer_options(exchange, route->methods);
     else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))
         api_refuse_method(exchange, route->methods);
+    else if (is_misplaced(exchange, route))
+        api_refuse(exchange, PROBLEM_NOT_FOUND,
+                   "this server is managed at its admin address alone (`admin: true` of `listen`)");
     else if (may_be_handled(exchange, api_demand_of(route, head->method), rest) &&
              (route->asks || query_is_empty(exchange)))
         route->handle(exchange, rest);

@@ -75,11 +75,11 @@ static void a_live_socket_is_refused_and_a_stale_one_replaced(void **state)
     assert_int_equal(unix_listen(&world->address, &world->place, &fd), 0);
     assert_int_equal(unix_listen(&world->address, &other, &second), -EADDRINUSE);
     assert_int_equal(connected(world), 0);
-    close(fd); /* as a crash leaves it */
+    close(fd); /* a crash leaves the file */
     assert_int_equal(connected(world), -ECONNREFUSED);
     assert_int_equal(unix_listen(&world->address, &other, &second), 0);
     assert_int_equal(connected(world), 0);
-    unix_remove(&world->address, &world->place); /* it is another's by now */
+    unix_remove(&world->address, &world->place); /* another socket has the place by now */
     assert_int_equal(connected(world), 0);
     close(second);
 }

@@ -98,6 +98,7 @@ static bool listen_equal(const struct config *a, const struct config *b)
     bool same = a->listen_count == b->listen_count;
     for (size_t i = 0; same && i < a->listen_count; i++)
         same = text_equal(a->listen[i].address, b->listen[i].address) &&
+               a->listen[i].admin == b->listen[i].admin &&
                text_equal(a->listen[i].mode, b->listen[i].mode) &&
                text_equal(a->listen[i].group, b->listen[i].group);
     return same;

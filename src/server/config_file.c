@@ -284,6 +284,8 @@ static const char *fault_of_listen(const struct listen_item *item)
         return "is not " LISTENING_FORM;
     if ((item->mode || item->group) && !listen_is_unix(addresses))
         return "has no mode and no group: files alone have these";
+    if (item->admin && addresses[0].door & DOOR_REDIRECT)
+        return "answers nothing but where to go: an admin address is another";
     if (item->mode && !listening_read_mode(item->mode, &mode))
         return "has a mode that is no octal number up to 777, as in 660";
     if (item->group && !listening_read_group(item->group, &group))

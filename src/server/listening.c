@@ -73,6 +73,7 @@ int listening_add(struct listening *listening, const struct listen_item *item, u
     for (int i = 0; i < count; i++) {
         found[i].nth = (uint8_t)nth;
         take_options(&found[i], item);
+        found[i].door |= item->admin ? DOOR_ADMIN : 0;
         listening->addresses[listening->count++] = found[i];
     }
     return count;
@@ -224,10 +225,18 @@ void listening_close(struct listening *listening)
 
 /* ---- naming ---------------------------------------------------------------------------------- */
 
+bool listening_has_admin(const struct listening *listening)
+{
+    for (unsigned i = 0; i < listening->count; i++)
+        if (listening->addresses[i].door & DOOR_ADMIN)
+            return true;
+    return false;
+}
+
 uint16_t listening_https_port(const struct listening *listening)
 {
     for (unsigned i = 0; i < listening->count; i++)
-        if (listening->addresses[i].door & DOOR_TLS)
+        if ((listening->addresses[i].door & (DOOR_TLS | DOOR_ADMIN)) == DOOR_TLS)
             return (uint16_t)listen_port(&listening->addresses[i]);
     return 0;
 }

@@ -16,10 +16,12 @@ struct listening {
     unsigned count;
 };
 
-/* What an item may say beside its address. Texts are borrowed, and NULL where they are missing. */
+/* An item of `listen`: its address and more. Texts are borrowed, and NULL where they are missing.
+ */
 struct listen_item {
     const char *address;
     const char *mode, *group; /* of a Unix socket */
+    bool admin;               /* for management */
 };
 
 /* The number of the mode, or the group, of a Unix socket: false if there is no such. */
@@ -44,6 +46,9 @@ int listening_open(struct listening *listening, struct worker *worker);
 
 /* Removes Unix sockets, and closes what the workers have copies of. */
 void listening_close(struct listening *listening);
+
+/* Whether there is an address for management. */
+bool listening_has_admin(const struct listening *listening);
 
 /* The port to which redirect:// leads; 0 without an https:// address. */
 uint16_t listening_https_port(const struct listening *listening);

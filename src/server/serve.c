@@ -346,6 +346,7 @@ static void fill_api(struct server *server)
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),
+        .has_admin_door = listening_has_admin(&config->listening),
         .started_us = clock_wall_us(clock_system()),
         .workers = server->workers,
         .workers_count = config->threads,

@@ -204,6 +204,7 @@ enum door_flags {
     DOOR_BARE = 4,     /* the connection did without the handshake: its request is refused */
     DOOR_TRUSTED = 8,  /* the peer is a proxy that speaks for others */
     DOOR_PROXY = 16,   /* connections begin with a header of the PROXY protocol */
+    DOOR_ADMIN = 32,   /* for management, if there is such a door at all */
 };
 
 /* Counters, written by the worker's thread and read by any. */
