@@ -224,7 +224,7 @@ struct caller *api_renew(void *app, const struct caller *caller)
     return now && caller_equal(now, caller) ? caller_unref(now) : now;
 }
 
-/* The advice for strangers: the first with access rules, the second without. */
+/* Advice to strangers: the first with access rules, the second without. */
 static const char *const host_advice[] = {
     "this server does not know that it has the name in Host: add the name to the configuration, as "
     "in `hosts: [rt.example.org]`",

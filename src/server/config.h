@@ -36,7 +36,7 @@ struct namespace_item {
     struct rule rule; /* without its prefix */
     struct publish_limit publish;
     bool has_rule;
-    struct authorize_server authorize; /* who is asked; without a url nobody is */
+    struct authorize_server authorize; /* the server to ask; none without a url */
     const char *authorize_secret;
     bool has_headers;
 };

@@ -63,7 +63,7 @@ struct server {
     struct changes *changes; /* of both */
     struct audit audit;
     struct worker *workers;
-    uint32_t webhook_requests;    /* that may be under way at once */
+    uint32_t webhook_requests;    /* requests under way at once */
     uint32_t refusing_max;        /* connections over connections_max that are heard */
     _Atomic uint32_t connections; /* of all workers */
     struct quota addresses;       /* that have them, */

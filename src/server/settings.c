@@ -106,7 +106,7 @@ static void list_vouchers(struct settings *settings)
 
 /* ---- the parts ------------------------------------------------------------------------------- */
 
-/* Whoever says --insecure has opened the server to everybody, unless names were configured. */
+/* The option --insecure opens the server to everybody, unless names were configured. */
 static enum sites_trust trust_of(const struct config *config)
 {
     if (config->has_access || (config->insecure && config->hosts_count))

@@ -224,7 +224,7 @@ void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, 
 bool exchange_end_pull(struct pull *pull, enum problem problem)
 {
     if (pull->request->ops->state(pull->request) != REQUEST_OPEN)
-        return false; /* it has said goodbye, and the client is to take that */
+        return false; /* the client is to take the goodbye */
     if (pull->ops->refuse)
         pull->ops->refuse(pull, problem);
     else
@@ -272,7 +272,7 @@ struct request_stream *exchange_pull(struct exchange *exchange, struct response 
     bool open = exchange->ops->open(exchange, response, pull);
     response_deinit(response);
     if (!open && is_live)
-        live_remove(worker, pull); /* its address alone: it was freed */
+        live_remove(worker, pull); /* the address alone: the pull was freed */
     if (open && since_ns <= worker->reviewed_ns)
         worker_review(worker, request_stream_conn(request)); /* the rules before allowed it */
     return open ? request : NULL;

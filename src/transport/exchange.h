@@ -107,7 +107,7 @@ void exchange_respond_keep(struct exchange *exchange, const struct page_key *key
 struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,
                                      struct pull *pull);
 
-/* The words for a client then. */
+/* The detail for the client then. */
 #define EXCHANGE_SUBJECT_FULL                                                                      \
     "this subject has as many streams and polls as one may have "                                  \
     "(limits.subject_connections_max): end one, or raise the limit"

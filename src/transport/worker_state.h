@@ -287,7 +287,7 @@ struct worker {
     bool late;                        /* the last turn left some of `resumed` unread */
     struct pace pace;                 /* polls that have events and are held */
     struct timer pressure;
-    struct live_table live;          /* what goes on under a caller */
+    struct live_table live;          /* pulls and polls under a caller */
     struct map permits;              /* of WebSockets whose messages may be asked for */
     struct permit_turn *permit_turn; /* of the message that such a one handles; NULL: none */
     struct change_listener revoked;  /* hears that some callers may have lost their rights */
