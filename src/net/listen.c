@@ -222,6 +222,17 @@ static int bind_and_listen(int fd, struct sockaddr_storage *address, socklen_t s
     return 0;
 }
 
+int listen_take(struct listen_address *address)
+{
+    int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int result = fd < 0 ? -errno : bind_and_listen(fd, &address->at, address->size);
+    if (result && fd >= 0)
+        close(fd);
+    address->shared = !result;
+    address->fd = result ? -1 : fd;
+    return result;
+}
+
 int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_storage *address,
                   socklen_t size, void (*accepted)(struct listener *listener, int fd))
 {

@@ -62,6 +62,10 @@ static inline bool listen_is_unix(const struct listen_address *address)
 /* Writes the address to `out`, such as "127.0.0.1:7070" or "unix:/run/freshet.sock". */
 void listen_format(const struct sockaddr_storage *address, char *out, size_t size);
 
+/* Takes the address for all threads: a descriptor that listens, in `fd`. Its owner closes it. A
+ * port of 0 is replaced. */
+int listen_take(struct listen_address *address);
+
 /* Binds with SO_REUSEPORT and listens. A port of 0 is replaced in `address` by the one given. */
 int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_storage *address,
                   socklen_t size, void (*accepted)(struct listener *listener, int fd));

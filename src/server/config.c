@@ -233,6 +233,7 @@ static void take_all(struct config *config, const struct options *options, struc
         refuse(faults, "--config", "names no file");
     else if (options->file)
         config_file_read(config, options->file, faults);
+    config->path = options->file;
     apply(config, options, faults);
     config->has_access = config->has_access || config->api_keys_count || config->issuers.count;
     if (!faults->count)

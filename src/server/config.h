@@ -50,6 +50,8 @@ struct config {
     bool memory;
     bool insecure;
     bool no_uring;
+    const char *path;         /* of the file; NULL: there is none */
+    const char *user, *group; /* that the process becomes; NULL: it stays */
     unsigned threads;
     int64_t spin_us; /* how long a worker looks for more work before it sleeps */
 

@@ -8,6 +8,7 @@
 #include "server/issuer_item.h"
 #include "server/key_items.h"
 #include "server/sources.h"
+#include "server/process.h"
 
 #include "webhooks/endpoint/spec.h"
 
@@ -76,6 +77,16 @@ static const char *check_time(const char *text)
 }
 
 /* Check it now: otherwise a file that cannot be read would be reported only by each delivery. */
+static const char *check_user(const char *text)
+{
+    return process_has_user(text) ? NULL : "a user of this machine, by name or number";
+}
+
+static const char *check_group(const char *text)
+{
+    return process_has_group(text) ? NULL : "a group of this machine, by name or number";
+}
+
 static const char *check_certificates(const char *text)
 {
     char line[128];
@@ -160,6 +171,8 @@ const struct key keys[] = {
     BOOLEAN("listen.admin", LISTEN(admin), "management is done at this address, and at no other"),
     TEXT("listen.mode", 1, 4, NULL, LISTEN(mode), "the mode of a Unix socket, octal; without it 660"),
     TEXT("listen.group", 1, 255, NULL, LISTEN(group), "the group of a Unix socket, by name or number"),
+    TEXT("user", 1, 255, check_user, CONFIG(user), "the user that the server becomes once it has its addresses"),
+    TEXT("group", 1, 255, check_group, CONFIG(group), "its group; without it that of the user"),
     TEXT("data", 1, PATH_MAX - 1, NULL, CONFIG(data), "the folder of the log"),
     TEXT("base", 1, 100, check_base, CONFIG(base), "the path under which the API hangs"),
     LIST("hosts", NUMBER_COUNT, 0, 0, CONFIG_HOSTS_MAX, "names by which clients may call this server"),

@@ -196,6 +196,20 @@ int listening_check(struct listening *listening)
     return result;
 }
 
+int listening_take(struct listening *listening)
+{
+    int result = listening_check(listening);
+    for (unsigned i = 0; !result && i < listening->count; i++) {
+        struct listen_address *address = &listening->addresses[i];
+        if (address->shared)
+            continue;
+        result = listen_take(address);
+        if (result)
+            explain_port(address, -result);
+    }
+    return result;
+}
+
 int listening_open(struct listening *listening, struct worker *worker)
 {
     for (unsigned i = 0; i < listening->count; i++) {

@@ -40,6 +40,10 @@ int listening_add(struct listening *listening, const struct listen_item *item, u
  * after saying on standard error which address cannot be had. */
 int listening_check(struct listening *listening);
 
+/* The same, and takes all addresses now, for all workers to share: the process is about to give up
+ * the right to them. */
+int listening_take(struct listening *listening);
+
 /* Has a worker listen on all; the first may be given a free port, which all others take. Returns 0,
  * or a negative errno after saying so. */
 int listening_open(struct listening *listening, struct worker *worker);

@@ -10,6 +10,7 @@
 #include "webhooks/progress/registry.h"
 #include "log/store/sqlite/trouble.h"
 #include "server/notify.h"
+#include "server/process.h"
 #include "server/reload.h"
 
 #include <errno.h>
@@ -41,7 +42,8 @@ const char serve_help[] =
     "SIGTERM drains: streams end politely, publishes are answered, the log is closed. A second "
     "one\n"
     "ends the process at once. SIGHUP reads the file anew.\n"
-    "FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
+    "FRESHET_NO_URING=1 in the environment switches io_uring off, FRESHET_NO_SANDBOX=1 the limits\n"
+    "that the process sets itself.\n";
 
 /* The descriptors that the log, the courier and connections that are refused may take. */
 enum { DESCRIPTORS_SPARE = 200, REFUSING_MAX = 64 };
@@ -626,10 +628,20 @@ static int start_threads(struct server *server)
     return result;
 }
 
+static int confine(const struct server *server)
+{
+    process_confine(config_of(server), config_of(server)->memory ? NULL : data_dir(server));
+    return 0;
+}
+
 static int run(struct server *server)
 {
-    struct listening *listening = &config_of(server)->listening;
-    if (listening_check(listening) || open_all(server) || start_threads(server)) {
+    struct config *config = config_of(server);
+    struct listening *listening = &config->listening;
+    bool changes_user = config->user || config->group;
+    process_warn(config);
+    if ((changes_user ? listening_take(listening) : listening_check(listening)) ||
+        process_become(config) || confine(server) || open_all(server) || start_threads(server)) {
         listening_close(listening); /* nothing is left in the file system */
         return 1; /* the process ends and closes everything; no event was accepted yet */
     }
