@@ -43,7 +43,7 @@ static void rules_do_not_count_beside_a_credential_that_nobody_has_vouched_for(v
     assert_int_equal(access_decide(&judged, ACTION_READ, STR("news")), ACCESS_NO_CREDENTIAL);
     judged = evidence_access(&(struct evidence){.credential = STR("opaque")}, ACCESS_OF_SERVER);
     assert_int_equal(access_decide(&judged, ACTION_READ, STR("news")), ACCESS_ALLOWED);
-    rules_free(rules);
+    rules_unref(rules);
 }
 
 int main(void)
