@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 int settings_read(struct settings **ret, int argc, char **argv, struct faults *faults)
 {
@@ -139,6 +140,24 @@ static void fill_api(struct settings *settings)
     }
 }
 
+static void fill_proxies(struct settings *settings)
+{
+    const struct config *config = &settings->config;
+    const char *header = config->forwarded_header;
+    settings->proxies = (struct trusted_proxies){
+        .networks = config->proxies,
+        .networks_count = config->proxies_count,
+        .unix_sockets = config->proxies_unix,
+        .is_standard = header && strcasecmp(header, "forwarded") == 0,
+    };
+}
+
+const struct trusted_proxies *settings_proxies(const struct settings *settings)
+{
+    const struct config *config = &settings->config;
+    return config->proxies_count || config->proxies_unix ? &settings->proxies : NULL;
+}
+
 int settings_prepare(struct settings *settings, const struct api *api, struct key_table *keys,
                      struct settings *before)
 {
@@ -155,6 +174,7 @@ int settings_prepare(struct settings *settings, const struct api *api, struct ke
     authority_add(&settings->authority, &settings->asker->config.issuers.source);
     list_vouchers(settings);
     fill_api(settings);
+    fill_proxies(settings);
     return 0;
 }
 

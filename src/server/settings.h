@@ -15,6 +15,7 @@ struct settings {
     struct settings *asker;  /* the settings whose issuers and backend are used: these, or earlier
                               * ones that say the same; they stay as long as these */
     struct authorizers authorizers;
+    struct trusted_proxies proxies;
     uint64_t *vouchers;
     struct api api;
     struct list retired; /* while others may still wait for answers of its backend */
@@ -31,6 +32,9 @@ int settings_read(struct settings **ret, int argc, char **argv, struct faults *f
  * saying so. */
 int settings_prepare(struct settings *settings, const struct api *api, struct key_table *keys,
                      struct settings *before);
+
+/* The proxies that are believed about who their clients are; NULL: none is. */
+const struct trusted_proxies *settings_proxies(const struct settings *settings);
 
 /* Ends the backend, if it is the settings' own, and frees all. NULL is fine. The mailboxes of those
  * who wait for its answers must stand. */

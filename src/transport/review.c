@@ -39,6 +39,6 @@ void review_pull(struct pull *pull)
                                 .why = STR("the rules of access have changed")};
     if (!pull->ops->review || pull->ops->review(pull, &access))
         return;
-    audit_note(worker, request_stream_conn(pull->request), &entry);
+    audit_note(worker, pull->request, &entry);
     (void)exchange_end_pull(pull, PROBLEM_FORBIDDEN);
 }

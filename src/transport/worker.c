@@ -290,6 +290,7 @@ static void change_settings(struct worker *worker)
     worker->config.limits = settings->limits;
     worker->config.authority = settings->authority;
     worker->config.rules = settings->rules;
+    worker->config.proxies = settings->proxies;
     worker->config.app = settings->app;
     spread_limits(worker);
     hub_limit(&worker->hub, &settings->limits.hub);
