@@ -1,4 +1,4 @@
-/* What compressed streams cost and gain: bytes and CPU for JSON events of 100 B and of 1 KB as
+/* Costs and gains of compressed streams: bytes and CPU for JSON events of 100 B and of 1 KB as
  * server-sent events with envelopes, alone and in parts of up to 64 KiB as a subscriber gets them
  * that catches up.
  *

@@ -14,7 +14,7 @@
 enum { WAYS = 8, SETS = 8192, LOCKS = 64 };
 
 struct slot {
-    uint64_t holder; /* 0: none */
+    uint64_t holder; /* 0: the slot is free */
     struct bucket buckets[RATE_UNITS];
 };
 

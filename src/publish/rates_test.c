@@ -128,7 +128,7 @@ static void bytes_count_beside_events(void **state)
     assert_false(publish(&door, "a", 60, START));
     assert_string_equal(door.refusal.rate.policy, "channel-bytes");
     assert_true(door.refusal.rate.is_bytes);
-    assert_int_equal(publish_many(&door, "a", 9, START), 4); /* what was refused took nothing */
+    assert_int_equal(publish_many(&door, "a", 9, START), 4); /* the refused one took nothing */
     door_close(&door);
 }
 

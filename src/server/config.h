@@ -89,7 +89,7 @@ struct config {
     struct publish_limit publish;       /* of all channels */
     struct publish_limit *publish_list; /* the first is that, then those of namespaces; owned */
     size_t publish_count;
-    struct publish_limits *publish_limits; /* what they come to; NULL: no limits. Owned */
+    struct publish_limits *publish_limits; /* their effect; NULL: no limits. Owned */
 
     struct worker_limits limits;
     uint64_t connections_max; /* of all workers together; 0: as many as the limit of open files

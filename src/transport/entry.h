@@ -8,7 +8,7 @@
 struct entry {
     enum entry_excess
         excess;       /* not EXCESS_NONE: its first request is answered so, and is the last */
-    bool turned_away; /* it is not even read */
+    bool turned_away; /* refused unread */
     uint32_t place;   /* for conn->place */
 };
 
