@@ -280,7 +280,8 @@ static bool read_before(struct asked *asked)
 static bool read_selection(struct asked *asked)
 {
     struct reading *reading = asked->reading;
-    const struct subscriber subscriber = {exchange_access(asked->exchange)};
+    const struct subscriber subscriber = {exchange_access(asked->exchange),
+                                          worker_is_full(asked->exchange->worker)};
     struct refusal refusal;
     if (reading->channel.len && !add_channel(asked, reading->channel))
         return false;
@@ -364,7 +365,8 @@ static void read_request(struct exchange *exchange, struct str channel)
 
 void read_known(struct exchange *exchange)
 {
-    const struct subscriber subscriber = {exchange_access(exchange)};
+    const struct subscriber subscriber = {exchange_access(exchange),
+                                          worker_is_full(exchange->worker)};
     struct refusal refusal;
     if (!subscription_check_selection(exchange->worker->known->selection, &subscriber, &refusal))
         exchange_refusal(exchange, &refusal, STR_NONE);

@@ -162,7 +162,8 @@ void topic_handle(struct exchange *exchange, struct str rest)
         return;
     }
     read_known(read, &exchange->head->fields);
-    const struct subscriber subscriber = {exchange_access(exchange)};
+    const struct subscriber subscriber = {exchange_access(exchange),
+                                          worker_is_full(exchange->worker)};
     struct subscription subscription = {.terms = {buf_str(&read->channel)}, .terms_count = 1};
     struct refusal refusal;
     read->selection = subscription_select(&subscription, &subscriber, &refusal);

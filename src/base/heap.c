@@ -25,18 +25,33 @@ bool heap_watch(struct heap_watch *watch, uint64_t resident, uint64_t free)
     return !grows && more;
 }
 
-uint64_t heap_resident(void)
+/* The resident pages, and those of them that are shared, as of files. */
+static uint64_t read_pages(uint64_t *ret_shared)
 {
-    char line[128] = "";
+    char line[128] = "", *at = line;
     FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long long pages = 0;
+    uint64_t pages = 0;
+    *ret_shared = 0;
     if (file && fgets(line, sizeof(line), file)) {
-        const char *space = strchr(line, ' ');
-        pages = space ? strtoull(space, NULL, 10) : 0;
+        (void)strtoull(at, &at, 10); /* the whole address space */
+        pages = strtoull(at, &at, 10);
+        *ret_shared = strtoull(at, &at, 10);
     }
     if (file)
         fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return pages;
+}
+
+uint64_t heap_resident(void)
+{
+    uint64_t shared;
+    return read_pages(&shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t heap_own(void)
+{
+    uint64_t shared, pages = read_pages(&shared);
+    return (pages > shared ? pages - shared : 0) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 uint64_t heap_free(void)

@@ -28,6 +28,9 @@ bool heap_watch(struct heap_watch *watch, uint64_t resident, uint64_t free);
 /* Resident memory of the process in bytes; 0 where /proc does not say. */
 uint64_t heap_resident(void);
 
+/* The same without pages of files, which the kernel can take back: 0 where /proc does not say. */
+uint64_t heap_own(void);
+
 /* Bytes that are free in the allocator, whether given back to the system or not. The allocator
  * walks all of its free pieces for this, while other threads that want memory wait. */
 uint64_t heap_free(void);

@@ -6,6 +6,11 @@ bool refusal_no_memory(struct refusal *ret_refusal)
                        "no memory: nothing was published; try again");
 }
 
+bool refusal_full(struct refusal *ret_refusal)
+{
+    return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, REFUSAL_FULL);
+}
+
 void refusal_write(struct json_writer *writer, const struct refusal *refusal)
 {
     if (refusal->problem == PROBLEM_BAD_JSON)

@@ -37,5 +37,9 @@ static inline bool refusal_set(struct refusal *ret_refusal, enum problem problem
     return false;
 }
 
+/* The same for new work while the process is at its mark of memory. */
+#define REFUSAL_FULL "the server's memory is at its mark (limits.memory_max): try again later"
+bool refusal_full(struct refusal *ret_refusal);
+
 /* The same for a publish for which memory lacked. */
 bool refusal_no_memory(struct refusal *ret_refusal);

@@ -15,6 +15,15 @@ void submitter_init(struct submitter *submitter, struct log *log, struct log_por
     *submitter = (struct submitter){.log = log, .port = port, .clock = clock};
 }
 
+void submitter_limit(struct submitter *submitter, const struct publish_limits *limits,
+                     struct rates *rates, const struct memory_mark *memory)
+{
+    submitter->limits = limits;
+    submitter->rates = rates;
+    submitter->memory = memory;
+    submitter->is_limited = limits || memory;
+}
+
 bool submitter_flush(struct submitter *submitter)
 {
     struct append *turn = submitter->turn, *ephemeral = submitter->turn_ephemeral;
@@ -108,6 +117,12 @@ static bool is_ephemeral(const struct submitter *submitter, const struct proposa
 static bool may_add(struct submitter *submitter, const struct proposal *proposal,
                     const struct publisher *publisher, struct refusal *ret_refusal)
 {
+    if (!submitter->is_limited)
+        return true;
+    if (memory_mark_is_full(submitter->memory) && !publisher->is_server) {
+        count(&submitter->too_full, 1);
+        return refusal_full(ret_refusal);
+    }
     if (!submitter->limits ||
         rates_take(submitter->rates, submitter->limits, publisher, proposal->channel,
                    proposal->data.len, clock_now_ns(submitter->clock), ret_refusal))

@@ -10,6 +10,7 @@
  * `done`, which the log calls on the submitter's thread with the verdict. */
 #pragma once
 
+#include "base/memory_mark.h"
 #include "base/rfc3339.h"
 #include "log/log.h"
 #include "publish/rates.h"
@@ -22,16 +23,23 @@ struct submitter {
     struct append *turn;           /* events for the log; NULL: none */
     uint32_t expected;             /* the number of events of the last turn: room for the next */
     struct append *turn_ephemeral; /* ephemeral events; NULL: none */
+    bool is_limited;               /* by any of these */
     const struct publish_limits *limits; /* NULL: none */
     struct rates *rates;                 /* with limits */
+    const struct memory_mark *memory;    /* NULL: none */
     struct rfc3339_memo times;           /* for receipts: the times of a turn lie close together */
     _Atomic uint64_t published;          /* events submitted */
     _Atomic uint64_t refused[PUBLISH_VERDICTS]; /* publishes, by verdict */
     _Atomic uint64_t too_fast;                  /* publishes, by a rate */
+    _Atomic uint64_t too_full;                  /* publishes, by the mark of memory */
 };
 
 void submitter_init(struct submitter *submitter, struct log *log, struct log_port *port,
                     struct clock *clock);
+
+/* Bounds what is published from here on. What is given stays in place until the next call. */
+void submitter_limit(struct submitter *submitter, const struct publish_limits *limits,
+                     struct rates *rates, const struct memory_mark *memory);
 
 /* Gives the log what the turn has gathered. A log in memory posts it back as mail at once. False if
  * there was nothing. */

@@ -70,6 +70,7 @@ struct server {
     _Atomic uint32_t connections; /* of all workers */
     struct quota addresses;       /* that have them, */
     struct quota subjects;        /* and streams */
+    struct memory_mark memory;    /* whether it is past memory_max */
     struct rates *rates;          /* at which events are published */
     struct tls_tickets tickets;
     int64_t tickets_ns; /* when their newest key was made */
@@ -319,6 +320,7 @@ static int open_worker(struct server *server, unsigned index)
         .addresses = &server->addresses,
         .subjects = &server->subjects,
         .rates = server->rates,
+        .memory = &server->memory,
         .refusing_max = server->refusing_max,
         .want_uring = !config_of(server)->no_uring,
         .authority = settings_of(server)->api.authority,

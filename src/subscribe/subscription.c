@@ -72,6 +72,8 @@ bool subscription_check(const struct subscription *subscription,
 bool subscription_check_selection(const struct selection *selection,
                                   const struct subscriber *subscriber, struct refusal *ret_refusal)
 {
+    if (subscriber->finds_full)
+        return refusal_full(ret_refusal);
     return may_read(subscriber, selection->names, selection->names_count, ret_refusal) &&
            may_read(subscriber, selection->patterns, selection->patterns_count, ret_refusal);
 }
@@ -84,6 +86,10 @@ struct selection *subscription_select(const struct subscription *subscription,
 {
     if (!subscription_check(subscription, subscriber, ret_refusal))
         return NULL;
+    if (subscriber->finds_full) {
+        refusal_full(ret_refusal);
+        return NULL;
+    }
     struct selection *selection =
         selection_new(subscription->terms, subscription->terms_count, subscription->types,
                       subscription->types_count, NULL);

@@ -20,6 +20,7 @@
 /* The consumer who asks. */
 struct subscriber {
     struct access access; /* the caller, and the rules for it */
+    bool finds_full;      /* the server has no memory for more subscriptions */
 };
 
 /* The strings are borrowed until the selection was made. */

@@ -114,7 +114,7 @@ static void a_subscriber_needs_the_right_to_read_all_of_it(void **state)
     struct rules *rules = rules_new(NULL, 0);
     struct caller *caller = caller_new(
         &(const struct caller_facts){.kind = CALLER_KEY, .grants = &grant, .grants_count = 1});
-    const struct subscriber named = {{.rules = rules, .caller = caller}};
+    const struct subscriber named = {.access = {.rules = rules, .caller = caller}};
     static const struct {
         const char *first, *second;
         enum problem problem;
@@ -133,7 +133,7 @@ static void a_subscriber_needs_the_right_to_read_all_of_it(void **state)
         assert_int_equal(refusal.problem, rows[i].problem);
         if (rows[i].problem == PROBLEM_BAD_PATTERN)
             continue;
-        const struct subscriber server = {ACCESS_OF_SERVER};
+        const struct subscriber server = {.access = ACCESS_OF_SERVER};
         struct selection *selection = subscription_select(&subscription, &server, &refusal);
         assert_non_null(selection);
         assert_int_equal(subscription_check_selection(selection, &named, &refusal),
@@ -144,9 +144,26 @@ static void a_subscriber_needs_the_right_to_read_all_of_it(void **state)
     rules_unref(rules);
 }
 
+static void a_full_server_takes_no_subscription(void **state)
+{
+    const struct subscriber late = {.access = {.rules = &rules_open}, .finds_full = true};
+    struct subscription subscription;
+    struct refusal refusal;
+    (void)state;
+    ask(&subscription, "a", NULL);
+    assert_null(subscription_select(&subscription, &late, &refusal));
+    assert_int_equal(refusal.problem, PROBLEM_UNAVAILABLE);
+    struct selection *selection = subscription_select(&subscription, &anybody, &refusal);
+    assert_non_null(selection);
+    assert_false(subscription_check_selection(selection, &late, &refusal));
+    assert_int_equal(refusal.problem, PROBLEM_UNAVAILABLE);
+    selection_unref(selection);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_server_takes_no_subscription),
         cmocka_unit_test(terms_and_types_are_checked),
         cmocka_unit_test(a_selection_has_all_that_was_asked_for),
         cmocka_unit_test(terms_and_types_are_bounded),

@@ -1,5 +1,6 @@
 #include "transport/entry.h"
 
+#include "base/refusal.h"
 #include "net/peer.h"
 #include "transport/forwarding.h"
 
@@ -35,6 +36,9 @@ static bool may_come_from(struct worker *worker, int fd, uint32_t *ret_place)
 
 static enum entry_excess find_excess(struct worker *worker, int fd, uint32_t *ret_place)
 {
+    *ret_place = QUOTA_NONE;
+    if (memory_mark_is_full(worker->config.memory))
+        return EXCESS_OF_MEMORY;
     if (!may_come_from(worker, fd, ret_place))
         return EXCESS_OF_ADDRESS;
     if (may_connect(worker))
@@ -48,13 +52,16 @@ static enum entry_excess find_excess(struct worker *worker, int fd, uint32_t *re
  * another refusal than other clients. */
 struct entry entry_begin(struct worker *worker, int fd)
 {
+    static const enum limit counters[] = {[EXCESS_OF_ALL] = LIMIT_CONNECTIONS,
+                                          [EXCESS_OF_ADDRESS] = LIMIT_ADDRESS,
+                                          [EXCESS_OF_MEMORY] = LIMIT_MEMORY};
     struct entry entry = {0};
     entry.excess = find_excess(worker, fd, &entry.place);
     if (!entry.excess) {
         stat_add(&worker->stats.connections_total, 1);
         return entry;
     }
-    worker_hit(worker, entry.excess == EXCESS_OF_ALL ? LIMIT_CONNECTIONS : LIMIT_ADDRESS);
+    worker_hit(worker, counters[entry.excess]);
     entry.turned_away = !may_ask(worker);
     worker->refusing += !entry.turned_away;
     return entry;
@@ -75,6 +82,10 @@ enum problem entry_problem(enum entry_excess excess, struct str *ret_detail)
         *ret_detail = STR("this address has as many connections as one may have "
                           "(limits.address_connections_max): close one, or raise the limit");
         return PROBLEM_TOO_MANY;
+    }
+    if (excess == EXCESS_OF_MEMORY) {
+        *ret_detail = STR(REFUSAL_FULL);
+        return PROBLEM_UNAVAILABLE;
     }
     *ret_detail = STR("connection limit reached (limits.connections_max): try again later, or "
                       "raise the limit");

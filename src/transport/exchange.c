@@ -34,15 +34,17 @@ struct access exchange_access(const struct exchange *exchange)
     return access;
 }
 
-/* A question may take half of the time in which the request must be answered. Then the client gets
- * what was found so far, rather than a refusal later. */
+/* A question may take half of the time in which the request must be answered, or as long as it is
+ * allowed to if that is less. Then the client gets what was found so far, rather than a refusal
+ * later. */
 void exchange_ask(struct exchange *exchange, struct question *question)
 {
     const struct worker *worker = exchange->worker;
     int64_t now_ns = clock_now_ns(worker->config.clock);
+    int64_t ms = worker->config.limits.publish_ms / 2, read_ms = worker->config.limits.read_ms;
     exchange->question = question;
     question_limit(question, worker->config.clock,
-                   now_ns + worker->config.limits.publish_ms * (1000000 / 2));
+                   now_ns + (read_ms && read_ms < ms ? read_ms : ms) * 1000000);
     if (exchange->request && request_stream_conn(exchange->request)->hup)
         question_hurry(question);
     question_ask(question);

@@ -179,7 +179,8 @@ static bool read_lists(struct lists *lists, const struct said *said, struct refu
 static struct selection *select_asked(const struct freshet_v1 *v1, const struct lists *lists,
                                       struct refusal *ret_refusal)
 {
-    const struct subscriber subscriber = {permits_access(&v1->websocket)};
+    const struct subscriber subscriber = {permits_access(&v1->websocket),
+                                          worker_is_full(v1->worker)};
     return subscription_select(&lists->subscription, &subscriber, ret_refusal);
 }
 

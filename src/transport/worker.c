@@ -2,6 +2,8 @@
 #include "transport/worker.h"
 
 #include "base/say.h"
+#include "base/heap.h"
+#include "base/say.h"
 #include "net/tls.h"
 #include "transport/accept.h"
 #include "transport/request_stream.h"
@@ -177,6 +179,28 @@ static void on_revoked(struct change_listener *listener)
     live_look(container_of(listener, struct worker, revoked));
 }
 
+/* How often the first worker looks how much memory the process holds. */
+enum { MEMORY_LOOK_MS = 100 };
+
+static void look_at_memory(struct timer *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, memory_look);
+    uint64_t most = worker->config.limits.memory_max, held = heap_own();
+    struct memory_mark *mark = worker->config.memory;
+    if (memory_mark_look(mark, held, most))
+        say(SAY_WARN, memory_mark_is_full(mark) ? "memory_full" : "memory_free",
+            "held=%llu memory_max=%llu", (unsigned long long)held, (unsigned long long)most);
+    if (most)
+        timer_set(&worker->loop, timer, MEMORY_LOOK_MS);
+}
+
+static void watch_memory(struct worker *worker)
+{
+    worker->memory_look.ring = look_at_memory;
+    if (worker->config.memory && !worker->config.index && worker->config.limits.memory_max)
+        timer_set(&worker->loop, &worker->memory_look, MEMORY_LOOK_MS);
+}
+
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
@@ -215,8 +239,9 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         result = hub_init(&worker->hub, &worker->asker, config->clock, &worker->loop.mailbox,
                           &worker->config.limits.hub, encode_event, &worker->deflater, on_batch);
     submitter_init(&worker->submitter, config->log, &worker->hub.port, config->clock);
-    worker->submitter.limits = worker->config.limits.publish;
-    worker->submitter.rates = worker->config.rates;
+    watch_memory(worker);
+    submitter_limit(&worker->submitter, worker->config.limits.publish, worker->config.rates,
+                    worker->config.limits.memory_max ? worker->config.memory : NULL);
     worker->hub.latency_ns = &worker->stats.latency_ns;
     worker->hub.room.account = &worker->account;
     return result;

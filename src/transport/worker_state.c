@@ -66,9 +66,20 @@ uint64_t worker_hits(const struct worker *worker, enum limit limit)
     };
     const _Atomic uint64_t *hits = verdicts[limit] ? &worker->submitter.refused[verdicts[limit]]
                                                    : &worker->stats.limits[limit];
+    uint64_t more = 0;
     if (limit == LIMIT_RATES)
         hits = &worker->submitter.too_fast;
-    return atomic_load_explicit(hits, memory_order_relaxed);
+    if (limit == LIMIT_MEMORY)
+        more = atomic_load_explicit(&worker->submitter.too_full, memory_order_relaxed);
+    return atomic_load_explicit(hits, memory_order_relaxed) + more;
+}
+
+bool worker_is_full(struct worker *worker)
+{
+    bool full = memory_mark_is_full(worker->config.memory);
+    if (full)
+        worker_hit(worker, LIMIT_MEMORY);
+    return full;
 }
 
 void worker_check_paused(struct worker *worker)

@@ -10,6 +10,7 @@
 #include "base/account.h"
 #include "base/budget.h"
 #include "base/hist.h"
+#include "base/memory_mark.h"
 #include "base/quota.h"
 #include "base/slab.h"
 #include "base/spares.h"
@@ -41,6 +42,7 @@ struct worker_change;
     X(CONNECTIONS, "connections_refused", "Connections over connections_max, refused")             \
     X(ADDRESS, "address_connections_refused", "Connections over address_connections_max, refused") \
     X(SUBJECT, "subject_connections_refused", "Streams and polls over subject_connections_max")    \
+    X(MEMORY, "memory_refused", "Connections, subscriptions and publishes refused by memory_max")  \
     X(RATES, "rates_refused", "Publishes faster than a rate allows")                               \
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
     X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
@@ -74,6 +76,7 @@ enum entry_excess {
     EXCESS_NONE,
     EXCESS_OF_ALL,     /* connections_max */
     EXCESS_OF_ADDRESS, /* address_connections_max */
+    EXCESS_OF_MEMORY,  /* memory_max */
 };
 
 /* The budgets, each with a counter of how often it was spent in a step of a turn; the rest of the
@@ -127,6 +130,8 @@ struct worker_limits {
                                 publishers must wait */
     uint64_t handshakes_max; /* memory of a worker's unfinished handshakes of TLS */
     uint64_t rests_max;      /* unsent bytes of all connections of a worker */
+    uint64_t memory_max;     /* memory of the whole process; 0: no mark */
+    int64_t read_ms;         /* for what a request searches in the log; 0: half of publish_ms */
     uint64_t held_max;       /* all memory that peers make a worker hold, by its account */
     struct hub_limits hub;
     const struct publish_limits *publish; /* rates and sizes of events; NULL: none */
@@ -173,7 +178,8 @@ struct worker_config {
      * these are not counted. */
     struct quota *addresses;
     struct quota *subjects;
-    struct rates *rates;                   /* the buckets for limits.publish */
+    struct memory_mark *memory; /* of the process, which the first worker looks at; or NULL */
+    struct rates *rates;        /* the buckets for limits.publish */
     const struct authority *authority;     /* for `auth` of freshet.v1; NULL: there are no rules */
     const struct trusted_proxies *proxies; /* NULL: none */
     const struct rules *rules;             /* the rules of access; never changed */
@@ -287,6 +293,7 @@ struct worker {
     bool late;                        /* the last turn left some of `resumed` unread */
     struct pace pace;                 /* polls that have events and are held */
     struct timer pressure;
+    struct timer memory_look;
     struct live_table live;          /* pulls and polls under a caller */
     struct map permits;              /* of WebSockets whose messages may be asked for */
     struct permit_turn *permit_turn; /* of the message that such a one handles; NULL: none */
@@ -391,6 +398,9 @@ static inline bool worker_reads_later(const struct worker *worker)
 
 /* Whether publishers must wait, for the log or for what this turn has gathered. */
 bool worker_pressed(const struct worker *worker);
+
+/* Whether the process is at its mark of memory: new work is refused. Counts that. */
+bool worker_is_full(struct worker *worker);
 
 /* Whether memory is so tight that the largest holders are not read any further. */
 static inline bool worker_is_tight(const struct worker *worker)

@@ -194,7 +194,7 @@ test("a peer that does not answer a close is closed", async (t) => {
 test("every limit has a counter that begins at 0, in /stats and in /metrics", async (t) => {
     const server = await startServer(t);
     const { limits } = (await server.get("/stats", ALONE)).json();
-    const names = ["connections_refused", "address_connections_refused", "subject_connections_refused", "rates_refused", "publishes_held", "publishes_paused", "rests_closed", "held_closed", "http2_floods", "http2_streams_refused", "patterns_refused", "channels_refused",
+    const names = ["connections_refused", "address_connections_refused", "subject_connections_refused", "rates_refused", "memory_refused", "publishes_held", "publishes_paused", "rests_closed", "held_closed", "http2_floods", "http2_streams_refused", "patterns_refused", "channels_refused",
         "shares_refused", "keys_refused", "messages_refused", "idle_closed", "stalled_closed", "peers_gone", "unclosed_sockets",
         "handshakes_late", "handshakes_shed", "unsent_closed", "websockets_unclosed"];
     assert.deepEqual(Object.keys(limits).sort(), [...names].sort());
