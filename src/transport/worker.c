@@ -1,7 +1,6 @@
 #include "transport/permits.h"
 #include "transport/worker.h"
 
-#include "base/say.h"
 #include "base/heap.h"
 #include "base/say.h"
 #include "net/tls.h"
