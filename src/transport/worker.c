@@ -200,6 +200,13 @@ static void watch_memory(struct worker *worker)
         timer_set(&worker->loop, &worker->memory_look, MEMORY_LOOK_MS);
 }
 
+static void limit_publishing(struct worker *worker)
+{
+    const struct worker_config *config = &worker->config;
+    submitter_limit(&worker->submitter, config->limits.publish, config->rates,
+                    config->limits.memory_max ? config->memory : NULL);
+}
+
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
@@ -239,8 +246,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
                           &worker->config.limits.hub, encode_event, &worker->deflater, on_batch);
     submitter_init(&worker->submitter, config->log, &worker->hub.port, config->clock);
     watch_memory(worker);
-    submitter_limit(&worker->submitter, worker->config.limits.publish, worker->config.rates,
-                    worker->config.limits.memory_max ? worker->config.memory : NULL);
+    limit_publishing(worker);
     worker->hub.latency_ns = &worker->stats.latency_ns;
     worker->hub.room.account = &worker->account;
     return result;
@@ -318,6 +324,8 @@ static void change_settings(struct worker *worker)
     worker->config.app = settings->app;
     spread_limits(worker);
     hub_limit(&worker->hub, &settings->limits.hub);
+    watch_memory(worker);
+    limit_publishing(worker);
     if (settings->tls && worker->tls) {
         (void)worker_speak_tls(worker, settings->tls, settings->tickets); /* the wire is there */
         tls_limit(worker->tls, settings->limits.rests_max);
