@@ -14,7 +14,7 @@ file_of() {
     corpus) file=fuzz/$name.c ;;
     hostile)
         file=tests/hostile/$name.mjs
-        ! grep -qx "    $name: {" tests/hostile/attacks.mjs || file=tests/hostile/attacks.mjs
+        [ -f "$file" ] || file=$(grep -lx "    $name: {" tests/hostile/*.mjs | head -n 1)
         ;;
     *)
         file=$(find "src/$layer" -name '*_test.c' | while read -r path; do
