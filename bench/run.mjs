@@ -39,7 +39,7 @@ function options(argv) {
     if (unknown.length) {
         throw new Error(`no such row: ${unknown}; there are ${Object.keys(rows).join(", ")}`);
     }
-    return { ...given, repeat: given.repeat ?? (given.quick ? 1 : 5) };
+    return { ...given, repeat: given.repeat ?? (given.quick ? 1 : 3) };
 }
 
 /** One run of the load generator; what it printed. */
@@ -181,7 +181,7 @@ async function grow(given, results, whole) {
 async function main() {
     const given = options(process.argv.slice(2));
     const time = { seconds: given.quick ? 1 : 4, quick: given.quick };
-    const whole = !given.some && !given.quick && given.repeat >= 5;
+    const whole = !given.some && !given.quick && given.repeat >= 3;
     const all = openResults(given.resume);
     const results = [];
     for (const [i, name] of given.names.entries()) {
