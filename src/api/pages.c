@@ -1,6 +1,7 @@
 #include "api/pages.h"
 
 #include "api/answers.h"
+#include "base/json_writer.h"
 #include "http/condition.h"
 #include "pages/pages.h"
 
@@ -41,6 +42,21 @@ static void respond(struct exchange *exchange, const struct page_file *file)
     exchange_respond(exchange, &response);
 }
 
+static void list(struct exchange *exchange)
+{
+    struct buf body = {0};
+    struct json_writer writer = json_writer(&body);
+    json_object_begin(&writer);
+    json_name(&writer, "pages");
+    json_array_begin(&writer);
+    for (size_t i = 0; i < page_files_count; i++)
+        json_add_string(&writer, str_from(page_files[i].path));
+    json_array_end(&writer);
+    json_object_end(&writer);
+    exchange_json(exchange, 200, buf_str(&body));
+    buf_free(&body);
+}
+
 void api_pages_handle(struct exchange *exchange, struct str rest)
 {
     struct str path = str_skip(exchange->head->path, api_of(exchange)->base.len + 1);
@@ -48,6 +64,8 @@ void api_pages_handle(struct exchange *exchange, struct str rest)
     const struct page_file *file = page_file_find(path);
     if (file)
         respond(exchange, file);
+    else if (str_eq(path, STR("pages")))
+        list(exchange);
     else
         api_problem(exchange, PROBLEM_NOT_FOUND, "GET / lists the paths of this server");
 }

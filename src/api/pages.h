@@ -3,5 +3,5 @@
 
 #include "api/api.h"
 
-/* Answers with the file that the request's path names. */
+/* Answers with the file that the request's path names; /pages itself lists all. */
 void api_pages_handle(struct exchange *exchange, struct str rest);

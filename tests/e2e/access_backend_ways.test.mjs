@@ -68,7 +68,8 @@ const WAYS = [
 
 /* What names no channel, or nothing that this server decides about. */
 const NOBODY_IS_ASKED = ["GET /webhooks", "PATCH /webhooks", "DELETE /webhooks", "GET /inbound", "POST /inbound",
-    "GET /healthz", "GET /readyz", "GET /errors", "GET /", "GET /stats", "GET /metrics", "GET /keys", "POST /keys",
+    "GET /healthz", "GET /readyz", "GET /errors", "GET /playground", "GET /freshet.js", "GET /pages",
+    "GET /", "GET /stats", "GET /metrics", "GET /keys", "POST /keys",
     "DELETE /keys", "GET /revocations", "POST /revocations", "DELETE /revocations", "DELETE /subscribers"];
 
 test("each path and method that the server names is among the ways", async (t) => {
