@@ -155,22 +155,29 @@ static void read_environment(struct config *config, struct faults *faults)
 static void check_address(struct config *config, const struct listen_item *item, unsigned nth,
                           struct faults *faults)
 {
-    const char *text = item->address;
-    unsigned before = config->listening.count;
     char quoted[120];
     if (listening_add(&config->listening, item, nth) < 0)
         faults_add(faults, NULL, "--listen", "%s is not " LISTENING_FORM,
-                   say_quote(quoted, sizeof(quoted), text, strlen(text)));
-    else if (!listen_is_local(&config->listening.addresses[before]) && !config->insecure &&
-             !config->has_access)
+                   say_quote(quoted, sizeof(quoted), item->address, strlen(item->address)));
+}
+
+void config_check_reach(const struct config *config, const struct listening *listening,
+                        struct faults *faults)
+{
+    char at[160];
+    for (unsigned i = 0; i < listening->count && !config->insecure && !config->has_access; i++) {
+        if (listen_is_local(&listening->addresses[i]))
+            continue;
+        listen_format(&listening->addresses[i].at, at, sizeof(at));
         faults_add(
-            faults, NULL, text,
+            faults, NULL, at,
             "can be reached from other machines, and there are no access rules: anyone could "
             "publish and read. `freshet init` writes a file with rules and a key; rules in the "
             "file of "
             "--config look like `access: {anybody: [read]}` (docs/access.md). Say --insecure if "
             "that "
             "is meant");
+    }
 }
 
 static bool names_an_origin(const struct config *config)
@@ -202,6 +209,7 @@ static void check_addresses(struct config *config, struct faults *faults)
         check_address(config, &otherwise, 0, faults);
     for (unsigned i = 0; i < config->listen_count; i++)
         check_address(config, &config->listen[i], i, faults);
+    config_check_reach(config, &config->listening, faults);
 }
 
 /* Reads certificates and keys now: a wrong one would otherwise end the server, or a reload. */

@@ -149,4 +149,9 @@ int config_read(struct config *config, const char *path, struct faults *faults);
  * is read first. Returns 0, COMMAND_LINE_HELP, or -EINVAL with every fault in `faults`. */
 int config_options(struct config *config, int argc, char **argv, struct faults *faults);
 
+/* Adds a fault for each of these addresses that strangers can reach, if the configuration lets
+ * everybody do everything and does not say that this is meant. */
+void config_check_reach(const struct config *config, const struct listening *listening,
+                        struct faults *faults);
+
 void config_free(struct config *config);

@@ -5,6 +5,7 @@
 #include "server/changed.h"
 #include "server/notify.h"
 
+#include <errno.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,11 +200,22 @@ static void take(struct reloading *reloading, struct settings *next)
     retire(reloading, before);
 }
 
+/* Reads and checks the configuration. Its addresses wait for a restart, so the rules have to do for
+ * those on which the server listens, too. */
+static int read_anew(struct reloading *reloading, struct settings **ret, struct faults *faults)
+{
+    int result = settings_read(ret, reloading->argc, reloading->argv, faults);
+    if (result)
+        return result;
+    config_check_reach(&(*ret)->config, &reloading->first->config.listening, faults);
+    return faults->count ? -EINVAL : 0;
+}
+
 void reloading_reload(struct reloading *reloading)
 {
     struct settings *next;
     struct faults faults = {0};
-    int result = settings_read(&next, reloading->argc, reloading->argv, &faults);
+    int result = read_anew(reloading, &next, &faults);
     if (result)
         refuse(reloading, &faults, "");
     else if ((result = prepare(reloading, next)))

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import * as jose from "jose";
-import { assertProblem, eventually, openSse, startServer, test } from "./support/index.mjs";
+import { assertProblem, eventually, openSse, startServer, temporaryFolder, test } from "./support/index.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
 import { Receiver } from "./support/receiver.mjs";
 
@@ -95,6 +95,20 @@ test("rules that are switched on close what was open to everybody", async (t) =>
     assert.equal(await status(server, "/channels/a?last=1"), 200);
 });
 
+test("rules stay on while the server listens where others reach it, whatever the file says of addresses", async (t) => {
+    const dir = temporaryFolder(t);
+    const at = (...modes) => `listen: ["127.0.0.1:0"${modes.map((mode, i) => `, {address: "unix:${dir}/${i}", mode: ${mode}}`).join("")}]\n`;
+    for (const started of [at(666), at(660, 662), at(606)]) {
+        const server = await startServer(t, { listen: false, config: `${started}${TOP}` });
+        for (const text of [at(660), at(), at(660, 660), "limits: {}\n"]) {
+            assert.match(await reload(server, text, "reload_refused"), /no access rules/);
+            assertProblem(await server.post("a", "1"), 401);
+        }
+        await reload(server, `${at()}access: {anybody: [publish]}\n`);
+        assert.equal((await server.post("a", "1")).status, 201);
+        await server.terminate();
+    }
+});
 
 test("keys of the file come, go, and change what they grant", async (t) => {
     const text = newKey(), other = newKey();
