@@ -19,17 +19,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The leak check of a sanitizer traces its own process. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { IS_SANITIZED = 1 };
+#define IS_SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { IS_SANITIZED = 1 };
-#else
-enum { IS_SANITIZED = 0 };
+#define IS_SANITIZED 1
 #endif
-#else
-enum { IS_SANITIZED = 0 };
 #endif
 
 /* ---- another user ---------------------------------------------------------------------------- */
@@ -46,7 +41,7 @@ static bool read_id(const char *text, unsigned *ret)
 static bool find_user(const char *name, uid_t *ret_user, gid_t *ret_group)
 {
     const struct passwd *user = getpwnam(name);
-    unsigned id;
+    unsigned id = 0;
     bool found = user || read_id(name, &id);
     if (found && !user)
         user = getpwuid(id);
@@ -174,7 +169,7 @@ static int confine_files(const struct config *config, const char *data)
 #define OWN_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#ifdef OWN_ARCH
+#if defined(OWN_ARCH) && !defined(IS_SANITIZED)
 
 /* Calls that no part of the server makes. A list of what is allowed would have to know each call of
  * each release of libc, OpenSSL, SQLite and libcurl; an intruder needs some of these. */
@@ -245,6 +240,7 @@ static bool confine_calls(void)
 
 #else
 
+/* The leak check of a sanitizer traces its own process. */
 static bool confine_calls(void)
 {
     return false;
@@ -253,6 +249,16 @@ static bool confine_calls(void)
 #endif
 
 /* ---- the whole ------------------------------------------------------------------------------- */
+
+/* The leak check of a sanitizer reads its own process, which this forbids. */
+static bool forbid_core_files(void)
+{
+#ifdef IS_SANITIZED
+    return false;
+#else
+    return !prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
 
 static bool is_switched_off(void)
 {
@@ -264,9 +270,9 @@ void process_confine(const struct config *config, const char *data)
 {
     bool on = !is_switched_off();
     bool bound = on && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    bool dumps = IS_SANITIZED || !on || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    bool dumps = !on || !forbid_core_files();
     int landlock = bound ? confine_files(config, data) : 0;
-    bool seccomp = bound && !IS_SANITIZED && confine_calls();
+    bool seccomp = bound && confine_calls();
     say(SAY_INFO, "confined", "user=%u no_new_privileges=%s core_files=%s landlock=%d seccomp=%s",
         (unsigned)getuid(), bound ? "true" : "false", dumps ? "true" : "false", landlock,
         seccomp ? "true" : "false");
