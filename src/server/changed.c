@@ -17,6 +17,7 @@ static const char *const of_start[] = {
     "limits.patterns_max",
     "namespaces.retention",
     "namespaces.ephemeral",
+    "namespaces.compress",
     "namespaces.prefix",
 };
 
@@ -128,6 +129,25 @@ static bool retention_equal(const struct config *a, const struct config *b)
     return true;
 }
 
+/* Whether the namespaces of `a` that compress do so in `b`. */
+static bool compresses(const struct config *a, const struct config *b)
+{
+    for (size_t i = 0; i < a->namespaces_count; i++) {
+        bool found = !a->namespaces[i].compress;
+        for (size_t j = 0; !found && j < b->namespaces_count; j++)
+            found = b->namespaces[j].compress &&
+                    str_eq(a->namespaces[i].prefix, b->namespaces[j].prefix);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static bool compress_equal(const struct config *a, const struct config *b)
+{
+    return compresses(a, b) && compresses(b, a);
+}
+
 static const struct {
     const char *name;
     bool (*equal)(const struct config *a, const struct config *b);
@@ -137,6 +157,7 @@ static const struct {
     {"webhooks.allow", allow_equal},
     {"webhooks.cert_hosts", cert_hosts_equal},
     {"namespaces.retention", retention_equal},
+    {"namespaces.compress", compress_equal},
 };
 
 /* ---- naming ---------------------------------------------------------------------------------- */

@@ -46,6 +46,11 @@ static void settings_that_take_a_restart_are_named(void **state)
         {"{}\n", "namespaces: [{prefix: a, retention: {count: 5}}]\n", "namespaces.retention"},
         {"namespaces: [{prefix: a, ephemeral: true}]\n", "namespaces: [{prefix: a}]\n",
          "namespaces.retention"},
+        {"namespaces: [{prefix: a, compress: true}]\n", "namespaces: [{prefix: a}]\n",
+         "namespaces.compress"},
+        {"{}\n", "namespaces: [{prefix: a, compress: true}]\n", "namespaces.compress"},
+        {"namespaces: [{prefix: a, compress: true}]\n",
+         "namespaces: [{prefix: b}, {prefix: a, compress: true}]\n", ""},
         {"access: {anybody: [read]}\n", "access: {anybody: []}\norigins: [https://a.example]\n",
          ""},
     };
@@ -74,6 +79,7 @@ static void a_section_is_applied_but_for_what_the_log_was_made_with(void **state
     assert_false(changed_applies(STR("limits.channels_max")));
     assert_false(changed_applies(STR("limitsx.body_max")));
     assert_false(changed_applies(STR("namespaces.retention.count")));
+    assert_false(changed_applies(STR("namespaces.compress")));
     assert_false(changed_applies(STR("listen")));
 }
 
