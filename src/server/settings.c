@@ -41,10 +41,26 @@ static bool server_equal(const struct authorize_server *a, const struct authoriz
     return a->voucher == b->voucher && a->cache_s == b->cache_s && a->timeout_ms == b->timeout_ms;
 }
 
+/* Whether both let the servers that are asked be at the same places. */
+static bool allows_the_same(const struct config *a, const struct config *b)
+{
+    if (a->access_networks_count != b->access_networks_count ||
+        a->access_hosts_count != b->access_hosts_count)
+        return false;
+    if (memcmp(a->access_networks, b->access_networks,
+               a->access_networks_count * sizeof(a->access_networks[0])) != 0)
+        return false;
+    for (size_t i = 0; i < a->access_hosts_count; i++)
+        if (strcmp(a->access_hosts[i], b->access_hosts[i]) != 0)
+            return false;
+    return true;
+}
+
 /* Whether both ask the same of the same. */
 static bool asks_the_same(const struct config *a, const struct config *b)
 {
-    if (a->issuers.count != b->issuers.count || a->authorizers_count != b->authorizers_count)
+    if (a->issuers.count != b->issuers.count || a->authorizers_count != b->authorizers_count ||
+        !allows_the_same(a, b))
         return false;
     for (size_t i = 0; i < a->issuers.count; i++)
         if (!issuer_equal(&a->issuers.at[i], &b->issuers.at[i]))
