@@ -33,13 +33,14 @@ const char *unix_path(const struct sockaddr_storage *address)
     return (const char *)address + offsetof(struct sockaddr_un, sun_path);
 }
 
-/* Whether a process listens. A full backlog is somebody's, too. */
+/* Whether the socket is somebody's: of a process that listens, has a full backlog, keeps us out, or
+ * takes datagrams. */
 static bool is_live(const struct sockaddr_storage *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool live = fd >= 0 && (!connect(fd, (const struct sockaddr *)address,
                                      (socklen_t)sizeof(struct sockaddr_un)) ||
-                            errno == EAGAIN || errno == EINPROGRESS || errno == EACCES);
+                            errno != ECONNREFUSED);
     if (fd >= 0)
         close(fd);
     return live;

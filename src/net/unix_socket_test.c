@@ -84,6 +84,24 @@ static void a_live_socket_is_refused_and_a_stale_one_replaced(void **state)
     close(second);
 }
 
+static void a_socket_of_another_type_is_left_alone(void **state)
+{
+    static const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
+    struct world *world = *state;
+    struct stat before, after;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        int fd, other = socket(AF_UNIX, types[i] | SOCK_CLOEXEC, 0);
+        assert_int_equal(
+            bind(other, (const struct sockaddr *)&world->address, sizeof(struct sockaddr_un)), 0);
+        assert_int_equal(stat(world->path, &before), 0);
+        assert_int_equal(unix_listen(&world->address, &world->place, &fd), -EADDRINUSE);
+        assert_int_equal(stat(world->path, &after), 0);
+        assert_int_equal(after.st_ino, before.st_ino);
+        close(other);
+        assert_int_equal(unlink(world->path), 0);
+    }
+}
+
 static void a_file_that_is_no_socket_is_left_alone(void **state)
 {
     struct world *world = *state;
@@ -122,6 +140,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_socket_has_its_mode_and_is_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_live_socket_is_refused_and_a_stale_one_replaced, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_socket_of_another_type_is_left_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_is_left_alone, set_up, tear_down),
         cmocka_unit_test(a_place_that_cannot_be_had_is_told),
     };
