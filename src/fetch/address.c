@@ -139,6 +139,13 @@ bool address_allowed(const struct sockaddr *address, const struct address_policy
     return network_address(address, bytes) && is_allowed(bytes, policy);
 }
 
+bool address_text_allowed(struct str text, const struct address_policy *policy)
+{
+    uint8_t bytes[16];
+    bool v4;
+    return !network_parse_address(text, bytes, &v4) && is_allowed(bytes, policy);
+}
+
 bool address_host_trusted(struct str host, const struct address_policy *policy)
 {
     for (size_t i = 0; i < policy->hosts_count; i++)

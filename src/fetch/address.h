@@ -25,6 +25,9 @@ struct address_policy {
  * address that is given to connect(): a name may resolve to something else a moment later. */
 bool address_allowed(const struct sockaddr *address, const struct address_policy *policy);
 
+/* The same for an address in figures, such as "::1". */
+bool address_text_allowed(struct str text, const struct address_policy *policy);
+
 /* Whether webhooks may go anywhere by this name. */
 bool address_host_trusted(struct str host, const struct address_policy *policy);
 

@@ -15,10 +15,13 @@ static bool allowed(const char *text, const struct address_policy *policy)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
-        return address_allowed((const struct sockaddr *)&v4, policy);
-    assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
-    return address_allowed((const struct sockaddr *)&v6, policy);
+    bool is_v4 = inet_pton(AF_INET, text, &v4.sin_addr) == 1;
+    if (!is_v4)
+        assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+    bool is_allowed = address_allowed(
+        is_v4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6, policy);
+    assert_int_equal(address_text_allowed(str_from(text), policy), is_allowed);
+    return is_allowed;
 }
 
 static void public_addresses_are_allowed(void **state)

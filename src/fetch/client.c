@@ -214,8 +214,13 @@ static bool may_send(struct call *call)
 static int on_send(void *context, char *address, char *own_address, int port, int own_port)
 {
     struct call *call = context;
-    (void)address, (void)own_address, (void)port, (void)own_port;
+    (void)own_address, (void)port, (void)own_port;
     if (!may_send(call))
+        return CURL_PREREQFUNC_ABORT;
+    /* The connection may be kept from a time when the policy was another. */
+    call->forbidden =
+        !call->trusted && !address_text_allowed(str_from(address), &call->client->policy);
+    if (call->forbidden)
         return CURL_PREREQFUNC_ABORT;
     call->sendings++;
     curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L); /* holds for a second sending */

@@ -65,6 +65,7 @@ static void post_all(struct reloading *reloading, struct switching *switching,
         worker_switch(&reloading->workers[i], &switching->workers[i].change);
     }
     switching->courier = (struct courier_change){.access = &next->api,
+                                                 .allow_loopback = settings_are_local(next),
                                                  .before = reloading->current->rules,
                                                  .after = next->rules,
                                                  .done = courier_done};

@@ -206,7 +206,7 @@ static int open_courier(struct server *server)
         .clock = clock_system(),
         .dir = config->memory ? NULL : data_dir(server),
         .hub = config->limits.hub,
-        .allow_loopback = settings_of(server)->api.sites.trust == SITES_LOCAL,
+        .allow_loopback = settings_are_local(settings_of(server)),
         .schedule_ms = config->webhook_schedule_ms,
         .schedule_count = config->webhook_schedule_count,
         .timeout_ms = config->webhook_timeout_ms,

@@ -174,6 +174,11 @@ const struct trusted_proxies *settings_proxies(const struct settings *settings)
     return config->proxies_count || config->proxies_unix ? &settings->proxies : NULL;
 }
 
+bool settings_are_local(const struct settings *settings)
+{
+    return settings->api.sites.trust == SITES_LOCAL;
+}
+
 int settings_prepare(struct settings *settings, const struct api *api, struct key_table *keys,
                      struct settings *before)
 {

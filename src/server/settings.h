@@ -33,6 +33,10 @@ int settings_read(struct settings **ret, int argc, char **argv, struct faults *f
 int settings_prepare(struct settings *settings, const struct api *api, struct key_table *keys,
                      struct settings *before);
 
+/* Whether only this machine asks the server, without rules: webhooks may then go to this machine.
+ */
+bool settings_are_local(const struct settings *settings);
+
 /* The proxies that are believed about who their clients are; NULL: none is. */
 const struct trusted_proxies *settings_proxies(const struct settings *settings);
 

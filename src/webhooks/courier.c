@@ -44,6 +44,7 @@ static void open_change(struct mail *mail, void *owner)
     struct courier *courier = owner;
     struct courier_change *change = container_of(mail, struct courier_change, mail);
     courier->config.access = change->access;
+    courier->config.allow_loopback = courier->client.policy.loopback = change->allow_loopback;
     revoked_by_change(courier, change->before, change->after);
     revoked_disable(courier);
     change->done(change);

@@ -17,6 +17,7 @@ struct change_listener *courier_revoked(struct courier *courier);
 struct courier_change {
     struct mail mail;
     void *access;                                /* courier_config.access */
+    bool allow_loopback;                         /* courier_config.allow_loopback */
     const struct rules *before, *after;          /* of access */
     void (*done)(struct courier_change *change); /* on the courier's thread */
 };

@@ -183,6 +183,28 @@ test("a webhook that the rules allow no more is disabled", async (t) => {
     await eventually(async () => JSON.parse((await server.get(`/webhooks/${id}`)).bytes.toString()).state === "disabled", "the webhook to be disabled");
 });
 
+test("webhooks reach this machine only while there are no rules", async (t) => {
+    const receiver = await Receiver.start(t);
+    const server = await startServer(t, { config: "limits: {}\n" });
+    const ruled = "access: {anybody: [read, publish, webhooks, admin]}\n";
+    const create = async (channel) => {
+        const body = JSON.stringify({ url: receiver.url, channels: [channel] });
+        const answer = await server.request("POST", "/webhooks", { headers: { "Content-Type": "application/json" }, body });
+        return { status: answer.status, ...JSON.parse(answer.bytes.toString()) };
+    };
+    const hook = await create("a");
+    assert.equal(hook.status, 201);
+    assert.equal((await server.post("a", "1")).status, 201);
+    await receiver.events(1); /* and its connection is kept */
+    await reload(server, ruled);
+    assert.equal((await create("b")).status, 403);
+    assert.equal((await server.post("a", "2")).status, 201);
+    await eventually(async () => JSON.parse((await server.get(`/webhooks/${hook.id}/deliveries`)).bytes.toString()).deliveries.length > 1, "an attempt");
+    assert.equal(receiver.deliveries.length, 1);
+    await reload(server, "limits: {}\n");
+    assert.equal((await create("b")).status, 201);
+});
+
 test("many reloads in a row drop nothing while events are published and read", async (t) => {
     const text = (n) => `${KEYS}${TOP}${rules({ a: "read, publish", [`other${n % 3}`]: "read" })}limits: {body_max: ${1000 + n}}\n`;
     const server = await startServer(t, { config: text(0) });
