@@ -7,6 +7,8 @@
 static bool is_trusted(const struct trusted_proxies *proxies, const union client_address *client)
 {
     uint8_t bytes[16];
+    if (!proxies)
+        return false;
     if (client->any.sa_family == AF_UNIX)
         return proxies->unix_sockets;
     if (!network_address(&client->any, bytes))
@@ -35,7 +37,7 @@ void forwarding_take(struct worker *worker, struct conn *conn, const union clien
 }
 
 /* Goes from the nearest proxy to the first address that no trusted proxy has, or as far as
- * addresses can be read. */
+ * addresses can be read. The peer may have lost its trust by a reload since it connected. */
 void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id,
                      const struct http_head *head)
 {
@@ -44,8 +46,10 @@ void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id
     struct str text;
     if (!(conn->door & DOOR_TRUSTED))
         return;
-    struct http_forwarded walk = http_forwarded_walk(&head->fields, proxies->is_standard);
     clients_remove(&conn->net->forwarded, id);
+    if (!proxies)
+        return;
+    struct http_forwarded walk = http_forwarded_walk(&head->fields, proxies->is_standard);
     client_of(conn, id, &client);
     bool found = false;
     while (is_trusted(proxies, &client) && http_forwarded_before(&walk, &text) &&

@@ -1,8 +1,10 @@
 // Who a client is behind trusted proxies: the address that the audit log names.
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import http2 from "node:http2";
-import { deadline, eventually, rawRequest, startServer, test } from "./support/index.mjs";
+import path from "node:path";
+import { deadline, eventually, RawConn, rawRequest, startServer, test } from "./support/index.mjs";
 import { Freshet } from "./support/ws.mjs";
 
 const RULES = "access: {anybody: []}\nhosts: [rt.example.org]\n";
@@ -84,3 +86,19 @@ test("each request of a connection has a client of its own, over HTTP/1.1, HTTP/
     await socket.ask({ op: "subscribe", channels: ["a"] });
     assert.equal(await addressOf(server, 6), "192.0.2.6");
 });
+
+for (const [then, address] of [["", "127.0.0.1"], ["trusted_proxies: [10.0.0.0/8]\n", "127.0.0.1"], ["trusted_proxies: [unix]\n", "127.0.0.1"],
+    ["trusted_proxies: [127.0.0.0/8]\nforwarded_header: forwarded\n", "192.0.2.2"]]) {
+    test(`a reload to ${then || "no trusted proxies"} counts for connections that are there`, async (t) => {
+        const server = await startServer(t, { config: `${RULES}trusted_proxies: [127.0.0.1]\n` });
+        const conn = await RawConn.open(server.port);
+        const head = "GET /channels/a HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2\r\n\r\n";
+        conn.send(head);
+        assert.equal(await addressOf(server, 1), "192.0.2.1");
+        fs.writeFileSync(path.join(server.dir, "freshet.yaml"), RULES + then);
+        server.signal("SIGHUP");
+        await eventually(() => server.err.includes("event=reloaded"), "a reload");
+        conn.send(head);
+        assert.equal(await addressOf(server, 2), address);
+    });
+}
