@@ -134,6 +134,16 @@ struct charge {
     uint64_t amounts[RATE_UNITS];
 };
 
+/* That of the client, whatever proxies are between. */
+static uint64_t address_of(const struct publisher *publisher)
+{
+    union client_address client;
+    if (!publisher->conn)
+        return PEER_NONE;
+    client_of(publisher->conn, publisher->request, &client);
+    return peer_number(&client.any);
+}
+
 static struct str holder_name(enum rate_holder holder, const struct publisher *publisher,
                               struct str channel, uint64_t *address)
 {
@@ -147,7 +157,7 @@ static struct str holder_name(enum rate_holder holder, const struct publisher *p
         return channel;
     case RATE_ADDRESS:
     default:
-        *address = publisher->conn ? peer_of(publisher->conn->fd) : PEER_NONE;
+        *address = address_of(publisher);
         return (struct str){(const char *)address, *address ? sizeof(*address) : 0};
     }
 }

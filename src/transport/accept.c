@@ -5,6 +5,7 @@
  *                                   └─▶ no TLS: HTTP/1.1, which refuses its first request
  *
  * At a door of the PROXY protocol its header comes first, before TLS, and only from trusted peers.
+ * The connection counts for its client's address only then, and may be refused then.
  *
  * During its handshake the connection belongs to a struct arrival. The structure of its kind takes
  * it over after that, so an idle subscriber pays nothing for how it came.
@@ -89,6 +90,25 @@ static void hand_over(struct arrival *arrival, const struct kind *kind)
     kind->take(arrival->worker, &arrival->conn, arrival->excess);
 }
 
+/* Tells the client why it is turned away unread. One of TLS could not read it. */
+static void say_busy(struct worker *worker, int fd, uint8_t door, enum entry_excess excess)
+{
+    struct str detail;
+    struct buf out = {0};
+    enum problem problem = entry_problem(excess, &detail);
+    http1_busy(&out, worker->config.base, problem, detail);
+    if (!(door & DOOR_TLS) && !buf_failed(&out))
+        (void)wire_send(fd, buf_str(&out));
+    buf_free(&out);
+}
+
+static void set_timer(struct arrival *arrival)
+{
+    struct worker *worker = arrival->worker;
+    int64_t ms = worker->config.limits.handshake_ms;
+    timer_set(&worker->loop, &arrival->timer, arrival->excess && ms > REFUSAL_MS ? REFUSAL_MS : ms);
+}
+
 static void say_unheard(struct worker *worker)
 {
     if (worker->loop.now_ns - worker->tls_said_ns < SAY_EACH_NS)
@@ -99,7 +119,25 @@ static void say_unheard(struct worker *worker)
         "of the PROXY protocol\"");
 }
 
-/* Takes the header of the PROXY protocol off the front, once it is whole. The same results. */
+/* From now on the connection is the client's. One that is a trusted proxy itself stands for many,
+ * as the peer does. Returns 0 or a negative errno. */
+static int take_client(struct arrival *arrival, const union client_address *client)
+{
+    struct conn *conn = &arrival->conn;
+    forwarding_take(arrival->worker, conn, client);
+    if (conn->door & DOOR_TRUSTED || arrival->excess)
+        return 0;
+    if (!entry_name(arrival->worker, client, &arrival->excess, &conn->place)) {
+        say_busy(arrival->worker, conn->fd, conn->door, EXCESS_OF_ADDRESS);
+        return -EPIPE;
+    }
+    if (arrival->excess)
+        set_timer(arrival);
+    return 0;
+}
+
+/* Takes the header of the PROXY protocol off the front, once it is whole. Returns 0, -EAGAIN while
+ * it is not, or another negative errno. */
 static int take_proxy_header(struct arrival *arrival)
 {
     char room[PROXY_HEADER_MAX];
@@ -117,10 +155,8 @@ static int take_proxy_header(struct arrival *arrival)
     }
     if (recv(conn->fd, room, header.size, MSG_DONTWAIT) != (ssize_t)header.size)
         return -EPIPE;
-    if (header.has_address)
-        forwarding_take(arrival->worker, conn, &header.address);
     conn->door &= (uint8_t)~DOOR_PROXY;
-    return 0;
+    return header.has_address ? take_client(arrival, &header.address) : 0;
 }
 
 static void set_bytes(struct arrival *arrival, size_t bytes)
@@ -317,21 +353,13 @@ static void arrive(struct worker *worker, int fd, uint8_t door, const struct ent
     arrival->conn.door = door;
     arrival->conn.place = entry->place;
     list_add_last(&worker->connections, &arrival->conn.node);
-    int64_t ms = worker->config.limits.handshake_ms;
-    timer_set(&worker->loop, &arrival->timer, entry->excess && ms > REFUSAL_MS ? REFUSAL_MS : ms);
+    set_timer(arrival);
     stat_set(&worker->stats.connections, worker->net.conns);
 }
 
-/* A client of TLS could not read it. */
 static void turn_away(struct worker *worker, int fd, uint8_t door, enum entry_excess excess)
 {
-    struct str detail;
-    struct buf out = {0};
-    enum problem problem = entry_problem(excess, &detail);
-    http1_busy(&out, worker->config.base, problem, detail);
-    if (!(door & DOOR_TLS) && !buf_failed(&out))
-        (void)wire_send(fd, buf_str(&out));
-    buf_free(&out);
+    say_busy(worker, fd, door, excess);
     close(fd);
 }
 

@@ -23,15 +23,26 @@ static bool may_connect(struct worker *worker)
     return false;
 }
 
+static bool is_limited(const struct worker *worker)
+{
+    return worker->config.limits.address_connections_max && worker->config.addresses;
+}
+
+/* Counts one more for the address; one that is not known is not limited. */
+static bool may_have_more(struct worker *worker, uint64_t peer, uint32_t *ret_place)
+{
+    bool counts = peer != PEER_NONE && is_limited(worker);
+    uint32_t max = worker->config.limits.address_connections_max;
+    *ret_place = counts ? quota_take(worker->config.addresses, peer, max) : QUOTA_NONE;
+    return !counts || *ret_place;
+}
+
 /* The kernel is asked for the address only if that is limited. That of a trusted proxy stands for
- * many clients, and is not. */
+ * many clients, and is not: see entry_name(). */
 static bool may_come_from(struct worker *worker, int fd, uint32_t *ret_place)
 {
-    uint32_t max = worker->config.limits.address_connections_max;
-    bool limited = max && worker->config.addresses && !forwarding_trusts(worker, fd);
-    uint64_t peer = limited ? peer_of(fd) : PEER_NONE;
-    *ret_place = peer ? quota_take(worker->config.addresses, peer, max) : QUOTA_NONE;
-    return !peer || *ret_place;
+    bool asks = is_limited(worker) && !forwarding_trusts(worker, fd);
+    return may_have_more(worker, asks ? peer_of(fd) : PEER_NONE, ret_place);
 }
 
 static enum entry_excess find_excess(struct worker *worker, int fd, uint32_t *ret_place)
@@ -65,6 +76,20 @@ struct entry entry_begin(struct worker *worker, int fd)
     entry.turned_away = !may_ask(worker);
     worker->refusing += !entry.turned_away;
     return entry;
+}
+
+bool entry_name(struct worker *worker, const union client_address *client,
+                enum entry_excess *excess, uint32_t *place)
+{
+    if (*excess || may_have_more(worker, peer_number(&client->any), place))
+        return true;
+    worker_hit(worker, LIMIT_ADDRESS);
+    if (!may_ask(worker))
+        return false;
+    atomic_fetch_sub(worker->config.connections, 1);
+    worker->refusing++;
+    *excess = EXCESS_OF_ADDRESS;
+    return true;
 }
 
 void entry_end(struct worker *worker, enum entry_excess excess, uint32_t place)

@@ -16,6 +16,12 @@ struct entry {
  * once, when the last structure that its socket has had is closed. */
 struct entry entry_begin(struct worker *worker, int fd);
 
+/* Counts a connection that a trusted proxy has made for the client whom it has named since; beyond
+ * the limit of that address `*excess` is set. False: there are too many to hear this one, so close
+ * it unread. entry_end() follows in any case. */
+bool entry_name(struct worker *worker, const union client_address *client,
+                enum entry_excess *excess, uint32_t *place);
+
 /* The connection has ended, or could not be made. */
 void entry_end(struct worker *worker, enum entry_excess excess, uint32_t place);
 

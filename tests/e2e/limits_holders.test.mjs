@@ -7,6 +7,7 @@ import { once } from "node:events";
 import * as jose from "jose";
 import { WebSocket } from "ws";
 import { assertProblem, deadline, eventually, startServer, test } from "./support/index.mjs";
+import { freePort } from "./support/program.mjs";
 import { Freshet } from "./support/ws.mjs";
 
 const SECRET = "correct horse battery staple and more";
@@ -67,6 +68,62 @@ test("HTTP/2 connections of an address count as others do", async (t) => {
     assert.match(await ask(await connectFrom(t, server, "127.0.0.2")), /^HTTP\/1.1 429 /);
     session.destroy();
     await eventually(async () => (await ask(await connectFrom(t, server, "127.0.0.2"))).startsWith("HTTP/1.1 200"), "room");
+});
+
+/** A server with a listener of the PROXY protocol, whose connections are `front`. */
+async function startProxied(t, limits) {
+    const port = await freePort();
+    const server = await startServer(t, { listen: ["127.0.0.1:0", `proxy+http://127.0.0.1:${port}`], args: ["--threads", "2"],
+        config: `limits: {${limits}}\ntrusted_proxies: [127.0.0.2, 10.0.0.0/8]\n` });
+    return { server, front: { url: `http://127.0.0.1:${port}` } };
+}
+
+async function askBy(t, front, header, path, head) {
+    const socket = await connectFrom(t, front, "127.0.0.2");
+    socket.write(header);
+    return { socket, text: await ask(socket, path, head) };
+}
+
+const of = (client) => `PROXY TCP${client.includes(":") ? 6 : 4} ${client} ${client.includes(":") ? "::1" : "127.0.0.1"} 1 2\r\n`;
+
+test("a connection of the PROXY protocol counts for the client that its header names", async (t) => {
+    const { server, front } = await startProxied(t, "address_connections_max: 2");
+    for (const [one, same, other] of [["192.0.2.1", "192.0.2.1", "192.0.2.2"], ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"]]) {
+        const held = [await askBy(t, front, of(one)), await askBy(t, front, of(same))];
+        assert.deepEqual(held.map(({ text }) => text.slice(9, 12)), ["200", "200"]);
+        const { text } = await askBy(t, front, of(one));
+        assert.match(text, /^HTTP\/1.1 429 [^]*address_connections_max/);
+        const events = await askBy(t, front, of(one), "/channels/a", "Accept: text/event-stream\r\n");
+        assert.match(events.text, /^HTTP\/1.1 200 [^]*retry: \d/);
+        assert.match((await askBy(t, front, of(other))).text, /^HTTP\/1.1 200 /);
+        held.forEach(({ socket }) => socket.destroy());
+        await eventually(async () => (await askBy(t, front, of(one))).text.startsWith("HTTP/1.1 200"), "room");
+    }
+    assert.ok((await counter(server, "address_connections_refused")) >= 4);
+});
+
+test("a trusted proxy has as many connections as it makes, for itself and for another", async (t) => {
+    const { front } = await startProxied(t, "address_connections_max: 1");
+    for (const header of ["PROXY UNKNOWN\r\n", of("10.0.0.1")]) {
+        for (let n = 0; n < 3; n++) {
+            assert.match((await askBy(t, front, header)).text, /^HTTP\/1.1 200 /, header);
+        }
+    }
+});
+
+test("a client that is over its limit behind a proxy takes none of the places of others", async (t) => {
+    const { server, front } = await startProxied(t, "address_connections_max: 1, connections_max: 150");
+    await askBy(t, front, of("192.0.2.1"));
+    for (let n = 0; n < 100; n++) {
+        const { socket, text } = await askBy(t, front, of("192.0.2.1"));
+        assert.match(text, /^HTTP\/1.1 429 /, `${n}`);
+        socket.destroy();
+    }
+    const silent = await Promise.all(Array.from({ length: 100 }, () => connectFrom(t, front, "127.0.0.2")));
+    silent.forEach((socket) => socket.write(of("192.0.2.1"))); /* more than are heard before they are refused */
+    await eventually(async () => (await counter(server, "address_connections_refused")) >= 200, "refusals");
+    const others = await Promise.all(Array.from({ length: 120 }, (_, n) => askBy(t, front, of(`192.0.2.${n + 2}`))));
+    assert.ok(others.every(({ text }) => text.startsWith("HTTP/1.1 200")));
 });
 
 test("without the key an address has as many as come", async (t) => {

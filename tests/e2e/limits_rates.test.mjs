@@ -109,3 +109,29 @@ test("an event too large for its namespace is 413 by every way", async (t) => {
     await socket.send(large);
     assert.equal((await socket.closed()).code, 4413);
 });
+
+test("behind a trusted proxy each client has a rate of its own, on every way in", async (t) => {
+    const config = "rates: {address: {events: 1}, window_s: 1h}\ntrusted_proxies: [127.0.0.1]\n";
+    const server = await startServer(t, { config });
+    const of = (client) => ({ "X-Forwarded-For": `203.0.113.1, ${client}` });
+    for (let left = 3600; left > 0; left -= 900) {
+        const many = JSON.stringify(Array.from({ length: 900 }, () => ({ channel: "a", data: 1 })));
+        assert.equal((await server.request("POST", "/events", { body: many, headers: of("192.0.2.1") })).status, 201);
+    }
+    const send = (headers) => server.request("POST", "/channels/a", { body: "x", headers });
+    assertTooFast(await send(of("192.0.2.1")), "address-events", 3600, 3600);
+    for (const headers of [of("192.0.2.2"), of("2001:db8::1"), {}]) {
+        assert.equal((await send(headers)).status, 201, JSON.stringify(headers));
+    }
+    const slow = await Freshet.open(t, server, { headers: of("192.0.2.1") });
+    assert.equal((await slow.answer({ op: "publish", channel: "a", data: 1 })).problem.status, 429);
+    const quick = await Freshet.open(t, server, { headers: of("192.0.2.2") });
+    assert.notEqual((await quick.answer({ op: "publish", channel: "a", data: 1 })).op, "error");
+    const session = http2.connect(server.url);
+    t.after(() => session.destroy());
+    for (const [client, status] of [["192.0.2.1", 429], ["192.0.2.2", 201]]) {
+        const stream = session.request({ ":method": "POST", ":path": "/channels/a", "x-forwarded-for": client });
+        stream.end("x");
+        assert.equal((await deadline(once(stream, "response"), "a response"))[0][":status"], status);
+    }
+});
