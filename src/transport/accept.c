@@ -155,7 +155,8 @@ static int take_proxy_header(struct arrival *arrival)
     }
     if (recv(conn->fd, room, header.size, MSG_DONTWAIT) != (ssize_t)header.size)
         return -EPIPE;
-    conn->door &= (uint8_t)~DOOR_PROXY;
+    /* Without an address anybody may have written what follows, X-Forwarded-For too. */
+    conn->door &= (uint8_t) ~(DOOR_PROXY | DOOR_TRUSTED);
     return header.has_address ? take_client(arrival, &header.address) : 0;
 }
 

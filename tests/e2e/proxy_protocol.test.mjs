@@ -86,6 +86,11 @@ test("a client that is a trusted proxy itself may name another by X-Forwarded-Fo
     assert.equal(await addressOf(server, 1), "198.51.100.3");
     await send(port, `PROXY TCP4 192.0.2.7 127.0.0.1 1 2\r\n${forwarded}`);
     assert.equal(await addressOf(server, 2), "192.0.2.7");
+    /* A header without an address: what follows may come from anybody, for example by a Unix socket of the proxy. */
+    for (const [index, header] of ["PROXY UNKNOWN\r\n", v2(0x20, 0, []), v2(0x21, 0, []), v2(0x21, 0x31, new Array(216).fill(0))].entries()) {
+        await send(port, Buffer.concat([Buffer.from(header), Buffer.from(forwarded)]));
+        assert.equal(await addressOf(server, index + 3), "127.0.0.1", `${header}`);
+    }
 });
 
 test("a connection without a good header is closed without an answer, and the rest goes on", async (t) => {
