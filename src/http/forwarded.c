@@ -2,14 +2,24 @@
 
 #include "http/token.h"
 
+static bool is_quote(struct str text, size_t at)
+{
+    size_t escapes = 0;
+    if (text.at[at] != '"')
+        return false;
+    while (escapes < at && text.at[at - 1 - escapes] == '\\')
+        escapes++;
+    return escapes % 2 == 0;
+}
+
 /* Takes what stands behind the last comma off the end; within quotes commas do not count. */
 static struct str take_last(struct str *rest, bool has_quotes)
 {
     size_t at = rest->len;
     bool quoted = false;
     while (at && (quoted || rest->at[at - 1] != ',')) {
-        quoted ^= has_quotes && rest->at[at - 1] == '"';
         at--;
+        quoted ^= has_quotes && is_quote(*rest, at);
     }
     struct str last = str_trim(str_skip(*rest, at));
     *rest = at ? (struct str){rest->at, at - 1} : STR_NONE;
@@ -34,16 +44,34 @@ static struct str unquote(struct str text)
     return quoted ? (struct str){text.at + 1, text.len - 2} : text;
 }
 
-/* The value of `for` of an element. */
+/* Takes a parameter off the front, up to a semicolon outside quotes. False: a quote is left open.
+ */
+static bool take_parameter(struct str *element, struct str *ret)
+{
+    struct str whole = *element;
+    size_t at = 0;
+    bool quoted = false;
+    for (; at < whole.len && (quoted || whole.at[at] != ';'); at++)
+        quoted ^= is_quote(whole, at);
+    *ret = (struct str){whole.at, at};
+    *element = at < whole.len ? str_skip(whole, at + 1) : STR_NONE;
+    return !quoted;
+}
+
+/* The value of `for` of an element. A proxy may have written names that its client chose into other
+ * parameters, so a quote in one of them must not pass for its end. An element whose quotes do not
+ * match may have swallowed others, and has no address. */
 static struct str for_of(struct str element)
 {
+    struct str value, found = STR_NONE;
     while (element.at) {
-        struct str value = str_cut(&element, ';');
+        if (!take_parameter(&element, &value))
+            return STR("");
         struct str name = str_trim(str_cut(&value, '='));
-        if (value.at && str_eq_nocase(name, STR("for")))
-            return unquote(str_trim(value));
+        if (!found.at && value.at && str_eq_nocase(name, STR("for")))
+            found = unquote(str_trim(value));
     }
-    return STR("");
+    return found.at ? found : STR("");
 }
 
 static bool is_port(struct str text)
