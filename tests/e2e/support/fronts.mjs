@@ -24,6 +24,8 @@ function apacheMain(dir) {
         ...[...APACHE_DEFAULT, ...enabled].map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`),
         `ServerRoot ${dir}`, `DefaultRuntimeDir ${dir}`, `PidFile ${dir}/pid`, "ServerName localhost",
         `ErrorLog ${dir}/error.log`, "User www-data", "Group www-data",
+        /* Apache closes an idle connection after five seconds. On a busy machine a test may take as long, and then use it again. */
+        "KeepAliveTimeout 120",
         /* What Debian switches on for them. */
         "AddOutputFilterByType DEFLATE text/html text/plain text/xml text/css text/javascript application/javascript application/json",
         "RequestReadTimeout header=20-40,minrate=500", "RequestReadTimeout body=10,minrate=500",
