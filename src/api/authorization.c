@@ -146,8 +146,9 @@ static struct identity ask_for(void *app, const struct permission_question *want
                                struct identification *identification)
 {
     const struct authorizers *all = ((struct api *)app)->authorizers;
-    struct lack lack;
-    find_lack(all, wanted, &lack);
+    struct lack lack = {.server = NULL};
+    if (all) /* a WebSocket that may ask outlives the configuration that says so */
+        find_lack(all, wanted, &lack);
     if (!lack.server)
         return (struct identity){.state = IDENTITY_FOREIGN};
     const struct authorize_question question = {.server = lack.server,
@@ -220,6 +221,8 @@ static void forget(struct shown *shown)
 struct evidence *authorization_keep(struct exchange *exchange)
 {
     struct shown shown;
+    if (!authorization_asks(exchange))
+        return NULL; /* any more: the request has waited over a reload */
     struct evidence *evidence = show(exchange, &shown) ? evidence_new(&shown.evidence) : NULL;
     forget(&shown);
     return evidence;

@@ -4,7 +4,9 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import fs from "node:fs";
 import http from "node:http";
+import path from "node:path";
 import { assertProblem, eventually, startServer, test } from "./support/index.mjs";
 import { Socket } from "./support/ws.mjs";
 
@@ -257,4 +259,21 @@ test("a subscription ends when what was allowed for it does", async (t) => {
     const socket = await Socket.open(t, server, "/events", { protocols: ["freshet.v1"], headers: { Cookie: "sid=alice" } });
     assert.equal((await asker(socket)({ op: "subscribe", channels: ["chat/alice"] })).op, "ok");
     assert.equal((await socket.closed()).code, 4401);
+});
+
+test("a WebSocket goes on, by rules alone, when the configuration names no site to ask any more", async (t) => {
+    const { server } = await start(t);
+    const options = { protocols: ["freshet.v1"], headers: { Cookie: "sid=alice" } };
+    const socket = await Socket.open(t, server, "/events", options);
+    const ask = asker(socket);
+    assert.equal((await ask({ op: "publish", channel: "chat/alice", data: 1 })).op, "ok");
+    fs.writeFileSync(path.join(server.dir, "freshet.yaml"),
+        "access: {anybody: []}\nnamespaces: [{prefix: open, access: {anybody: [read, publish]}}]\n");
+    server.signal("SIGHUP");
+    await eventually(() => server.err.includes("event=reloaded"), "the reload");
+    assert.equal((await ask({ op: "publish", channel: "chat/alice", data: 2 })).problem.type, "/errors/unauthorized");
+    assert.equal((await ask({ op: "subscribe", channels: ["chat/alice"] })).problem.type, "/errors/unauthorized");
+    assert.equal((await ask({ op: "subscribe", channels: ["open/a"] })).op, "ok");
+    await ask({ op: "auth", token: "opaque-of-alice" });
+    assert.equal((await ask({ op: "publish", channel: "chat/alice", data: 3 })).op, "error");
 });
