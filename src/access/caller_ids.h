@@ -4,8 +4,8 @@
 #include "access/caller.h"
 #include "base/buf.h"
 
-/* Writes a JSON object: the kind, all by which the credential can be revoked, and its end. Nothing
- * for anybody. */
+/* Writes a JSON object: the kind, all by which the credential can be revoked, and its end; the same
+ * of each caller that it rests on, as `base`. Nothing for anybody. */
 void caller_ids_write(struct buf *out, const struct caller *caller);
 
 /* A caller with these ids and without grants. NULL for an empty text: anybody. A text that cannot

@@ -38,6 +38,37 @@ static void the_ids_of_a_caller_come_back(void **state)
     buf_free(&again);
 }
 
+/* A permission ends with the key that it rests on, also after a restart. */
+static void the_callers_that_it_rests_on_come_back(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    struct caller_facts facts = {
+        .kind = CALLER_KEY, .subject = STR("site"), .key_id = STR("aaaaaaaaaa")};
+    struct caller *caller = NULL;
+    for (unsigned i = 0; i < 3; i++) {
+        struct caller *base = caller;
+        facts.base = base;
+        caller = caller_new(&facts);
+        caller_unref(base);
+        facts = (struct caller_facts){
+            .kind = CALLER_BACKEND, .subject = STR("alice"), .expires_us = 7 + (int64_t)i};
+    }
+    caller_ids_write(&text, caller);
+    struct caller *copy = caller_ids_read(buf_str(&text));
+    assert_true(caller_is_of(copy, STR("alice")));
+    assert_true(caller_is_of(copy, STR("site")));
+    assert_int_equal(copy->facts.expires_us, 8);
+    assert_int_equal(copy->facts.base->facts.expires_us, 7);
+    const struct caller *key = copy->facts.base->facts.base;
+    assert_int_equal(key->facts.kind, CALLER_KEY);
+    assert_true(str_eq(key->facts.key_id, STR("aaaaaaaaaa")));
+    assert_null(key->facts.base);
+    caller_unref(copy);
+    caller_unref(caller);
+    buf_free(&text);
+}
+
 static void anybody_has_no_ids(void **state)
 {
     (void)state;
@@ -67,6 +98,8 @@ static void a_caller_that_cannot_be_read_has_no_rights_any_more(void **state)
         "{\"by\":\"token\",\"subject\":\"alice\",\"key\":\"\",\"jti\":\"\",\"issued_us\":5}",
         "{\"by\":\"token\",\"subject\":\"alice\",\"key\":\"\",\"jti\":\"\",\"issued_us\":5,"
         "\"expires_us\":\"soon\"}",
+        "{\"by\":\"token\",\"subject\":\"alice\",\"key\":\"\",\"jti\":\"\",\"issued_us\":5,"
+        "\"expires_us\":0,\"base\":{}}",
         "{\"by\":\"token\",\"subject\":7,\"key\":\"\",\"jti\":\"\",\"issued_us\":5,\"expires_us\":"
         "0}",
     };
@@ -84,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_ids_of_a_caller_come_back),
+        cmocka_unit_test(the_callers_that_it_rests_on_come_back),
         cmocka_unit_test(anybody_has_no_ids),
         cmocka_unit_test(a_caller_that_cannot_be_read_has_no_rights_any_more),
     };
