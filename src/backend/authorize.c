@@ -205,21 +205,29 @@ static void add_grants(struct buf *text, const struct caller_facts *facts)
     }
 }
 
-/* Adds all that the answer depends on beside the body, each part with its length. */
+/* Adds the facts of a caller, each string behind its length. */
+static void add_facts(struct buf *text, const struct caller_facts *facts)
+{
+    const struct str parts[] = {facts->subject, facts->key_id, facts->jti};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        buf_addf(text, "%zu:%.*s", parts[i].len, STR_FMT(parts[i]));
+    buf_addf(text, "%u:%lld:%lld:%llu", (unsigned)facts->kind, (long long)facts->issued_us,
+             (long long)facts->expires_us, (unsigned long long)facts->voucher);
+    add_grants(text, facts);
+    buf_add_char(text, '\n');
+}
+
+/* Covers all that the answer depends on: the server, the body, and the callers that the caller of
+ * the answer will rest on. */
 static void make_digest(struct asked *asked)
 {
     struct buf text = {0};
-    const struct caller *base = asked->base;
-    struct str parts[] = {str_from(asked->server->url), buf_str(&asked->body),
-                          base ? base->facts.key_id : STR_NONE, base ? base->facts.jti : STR_NONE};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-        buf_addf(&text, "%zu:", parts[i].len);
-        buf_add_str(&text, parts[i]);
-    }
-    buf_addf(&text, "%lld:%lld", base ? (long long)base->facts.issued_us : 0,
-             base ? (long long)base->facts.expires_us : 0);
-    if (base)
-        add_grants(&text, &base->facts);
+    const struct str url = str_from(asked->server->url), body = buf_str(&asked->body);
+    (void)buf_reserve(&text, url.len + body.len + 64); /* bytes that move would stay behind */
+    buf_addf(&text, "%zu:%.*s%zu:", url.len, STR_FMT(url), body.len);
+    buf_add_str(&text, body);
+    for (const struct caller *caller = asked->base; caller; caller = caller->facts.base)
+        add_facts(&text, &caller->facts);
     hash_sha256(buf_str(&text), asked->digest);
     asked->body.failed |= buf_failed(&text);
     if (text.at)

@@ -387,6 +387,40 @@ static void a_kept_answer_is_for_credentials_with_the_same_issue_and_grants(void
     close_rig(&rig);
 }
 
+/* A second question is asked by the caller of the first answer. Tokens of seconds make its end the
+ * same for two credentials, and so is all else but what they rest on. */
+static void a_kept_answer_is_for_the_credential_below_an_earlier_permission(void **state)
+{
+    (void)state;
+    static const struct str term = {"chat/room1", 10};
+    const struct grant powers[] = {{&term, 1, action_bit(ACTION_ADMIN)},
+                                   {&term, 1, action_bit(ACTION_READ)}};
+    const struct caller_facts rows[] = {
+        {.kind = CALLER_TOKEN, .grants = &powers[0], .grants_count = 1},
+        {.kind = CALLER_TOKEN, .grants = &powers[1], .grants_count = 1},
+        {.kind = CALLER_TOKEN},
+        {.kind = CALLER_TOKEN, .voucher = 7},
+        {.kind = CALLER_TOKEN, .subject = STR("bob")},
+        {.kind = CALLER_CERTIFICATE},
+    };
+    struct rig rig;
+    struct asker asker;
+    open_rig(&rig);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct caller *base = caller_new(&rows[i]);
+        struct caller *permitted = caller_new(&(struct caller_facts){.kind = CALLER_BACKEND,
+                                                                     .subject = STR("alice"),
+                                                                     .expires_us = NOW_US + 5,
+                                                                     .base = base});
+        assert_int_equal(ask_as(&rig, &asker, permitted, "1").state, IDENTITY_LATER);
+        end_by(&rig, i, 200, "{\"allow\":true}");
+        assert_int_equal(state_of(&asker), IDENTITY_KNOWN);
+        caller_unref(permitted);
+        caller_unref(base);
+    }
+    close_rig(&rig);
+}
+
 static void a_field_that_is_not_utf8_is_refused(void **state)
 {
     (void)state;
@@ -442,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_permission_ends_with_the_credential_that_it_rests_on),
         cmocka_unit_test(a_revocation_of_the_credential_reaches_the_permission),
         cmocka_unit_test(a_kept_answer_is_for_credentials_with_the_same_issue_and_grants),
+        cmocka_unit_test(a_kept_answer_is_for_the_credential_below_an_earlier_permission),
         cmocka_unit_test(a_field_that_is_not_utf8_is_refused),
         cmocka_unit_test(questions_are_bounded),
         cmocka_unit_test(kept_answers_are_bounded),
