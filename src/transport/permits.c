@@ -17,6 +17,7 @@ struct waiting_message {
     struct permits *permits; /* NULL once the WebSocket is gone */
     struct caller *caller;   /* what was allowed before, to this message */
     unsigned rounds;
+    bool is_stale; /* the question was asked in the name of a credential that was replaced since */
     enum ws_opcode opcode;
     size_t len;
     char *data;
@@ -91,13 +92,24 @@ void permits_begin(struct websocket *websocket, struct evidence *evidence)
     count(permits);
 }
 
+/* Frees the message itself. */
+static void forget_message(struct waiting_message *waiting)
+{
+    if (waiting->data)
+        explicit_bzero(waiting->data, waiting->len); /* `auth` has a token */
+    free(waiting->data);
+    waiting->data = NULL;
+}
+
 void permits_end(struct websocket *websocket)
 {
     struct permits *permits = find(websocket);
     if (!permits)
         return;
-    if (permits->waiting)
+    if (permits->waiting) { /* freed by its answer, which may take long: its message is not held */
+        forget_message(permits->waiting);
         permits->waiting->permits = NULL;
+    }
     holding_set(&worker_of(websocket)->holdings, &permits->holding, ACCOUNT_INTAKE, 0);
     map_remove(&worker_of(websocket)->permits, &permits->node);
     evidence_free(permits->evidence);
@@ -112,6 +124,8 @@ static void handle(struct websocket *websocket, struct permit_turn *turn)
     worker->permit_turn = turn;
     websocket->ops->message(websocket, turn->opcode, turn->data);
     worker->permit_turn = NULL;
+    if (turn->late) /* nobody has asked for it again */
+        caller_unref(turn->late->caller);
     caller_unref(turn->caller);
 }
 
@@ -127,27 +141,26 @@ void permits_handle(struct websocket *websocket, enum ws_opcode opcode, struct s
 static void free_waiting(struct waiting_message *waiting)
 {
     caller_unref(waiting->caller);
-    if (waiting->data)
-        explicit_bzero(waiting->data, waiting->len); /* `auth` has a token */
-    free(waiting->data);
+    forget_message(waiting);
     free(waiting);
 }
 
 static void handle_again(struct permits *permits, struct waiting_message *waiting)
 {
     struct websocket *websocket = permits->websocket;
+    bool counts = !websocket->close_sent && !waiting->is_stale;
     struct permit_turn turn = {.permits = permits,
                                .opcode = waiting->opcode,
                                .data = {waiting->data, waiting->len},
-                               .late = &waiting->identification.identity,
-                               .caller = caller_ref(waiting->caller),
+                               .late = counts ? &waiting->identification.identity : NULL,
+                               .caller = counts ? caller_ref(waiting->caller) : NULL,
                                .rounds = waiting->rounds};
     permits->waiting = NULL;
     websocket->waits = false;
     count(permits);
-    if (websocket->close_sent)
+    if (!counts)
         caller_unref(waiting->identification.identity.caller);
-    else
+    if (!websocket->close_sent)
         handle(websocket, &turn);
     if (!websocket->waits)
         request_stream_wake(websocket->pull.request);
@@ -315,5 +328,7 @@ void permits_set_evidence(struct websocket *websocket, struct evidence *evidence
     }
     evidence_free(permits->evidence);
     permits->evidence = evidence;
+    if (permits->waiting)
+        permits->waiting->is_stale = true;
     count(permits);
 }

@@ -45,6 +45,7 @@ struct caller *permits_caller(const struct websocket *websocket);
 /* The evidence of a WebSocket, borrowed; NULL: nobody is asked. */
 const struct evidence *permits_evidence(const struct websocket *websocket);
 
-/* Puts other evidence, which it takes over, in the place of what is there. NULL, or no place:
- * nothing changes. */
+/* Puts other evidence, which it takes over, in the place of what is there. A message that waits is
+ * asked for again, since the answer is for the credential before. NULL, or no place: nothing
+ * changes. */
 void permits_set_evidence(struct websocket *websocket, struct evidence *evidence);

@@ -188,6 +188,34 @@ test("auth asks for the subscriptions that the new credential does not give", as
     assert.equal(JSON.parse((await socket.next("the event")).text).event.data, "x");
 });
 
+test("a message that waits while auth succeeds is asked for again, with the new credential", async (t) => {
+    const held = [];
+    const { app, server } = await start(t);
+    const socket = await Socket.open(t, server, "/events", { protocols: ["freshet.v1"], headers: { Cookie: "sid=alice" } });
+    assert.equal((await asker(socket)({ op: "subscribe", channels: ["chat/alice"] })).op, "ok");
+    app.answer = () => new Promise((resolve) => { held.push(resolve); });
+    app.asked.length = 0;
+    socket.send(JSON.stringify({ op: "auth", token: "opaque-of-bob", ref: "auth" }));
+    await eventually(() => held.length === 1, "the question of auth");
+    socket.send(JSON.stringify({ op: "subscribe", channels: ["chat/secret"], ref: "late" }));
+    await eventually(() => held.length === 2, "the question of subscribe");
+    const answer = async (ref) => {
+        for (;;) {
+            const message = JSON.parse((await socket.next(`the answer to ${ref}`)).text);
+            if (message.ref === ref && message.op !== "live")
+                return message;
+        }
+    };
+    held[0]({ allow: true });
+    assert.deepEqual((await answer("auth")).lost, []);
+    held[1]({ allow: true });
+    await eventually(() => held.length === 3, "the second question of subscribe");
+    held[2]({ allow: false });
+    assert.equal((await answer("late")).op, "error");
+    assert.deepEqual(app.asked.map(({ channels, headers }) => [channels[0], headers.authorization]),
+        [["chat/alice", "Bearer opaque-of-bob"], ["chat/secret", undefined], ["chat/secret", "Bearer opaque-of-bob"]]);
+});
+
 test("frames of a channel's WebSocket ask", async (t) => {
     const { app, server } = await start(t);
     const socket = await Socket.open(t, server, "/channels/chat/alice", { headers: { Cookie: "sid=alice" } });
