@@ -1,4 +1,5 @@
 /* A channel's WebSocket: every frame in is published there, every event of it is a frame out. */
+#include "transport/audit_notes.h"
 #include "transport/permits.h"
 
 #include <stdlib.h>
@@ -61,6 +62,19 @@ static void channel_publish_done(struct publish *publish, struct batch *batch)
     free(own);
 }
 
+/* Closes by the refusal of a message. */
+static void refuse_message(struct websocket *websocket, const struct refusal *refusal)
+{
+    struct worker *worker = worker_of(websocket);
+    struct buf members = {0};
+    struct json_writer writer = json_members_writer(&members);
+    refusal_write(&writer, refusal);
+    audit_note_refusal(worker, websocket->pull.request, live_caller(worker, &websocket->pull),
+                       refusal->problem, str_from(refusal->detail), buf_str(&members));
+    buf_free(&members);
+    websocket_close_problem(websocket, refusal->problem);
+}
+
 static void channel_message(struct websocket *websocket, enum ws_opcode opcode, struct str data)
 {
     struct proposal proposal = {.channel = name_of(of_websocket(websocket)),
@@ -70,7 +84,7 @@ static void channel_message(struct websocket *websocket, enum ws_opcode opcode, 
     struct refusal refusal;
     enum permit permit = permits_find(websocket, ACTION_PUBLISH, &proposal.channel, 1, &refusal);
     if (permit == PERMIT_REFUSED)
-        websocket_close_problem(websocket, refusal.problem);
+        refuse_message(websocket, &refusal);
     if (permit != PERMIT_GOES_ON)
         return;
     struct websocket_publish *own = mem_try_alloc(sizeof(*own));
@@ -79,7 +93,7 @@ static void channel_message(struct websocket *websocket, enum ws_opcode opcode, 
     if (websocket_submit(websocket, &proposal, own, &refusal))
         return;
     free(own);
-    websocket_close_problem(websocket, refusal.problem);
+    refuse_message(websocket, &refusal);
 }
 
 static void tell_gap(struct channel_websocket *channel, const struct taken *taken)

@@ -255,6 +255,25 @@ test("refusals are noted with their reason, and a flood of them is counted", asy
     assert.ok(!(server.err + JSON.stringify(all)).includes(server.root.split("_")[2]));
 });
 
+test("refused messages of WebSockets are noted, each once", async (t) => {
+    const server = await closed(t);
+    const key = await makeKey(server, "site", ["read"]);
+    const headers = { Authorization: `Bearer ${key.key}` };
+    const frames = await Socket.open(t, server, "/channels/chat/a", { headers });
+    frames.send("hello");
+    assert.equal((await frames.closed()).code, 4403);
+    const messages = await Socket.open(t, server, "/events", { protocols: ["freshet.v1"], headers });
+    messages.send(JSON.stringify({ op: "publish", channel: "chat/b", data: 1 }));
+    await messages.next("the refusal");
+    await eventually(async () => {
+        const { body } = await ask(server, "GET", "/channels/$audit?limit=1000");
+        const refused = body.events.filter(({ type }) => type === "refused").map(({ data }) => data);
+        assert.deepEqual(refused.map(({ key: id, problem, may, channel }) => [id, problem, may, channel]),
+            [[key.id, "forbidden", "publish", "chat/a"], [key.id, "forbidden", "publish", "chat/b"]]);
+        return true;
+    });
+});
+
 test("management with a key is noted", async (t) => {
     const server = await closed(t);
     await ask(server, "POST", "/channels/chat/a", 1);
