@@ -53,6 +53,7 @@ struct asked {
     struct str *terms; /* with their text behind them */
     size_t terms_count;
     struct buf body;
+    size_t held; /* bytes that are counted */
 };
 
 static struct str digest_of(const uint8_t digest[HASH_SHA256_SIZE])
@@ -254,6 +255,25 @@ static bool copy_terms(struct asked *asked, const struct authorize_question *que
     return true;
 }
 
+/* Counts the question, until give_place(). False if there are too many, this one included. */
+static bool take_place(struct asked *asked)
+{
+    struct authorize *authorize = asked->authorize;
+    asked->held = sizeof(*asked) + asked->body.cap + asked->terms_count * sizeof(struct str);
+    for (size_t i = 0; i < asked->terms_count; i++)
+        asked->held += asked->terms[i].len;
+    unsigned questions = atomic_fetch_add_explicit(&authorize->questions, 1, memory_order_relaxed);
+    size_t held = atomic_fetch_add_explicit(&authorize->held, asked->held, memory_order_relaxed);
+    return questions < AUTHORIZE_QUESTIONS_MAX && held + asked->held <= AUTHORIZE_HELD_MAX;
+}
+
+static void give_place(const struct asked *asked)
+{
+    struct authorize *authorize = asked->authorize;
+    atomic_fetch_sub_explicit(&authorize->held, asked->held, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&authorize->questions, 1, memory_order_relaxed);
+}
+
 static void free_asked(struct asked *asked)
 {
     call_free(&asked->call);
@@ -353,7 +373,7 @@ static void answer_all(struct asked *first, const struct identity *identity)
         struct identity own = *identity;
         own.caller = caller_ref(own.caller);
         identification_answer(asked->identification, own);
-        atomic_fetch_sub_explicit(&authorize->questions, 1, memory_order_relaxed);
+        give_place(asked);
         if (asked != first)
             free_asked(asked);
     }
@@ -510,9 +530,8 @@ struct identity authorize_ask(struct authorize *authorize,
         free_asked(asked);
         return identity;
     }
-    if (atomic_fetch_add_explicit(&authorize->questions, 1, memory_order_relaxed) >=
-        AUTHORIZE_QUESTIONS_MAX) {
-        atomic_fetch_sub_explicit(&authorize->questions, 1, memory_order_relaxed);
+    if (!take_place(asked)) {
+        give_place(asked);
         free_asked(asked);
         return unavailable(crowded);
     }

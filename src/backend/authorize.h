@@ -26,6 +26,7 @@ enum {
     AUTHORIZE_TTL_S_MAX = 86400,     /* and at most */
     AUTHORIZE_CACHED_MAX = 10000,    /* answers that are kept */
     AUTHORIZE_QUESTIONS_MAX = 10000, /* requests that wait for answers */
+    AUTHORIZE_HELD_MAX = 64 << 20,   /* bytes of all of them */
     AUTHORIZE_BODY_MAX = 64 << 10,   /* of a question */
 };
 
@@ -60,6 +61,7 @@ struct authorize {
     struct list under_way;
     struct sparing failures; /* limits the log lines about them; the thread's */
     atomic_uint questions;
+    atomic_size_t held; /* bytes of the questions */
 };
 
 void authorize_init(struct authorize *authorize, struct client *client);

@@ -74,6 +74,7 @@ static void close_rig(struct rig *rig)
     while (mailbox_empty(&rig->worker))
         ;
     assert_int_equal(atomic_load(&rig->authorize.questions), 0);
+    assert_int_equal(atomic_load(&rig->authorize.held), 0);
     authorize_deinit(&rig->authorize);
     mailbox_deinit(&rig->worker);
     loop_deinit(&rig->loop);
@@ -444,6 +445,27 @@ static void questions_are_bounded(void **state)
     close_rig(&rig);
 }
 
+static void the_bytes_of_questions_are_bounded(void **state)
+{
+    (void)state;
+    static char session[AUTHORIZE_BODY_MAX - 1024];
+    struct rig rig;
+    struct asker first, second;
+    open_rig(&rig);
+    memset(session, 's', sizeof(session) - 1);
+    assert_int_equal(ask(&rig, &first, session).state, IDENTITY_LATER);
+    size_t held = atomic_load(&rig.authorize.held);
+    assert_true(held > sizeof(session));
+    atomic_store(&rig.authorize.held, AUTHORIZE_HELD_MAX - held + 1);
+    assert_int_equal(ask(&rig, &second, session).state, IDENTITY_UNAVAILABLE);
+    atomic_store(&rig.authorize.held, AUTHORIZE_HELD_MAX - held);
+    assert_int_equal(ask(&rig, &second, session).state, IDENTITY_LATER);
+    atomic_store(&rig.authorize.held, 2 * held);
+    close_rig(&rig);
+    assert_int_equal(state_of(&first), IDENTITY_UNAVAILABLE);
+    assert_int_equal(state_of(&second), IDENTITY_UNAVAILABLE);
+}
+
 static void kept_answers_are_bounded(void **state)
 {
     (void)state;
@@ -479,6 +501,7 @@ int main(void)
         cmocka_unit_test(a_kept_answer_is_for_the_credential_below_an_earlier_permission),
         cmocka_unit_test(a_field_that_is_not_utf8_is_refused),
         cmocka_unit_test(questions_are_bounded),
+        cmocka_unit_test(the_bytes_of_questions_are_bounded),
         cmocka_unit_test(kept_answers_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
