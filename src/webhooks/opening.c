@@ -260,5 +260,6 @@ int opening_load(struct courier *courier)
     courier->revoked.mailbox = &courier->loop.mailbox;
     timer_set(&courier->loop, &courier->lease, 0);
     timer_set(&courier->loop, &courier->settle, SETTLE_MS);
+    courier->has_opened = true;
     return result;
 }

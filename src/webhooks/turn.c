@@ -3,6 +3,7 @@
 #include "webhooks/delivery/dispatch.h"
 #include "webhooks/delivery/log_mail.h"
 #include "webhooks/delivery/reading.h"
+#include "webhooks/delivery/revoked.h"
 #include "webhooks/delivery/scan.h"
 #include "webhooks/endpoint/saving.h"
 #include "webhooks/endpoint/shift.h"
@@ -82,8 +83,18 @@ static void share_seats(struct courier *courier)
     pool_call(&courier->pool);
 }
 
+/* Before anything is sent: makers may have lost their credentials while no server ran, or just
+ * before it was killed. */
+static void look_at_makers(struct courier *courier)
+{
+    courier->has_opened = false;
+    revoked_disable(courier);
+}
+
 void courier_turn(struct courier *courier, int most_ms)
 {
+    if (courier->has_opened)
+        look_at_makers(courier);
     if (courier->unshifted_us)
         shift_schedules(courier);
     mailbox_set_leisure(&courier->loop.mailbox, list_empty(&courier->endpoints));

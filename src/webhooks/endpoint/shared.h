@@ -30,6 +30,7 @@ struct courier {
     struct steady time;   /* for courier_now_us() */
     int64_t unshifted_us; /* a jump of the wall clock that schedules do not include yet */
     struct budget budget; /* the budget of endpoints in this turn */
+    bool has_opened;      /* and has had no turn yet */
 
     /* The log: questions go to it, events come from it as mail, notices are published to it. */
     struct asker asker; /* for questions of the hub, of lanes and of requests */
