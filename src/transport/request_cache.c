@@ -97,10 +97,11 @@ const struct known_request *request_cache_find(const struct request_cache *cache
     return NULL;
 }
 
-void request_cache_deinit(struct request_cache *cache)
+void request_cache_clear(struct request_cache *cache)
 {
     for (int i = 0; i < KNOWN_REQUESTS; i++) {
         reading_free(cache->at[i].reading);
         buf_free(&cache->at[i].bytes);
     }
+    *cache = (struct request_cache){.next = 0};
 }

@@ -37,4 +37,6 @@ void request_cache_keep(struct request_cache *cache, const struct exchange *exch
  * or NULL. */
 const struct known_request *request_cache_find(const struct request_cache *cache, struct str bytes);
 
-void request_cache_deinit(struct request_cache *cache);
+/* Forgets all of them: when the worker ends, and when other settings may decide otherwise about the
+ * same bytes. */
+void request_cache_clear(struct request_cache *cache);

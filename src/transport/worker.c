@@ -322,6 +322,7 @@ static void change_settings(struct worker *worker)
     worker->config.rules = settings->rules;
     worker->config.proxies = settings->proxies;
     worker->config.app = settings->app;
+    request_cache_clear(&worker->request_cache);
     spread_limits(worker);
     hub_limit(&worker->hub, &settings->limits.hub);
     watch_memory(worker);
@@ -522,7 +523,7 @@ void worker_deinit(struct worker *worker)
     stop_listening(worker);
     live_deinit(worker);
     permits_deinit(worker);
-    request_cache_deinit(&worker->request_cache);
+    request_cache_clear(&worker->request_cache);
     packs_clear(&worker->packs);
     hub_deinit(&worker->hub);
     buf_free(&worker->usual_head.text);

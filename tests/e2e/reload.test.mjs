@@ -46,6 +46,20 @@ async function status(server, target, headers) {
     return (await server.get(target, headers)).status;
 }
 
+test("a request that was answered before is checked again", async (t) => {
+    const site = (origin, hosts) => `${TOP}${rules({ a: "read" })}origins: ["${origin}"]\nhosts: [${hosts}]\n`;
+    const server = await startServer(t, { config: site("https://app.example", "rt.example") });
+    const rows = [["Origin", "https://app.example"], ["Host", "rt.example"]];
+    const answers = async ([name, value]) => Promise.all(Array.from({ length: 16 }, () =>
+        status(server, "/channels/a?after=0000000000000000", { [name]: value })));
+    for (const row of rows)
+        for (let i = 0; i < 2; i++)
+            assert.deepEqual(new Set(await answers(row)), new Set([200]), row[0]);
+    await reload(server, site("https://other.example", "other.example"));
+    for (const row of rows)
+        assert.ok((await answers(row)).every((got) => got >= 400), row[0]);
+});
+
 test("rules that become wider and narrower hold for the next request", async (t) => {
     const server = await startServer(t, { config: KEYS + TOP + rules({ a: "read" }) });
     assert.equal(await status(server, "/channels/a?last=1"), 200);
