@@ -19,8 +19,15 @@ bool bucket_take(struct bucket *bucket, const struct bucket_rate *rate, uint64_t
         *ret_wait_ns = need_ns < rate->window_ns ? full_ns + need_ns - rate->window_ns : full_ns;
         return false;
     }
-    bucket->full_ns = (bucket_is_full(bucket, now_ns) ? now_ns : bucket->full_ns) + need_ns;
+    bucket_owe(bucket, rate, amount, now_ns);
     return true;
+}
+
+void bucket_owe(struct bucket *bucket, const struct bucket_rate *rate, uint64_t amount,
+                int64_t now_ns)
+{
+    int64_t from_ns = bucket_is_full(bucket, now_ns) ? now_ns : bucket->full_ns;
+    bucket->full_ns = from_ns + flow_ns(rate, amount);
 }
 
 void bucket_give(struct bucket *bucket, const struct bucket_rate *rate, uint64_t amount)

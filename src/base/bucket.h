@@ -24,6 +24,10 @@ struct bucket_rate {
 bool bucket_take(struct bucket *bucket, const struct bucket_rate *rate, uint64_t amount,
                  int64_t now_ns, int64_t *ret_wait_ns);
 
+/* Takes an amount whatever there is, and owes what lacks. What all together owe must fit a time. */
+void bucket_owe(struct bucket *bucket, const struct bucket_rate *rate, uint64_t amount,
+                int64_t now_ns);
+
 /* Gives back what was taken. */
 void bucket_give(struct bucket *bucket, const struct bucket_rate *rate, uint64_t amount);
 

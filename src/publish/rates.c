@@ -8,19 +8,22 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-/* 64 Ki buckets of 24 bytes. */
+/* 64 Ki slots of 32 bytes. */
 enum { WAYS = 8, SETS = 8192, LOCKS = 64 };
 
 struct slot {
     uint64_t holder; /* 0: the slot is free */
     struct bucket buckets[RATE_UNITS];
+    uint32_t batches[RATE_UNITS]; /* the last publish that found the bucket full; 0: one event */
 };
 
 struct rates {
     struct slot (*sets)[WAYS];
     uint64_t seed[2];
+    _Atomic uint32_t batches; /* numbers that were given */
     pthread_mutex_t locks[LOCKS];
 };
 
@@ -127,9 +130,16 @@ void rates_free(struct rates *rates)
     free(rates);
 }
 
+uint32_t rates_number(struct rates *rates)
+{
+    uint32_t number = atomic_fetch_add_explicit(&rates->batches, 1, memory_order_relaxed) + 1;
+    return number ? number : 1;
+}
+
 /* An event as it counts: for whom, and how much of each unit. */
 struct charge {
     const struct publish_limit *limit;
+    uint32_t batch;
     uint64_t holders[RATE_HOLDERS]; /* 0: nobody, or there is no limit */
     uint64_t amounts[RATE_UNITS];
 };
@@ -173,14 +183,14 @@ static uint64_t holder_of(const struct rates *rates, const struct publish_limit 
 }
 
 static struct charge charge_of(const struct rates *rates, const struct publish_limit *limit,
-                               const struct publisher *publisher, struct str channel, size_t bytes)
+                               const struct rate_event *event)
 {
-    struct charge charge = {.limit = limit, .amounts = {1, bytes}};
+    struct charge charge = {.limit = limit, .batch = event->batch, .amounts = {1, event->bytes}};
     for (unsigned i = 0; i < RATE_HOLDERS; i++) {
         uint64_t address = 0;
         if (!limit->rates[i][RATE_EVENTS] && !limit->rates[i][RATE_BYTES])
             continue;
-        struct str name = holder_name(i, publisher, channel, &address);
+        struct str name = holder_name(i, event->publisher, event->channel, &address);
         if (name.len)
             charge.holders[i] = holder_of(rates, limit, i, name);
     }
@@ -265,14 +275,27 @@ static void refuse(const struct charge *charge, enum rate_holder holder, enum ra
     };
 }
 
+/* Takes one unit. The events of a batch that has found the bucket full get all that they need. */
+static bool take_unit(struct slot *slot, const struct charge *charge, enum rate_unit unit,
+                      const struct bucket_rate *rate, int64_t now_ns, int64_t *ret_wait_ns)
+{
+    struct bucket *bucket = &slot->buckets[unit];
+    if (bucket_is_full(bucket, now_ns)) {
+        slot->batches[unit] = charge->batch;
+    } else if (charge->batch && slot->batches[unit] == charge->batch) {
+        bucket_owe(bucket, rate, charge->amounts[unit], now_ns);
+        return true;
+    }
+    return bucket_take(bucket, rate, charge->amounts[unit], now_ns, ret_wait_ns);
+}
+
 static bool take_units(struct slot *slot, const struct charge *charge, enum rate_holder holder,
                        int64_t now_ns, struct refusal *ret_refusal)
 {
     for (unsigned unit = 0; unit < RATE_UNITS; unit++) {
         struct bucket_rate rate = rate_of(charge->limit, holder, unit);
         int64_t wait_ns;
-        if (!rate.amount ||
-            bucket_take(&slot->buckets[unit], &rate, charge->amounts[unit], now_ns, &wait_ns))
+        if (!rate.amount || take_unit(slot, charge, unit, &rate, now_ns, &wait_ns))
             continue;
         give_units(slot, charge, holder, unit);
         refuse(charge, holder, unit, wait_ns, ret_refusal);
@@ -312,19 +335,18 @@ static void give(struct rates *rates, const struct charge *charge, unsigned hold
 /* ---- events ---------------------------------------------------------------------------------- */
 
 bool rates_take(struct rates *rates, const struct publish_limits *limits,
-                const struct publisher *publisher, struct str channel, size_t bytes, int64_t now_ns,
-                struct refusal *ret_refusal)
+                const struct rate_event *event, int64_t now_ns, struct refusal *ret_refusal)
 {
-    const struct publish_limit *limit = &limits->at[find(limits, limits->count, channel)];
-    if (publisher->is_server)
+    const struct publish_limit *limit = &limits->at[find(limits, limits->count, event->channel)];
+    if (event->publisher->is_server)
         return true;
-    if (limit->event_max && bytes > limit->event_max)
+    if (limit->event_max && event->bytes > limit->event_max)
         return refusal_set(ret_refusal, PROBLEM_TOO_LARGE,
                            "the data is larger than events of this channel may be "
                            "(namespaces.event_max)");
     if (!limit->has_rates)
         return true;
-    struct charge charge = charge_of(rates, limit, publisher, channel, bytes);
+    struct charge charge = charge_of(rates, limit, event);
     for (unsigned holder = 0; holder < RATE_HOLDERS; holder++) {
         if (take(rates, &charge, holder, now_ns, ret_refusal))
             continue;
@@ -335,11 +357,11 @@ bool rates_take(struct rates *rates, const struct publish_limits *limits,
 }
 
 void rates_give(struct rates *rates, const struct publish_limits *limits,
-                const struct publisher *publisher, struct str channel, size_t bytes)
+                const struct rate_event *event)
 {
-    const struct publish_limit *limit = &limits->at[find(limits, limits->count, channel)];
-    if (!limit->has_rates || publisher->is_server)
+    const struct publish_limit *limit = &limits->at[find(limits, limits->count, event->channel)];
+    if (!limit->has_rates || event->publisher->is_server)
         return;
-    struct charge charge = charge_of(rates, limit, publisher, channel, bytes);
+    struct charge charge = charge_of(rates, limit, event);
     give(rates, &charge, RATE_HOLDERS);
 }

@@ -6,7 +6,8 @@
  *
  * The door for publishes (submit.c) asks rates_take() for each event that has passed all other
  * checks. A publish of several events that is refused gives back what the events before had taken,
- * so a batch counts as a whole or not at all.
+ * so a batch counts as a whole or not at all. A bucket that was full when the first of them came
+ * gives to all of them, and owes what lacks: else a batch larger than a bucket could never pass.
  *
  * Buckets lie in sets of a few. A new holder takes the place of a bucket of its set that is full,
  * since that one is as good as none, or else of the one that is full soonest. So strangers who are
@@ -49,12 +50,22 @@ struct rates;
 struct rates *rates_new(void);
 void rates_free(struct rates *rates);
 
+/* A number for a publish of several events. Any thread. */
+uint32_t rates_number(struct rates *rates);
+
+/* An event as its publisher sends it. */
+struct rate_event {
+    const struct publisher *publisher;
+    struct str channel;
+    size_t bytes;   /* of its data */
+    uint32_t batch; /* the number of the publish that it is part of; 0: it comes alone */
+};
+
 /* Takes an event from the buckets that it counts for, or refuses it: then nothing was taken. The
  * server's own events are not counted. Any thread. */
 bool rates_take(struct rates *rates, const struct publish_limits *limits,
-                const struct publisher *publisher, struct str channel, size_t bytes, int64_t now_ns,
-                struct refusal *ret_refusal);
+                const struct rate_event *event, int64_t now_ns, struct refusal *ret_refusal);
 
 /* Gives back what an event had taken. */
 void rates_give(struct rates *rates, const struct publish_limits *limits,
-                const struct publisher *publisher, struct str channel, size_t bytes);
+                const struct rate_event *event);

@@ -42,10 +42,30 @@ static void door_ask_as(struct door *door, const char *subject, const char *key)
         .kind = CALLER_KEY, .subject = str_from(subject), .key_id = str_from(key)});
 }
 
+static bool publish_of(struct door *door, const char *channel, size_t bytes, uint32_t batch,
+                       int64_t now_ns)
+{
+    const struct rate_event event = {&door->publisher, str_from(channel), bytes, batch};
+    return rates_take(door->rates, door->limits, &event, now_ns, &door->refusal);
+}
+
 static bool publish(struct door *door, const char *channel, size_t bytes, int64_t now_ns)
 {
-    return rates_take(door->rates, door->limits, &door->publisher, str_from(channel), bytes, now_ns,
-                      &door->refusal);
+    return publish_of(door, channel, bytes, 0, now_ns);
+}
+
+/* As submit.c does. Returns how many of the events were taken before one was refused. */
+static unsigned publish_batch(struct door *door, const char *channel, unsigned count,
+                              int64_t now_ns)
+{
+    uint32_t batch = rates_number(door->rates);
+    const struct rate_event event = {&door->publisher, str_from(channel), 10, 0};
+    unsigned taken = 0;
+    while (taken < count && publish_of(door, channel, 10, batch, now_ns))
+        taken++;
+    for (unsigned i = 0; taken < count && i < taken; i++)
+        rates_give(door->rates, door->limits, &event);
+    return taken;
 }
 
 static unsigned publish_many(struct door *door, const char *channel, unsigned count, int64_t now_ns)
@@ -158,9 +178,27 @@ static void a_given_back_event_can_be_published_again(void **state)
     door_open(&door, &limit, 1);
     for (int i = 0; i < 100; i++) {
         assert_true(publish(&door, "a", 90, START));
-        rates_give(door.rates, door.limits, &door.publisher, STR("a"), 90);
+        rates_give(door.rates, door.limits, &(struct rate_event){&door.publisher, STR("a"), 90, 0});
     }
     assert_int_equal(publish_many(&door, "a", 100, START), 3);
+    door_close(&door);
+}
+
+static void a_batch_larger_than_a_bucket_passes_once_that_is_full(void **state)
+{
+    (void)state;
+    struct publish_limit limit = {.window_s = 2};
+    struct door door;
+    limit.rates[RATE_CHANNEL][RATE_EVENTS] = 5;
+    limit.rates[RATE_CHANNEL][RATE_BYTES] = 40;
+    door_open(&door, &limit, 1);
+    assert_true(publish(&door, "a", 0, START));
+    assert_true(publish_batch(&door, "a", 30, START) < 30);
+    assert_int_equal(publish_batch(&door, "a", 30, START + S(1)), 30); /* 300 bytes: 7.5 s */
+    assert_int_equal(publish_batch(&door, "a", 1, START + S(6)), 0);
+    assert_int_equal(publish_batch(&door, "b", 30, START + S(6)), 30);
+    assert_true(publish_batch(&door, "a", 30, START + S(8)) < 30);
+    assert_int_equal(publish_batch(&door, "a", 2, START + S(8)), 2);
     door_close(&door);
 }
 
@@ -222,6 +260,7 @@ int main(void)
         cmocka_unit_test(bytes_count_beside_events),
         cmocka_unit_test(an_event_that_one_holder_refuses_takes_nothing_of_the_others),
         cmocka_unit_test(a_given_back_event_can_be_published_again),
+        cmocka_unit_test(a_batch_larger_than_a_bucket_passes_once_that_is_full),
         cmocka_unit_test(the_longest_prefix_with_rates_decides),
         cmocka_unit_test(a_multitude_of_holders_takes_no_more_memory),
     };

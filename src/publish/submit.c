@@ -115,17 +115,17 @@ static bool is_ephemeral(const struct submitter *submitter, const struct proposa
 
 /* The last check: an event that is refused for another reason takes nothing from a rate. */
 static bool may_add(struct submitter *submitter, const struct proposal *proposal,
-                    const struct publisher *publisher, struct refusal *ret_refusal)
+                    const struct publisher *publisher, uint32_t batch, struct refusal *ret_refusal)
 {
+    const struct rate_event event = {publisher, proposal->channel, proposal->data.len, batch};
     if (!submitter->is_limited)
         return true;
     if (memory_mark_is_full(submitter->memory) && !publisher->is_server) {
         count(&submitter->too_full, 1);
         return refusal_full(ret_refusal);
     }
-    if (!submitter->limits ||
-        rates_take(submitter->rates, submitter->limits, publisher, proposal->channel,
-                   proposal->data.len, clock_now_ns(submitter->clock), ret_refusal))
+    if (!submitter->limits || rates_take(submitter->rates, submitter->limits, &event,
+                                         clock_now_ns(submitter->clock), ret_refusal))
         return true;
     count(&submitter->too_fast, ret_refusal->problem == PROBLEM_TOO_MANY);
     return false;
@@ -136,9 +136,11 @@ static void give_back(const struct submission *submission)
 {
     struct submitter *submitter = submission->submitter;
     const struct batch *batch = submission->append->batch;
-    for (uint32_t i = submission->first; submitter->limits && i < batch->count; i++)
-        rates_give(submitter->rates, submitter->limits, submission->publisher,
-                   batch->events[i].channel, batch->events[i].data.len);
+    for (uint32_t i = submission->first; submitter->limits && i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        rates_give(submitter->rates, submitter->limits,
+                   &(struct rate_event){submission->publisher, event->channel, event->data.len, 0});
+    }
 }
 
 /* ---- submissions ----------------------------------------------------------------------------- */
@@ -162,14 +164,18 @@ static bool begin(struct submission *submission, struct submitter *submitter,
 bool submission_begin(struct submission *submission, struct submitter *submitter,
                       const struct publisher *publisher, struct refusal *ret_refusal)
 {
-    return begin(submission, submitter, publisher, false) || refusal_no_memory(ret_refusal);
+    if (!begin(submission, submitter, publisher, false))
+        return refusal_no_memory(ret_refusal);
+    submission->number = submitter->limits ? rates_number(submitter->rates) : 0;
+    return true;
 }
 
 bool submission_add(struct submission *submission, const struct proposal *proposal,
                     struct refusal *ret_refusal)
 {
     if (!proposal_check(proposal, submission->publisher, ret_refusal) ||
-        !may_add(submission->submitter, proposal, submission->publisher, ret_refusal))
+        !may_add(submission->submitter, proposal, submission->publisher, submission->number,
+                 ret_refusal))
         return false;
     return add_event(submission, proposal, is_ephemeral(submission->submitter, proposal)) ||
            refusal_no_memory(ret_refusal);
@@ -204,7 +210,7 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
     if (ephemeral && proposal->has_if_match)
         return refusal_set(ret_refusal, PROBLEM_BAD_PARAMETER,
                            "ephemeral events have no order: leave out If-Match");
-    if (!may_add(submitter, proposal, publisher, ret_refusal))
+    if (!may_add(submitter, proposal, publisher, 0, ret_refusal))
         return false;
     if (!begin(&submission, submitter, publisher, ephemeral) ||
         !add_event(&submission, proposal, ephemeral)) {

@@ -80,6 +80,7 @@ struct submission {
     const struct publisher *publisher;
     struct append *append;
     uint32_t first;
+    uint32_t number; /* for rates, which let a batch pass as a whole */
 };
 
 /* Returns false if there is no memory. */

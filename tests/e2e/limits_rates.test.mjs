@@ -72,6 +72,14 @@ test("a batch counts as a whole or not at all", async (t) => {
     assert.equal((await server.request("POST", "/events", { body: JSON.stringify(nine) })).status, 201);
 });
 
+test("a batch larger than a bucket passes when that is full", async (t) => {
+    const server = await startServer(t, { config: "rates: {channel: {events: 1}, window_s: 10}\n" });
+    const many = JSON.stringify(Array.from({ length: 100 }, () => ({ channel: "a", data: 1 })));
+    assert.equal((await server.request("POST", "/events", { body: many })).status, 201);
+    assertTooFast(await server.request("POST", "/events", { body: many }), "channel-events", 10, 10);
+    assertTooFast(await post(server, "a", "x"), "channel-events", 10, 10);
+});
+
 test("subjects and addresses have rates of their own, and namespaces rates in their place", async (t) => {
     const server = await startServer(t, { config: "access: {anybody: [publish], authenticated: [read, publish]}\n" +
         `tokens:\n  - secret: "${SECRET}"\n` +
