@@ -1,5 +1,6 @@
 #include "transport/exchange.h"
 
+#include "net/tls.h"
 #include "transport/audit_notes.h"
 #include "transport/parked.h"
 
@@ -88,6 +89,14 @@ static void add_common(const struct exchange *exchange, struct response *respons
     add_cors(exchange, response);
 }
 
+/* A browser shows its certificate to every page that asks, whether that names a caller or only lets
+ * the connection in: see answer_coding() in the API. */
+static enum http_gzip_wish coding_of(const struct exchange *exchange)
+{
+    const struct conn *conn = exchange_conn(exchange);
+    return conn && tls_subject(conn).len ? HTTP_GZIP_NO : exchange->gzip;
+}
+
 void exchange_respond(struct exchange *exchange, struct response *response)
 {
     exchange_respond_keep(exchange, NULL, response);
@@ -95,7 +104,7 @@ void exchange_respond(struct exchange *exchange, struct response *response)
 
 bool exchange_respond_known(struct exchange *exchange, struct page_key *key)
 {
-    key->gzip = exchange->gzip;
+    key->gzip = coding_of(exchange);
     return exchange->ops->respond_known && exchange->ops->respond_known(exchange, key);
 }
 
@@ -104,9 +113,7 @@ void exchange_respond_keep(struct exchange *exchange, const struct page_key *key
 {
     struct deflater *deflater = &exchange->worker->deflater; /* the exchange ends with the answer */
     add_common(exchange, response);
-    /* A browser shows its certificate to every page that asks: see answer_coding() in the API. */
-    bool by_certificate = exchange->caller && exchange->caller->facts.kind == CALLER_CERTIFICATE;
-    response_gzip(response, by_certificate ? HTTP_GZIP_NO : exchange->gzip, deflater);
+    response_gzip(response, coding_of(exchange), deflater);
     exchange->ops->respond(exchange, response, key);
     deflater_fit(deflater);
     response_deinit(response);

@@ -6,8 +6,10 @@ import { spawn } from "node:child_process";
 import crypto from "node:crypto";
 import http from "node:http";
 import http2 from "node:http2";
+import https from "node:https";
 import zlib from "node:zlib";
 import { EventSource } from "eventsource";
+import { Certificates } from "./support/certificates.mjs";
 import { curlStream, eventually, startServer, subscribersOf, test } from "./support/index.mjs";
 
 const CONFIG = "namespaces:\n- prefix: z\n  compress: true\n- prefix: z/secret\n";
@@ -313,5 +315,23 @@ test("answers under a credential are compressed only where their length tells no
         const answer = await ask(server, "/channels/z/a", { ...GZIP, ...more });
         assert.equal(answer.status, 200);
         assert.equal(answer.headers["content-encoding"], undefined, JSON.stringify(more));
+    }
+});
+
+test("no answer over a connection with a client certificate is compressed", async (t) => {
+    const certificates = new Certificates(t);
+    certificates.make("a", "DNS:localhost,IP:127.0.0.1");
+    const shown = certificates.make("client", "DNS:client", { subject: "/O=Example/CN=alice" });
+    const server = await startServer(t, { listen: ["127.0.0.1:0", "https://127.0.0.1:0"],
+        config: CONFIG + certificates.config(["a"], `  client_ca: ${certificates.path("ca.pem")}\n`) });
+    await server.publishMany("z/a", 50);
+    const coding = (path, client) => new Promise((resolve, reject) => https.get({ host: "127.0.0.1", port: server.portOf("https"),
+        path, headers: GZIP, agent: false, ca: certificates.ca, ...client }, (answer) => {
+        answer.resume();
+        resolve(answer.headers["content-encoding"]);
+    }).on("error", reject));
+    for (const path of ["/channels/z/a", "/stats"]) {
+        assert.equal(await coding(path), "gzip");
+        assert.equal(await coding(path, shown), undefined); /* nor the answer that is kept for others */
     }
 });
