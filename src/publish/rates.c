@@ -172,13 +172,20 @@ static struct str holder_name(enum rate_holder holder, const struct publisher *p
     }
 }
 
-/* Holders of different kinds, and of different rates, have different buckets. */
+static uint64_t mix(uint64_t hash, uint64_t number)
+{
+    return (hash ^ number) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Holders of different kinds, and of different rates, have different buckets: what was owed at a
+ * rate before a reload may be much more than the new rate lets anybody owe. */
 static uint64_t holder_of(const struct rates *rates, const struct publish_limit *limit,
                           enum rate_holder holder, struct str name)
 {
-    uint64_t hash = map_hash(rates->seed, name);
-    uint64_t kind = (uint64_t)limit->owner * RATE_HOLDERS + holder + 1;
-    hash ^= kind * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t kind = mix((uint64_t)limit->owner * RATE_HOLDERS + holder + 1, limit->window_s);
+    for (unsigned unit = 0; unit < RATE_UNITS; unit++)
+        kind = mix(kind, limit->rates[holder][unit]);
+    uint64_t hash = map_hash(rates->seed, name) ^ kind;
     return hash ? hash : 1;
 }
 

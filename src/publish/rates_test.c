@@ -202,6 +202,24 @@ static void a_batch_larger_than_a_bucket_passes_once_that_is_full(void **state)
     door_close(&door);
 }
 
+static void rates_that_change_begin_with_full_buckets(void **state)
+{
+    (void)state;
+    struct publish_limit slow = {.window_s = 3600}, fast = {.window_s = 1};
+    struct door door;
+    slow.rates[RATE_CHANNEL][RATE_EVENTS] = 1;
+    fast.rates[RATE_CHANNEL][RATE_EVENTS] = 5;
+    door_open(&door, &slow, 1);
+    struct publish_limits *before = door.limits;
+    assert_int_equal(publish_many(&door, "a", 5000, START), 3600);
+    assert_int_equal(publish_limits_new(&fast, 1, &door.limits), 0);
+    assert_int_equal(publish_many(&door, "a", 100, START), 5);
+    free(door.limits);
+    door.limits = before;
+    assert_false(publish(&door, "a", 10, START)); /* these were not forgotten meanwhile */
+    door_close(&door);
+}
+
 static void the_longest_prefix_with_rates_decides(void **state)
 {
     (void)state;
@@ -261,6 +279,7 @@ int main(void)
         cmocka_unit_test(an_event_that_one_holder_refuses_takes_nothing_of_the_others),
         cmocka_unit_test(a_given_back_event_can_be_published_again),
         cmocka_unit_test(a_batch_larger_than_a_bucket_passes_once_that_is_full),
+        cmocka_unit_test(rates_that_change_begin_with_full_buckets),
         cmocka_unit_test(the_longest_prefix_with_rates_decides),
         cmocka_unit_test(a_multitude_of_holders_takes_no_more_memory),
     };
