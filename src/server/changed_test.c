@@ -43,6 +43,7 @@ static void settings_that_take_a_restart_are_named(void **state)
          "webhooks: {allow: [10.0.0.0/9], schedule_ms: [1]}\n",
          "webhooks.schedule_ms,webhooks.allow"},
         {"{}\n", "namespaces: [{prefix: a, access: {anybody: [read]}}]\n", ""},
+        {"{}\n", "rates: {address: {events: 5}}\n", ""},
         {"{}\n", "namespaces: [{prefix: a, retention: {count: 5}}]\n", "namespaces.retention"},
         {"namespaces: [{prefix: a, ephemeral: true}]\n", "namespaces: [{prefix: a}]\n",
          "namespaces.retention"},
