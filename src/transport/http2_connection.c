@@ -247,8 +247,8 @@ static void readable(struct conn *conn)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Polls that were woken answer now, if they can. */
-static void look_at_polls(struct http2_connection *connection)
+/* Polls that were woken answer now, if they can. Other streams are asked in this gathering. */
+static void look_at_streams(struct http2_connection *connection)
 {
     struct list now = LIST_INIT(now);
     list_take_all(&now, &connection->looks);
@@ -257,6 +257,8 @@ static void look_at_polls(struct http2_connection *connection)
         struct waiting *waiting = stream->exchange ? stream->exchange->waiting : NULL;
         if (waiting)
             waiting->ops->look(waiting);
+        else
+            http2_resume(connection->http2, &stream->wire);
     }
 }
 
@@ -275,7 +277,7 @@ static void place(struct http2_connection *connection, struct buf *gathered)
 static void gather(struct http2_connection *connection)
 {
     struct buf *gathered = &worker_of(connection)->send_room.gathered;
-    look_at_polls(connection);
+    look_at_streams(connection);
     connection->lively = false;
     buf_clear(gathered);
     int result = http2_gather(connection->http2, gathered, GATHER_MAX);
@@ -328,7 +330,8 @@ static bool sent(struct conn *conn, size_t n)
     }
     if (conn->writable && (conn->readable || has_kept(connection)))
         request_stream_wake(&connection->control); /* may be read again */
-    return has_unsent(connection) || http2_has_more(connection->http2) || connection->finished ||
+    return has_unsent(connection) || http2_has_more(connection->http2) ||
+           !list_empty(&connection->looks) || connection->finished ||
            http2_is_over(connection->http2);
 }
 

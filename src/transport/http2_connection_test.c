@@ -503,6 +503,62 @@ static void frames_of_websockets_are_used_as_fast_as_the_log_takes_them(void **s
     h2_leave(&client);
 }
 
+/* A pull that has nothing to send yet when it is asked, and wants to be asked again. */
+struct hesitant {
+    struct pull pull;
+    unsigned waits; /* times that it has nothing */
+    bool is_due;
+};
+
+static struct str hesitant_fill(struct pull *pull)
+{
+    struct hesitant *hesitant = container_of(pull, struct hesitant, pull);
+    if (hesitant->waits) {
+        hesitant->waits--;
+        pull->request->ops->woken(pull->request, true);
+        return STR_NONE;
+    }
+    return hesitant->is_due ? STR("at last") : STR_NONE;
+}
+
+static bool hesitant_sent(struct pull *pull, size_t n, bool blocked)
+{
+    (void)blocked;
+    container_of(pull, struct hesitant, pull)->is_due = !n;
+    return false;
+}
+
+static void hesitant_free(struct pull *pull)
+{
+    (void)pull;
+}
+
+static const struct pull_ops hesitant_ops = {
+    .fill = hesitant_fill, .sent = hesitant_sent, .free = hesitant_free};
+
+static void a_pull_that_is_woken_while_it_is_asked_is_asked_again(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    struct response response;
+    struct hesitant hesitant = {.pull = {.ops = &hesitant_ops}, .waits = 2, .is_due = true};
+    h2_join(&client, bench, WIDE);
+    int32_t other = h2_get(&client, "/stream"), id = h2_get(&client, "/park");
+    response_init(&response, 200);
+    response.goes_on = true;
+    assert_non_null(exchange_pull(bench->parked[0], &response, &hesitant.pull));
+    h2_talk(&client);
+    assert_int_equal(h2_count(&client, id, "at last"), 1);
+    hesitant.waits = 3; /* and beside a stream that has bytes */
+    hesitant.is_due = true;
+    request_stream_dirty(hesitant.pull.request);
+    bench_append(bench, STR("hello"));
+    h2_talk(&client);
+    assert_int_equal(h2_count(&client, other, "hello"), 1);
+    assert_int_equal(h2_count(&client, id, "at last"), 2);
+    h2_leave(&client);
+}
+
 /* The window of the connection is shared: bytes that a WebSocket leaves behind are given back. */
 static void bytes_that_a_websocket_has_not_used_hold_up_no_other_stream(void **state)
 {
@@ -704,6 +760,7 @@ int main(void)
         WITH_BENCH(a_ping_that_came_before_the_drain_does_not_delay_it),
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
+        WITH_BENCH(a_pull_that_is_woken_while_it_is_asked_is_asked_again),
         WITH_BENCH(bytes_that_a_websocket_has_not_used_hold_up_no_other_stream),
         WITH_BENCH(websockets_that_do_not_listen_hold_up_no_other_stream),
         WITH_BENCH(memory_of_the_codec_counts_and_the_largest_gives_way),

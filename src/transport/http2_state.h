@@ -24,7 +24,7 @@ struct http2_request_stream {
     struct http2_stream wire;
     struct http2_connection *connection;
     struct list node;          /* in connection->streams */
-    struct list look;          /* in connection->looks while its poll is to be asked */
+    struct list look;          /* in connection->looks while it is to be asked */
     struct exchange *exchange; /* not answered; NULL: none */
     uint32_t id;               /* like those of connections */
     uint8_t phase;             /* enum http2_phase */
@@ -41,7 +41,9 @@ struct http2_connection {
      * and were not read, and its timer is the connection's. */
     struct request_stream control;
     struct list streams;
-    struct list looks;
+    struct list looks; /* streams to ask in the next gathering: for their polls, and those that were
+                        * woken while they were asked */
+    struct http2_request_stream *asked; /* by its `fill`; NULL: none */
     uint32_t streams_count;
     struct poll_pace pace;
     struct str next;        /* the bytes of all streams that leave next, in worker->send_room */

@@ -330,8 +330,10 @@ struct str http2_stream_fill(struct http2_stream *wire, bool *ret_end)
     struct http2_request_stream *stream = http2_of_wire(wire);
     struct request_stream *request = &stream->request;
     struct str bytes = request_stream_unsent(request);
+    stream->connection->asked = stream;
     if (!bytes.len && request->pull && stream->state == REQUEST_OPEN)
         bytes = request->pull->ops->fill(request->pull);
+    stream->connection->asked = NULL;
     if (request_stream_lost(request))
         http2_stream_close(request); /* something is missing in it */
     bool all = request_stream_is_clear(request) || bytes.len == request_stream_unsent_len(request);
@@ -357,13 +359,15 @@ bool http2_stream_sent(struct http2_stream *wire, size_t n, bool blocked)
     return true;
 }
 
-/* Has the stream, or its poll, asked for bytes by the next gathering. */
+/* Has the stream, or its poll, asked for bytes by the next gathering. A stream that is being asked
+ * may return none, which would put it aside after this: it is resumed later. */
 static void mark(struct http2_request_stream *stream)
 {
-    if (stream->phase != HTTP2_POLL)
-        http2_resume(stream->connection->http2, &stream->wire);
+    struct http2_connection *connection = stream->connection;
+    if (stream->phase != HTTP2_POLL && stream != connection->asked)
+        http2_resume(connection->http2, &stream->wire);
     else if (!list_linked(&stream->look))
-        list_add_last(&stream->connection->looks, &stream->look);
+        list_add_last(&connection->looks, &stream->look);
 }
 
 void http2_stream_dirty(struct request_stream *request)
