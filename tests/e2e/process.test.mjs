@@ -20,6 +20,8 @@ test("the process gains no rights, and says what it gave up", async (t) => {
     assert.equal(fieldOf(server.pid, "NoNewPrivs"), "1");
     if (/ seccomp=true/.test(server.err))
         assert.equal(fieldOf(server.pid, "Seccomp"), "2");
+    if (!/asan|tsan/.test(BIN))
+        assert.match(server.err, / core_files=false /);
     assert.equal((await server.post("a", "1")).status, 201);
     const data = path.join(server.dir, "data");
     for (const file of [data, ...fs.readdirSync(data, { recursive: true }).map((name) => path.join(data, name))])

@@ -151,7 +151,60 @@ async function stall(port, until, tlsPort, count = 400) {
     destroyAll(sockets);
 }
 
+/** The status of a request by a connection of its own; 0 if there was no answer. */
+async function askAnew(port) {
+    const socket = await connect(port).catch(() => undefined);
+    let text = "";
+    socket?.on("data", (bytes) => (text += bytes));
+    socket?.write(getLine("/healthz", "Connection: close\r\n"));
+    await (socket ? Promise.race([new Promise((resolve) => socket.once("close", resolve)), pause(2000)]) : undefined);
+    socket?.destroy();
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0);
+}
+
+/** Comes to a server that is full, in one of several manners, and goes again. */
+async function comeInVain(port, tlsPort, hello, n) {
+    const says = [getLine("/channels/a?stream=sse"), hello, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", hello.subarray(0, 1)][n % 5];
+    const socket = await connect(says.length && typeof says !== "string" ? tlsPort : port, { read: n % 2 === 0 }).catch(() => undefined);
+    socket?.write(says);
+    await pause(5);
+    socket?.destroy();
+}
+
 export const attacks = {
+    too_many: {
+        title: "a server full of streams, and floods of connections beyond connections_max, plain and over TLS",
+        tls: true,
+        config: "limits: {connections_max: 200}\n",
+        async attack(port, until, tlsPort) {
+            const hello = await recordHello();
+            const sockets = await arrive(port, Math.min(until, Date.now() + 1000), 150, async () => {
+                const all = await connectMany(port, 250);
+                all.forEach((socket) => socket.write(getLine("/channels/a?stream=ndjson")));
+                return all;
+            });
+            let seen = 0, served = 0;
+            await Promise.all([
+                repeat(until, 50, (n) => comeInVain(port, tlsPort, hello, n)),
+                repeat(until, 1, async () => {
+                    const status = await askAnew(port);
+                    seen += status === 503;
+                    served += status === 200;
+                }),
+            ]);
+            destroyAll(sockets);
+            if (!seen || served) {
+                throw new Error(`of requests to a full server ${seen} were refused and ${served} were not`);
+            }
+            let status;
+            for (const end = Date.now() + 5000; status !== 200 && Date.now() < end; await pause(100)) {
+                status = await askAnew(port);
+            }
+            if (status !== 200) {
+                throw new Error(`the places of connections that have gone stay taken: ${status}`);
+            }
+        },
+    },
     tls_handshakes: {
         title: "TLS: ClientHellos sent again and again, with tickets among them, whose handshakes are left; and renegotiations",
         tls: true,
