@@ -192,7 +192,7 @@ static inline void bench_free(struct bench *bench)
     while (net_bury(&bench->worker.net))
         ;
     static const enum account_kind kinds[] = {ACCOUNT_INTAKE, ACCOUNT_INFLATED, ACCOUNT_ANSWERS,
-                                              ACCOUNT_RESTS};
+                                              ACCOUNT_RESTS, ACCOUNT_HTTP2};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         assert_int_equal(account_held(&bench->worker.account, kinds[i]), 0);
     log_close(bench->log);
