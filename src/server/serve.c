@@ -230,6 +230,7 @@ static int open_courier(struct server *server)
         .is_revoked = api_is_revoked,
         .renew = api_renew,
         .access = &settings_of(server)->api,
+        .rules = settings_of(server)->rules,
     };
     memcpy(courier.shares, config->webhook_shares, sizeof(courier.shares));
     int result = courier_open(&courier, &server->courier);

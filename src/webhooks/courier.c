@@ -44,6 +44,7 @@ static void open_change(struct mail *mail, void *owner)
     struct courier *courier = owner;
     struct courier_change *change = container_of(mail, struct courier_change, mail);
     courier->config.access = change->access;
+    courier->config.rules = change->after;
     courier->config.allow_loopback = courier->client.policy.loopback = change->allow_loopback;
     revoked_by_change(courier, change->before, change->after);
     revoked_disable(courier);
@@ -59,6 +60,7 @@ void courier_switch(struct courier *courier, struct courier_change *change)
 static void *courier_main(void *arg)
 {
     struct courier *courier = arg;
+    revoked_by_restart(courier);
     while (!courier_is_done(courier))
         courier_turn(courier, -1);
     courier_end(courier);

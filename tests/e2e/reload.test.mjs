@@ -219,6 +219,46 @@ test("webhooks reach this machine only while there are no rules", async (t) => {
     assert.equal((await create("b")).status, 201);
 });
 
+test("webhooks that rules or keys allow no more are disabled, over a restart as well", async (t) => {
+    const receiver = await Receiver.start(t), text = newKey(), secret = "a secret of the issuer that is long";
+    const to = "webhooks: {allow: [127.0.0.1]}\n";
+    const config = (anybody, key) => `${TOP}${to}tokens: [{secret: "${secret}"}]
+${KEYS}  - {name: one, key: "env:KEY_HOOK", grants: [{channels: ["k"], may: [${key}]}]}
+namespaces: [{prefix: a, access: {anybody: [${anybody}]}}]\n`;
+    const all = "read, webhooks", less = "webhooks";
+    const token = await new jose.SignJWT({ freshet: { grants: [{ channels: ["j"], may: ["read", "webhooks"] }] } })
+        .setProtectedHeader({ alg: "HS256" }).setSubject("alice").setExpirationTime("1h").sign(new TextEncoder().encode(secret));
+    for (const down of [true, false]) {
+        const server = await startServer(t, { config: config(all, all), env: { KEY_HOOK: text }, data: true });
+        const ids = {};
+        for (const [channel, headers] of [["a", {}], ["k", bearer(text)], ["j", bearer(token)]]) {
+            const body = JSON.stringify({ url: receiver.url, channels: [channel] });
+            const answer = await server.request("POST", "/webhooks", { headers: { "Content-Type": "application/json", ...headers }, body });
+            assert.equal(answer.status, 201, answer.bytes.toString());
+            ids[channel] = JSON.parse(answer.bytes.toString()).id;
+        }
+        const state = async (channel, headers) =>
+            JSON.parse((await server.get(`/webhooks/${ids[channel]}`, headers)).bytes.toString()).state;
+        await server.restart();
+        assert.deepEqual([await state("a"), await state("k", bearer(text)), await state("j", bearer(token))], ["active", "active", "active"]);
+        if (down) {
+            fs.writeFileSync(path.join(server.dir, "freshet.yaml"), config(less, less));
+            await server.restart();
+        } else {
+            await reload(server, config(less, less));
+        }
+        await eventually(async () => await state("a") === "disabled", "the webhook of anybody");
+        await eventually(async () => await state("k", bearer(text)) === "disabled", "the webhook of the key");
+        assert.equal(await state("j", bearer(token)), "active");
+        for (const [channel, headers] of [["a", {}], ["k", bearer(text)]]) { /* may have webhooks, but not read */
+            for (const [method, below, body] of [["POST", "/resume"], ["POST", "/ping"], ["PATCH", "", "{\"state\":\"active\"}"]])
+                assertProblem(await server.request(method, `/webhooks/${ids[channel]}${below}`, { headers: { "Content-Type": "application/json", ...headers }, body }), 403);
+            assert.equal(await state(channel, headers), "disabled");
+        }
+        await server.terminate();
+    }
+});
+
 test("many reloads in a row drop nothing while events are published and read", async (t) => {
     const text = (n) => `${KEYS}${TOP}${rules({ a: "read, publish", [`other${n % 3}`]: "read" })}limits: {body_max: ${1000 + n}}\n`;
     const server = await startServer(t, { config: text(0) });

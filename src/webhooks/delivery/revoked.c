@@ -51,13 +51,16 @@ static bool may_have(const struct endpoint *endpoint, const struct rules *rules,
            may_all(&access, selection->patterns, selection->patterns_count);
 }
 
+/* The rights of nobody in particular are those of the rules, and those of a key are what it grants
+ * now. What another credential granted is not saved, and after a restart it is not known. */
 static bool loses(const struct endpoint *endpoint, const struct rules *before,
                   const struct rules *after)
 {
     const struct courier_config *config = &endpoint->courier->config;
     const struct caller *maker = endpoint->row.maker;
     struct caller *now = config->renew && maker ? config->renew(config->access, maker) : NULL;
-    bool lost = may_have(endpoint, before, maker) && !may_have(endpoint, after, now ? now : maker);
+    bool had = !maker || now || may_have(endpoint, before, maker);
+    bool lost = had && !may_have(endpoint, after, now ? now : maker);
     caller_unref(now);
     return lost;
 }
@@ -69,6 +72,20 @@ void revoked_by_change(struct courier *courier, const struct rules *before,
     for (; endpoint; endpoint = directory_next(courier, &endpoint->links.node))
         if (endpoint->row.state != ENDPOINT_DISABLED && loses(endpoint, before, after))
             health_disable(endpoint, "revoked");
+}
+
+void revoked_by_restart(struct courier *courier)
+{
+    const struct rules *rules = courier->config.rules;
+    if (rules)
+        revoked_by_change(courier, rules, rules);
+    revoked_disable(courier);
+}
+
+bool revoked_has_lost(const struct endpoint *endpoint)
+{
+    const struct rules *rules = endpoint->courier->config.rules;
+    return rules && loses(endpoint, rules, rules);
 }
 
 void revoked_look(struct change_listener *listener)

@@ -14,10 +14,18 @@ bool revoked_has_expired(const struct endpoint *endpoint);
 /* Disables the endpoints whose maker's credential was revoked or has expired. */
 void revoked_disable(struct courier *courier);
 
-/* Disables the endpoints whose maker could have them under the rules before, and cannot under those
- * after, or with the grants that the key of the maker has now. */
+/* Disables the endpoints that their makers may not have under the rules after, with the grants that
+ * a key has now. Where it is not known what the maker's credential granted, they stay unless the
+ * rules before gave what those after do not. */
 void revoked_by_change(struct courier *courier, const struct rules *before,
                        const struct rules *after);
+
+/* Disables the endpoints that their makers may not have any more, after a time without the server:
+ * rules and keys may be others than before. */
+void revoked_by_restart(struct courier *courier);
+
+/* Whether its maker is known not to have the right to the endpoint any more. */
+bool revoked_has_lost(const struct endpoint *endpoint);
 
 /* change_listener.look of the courier. */
 void revoked_look(struct change_listener *listener);

@@ -46,6 +46,7 @@ struct courier_config {
      */
     struct caller *(*renew)(void *access, const struct caller *caller);
     void *access;                /* the courier's thread alone uses it */
+    const struct rules *rules;   /* of access, for the same thread; NULL: none are asked */
     struct websub_leases leases; /* all zeroes for the defaults */
 };
 

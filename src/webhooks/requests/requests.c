@@ -88,6 +88,10 @@ void requests_open(struct mail *mail, void *owner)
     else if (sends(request->op) && revoked_why(endpoint))
         request_refuse(request, COURIER_E_GRANT,
                        "the credential that made this webhook has ended: register it again");
+    else if (sends(request->op) && revoked_has_lost(endpoint))
+        request_refuse(request, COURIER_E_GRANT,
+                       "who made this webhook may not read its channels any more: register it "
+                       "again");
     else
         on_endpoint(request, endpoint);
 }
