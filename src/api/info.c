@@ -18,6 +18,7 @@ struct totals {
     uint64_t handshakes, handshakes_resumed, handshakes_failed, tls_shaking, tls_kept;
     uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[FORMATS_COUNT];
+    uint64_t compressed;
     uint64_t endpoints;
     uint64_t problems[PROBLEM_COUNT];
     uint64_t budgets[BUDGET_COUNT];
@@ -46,6 +47,7 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     totals->bytes_out += LOAD(stats->bytes_out);
     totals->sends += LOAD(stats->sends);
     totals->views += LOAD(stats->views);
+    totals->compressed += LOAD(stats->compressed);
     totals->window_bytes += LOAD(stats->window_bytes);
     totals->window_own_bytes += LOAD(stats->window_own_bytes);
     totals->rests += LOAD(stats->rests_bytes);
@@ -329,6 +331,7 @@ static void write_stats(struct json_writer *writer, const struct api *api,
     json_member_number(writer, "bytes_out", totals->bytes_out);
     json_member_number(writer, "sends", totals->sends);
     json_member_number(writer, "views", totals->views);
+    json_member_number(writer, "streams_compressed", totals->compressed);
     write_hist(writer, "latency_us", totals->latency);
     write_hist(writer, "turn_us", totals->turn);
     write_hist(writer, "lock_us", log_lock_hist(api->log));
@@ -478,6 +481,8 @@ static void add_labelled(struct buf *out, const struct totals *totals)
     for (unsigned i = 0; i < labels; i++)
         buf_addf(out, "freshet_subscribers{mechanism=\"%s\"} %llu\n", counted[i].label.at,
                  (unsigned long long)counted[i].count);
+    add_metric(out, "streams_compressed", "gauge", "Subscribers whose stream is compressed",
+               totals->compressed);
     buf_add_lit(out, "# HELP freshet_problems_total Refused requests by problem\n"
                      "# TYPE freshet_problems_total counter\n");
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)

@@ -271,6 +271,8 @@ static void free_stream(struct pull *pull)
         live_remove(worker, pull);
         hub_unsubscribe(&worker->hub, &stream->sub);
         stat_add(&worker->stats.subscribers[encoding_format(stream->encoding)], UINT64_MAX);
+        if (stream->gzip)
+            stat_add(&worker->stats.compressed, UINT64_MAX);
     }
     slab_give(stream);
 }
@@ -381,6 +383,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     stat_add(&worker->stats.subscribers[reading->format], 1);
+    stat_add(&worker->stats.compressed, reading->gzip);
     make_head(&response, exchange, reading);
     stream->pull.request = exchange->request;
     struct request_stream *request = exchange_pull(exchange, &response, &stream->pull);

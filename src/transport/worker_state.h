@@ -224,6 +224,7 @@ struct worker_stats {
     _Atomic uint64_t tls_shaking; /* bytes, about, of handshakes that are not over */
     _Atomic uint64_t tls_kept;    /* sealed, and not taken by sockets yet */
     _Atomic uint64_t subscribers[FORMATS_COUNT];
+    _Atomic uint64_t compressed; /* of them, streams by gzip */
     _Atomic uint64_t deliveries;
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t sends;

@@ -191,6 +191,23 @@ test("over HTTP/2 streams of one connection are compressed as well, each to its 
     assert.deepEqual(numbers(plain.text), upTo(400));
 });
 
+test("the streams that are compressed are counted until they end", async (t) => {
+    const server = await start(t, { args: ["--threads", "1"] });
+    const count = async () => (await server.get("/stats")).json().streams_compressed;
+    assert.equal(await count(), 0);
+    const session = http2.connect(server.url);
+    server.onStop(() => session.destroy());
+    const open = (path) => session.request({ ":path": path, "accept-encoding": "gzip" });
+    const streams = ["/channels/z/a?stream=sse", "/channels/z/a?stream=raw", "/channels/a?stream=sse"].map(open);
+    await follow(server, "/channels/z/b?stream=ndjson");
+    await eventually(async () => await count() === 3, "three to be counted");
+    assert.match((await server.get("/metrics")).text, /^freshet_streams_compressed 3$/m);
+    streams[0].close();
+    await eventually(async () => await count() === 2, "one to end");
+    session.destroy();
+    await eventually(async () => await count() === 1, "those of a connection to end");
+});
+
 test("curl --compressed shows each event at once, and ends without complaint", async (t) => {
     const server = await start(t);
     const streams = [];
