@@ -84,7 +84,7 @@ export interface PublishOptions {
     type?: string;
     /** Publishes under one key are one publish, for five minutes. Without it each call has a key of its own, so that it can be repeated. */
     key?: string;
-    /** Not stored: for those who are connected now. */
+    /** Not stored: for those who are connected now. Is tried twice at most. */
     ephemeral?: boolean;
     /** Only if this is the channel's newest id; else the promise is rejected with status 412. */
     ifMatch?: string;

@@ -15,6 +15,7 @@ const MECHANISMS = ["ws", "sse", "poll"];
 const OPENING_MS = 8_000; /* for a connection's first record: some proxies hold streams back */
 const SILENCE_MS = 60_000; /* heartbeats come every 25 seconds */
 const EARLY_MS = 1_000; /* a token is replaced when it has less than that to live */
+const QUEUE_MAX = 10_000; /* records that wait for a subscription */
 const PAUSE_MS = [500, 30_000]; /* before the next try: it doubles from the first to the last */
 
 const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -23,9 +24,19 @@ const pauseAfter = (failures) => Math.min(PAUSE_MS[0] * 2 ** failures, PAUSE_MS[
 
 /* Waits, unless or until `signal` is aborted. */
 const sleep = (ms, signal) => new Promise((resolve) => {
-    const timer = setTimeout(resolve, signal?.aborted ? 0 : ms);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()));
+    const end = () => (clearTimeout(timer), signal.removeEventListener("abort", end), resolve());
+    const timer = setTimeout(end, signal.aborted ? 0 : Math.min(ms, 2 ** 31 - 1));
+    signal.addEventListener("abort", end);
 });
+
+/* Calls a function of the user's. Its failure is no failure of a connection, and must not keep records from others. */
+function call(object, name, ...values) {
+    try {
+        object[name]?.(...values);
+    } catch (error) {
+        (globalThis.reportError ?? console.error)(error);
+    }
+}
 
 /* Says whether a name or pattern stands for a channel. Wildcards do not stand for the server's own channels. */
 export function matches(pattern, channel) {
@@ -59,10 +70,10 @@ async function* recordsOf(body, giveUp) {
         const blocks = (rest + value).split("\n\n");
         rest = blocks.pop();
         for (const block of blocks) {
-            const data = /^data: (.*)$/m.exec(block);
-            const op = /^event: \$(\w+)$/m.exec(block)?.[1];
+            const field = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s, 2)));
+            const data = field.data && JSON.parse(field.data);
             if (data)
-                yield op ? { op, ...JSON.parse(data[1]) } : { op: "event", event: JSON.parse(data[1]) };
+                yield field.event?.[0] === "$" ? { op: field.event.slice(1), retry_ms: +field.retry, ...data } : { op: "event", event: data };
         }
     }
 }
@@ -83,24 +94,31 @@ class Subscription {
 
     /* What a tab tells another of it. */
     get wish() {
-        const { channels, cursor, told, id } = this;
-        return { channels, cursor, told, id };
+        const { channels, cursor, told, id, spilt } = this;
+        return { channels, cursor, told, id, spilt };
     }
 
+    /* A queue that is too long is given up: the feed then begins anew at the cursor that the pages have led to. */
     take(record) {
-        this.queue ? this.queue.push(record) : this.apply(record);
+        if (!this.queue)
+            this.apply(record);
+        else if (this.queue.length === QUEUE_MAX || this.spilt)
+            [this.spilt, this.queue] = [true, []];
+        else
+            this.queue.push(record);
     }
 
     apply({ op, event, ...record }) {
         if (op === "event" && (!event.id || event.id > this.cursor)) {
             this.cursor = event.id ?? this.cursor;
             if (this.channels.some((name) => matches(name, event.channel)) && (!this.types || this.types.includes(event.type)))
-                this.handlers.event?.(event);
+                call(this.handlers, "event", event);
         } else if (op === "beat" && record.cursor > this.cursor) {
             this.cursor = record.cursor;
-        } else if (op === "gap" && record.earliest > this.cursor && record.earliest > this.told) {
-            this.told = record.earliest;
-            this.handlers.gap?.(record);
+        } else if (op === "gap" && (record.passed || record.earliest > this.cursor) && record.earliest > this.told) {
+            const { after, earliest, reason } = record;
+            this.told = earliest;
+            call(this.handlers, "gap", { after, earliest, reason });
         }
     }
 
@@ -109,7 +127,7 @@ class Subscription {
         const idOf = ({ event }) => event?.id ?? "";
         const queue = this.queue?.sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1)) ?? [];
         this.queue = null;
-        queue.filter(({ op }) => op === "event").forEach((record) => this.apply(record));
+        queue.filter(({ op }) => op !== "beat").forEach((record) => this.apply(record));
     }
 }
 
@@ -121,7 +139,7 @@ function distribute(subscriptions, record) {
         else if (record.op === "refused")
             one.id === record.ref && one.refused?.(new FreshetError(record.problem, record.status));
         else if (record.op === "reset") /* a new connection brings what the queue holds once more */
-            one.queue = one.joined ? null : one.queue;
+            one.queue = record.refs.includes(one.id) ? null : one.queue;
         else
             one.take(record);
     }
@@ -156,8 +174,8 @@ class Feed {
     }
 
     join(one) {
-        const fresh = one.channels.filter((name) => !this.open?.has(name));
-        if (this.socket && this.open && fresh.length) {
+        const fresh = one.channels.filter((name) => one.spilt || !this.open?.has(name));
+        if (this.socket && this.open && fresh.length && !one.spilt) {
             fresh.forEach((name) => this.open.add(name));
             this.send({ op: "subscribe", channels: fresh, after: one.cursor, told: one.told || undefined, ref: one.id });
         } else {
@@ -187,6 +205,7 @@ class Feed {
                 await sleep(2 ** 31 - 1, this.control.signal);
                 continue;
             }
+            this.state("connecting");
             const error = await this[this.mechanisms[this.at]](this.control.signal).catch((error) => error);
             this.open = this.socket = null;
             this.client.closed || this.state("connecting");
@@ -195,36 +214,43 @@ class Feed {
         this.state("closed");
     }
 
-    /* Asks for each subscription alone which of them a refusal concerns. */
-    async refused() {
-        for (const { id, channels, cursor, told } of this.joined())
-            await this.client.page({ channels, after: cursor, told: told || undefined, limit: 1 }).catch(({ problem, status }) =>
-                isFinal({ status }) && this.tell({ op: "refused", ref: id, problem, status }));
+    /* Asks for each subscription alone which of them a refusal concerns. If only all of them are too much, the newest has to go. */
+    async refused({ problem, status }) {
+        const all = this.joined();
+        const refuse = ({ id }, problem, status) => this.tell({ op: "refused", ref: id, problem, status });
+        for (const one of all)
+            await this.client.page({ channels: one.channels, after: one.cursor, told: one.told || undefined, limit: 1 })
+                .catch((error) => isFinal(error) && refuse(one, error.problem, error.status));
+        if (all.length > 1 && all.length === this.joined().length && [400, 414].includes(status))
+            refuse(all.pop(), problem, status);
     }
 
-    /* A mechanism that twice did not begin, although the server answers other requests, gives its place to the next. */
+    /* A mechanism that twice did not begin, although the server answers other requests, gives its place to the next. That the server
+     * itself says "later" is not the mechanism's fault. */
     async ended(error) {
         if (isFinal(error ?? {}) && !await this.client.renewed(error))
-            await this.refused();
+            await this.refused(error);
         this.failures = this.begun ? 0 : this.failures + 1;
-        const lame = this.failures === 2 && await this.client.answers();
+        const later = error?.problem?.type && !isFinal(error);
+        const lame = this.failures > 1 && !later && await this.client.answers();
         if (lame) {
             this.at = (this.at + 1) % this.mechanisms.length;
             this.failures = 0;
         }
         if (!lame || this.at === 0)
-            await sleep(this.retryMs || pauseAfter(this.failures), this.control.signal);
+            await sleep(this.retryMs || error?.retryMs || pauseAfter(this.failures), this.control.signal);
     }
 
-    /* A connection that serves `selection` has begun. */
+    /* A connection serves `selection` from now on. */
     began({ channels }) {
-        this.begun = true;
         this.open = new Set(channels);
-        this.tell({ op: "reset" });
-        this.state("live", this.mechanisms[this.at]);
+        this.tell({ op: "reset", refs: this.joined().map(({ id }) => id) });
     }
 
     hear(record) {
+        if (!this.begun)
+            this.state("live", this.mechanisms[this.at]);
+        this.begun = true;
         if (record.op === "bye")
             this.retryMs = record.retry_ms;
         else if (["event", "beat", "gap", "live"].includes(record.op))
@@ -232,11 +258,14 @@ class Feed {
     }
 
     async ws(signal) {
-        const token = await this.client.token();
+        let token = await this.client.token();
+        if (signal.aborted)
+            return;
         const url = this.client.url("/events").href.replace(/^http/, "ws");
         const socket = new (this.client.options.WebSocket ?? WebSocket)(url, ["freshet.v1", ...token ? [`freshet.token.${token}`] : []]);
         let watch, renewal;
         return new Promise((resolve, reject) => {
+            const refuse = (problem) => reject(Object.assign(new FreshetError(problem), { token }));
             const within = (ms) => (clearTimeout(watch), watch = setTimeout(resolve, ms));
             within(OPENING_MS);
             signal.addEventListener("abort", resolve);
@@ -247,16 +276,21 @@ class Feed {
                 this.socket = socket;
                 this.began(selection);
                 this.send({ op: "subscribe", ref: 0, ...selection });
-                renewal = this.client.beforeEnd(token, (token) => this.send({ op: "auth", token, ref: 2 }));
+                renewal = this.client.beforeEnd(token, (next) => this.send({ op: "auth", token: token = next, ref: 2 }));
             };
             socket.onmessage = ({ data }) => {
                 within(SILENCE_MS);
                 const record = JSON.parse(data);
-                record.op === "error" ? reject(new FreshetError(record.problem)) : this.hear(record);
+                if (record.op === "error")
+                    refuse(record.problem);
+                else if (record.op === "lost" || record.lost?.length)
+                    refuse({ title: "the rights have changed", status: 403 });
+                else
+                    this.hear(record);
             };
             socket.onerror = () => {};
             socket.onclose = ({ code, reason }) => code >= 4400 && code < 4600
-                ? reject(new FreshetError({ type: reason, title: `the server closed: ${reason}`, status: code - 4000 })) : resolve();
+                ? refuse({ type: reason, title: `the server closed: ${reason}`, status: code - 4000 }) : resolve();
         }).finally(() => {
             clearTimeout(watch);
             renewal?.();
@@ -272,14 +306,19 @@ class Feed {
         const { body } = await this.client.request("/events", { ...selection, stream: "sse", format: "event" }, { signal })
             .finally(() => clearTimeout(watch));
         for await (const record of recordsOf(body, giveUp)) {
+            if (signal.aborted)
+                return;
             this.begun || this.began(selection);
             this.hear(record);
         }
     }
 
     async poll(signal) {
-        for (let selection; !signal.aborted && (selection = this.selection());) {
-            const page = await this.client.page({ ...selection, wait: this.begun ? 25 : undefined }, signal);
+        for (let selection, told; !signal.aborted && (selection = this.selection());) {
+            const page = await this.client.page({ ...selection, ...told && { told }, wait: this.begun ? 25 : undefined }, signal);
+            if (signal.aborted)
+                return;
+            told = page.told;
             this.begun || this.began(selection);
             page.records.forEach((record) => this.hear(record));
         }
@@ -300,7 +339,7 @@ class SharedFeed {
     }
 
     say(to, message) {
-        this.air.postMessage({ to, tab: this.tab, ...message });
+        this.client.closed || this.air.postMessage({ to, tab: this.tab, ...message });
     }
 
     lead() {
@@ -372,12 +411,14 @@ class SharedFeed {
 class Client {
     constructor(url, options) {
         this.base = new URL(url, globalThis.location?.href).href.replace(/\/$/, "");
-        Object.assign(this, { options, subscriptions: new Set(), state: "idle", mechanism: null, order: Promise.resolve(), waiting: [] });
+        Object.assign(this, { options, subscriptions: new Set(), ending: new AbortController(), state: "idle", mechanism: null, order: Promise.resolve(), waiting: [] });
         const shares = options.share !== false && globalThis.window && navigator.locks && globalThis.BroadcastChannel;
         this.feed = new (shares ? SharedFeed : Feed)(this, () => [...this.subscriptions].filter((one) => one.joined),
             (record) => distribute(this.subscriptions, record), (state, mechanism = null) => {
+                if (state === this.state && mechanism === this.mechanism)
+                    return;
                 Object.assign(this, { state, mechanism });
-                options.onState?.(state, mechanism);
+                call(options, "onState", state, mechanism);
             });
     }
 
@@ -387,7 +428,7 @@ class Client {
         const one = new Subscription([channels].flat(), { types }, handlers);
         one.refused = (error) => {
             this.drop(one);
-            handlers.error ? handlers.error(error) : console.error(error);
+            handlers.error ? call(handlers, "error", error) : console.error(error);
         };
         this.subscriptions.add(one);
         this.begin(one, last ? { last } : { after }).catch((error) => this.subscriptions.has(one) && one.refused(error));
@@ -401,12 +442,12 @@ class Client {
             if (!this.subscriptions.has(one))
                 return;
             page.records.forEach((record) => one.apply(record));
-            from = { after: one.cursor || from.after, told: one.told || undefined };
-            more = page.more;
+            from = { after: one.cursor || from.after, told: page.told || one.told || undefined };
+            more = page.more || page.told < one.cursor;
         }
         if (this.subscriptions.has(one)) {
             one.joined = true;
-            one.handlers.live?.();
+            call(one.handlers, "live");
             this.feed.join(one);
         }
     }
@@ -418,35 +459,41 @@ class Client {
 
     close() {
         this.closed = true;
+        this.ending.abort();
         this.subscriptions.clear();
         this.feed.stop();
     }
 
-    /* Publishes, and answers with the receipt. Events are published in the order of the calls; ephemeral ones at once. */
-    publish(channel, data, { type, key, ephemeral, ifMatch } = {}) {
+    /* Publishes, and answers with the receipt. Events are published in the order of the calls; ephemeral ones at once, and since they
+     * are news only now, they are tried twice at most. */
+    async publish(channel, data, { type, key, ephemeral, ifMatch } = {}) {
         const isBytes = data instanceof Uint8Array || data instanceof ArrayBuffer;
-        const headers = {
+        const parts = channel.split("/");
+        if (parts.some((part) => /^\.\.?$/.test(part))) /* which would make it the path of another channel */
+            throw new FreshetError({ title: `${channel} is not a channel's name`, status: 400 });
+        const headers = new Headers({
             "Content-Type": isBytes ? "application/octet-stream" : typeof data === "string" ? "text/plain" : "application/json",
             ...type && { "Event-Type": type },
             ...ifMatch && { "If-Match": `"${ifMatch}"` },
             ...ephemeral || { "Idempotency-Key": `"${key ?? newId()}"` },
-        };
+        });
         const body = isBytes || typeof data === "string" ? data : JSON.stringify(data);
-        const path = `/channels/${channel.split("/").map(encodeURIComponent).join("/")}`;
-        const post = () => this.insist(async () =>
-            (await this.request(path, { ephemeral: ephemeral ? 1 : undefined }, { method: "POST", headers, body })).json());
+        const path = `/channels/${parts.map(encodeURIComponent).join("/")}`;
+        const post = () => this.insist(() => this.json(path, { ephemeral: ephemeral ? 1 : undefined }, { method: "POST", headers, body }),
+            ephemeral ? 1 : Infinity);
         return ephemeral ? post() : this.order = this.order.catch(() => {}).then(post);
     }
 
-    /* Asks until there is an answer that stays. */
-    async insist(ask) {
+    /* Asks until there is an answer that stays, or it has failed more than `most` times. */
+    async insist(ask, most = Infinity) {
         for (let failures = 0; ; failures++) {
             try {
                 return await ask();
             } catch (error) {
-                if (this.closed || isFinal(error) && !await this.renewed(error))
+                if (failures < most && !this.closed && (!isFinal(error) || await this.renewed(error)))
+                    await sleep(error.retryMs ?? pauseAfter(failures), this.ending.signal);
+                else
                     throw error;
-                await sleep(error.retryMs ?? pauseAfter(failures));
             }
         }
     }
@@ -462,34 +509,50 @@ class Client {
 
     async request(path, parameters, { headers, ...rest } = {}) {
         const token = await this.token();
+        headers = new Headers(headers);
+        token && headers.set("Authorization", `Bearer ${token}`);
         const response = await (this.options.fetch ?? fetch)(this.url(path, parameters), {
             credentials: this.options.credentials,
-            headers: { ...headers, ...token && { Authorization: `Bearer ${token}` } },
+            headers,
             ...rest,
         });
         if (response.ok)
             return response;
         const problem = await response.json().catch(() => ({}));
         const retry = Number(response.headers.get("Retry-After"));
-        throw Object.assign(new FreshetError(problem, response.status), { token }, retry && { retryMs: retry * 1000 });
+        throw Object.assign(new FreshetError(problem, response.status), { token }, retry > 0 && { retryMs: retry * 1000 });
     }
 
-    /* A page as records, and whether there is more. A gap (410) is a page that says so. */
-    async page(parameters, signal) {
+    /* An answer as JSON, which has to come within a minute: a connection may be dead and not say so. */
+    async json(path, parameters, { signal, ...options } = {}) {
+        const control = new AbortController();
+        const end = () => control.abort();
+        const watch = setTimeout(end, SILENCE_MS);
+        signal?.aborted ? end() : signal?.addEventListener("abort", end);
         try {
-            const page = await (await this.request("/events", parameters, { signal })).json();
+            return await (await this.request(path, parameters, { ...options, signal: control.signal })).json();
+        } finally {
+            clearTimeout(watch);
+            signal?.removeEventListener("abort", end);
+        }
+    }
+
+    /* A page as records, and whether there is more. A gap (410) is a page that says so; `passed`: behind the cursor. */
+    async page(parameters, signal = this.ending.signal) {
+        try {
+            const page = await this.json("/events", parameters, { signal });
             const events = page.events.map((event) => ({ op: "event", event }));
-            return { records: [...events, { op: "beat", cursor: page.cursor }], more: page.more };
+            return { records: [...events, { op: "beat", cursor: page.cursor }], more: page.more, told: page.told };
         } catch (error) {
             if (error.status !== 410)
                 throw error;
-            return { records: [{ op: "gap", ...error.problem }], more: true };
+            return { records: [{ op: "gap", ...error.problem, passed: error.problem.earliest <= parameters.after }], more: true };
         }
     }
 
     /* The server answers something, so that a mechanism which does not begin is to blame itself. */
     answers() {
-        return this.request("/healthz").then(() => true, () => false);
+        return this.json("/healthz", {}, { signal: this.ending.signal }).then(() => true, () => false);
     }
 
     async token() {
@@ -510,23 +573,29 @@ class Client {
     async renewed({ status, token }) {
         if (status !== 401 || typeof this.options.token !== "function")
             return false;
-        if (await this.known === token)
-            this.known = null;
-        return await this.token() !== token;
+        try {
+            if (await this.known === token)
+                this.known = null;
+            return await this.token() !== token;
+        } catch { /* there may be one later */
+            return true;
+        }
     }
 
     /* Hands over a new token shortly before `token` ends, and so on; gives a function that stops that. */
     beforeEnd(token, use) {
-        let timer;
+        let timer, stopped;
         const plan = (end) => {
             timer = end && setTimeout(async () => {
                 const next = await this.askToken().catch(() => null); /* without one the connection ends with the old one */
-                next && use(next);
-                next && plan(endOf(next));
+                if (next && !stopped) {
+                    use(next);
+                    plan(endOf(next));
+                }
             }, Math.min(Math.max((end - Date.now()) * 0.8, EARLY_MS), 2 ** 31 - 1));
         };
         plan(typeof this.options.token === "function" && endOf(token));
-        return () => clearTimeout(timer);
+        return () => (stopped = true, clearTimeout(timer));
     }
 }
 

@@ -17,6 +17,8 @@ async function openTab(name, source, base, channels, options) {
     script.type = "module";
     script.textContent = `const { connect } = await import(URL.createObjectURL(new Blob([${JSON.stringify(source)}], { type: "text/javascript" })));
         window.got = [];
+        window.failures = [];
+        window.onunhandledrejection = ({ reason }) => failures.push(String(reason));
         window.freshet = connect(${JSON.stringify(base)}, ${JSON.stringify(options)});
         freshet.subscribe(${JSON.stringify(channels)}, (event) => got.push(event.data), { after: "earliest" });`;
     frame.contentDocument.body.append(script);
@@ -28,6 +30,10 @@ async function openTab(name, source, base, channels, options) {
 const closeTab = (name) => document.getElementById(name).remove();
 
 const publishIn = (name, channel, data) => document.getElementById(name).contentWindow.freshet.publish(channel, data);
+
+const endIn = (name) => document.getElementById(name).contentWindow.freshet.close();
+
+const failuresIn = (name) => document.getElementById(name).contentWindow.failures;
 
 const look = (...names) => names.map((name) => {
     const { got, freshet } = document.getElementById(name).contentWindow;
@@ -74,6 +80,21 @@ async function inBrowser(test, browser) {
             await browser.run(closeTab, "third");
             await browser.run(publishIn, "second", "b", "b5");
             await shows(["second"], [["a0", "b1", "a2", "a3", "b4", "b5"]]);
+        });
+
+        await test(`a client that reads for all tabs by ${mechanism} ends alone`, async (t) => {
+            await browser.reload();
+            const server = await startServer(t);
+            for (const tab of ["first", "second"]) {
+                await browser.run(openTab, tab, SOURCE, server.url, ["a"], { mechanisms: [mechanism] });
+            }
+            const states = async () => (await browser.run(look, "first", "second")).map(({ state }) => state);
+            await eventually(async () => (await states()).every((state) => state === "live"), "both to be live");
+            await browser.run(endIn, "first");
+            await server.publish("a", "a1");
+            await eventually(async () => (await browser.run(look, "second"))[0].got.length === 1, "the event");
+            await eventually(async () => (await states()).join() === "closed,live", "the second to be live");
+            assert.deepEqual(await browser.run(failuresIn, "first"), []);
         });
     }
 }

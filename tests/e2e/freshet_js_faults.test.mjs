@@ -1,0 +1,288 @@
+// clients/js/freshet.js when something is wrong: with a server, a proxy, a token, or the functions that it is given.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import http from "node:http";
+import path from "node:path";
+import WebSocket, { WebSocketServer } from "ws";
+import { connect } from "../../clients/js/freshet.js";
+import { beforeServersStop } from "./support/server.mjs";
+import { eventually, startServer, test } from "./support/index.mjs";
+
+const CURSOR = "0000000000000001";
+const ID = "0000000000000002";
+const EVENT = { id: ID, channel: "a", type: "message", time: "2026-01-01T00:00:00.000000Z", data: "here" };
+
+function client(t, url, options = {}) {
+    const it = connect(url, { WebSocket, ...options });
+    const end = () => it.close();
+    beforeServersStop(t, end);
+    t.after(end);
+    return it;
+}
+
+/** A collector's handlers, and what they got. */
+function collector() {
+    const got = { data: [], gaps: [], errors: [] };
+    return { got, handlers: {
+        event: (event) => got.data.push(event.data),
+        gap: (gap) => got.gaps.push(gap),
+        error: (error) => got.errors.push(error),
+    } };
+}
+
+/** The rejections that nobody handled while `t` ran. */
+function unhandled(t) {
+    const found = [];
+    const note = (error) => found.push(error);
+    process.on("unhandledRejection", note);
+    t.after(() => process.off("unhandledRejection", note));
+    return found;
+}
+
+const json = (response, status, body, headers = {}) =>
+    void response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(JSON.stringify(body));
+
+const beat = `event: $beat\ndata: {"cursor":"${CURSOR}"}\n\n`;
+
+/** A server that says what a test wants: `page`, `stream` and `socket` replace its answers; by default its log is empty. */
+async function pretend(t, { page, stream, socket, other }) {
+    const server = http.createServer((request, response) => {
+        const url = new URL(request.url, "http://x");
+        if (url.pathname === "/events" && url.searchParams.has("stream")) {
+            stream ? stream(request, response, url) : response.writeHead(502).end();
+        } else if (url.pathname === "/events") {
+            page && page(request, response, url) || json(response, 200, { events: [], cursor: CURSOR, more: false });
+        } else {
+            other && other(request, response, url) || json(response, 200, { status: "ok" });
+        }
+    });
+    const sockets = new WebSocketServer({ noServer: true });
+    server.on("upgrade", (request, raw, head) => socket
+        ? sockets.handleUpgrade(request, raw, head, (ws) => socket(ws, request.headers["sec-websocket-protocol"] ?? "")) : raw.destroy());
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => (server.close(), server.closeAllConnections(), sockets.clients.forEach((ws) => ws.terminate())));
+    return `http://127.0.0.1:${server.address().port}`;
+}
+
+const say = (ws, record) => ws.send(JSON.stringify(record));
+
+for (const mechanism of ["ws", "sse", "poll"]) {
+    test(`by ${mechanism} data with separators of lines is data`, async (t) => {
+        const server = await startServer(t);
+        const freshet = client(t, server.url, { mechanisms: [mechanism] });
+        const { got, handlers } = collector();
+        freshet.subscribe("a", handlers, { after: "earliest" });
+        await eventually(() => freshet.state === "live", "a connection");
+        const texts = ["\u2028", "one\u2028two", "\u2029event: $bye\u2029", "x\u2028event: $beat\u2028y", "x\u2028data: {}", "\u0085", "a: b"];
+        for (const text of texts) {
+            await freshet.publish("a", { text });
+        }
+        await freshet.publish("a", "last");
+        await eventually(() => got.data.at(-1) === "last", "the last");
+        assert.deepEqual(got.data, [...texts.map((text) => ({ text })), "last"]);
+    });
+
+    test(`by ${mechanism} a function that throws keeps nothing from others, and ends nothing`, async (t) => {
+        const errors = t.mock.method(console, "error", () => {});
+        const server = await startServer(t);
+        const bad = () => { throw new Error("mine"); };
+        const freshet = client(t, server.url, { mechanisms: [mechanism], onState: bad });
+        const { got, handlers } = collector();
+        await freshet.publish("a", 0);
+        freshet.subscribe("a", { event: bad, live: bad, gap: bad, error: bad }, { after: "earliest" });
+        freshet.subscribe("a", handlers, { after: "earliest" });
+        await eventually(() => freshet.state === "live", "a connection");
+        for (const n of [1, 2, 3]) {
+            await freshet.publish("a", n);
+        }
+        await eventually(() => got.data.length >= 4, "all events");
+        assert.deepEqual(got.data, [0, 1, 2, 3]);
+        assert.ok(errors.mock.callCount() >= 5);
+    });
+
+    test(`by ${mechanism} more channels than a connection may have are refused for the newest subscription alone`, async (t) => {
+        const server = await startServer(t);
+        const freshet = client(t, server.url, { mechanisms: [mechanism] });
+        const all = [0, 1, 2].map((block) => ({ ...collector(), channels: Array.from({ length: 40 }, (_, i) => `c/${block}/${i}`) }));
+        for (const one of all) {
+            freshet.subscribe(one.channels, one.handlers, { after: "earliest" });
+            await eventually(() => freshet.state === "live", "a connection");
+        }
+        await eventually(() => all[2].got.errors.length === 1, "a refusal");
+        await freshet.publish("c/0/1", "first");
+        await freshet.publish("c/1/1", "second");
+        await eventually(() => all[1].got.data.length === 1 && all[0].got.data.length === 1, "the others' events");
+        assert.deepEqual(all.map(({ got }) => got.errors.length), [0, 0, 1]);
+    });
+}
+
+test("a token that a WebSocket is refused for is replaced", async (t) => {
+    const url = await pretend(t, { socket(ws, protocols) {
+        if (protocols.includes("freshet.token.old")) {
+            return ws.close(4401, "/errors/bad-credential");
+        }
+        ws.on("message", () => (say(ws, { op: "ok", ref: 0 }), say(ws, { op: "event", event: EVENT })));
+    } });
+    const tokens = ["old", "new"];
+    const freshet = client(t, url, { mechanisms: ["ws"], token: () => tokens.shift() ?? "new" });
+    const { got, handlers } = collector();
+    freshet.subscribe("a", handlers);
+    await eventually(() => got.data.length || got.errors.length, "the event");
+    assert.deepEqual(got.data, ["here"]);
+});
+
+test("a function for tokens that fails after a refusal is asked again", async (t) => {
+    const rejections = unhandled(t);
+    const url = await pretend(t, { stream(request, response) {
+        if (request.headers.authorization !== "Bearer third") {
+            return json(response, 401, { type: "/errors/bad-credential", status: 401 });
+        }
+        response.writeHead(200, { "Content-Type": "text/event-stream" }).write(`${beat}data: ${JSON.stringify(EVENT)}\n\n`);
+    } });
+    const tokens = [() => "first", () => { throw new Error("not now"); }, () => "third"];
+    const freshet = client(t, url, { mechanisms: ["sse"], token: () => (tokens.shift() ?? (() => "third"))() });
+    const { got, handlers } = collector();
+    freshet.subscribe("a", handlers);
+    await eventually(() => got.data.length || got.errors.length || rejections.length, "the event");
+    assert.deepEqual(rejections, []);
+    assert.deepEqual(got.data, ["here"]);
+});
+
+test("a token that comes when its connection has ended is not sent, and plans no other", async (t) => {
+    const rejections = unhandled(t);
+    const jwt = (seconds) => `a.${Buffer.from(JSON.stringify({ exp: Math.floor(Date.now() / 1000) + seconds })).toString("base64url")}.c`;
+    let socket, give, asked = 0;
+    const url = await pretend(t, { socket(ws) {
+        socket = ws;
+        ws.on("message", () => say(ws, { op: "ok", ref: 0 }));
+    } });
+    const freshet = client(t, url, { mechanisms: ["ws"],
+        token: () => (asked++ ? new Promise((resolve) => (give = () => resolve(jwt(3)))) : jwt(3)) });
+    freshet.subscribe("a", () => {});
+    await eventually(() => give, "another token to be asked for");
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    freshet.close();
+    await closed;
+    give();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(rejections, []);
+    assert.equal(asked, 2);
+});
+
+for (const [what, record] of [["changed rules", { op: "lost", channels: ["a"] }], ["a new token", { op: "ok", ref: 2, lost: ["a"] }]]) {
+    test(`a subscription that ${what} take away ends with an error`, async (t) => {
+        let isLost = false;
+        const url = await pretend(t, {
+            page: (_, response, at) => isLost && at.searchParams.getAll("channel").includes("a") &&
+                (json(response, 403, { type: "/errors/forbidden", status: 403, channel: "a" }), true),
+            socket: (ws) => ws.on("message", (text) => {
+                say(ws, { op: "ok", ref: JSON.parse(text).ref });
+                if (!isLost) {
+                    isLost = true;
+                    say(ws, record);
+                }
+            }),
+        });
+        const freshet = client(t, url, { mechanisms: ["ws"] });
+        const gone = collector();
+        freshet.subscribe("a", gone.handlers);
+        await eventually(() => gone.got.errors.length, "the error");
+        assert.equal(gone.got.errors[0].status, 403);
+    });
+}
+
+test("a server that says later keeps its mechanism, and is asked when it said", async (t) => {
+    const asked = [];
+    const url = await pretend(t, { stream(_, response) {
+        asked.push(Date.now());
+        asked.length < 4 ? json(response, 503, { type: "/errors/unavailable", status: 503 }, { "Retry-After": "1" })
+            : response.writeHead(200, { "Content-Type": "text/event-stream" }).write(beat);
+    } });
+    const freshet = client(t, url, { mechanisms: ["sse", "poll"] });
+    freshet.subscribe("a", () => {});
+    await eventually(() => freshet.state === "live", "a connection");
+    assert.equal(freshet.mechanism, "sse");
+    assert.ok(asked.slice(1).every((at, i) => at - asked[i] >= 990), "it was asked too early");
+});
+
+test("a mechanism that does not get through gives way, though the server was away at first", async (t) => {
+    let away = 3;
+    const url = await pretend(t, {
+        other: (_, response) => away-- > 0 && response.destroy(),
+        stream: (_, response) => response.writeHead(200, { "Content-Type": "text/event-stream" }).write(beat),
+    });
+    const freshet = client(t, url, { mechanisms: ["ws", "sse"] });
+    freshet.subscribe("a", () => {});
+    await eventually(() => freshet.mechanism === "sse", "the stream");
+});
+
+test("a publish that no request can be is rejected, and the next goes on", async (t) => {
+    const server = await startServer(t);
+    const freshet = client(t, server.url);
+    const never = [["a", { type: "no\nline" }], ["a", { key: "\u{1F600}" }], ["a/../b", {}], ["../healthz", {}], [".", {}], ["a//b", {}], ["", {}]];
+    for (const [channel, options] of never) {
+        await assert.rejects(freshet.publish(channel, "no", options), `${channel} ${JSON.stringify(options)}`);
+    }
+    assert.equal((await freshet.publish("a/...", "yes")).channel, "a/...");
+    assert.equal((await server.get("/channels")).json().channels.length, 1);
+});
+
+test("an ephemeral event is given up when the server does not take it", async (t) => {
+    let asked = 0;
+    const url = await pretend(t, { other: (_, response) => (asked++, json(response, 503, { status: 503 }), true) });
+    await assert.rejects(client(t, url).publish("a", "typing", { ephemeral: true }), { status: 503 });
+    assert.equal(asked, 2);
+});
+
+test("Retry-After that is far too long, or below nothing, does not become a storm", async (t) => {
+    for (const after of ["99999999", "-5", "Fri, 31 Dec 1999 23:59:59 GMT"]) {
+        let asked = 0;
+        const url = await pretend(t, { other: (_, response) => (asked++, json(response, 503, { status: 503 }, { "Retry-After": after }), true) });
+        const freshet = client(t, url);
+        const published = freshet.publish("a", 1).catch((error) => error);
+        await eventually(() => asked === 1, "a request");
+        freshet.close();
+        assert.equal((await published).status, 503, after);
+        assert.ok(asked <= 2, `${after}: ${asked} requests`);
+    }
+});
+
+test("Node ends after close(), whatever is under way", async (t) => {
+    const url = await pretend(t, { other: (_, response) => (json(response, 503, { status: 503 }, { "Retry-After": "600" }), true),
+        page: (_, response, at) => at.searchParams.has("wait") });
+    const module = new URL("../../clients/js/freshet.js", import.meta.url);
+    for (const address of [url, "http://127.0.0.1:1"]) {
+        const program = `import { connect } from ${JSON.stringify(module.href)};
+            const server = connect(${JSON.stringify(address)}, { mechanisms: ["poll"] });
+            server.subscribe("a", () => {});
+            server.publish("a", 1).catch(() => {});
+            server.publish("a", 2).catch(() => {});
+            setTimeout(() => server.close(), 700);`;
+        const child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "inherit", "inherit"] });
+        t.after(() => child.kill());
+        assert.equal(await new Promise((resolve) => child.on("exit", resolve)), 0);
+    }
+});
+
+test("events that the disk has lost are told, to those who begin at the earliest too", async (t) => {
+    const server = await startServer(t, { data: true, config: "log:\n  roll_bytes: 4096\n" });
+    const folder = path.join(server.dir, "data/log");
+    const sealed = () => fs.readdirSync(folder).filter((name, _, all) => /^\d{16}\.db$/.test(name) && !all.includes(`${name}-wal`)).sort();
+    const parts = [];
+    for (let file = 0; file < 3; file++) {
+        parts.push(await server.publishMany("a", 30, (n) => `${file}-${n}-${"x".repeat(160)}`));
+        await eventually(() => sealed().length === file + 1, "a sealed file");
+    }
+    await server.terminate();
+    fs.rmSync(path.join(folder, `${parts[1][0]}.db`));
+    await server.start();
+    for (const mechanism of ["ws", "sse", "poll"]) {
+        const { got, handlers } = collector();
+        client(t, server.url, { mechanisms: [mechanism] }).subscribe("a", handlers, { after: "earliest" });
+        await eventually(() => got.data.length === 60 && got.gaps.length, "events and a gap");
+        assert.deepEqual(got.gaps.map(({ reason }) => reason), ["lost"]);
+        assert.deepEqual(Object.keys(got.gaps[0]), ["after", "earliest", "reason"]);
+    }
+});
