@@ -19,6 +19,7 @@ import asyncio
 import base64
 import inspect
 import json
+import logging
 import random
 import time
 import urllib.parse
@@ -38,6 +39,7 @@ OPENING_S = 8  # for a connection's first record: some proxies hold streams back
 SILENCE_S = 60  # heartbeats come every 25 seconds
 EARLY_S = 1  # a token is replaced when it has less than that to live
 PAUSE_S = (0.5, 30)  # before the next try: it doubles from the first to the last
+QUEUE_MAX = 10_000  # events and records that wait in a subscription
 PASSING = (408, 410, 425, 429, 500, 502, 503, 504)  # the same request may succeed later
 
 
@@ -75,8 +77,17 @@ def _end_of(token):
         return 0
 
 
+def _call(function, *values):
+    """Calls a function of the user's. Its failure is no failure of a connection, and must not keep records from others."""
+    if function:
+        try:
+            function(*values)
+        except Exception:
+            logging.getLogger("freshet").exception("a function of the user's has failed")
+
+
 def _pause_after(failures):
-    return min(PAUSE_S[0] * 2**failures, PAUSE_S[1]) * random.uniform(0.5, 1)
+    return min(PAUSE_S[0] * 2 ** min(failures, 10), PAUSE_S[1]) * random.uniform(0.5, 1)
 
 
 async def _end_all(tasks):
@@ -98,6 +109,7 @@ class Subscription:
         self.id = uuid.uuid4().hex
         self.cursor = self.at = self.told = ""  # `at`: how far it has been served, taken or not
         self.joined = self.ended = False
+        self.behind = self.spilt = False  # too much waits to be taken; too much came before the pages were read
         self.waiting = []  # None once the feed's order is the subscription's
         self.ready = asyncio.Queue()
 
@@ -108,6 +120,9 @@ class Subscription:
         if self.ended and self.ready.empty():
             raise StopAsyncIteration
         kind, value = await self.ready.get()
+        if self.behind and self.ready.qsize() < QUEUE_MAX / 2:
+            self.behind, self.waiting = False, []
+            self.client._spawn(self.client._begin(self, {"after": self.at, **({"told": self.told} if self.told else {})}))
         if kind == "event":
             self.cursor = value.get("id", self.cursor)
             return value
@@ -137,11 +152,18 @@ class Subscription:
     def _take(self, record):
         if self.waiting is None:
             self._apply(record)
+        elif self.spilt or len(self.waiting) >= QUEUE_MAX:
+            self.spilt, self.waiting = True, []
         else:
             self.waiting.append(record)
 
     def _apply(self, record):
-        if record["op"] == "event":
+        if self.behind:
+            return
+        if self.joined and self.ready.qsize() >= QUEUE_MAX:  # what follows is read when there is room
+            self.behind, self.joined = True, False
+            self.client.feed.leave(self)
+        elif record["op"] == "event":
             event = record["event"]
             if event.get("id", "~") <= self.at:
                 return
@@ -151,16 +173,20 @@ class Subscription:
                 self.ready.put_nowait(("event", event))
         elif record["op"] == "beat":
             self.at = max(self.at, record["cursor"])
-        elif record["op"] == "gap" and record["earliest"] > max(self.at, self.told):
+        elif record["op"] == "gap" and record["earliest"] > self.told and \
+                (record.get("passed") or record["earliest"] > self.at):
             self.told = record["earliest"]
-            if self.on_gap:
-                self.on_gap({name: record[name] for name in ("after", "earliest", "reason")})
+            _call(self.on_gap, {name: record.get(name) for name in ("after", "earliest", "reason")})
 
     def _flow(self):
         """Ends the waiting: from here on the feed's order is the subscription's."""
         waiting, self.waiting = self.waiting or [], None
-        for record in sorted((r for r in waiting if r["op"] == "event"), key=lambda r: r["event"].get("id", "")):
+        for record in sorted((r for r in waiting if r["op"] != "beat"), key=lambda r: r.get("event", {}).get("id", "")):
             self._apply(record)
+
+
+class _NoToken(Exception):
+    """The function for tokens has failed."""
 
 
 class _Changed(Exception):
@@ -194,13 +220,14 @@ class _Feed:
 
     def join(self, one):
         fresh = [name for name in one.channels if name not in (self.open or ())]
-        if self.socket and self.open is not None and fresh:
+        if self.socket and self.open is not None and fresh and not one.spilt:
             self.open.update(fresh)
             self._send({"op": "subscribe", "channels": fresh, "after": one.at, "ref": one.id,
                         **({"told": one.told} if one.told else {})})
         else:
             one._flow()
-            if fresh:
+            if fresh or one.spilt:
+                one.spilt = False
                 self.changed.set()
 
     def leave(self, one):
@@ -255,39 +282,47 @@ class _Feed:
     async def _ended(self, error):
         """A mechanism that twice did not begin, although the server answers other requests, gives its place to the next."""
         if isinstance(error, FreshetError) and error.is_final and not await self.client._renewed(error):
-            await self._refused()
+            await self._refused(error)
         self.failures = 0 if self.begun else self.failures + 1
-        lame = self.failures == 2 and await self.client._answers()
+        later = isinstance(error, FreshetError) and error.problem.get("type") and not error.is_final
+        lame = self.failures > 1 and not later and await self.client._answers()
         if lame:
             self.at = (self.at + 1) % len(self.mechanisms)
             self.failures = 0
         if not lame or self.at == 0:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.changed.wait(), self.retry_s or _pause_after(self.failures))
+                pause = self.retry_s or getattr(error, "retry_s", None) or _pause_after(self.failures)
+                await asyncio.wait_for(self.changed.wait(), pause)
 
-    async def _refused(self):
-        """Asks for each subscription alone which of them a refusal concerns."""
-        for one in self.joined():
+    async def _refused(self, refusal):
+        """Asks for each subscription alone which of them a refusal concerns. If only all are too much, the newest has to go."""
+        every = self.joined()
+        for one in every:
             try:
                 await self.client._page({"channels": one.channels, "after": one.at, "limit": 1,
                                          **({"told": one.told} if one.told else {})})
             except FreshetError as error:
                 if error.is_final:
                     one._refused(error)
-            except httpx.HTTPError:
+            except Exception:  # no answer is no refusal
                 pass
+        if len(every) > 1 and len(self.joined()) == len(every) and refusal.status in (400, 414):
+            every[-1]._refused(refusal)
 
     def _began(self, selection):
         """A new connection, which serves `selection`, brings once more what waits."""
-        self.begun = True
         self.open = set(selection["channels"])
         for one in self.joined():
             one.waiting = None
-        self.client._state("live", self.mechanisms[self.at])
 
     def _hear(self, record):
+        if self.changed.is_set():  # the next connection brings it once more, to those who have just joined too
+            return
+        if not self.begun:
+            self.begun = True
+            self.client._state("live", self.mechanisms[self.at])
         if record["op"] == "bye":
-            self.retry_s = record["retry_ms"] / 1000
+            self.retry_s = record.get("retry_ms", 0) / 1000
         elif record["op"] == "live":
             for one in self.joined():
                 if one.id == record.get("ref"):
@@ -314,14 +349,17 @@ class _Feed:
             await socket.send(json.dumps({"op": "subscribe", "ref": 0, **selection}))
             renewal = asyncio.ensure_future(self._renew(socket, token))
             while True:
-                record = json.loads(await asyncio.wait_for(socket.recv(), SILENCE_S))
+                record = json.loads(await asyncio.wait_for(socket.recv(), SILENCE_S if self.begun else OPENING_S))
                 if record["op"] == "error":
-                    raise FreshetError(record["problem"], record["problem"].get("status", 400))
+                    raise FreshetError(record["problem"], record["problem"].get("status", 400), token=self.client.known)
+                if record["op"] == "lost" or record.get("lost"):
+                    raise FreshetError({"title": "the rights have changed"}, 403)
                 self._hear(record)
         except websockets.ConnectionClosed:
             code, reason = socket.close_code or 1006, socket.close_reason
             if 4400 <= code < 4600:
-                raise FreshetError({"type": reason, "title": f"the server closed: {reason}"}, code - 4000) from None
+                raise FreshetError({"type": reason, "title": f"the server closed: {reason}"}, code - 4000,
+                                   token=self.client.known) from None
         finally:
             if renewal:
                 renewal.cancel()
@@ -342,8 +380,8 @@ class _Feed:
         try:
             async with self.client._stream("/events", {**selection, "stream": "sse", "format": "event"}) as response:
                 fields = {}
-                async for line in response.aiter_lines():
-                    name, _, value = line.rstrip("\n").partition(": ")
+                async for line in _lines(response):
+                    name, _, value = line.partition(": ")
                     if name:
                         fields[name] = value
                         continue
@@ -352,7 +390,7 @@ class _Feed:
                         self.begun or self._began(selection)
                         data = json.loads(fields["data"])
                         own = fields.get("event", "")
-                        self._hear({"op": own[1:], **data} if own.startswith("$") else {"op": "event", "event": data})
+                        self._hear({"op": own[1:], "retry_ms": int(fields.get("retry", 0)), **data} if own.startswith("$") else {"op": "event", "event": data})
                     fields = {}
         finally:
             watch.cancel()
@@ -367,6 +405,15 @@ class _Feed:
             self.begun or self._began(selection)
             for record in page["records"]:
                 self._hear(record)
+
+
+async def _lines(response):
+    """The lines of a stream. Only a line feed ends one: httpx ends them at separators that data may hold, too."""
+    rest = ""
+    async for text in response.aiter_text():
+        *lines, rest = (rest + text).split("\n")
+        for line in lines:
+            yield line
 
 
 class Client:
@@ -417,6 +464,8 @@ class Client:
         if not ephemeral:
             headers["Idempotency-Key"] = f'"{key or uuid.uuid4().hex}"'
         content = bytes(data) if is_bytes else (data if is_text else json.dumps(data)).encode()
+        if any(part in (".", "..") for part in channel.split("/")):  # which would make it the path of another channel
+            raise FreshetError({"title": f"{channel} is not a channel's name"}, 400)
         path = "/channels/" + "/".join(urllib.parse.quote(part, safe="") for part in channel.split("/"))
 
         async def post():
@@ -438,8 +487,7 @@ class Client:
     def _state(self, state, mechanism=None):
         if (state, mechanism) != (self.state, self.mechanism):
             self.state, self.mechanism = state, mechanism
-            if self.on_state:
-                self.on_state(state, mechanism)
+            _call(self.on_state, state, mechanism)
 
     def _drop(self, one):
         if self.subscriptions.pop(one, None) and one.joined:
@@ -454,12 +502,15 @@ class Client:
                 page = await self._insist(lambda: self._page(query))
                 for record in page["records"]:
                     one._apply(record)
-                start = {"after": one.at or start.get("after"), **({"told": one.told} if one.told else {})}
-                more = page["more"]
+                while one.ready.qsize() >= QUEUE_MAX and one in self.subscriptions:
+                    await asyncio.sleep(0.05)
+                told = page.get("told") or one.told
+                start = {"after": one.at or start.get("after"), **({"told": told} if told else {})}
+                more = page["more"] or page.get("told", "~") < one.at
             if one in self.subscriptions:
                 one.joined = True
                 self.feed.join(one)
-        except FreshetError as error:
+        except Exception as error:
             one._refused(error)
 
     async def _insist(self, ask):
@@ -472,7 +523,7 @@ class Client:
                 if error.is_final and not await self._renewed(error):
                     raise
                 pause = error.retry_s
-            except httpx.HTTPError:
+            except (httpx.TransportError, json.JSONDecodeError, _NoToken):
                 pause = None
             await asyncio.sleep(pause or _pause_after(failures))
             failures += 1
@@ -513,16 +564,17 @@ class Client:
         except FreshetError as error:
             if error.status != 410:
                 raise
-            return {"records": [{"op": "gap", **error.problem}], "more": True}
+            passed = error.problem["earliest"] <= str(query.get("after"))
+            return {"records": [{"op": "gap", **error.problem, "passed": passed}], "more": True}
         events = [{"op": "event", "event": event} for event in page["events"]]
-        return {"records": events + [{"op": "beat", "cursor": page["cursor"]}], "more": page["more"]}
+        return {"records": events + [{"op": "beat", "cursor": page["cursor"]}], **{name: page[name] for name in ("more", "told") if name in page}}
 
     async def _answers(self):
         """The server answers something, so that a mechanism which does not begin is to blame itself."""
         try:
             await self._request("GET", "/healthz")
             return True
-        except (httpx.HTTPError, FreshetError):
+        except Exception:
             return False
 
     async def _token(self):
@@ -534,8 +586,11 @@ class Client:
         return self.known
 
     async def _ask_token(self):
-        answer = self.token()
-        self.known = await answer if inspect.isawaitable(answer) else answer
+        try:
+            answer = self.token()
+            self.known = await answer if inspect.isawaitable(answer) else answer
+        except Exception as error:
+            raise _NoToken() from error
         return self.known
 
     async def _renewed(self, error):
@@ -544,7 +599,10 @@ class Client:
             return False
         if self.known == error.token:
             self.known = None
-        return await self._token() != error.token
+        try:
+            return await self._token() != error.token
+        except _NoToken:  # there may be one later
+            return True
 
 
 class _Stream:

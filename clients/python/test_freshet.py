@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import freshet
@@ -230,6 +231,80 @@ class Freshet(unittest.IsolatedAsyncioTestCase):
             self.assertEqual((refused.exception.status, refused.exception.problem["channel"]), (403, "staff"))
             await client.publish("chat/a", "fine")
             self.assertEqual(await data_of(good, 1), ["fine"])
+
+    async def test_a_subscription_that_is_not_read_holds_a_bounded_number_of_events_and_misses_none(self):
+        for mechanism in ("ws", "sse", "poll"):
+            with self.subTest(mechanism), unittest.mock.patch.object(freshet, "QUEUE_MAX", 50):
+                server = self.serve()
+                async with freshet.connect(server.url, mechanisms=[mechanism]) as client:
+
+                    async def publish(numbers):
+                        batch = [{"channel": "a", "data": n} for n in numbers]
+                        (await client.http.post(server.url + "/events", json=batch)).raise_for_status()
+
+                    for block in range(3):
+                        await publish(range(block * 1000, block * 1000 + 1000))
+                    old, new = client.subscribe("a", after="earliest"), client.subscribe(["a", "b"])
+                    while not new.joined:
+                        await asyncio.sleep(0.01)
+                    await publish(range(3000, 3500))
+                    while not new.behind:
+                        await asyncio.sleep(0.01)
+                    self.assertLessEqual(old.ready.qsize(), 1000)
+                    self.assertLessEqual(new.ready.qsize(), 50)
+                    self.assertEqual(await data_of(new, 500), list(range(3000, 3500)))
+                    self.assertEqual(await data_of(old, 3500), list(range(3500)))
+                    await client.publish("a", "last")
+                    self.assertEqual((await data_of(new, 1), await data_of(old, 1)), (["last"], ["last"]))
+
+    async def test_data_with_separators_of_lines_is_data(self):
+        texts = ["\u2028", "one\u2028two", "\u2029event: $bye\u2029", "\u0085", "a: b"]
+        for mechanism in ("ws", "sse", "poll"):
+            with self.subTest(mechanism):
+                server = self.serve()
+                async with freshet.connect(server.url, mechanisms=[mechanism]) as client:
+                    one = client.subscribe("a", after="earliest")
+                    for text in texts:
+                        await client.publish("a", text)
+                    self.assertEqual(await data_of(one, len(texts)), texts)
+
+    async def test_functions_that_fail_end_nothing(self):
+        server = self.serve(config=RULES)
+        tokens = [OSError("not now"), OSError("nor now")]
+
+        def token():
+            if tokens:
+                raise tokens.pop()
+            return server.token("1h")
+
+        def fail(*_):
+            raise ValueError("mine")
+
+        with self.assertLogs("freshet"):
+            async with freshet.connect(server.url, token=token, on_state=fail) as client:
+                one = client.subscribe("chat/a", after="earliest", on_gap=fail)
+                await asyncio.wait_for(client.publish("chat/a", "fine"), PATIENCE_S)
+                self.assertEqual(await data_of(one, 1), ["fine"])
+                await client.publish("chat/a", "still")
+                self.assertEqual(await data_of(one, 1), ["still"])
+
+    async def test_a_name_that_would_be_another_path_is_refused(self):
+        server = self.serve()
+        async with freshet.connect(server.url) as client:
+            for name in ("a/../b", "..", "../healthz", "."):
+                with self.assertRaises(freshet.FreshetError):
+                    await client.publish(name, "no")
+
+    async def test_more_channels_than_a_connection_may_have_are_refused_for_the_newest_alone(self):
+        for mechanism in ("ws", "sse", "poll"):
+            with self.subTest(mechanism):
+                server = self.serve()
+                async with freshet.connect(server.url, mechanisms=[mechanism]) as client:
+                    every = [client.subscribe([f"c/{block}/{n}" for n in range(40)], after="earliest") for block in range(3)]
+                    with self.assertRaises(freshet.FreshetError):
+                        await asyncio.wait_for(asyncio.gather(*(take(one, 1) for one in every)), PATIENCE_S)
+                    left = [one for one in every if not one.ended]
+                    self.assertEqual(len(left), 2)
 
 
 if __name__ == "__main__":
