@@ -2,11 +2,11 @@
  * the cursor that it has, and `cut()`. What they share is a `way`: it shows bytes, and takes the records that were found in them. */
 
 const api = location.pathname.replace(/\/[^/]*$/, "");
-const origin = new URLSearchParams(location.search).get("server") ?? location.origin + api;
+const origin = location.origin + api;
 const room = `playground/${crypto.getRandomValues(new Uint32Array(2)).reduce((text, n) => text + n.toString(36), "")}`;
 const channel = `${origin}/channels/${room}`;
 const sentAt = new Map(); /* what was published -> when */
-const KEPT = 8; /* events in the table */
+const KEPT = 6; /* events in the table */
 const WIRE_MAX = 12_000; /* characters of a pane */
 
 const byId = (id) => document.getElementById(id);
@@ -25,6 +25,7 @@ class Way {
         part(".curl").textContent = curl;
         part(".copy").onclick = ({ target }) => navigator.clipboard.writeText(curl).then(() => (target.textContent = "Copied"));
         part(".switch input").setAttribute("aria-label", `${name} is connected`);
+        this.label = part(".switch span");
         part(".switch input").onchange = ({ target }) => (target.checked ? this.connect() : this.disconnect());
         this.wire = part(".wire");
         this.state = part(".state");
@@ -34,6 +35,8 @@ class Way {
 
     connect() {
         this.on = true;
+        this.isOut = false;
+        this.label.textContent = "connected";
         this.card.classList.remove("off");
         this.catching = this.cursor && this.missed;
         this.say(this.catching ? `Coming back with the cursor ${this.cursor} …` : "Connecting …");
@@ -42,11 +45,12 @@ class Way {
 
     disconnect() {
         this.on = false;
+        this.label.textContent = "cut off";
         this.card.classList.add("off");
         this.by.cut();
         this.missed = 0;
         this.note("the plug is pulled");
-        this.say(`Cut off. It has seen everything up to ${this.cursor}.`);
+        this.say(this.cursor ? `Cut off. It has seen everything up to ${this.cursor}.` : "Cut off, before it has seen anything.");
     }
 
     say(text) {
@@ -69,11 +73,31 @@ class Way {
         this.show(`\n— ${text} —\n`, "note");
     }
 
+    /* Events after the cursor are gone for good. A cursor that the server does not know is of a log that is no more. */
+    gap({ earliest, reason }) {
+        this.note(reason === "unknown" ? "the server has begun anew: what it kept in memory is gone, and so is this cursor"
+            : "some events are gone for good, and the server says so");
+        this.cursor = reason === "unknown" ? null : earliest;
+        this.missed = 0;
+    }
+
+    /* The server does not let this page do that. Asking again would change nothing. */
+    refused(problem) {
+        this.isOut = true;
+        this.say(`Refused: ${problem.detail ?? problem.title ?? problem.type}`);
+        (this.by.end ?? this.by.cut)();
+        byId("rights").hidden &&= /forbidden-target/.test(problem.type);
+    }
+
     /* A position of the log without an event: all before it has been seen. */
     at(cursor) {
         this.cursor = cursor;
+        this.live();
+    }
+
+    live() {
         if (!this.missed) {
-            this.say(`Live. It has seen everything up to ${cursor}.`);
+            this.say(+this.cursor ? `Live. It has seen everything up to ${this.cursor}.` : "Live. Nothing has been said yet.");
         }
     }
 
@@ -115,8 +139,12 @@ function loop(way, turn) {
                 try {
                     await turn(own.signal);
                 } catch (error) {
-                    if (!own.signal.aborted) {
-                        way.say(`Not connected: ${error.message}. Trying again …`);
+                    if ([401, 403].includes(error.problem?.status)) {
+                        way.refused(error.problem);
+                    } else if (error.problem?.status === 410) {
+                        way.gap(error.problem);
+                    } else if (!own.signal.aborted) {
+                        way.say(`Not connected: ${said(error)} Trying again …`);
                         await new Promise((resolve) => setTimeout(resolve, 1000));
                     }
                 }
@@ -127,16 +155,31 @@ function loop(way, turn) {
 
 async function checked(response) {
     if (!response.ok) {
-        throw new Error((await response.json().catch(() => ({}))).detail ?? `the server answered ${response.status}`);
+        const problem = { status: response.status, ...await response.json().catch(() => ({})) };
+        throw Object.assign(new Error(`${problem.detail ?? `the server answered ${response.status}`}.`), { problem });
     }
     return response;
+}
+
+/* Browsers have words of their own for a server that is not there. */
+const said = (error) => (error instanceof TypeError ? "the server does not answer." : error.message);
+
+/* A record of a stream or a WebSocket: an event, or if it has an `op` the server's own. */
+function take(way, record, op, now) {
+    if (op === "gap") {
+        way.gap(record);
+    } else if (op) {
+        record.cursor && way.at(record.cursor);
+    } else {
+        way.event(record, now);
+    }
 }
 
 /* ---- the four ---- */
 
 const streaming = (way) => loop(way, async (signal) => {
     const url = `${channel}?stream=sse&format=event&after=${way.cursor ?? "earliest"}`;
-    way.show(shown("GET", url, { Accept: "text/event-stream" }), "sent");
+    way.show(shown("GET", url), "sent");
     const response = await checked(await fetch(url, { signal, cache: "no-store" }));
     way.show(`HTTP/1.1 200 OK\nContent-Type: ${response.headers.get("content-type")}\n\n`);
     let rest = "";
@@ -146,23 +189,20 @@ const streaming = (way) => loop(way, async (signal) => {
         const blocks = (rest + text).split("\n\n");
         rest = blocks.pop();
         for (const block of blocks) {
-            const data = /^data: (.*)$/m.exec(block)?.[1];
-            const own = /^event: \$/m.test(block);
-            if (data) {
-                const record = JSON.parse(data);
-                own ? record.cursor && way.at(record.cursor) : way.event(record, now);
-            }
+            const fields = Object.fromEntries(block.split("\n").map((text) => text.split(/: (.*)/s, 2)));
+            fields.data && take(way, JSON.parse(fields.data), fields.event?.slice(1), now);
         }
     });
+    throw new Error("the stream has ended.");
 });
 
 const polling = (way) => loop(way, async (signal) => {
-    const url = `${channel}?after=${way.cursor ?? "earliest"}&wait=25`;
+    const url = `${channel}?after=${way.cursor ? `${way.cursor}&wait=25` : "earliest"}`;
     way.show(shown("GET", url), "sent");
     const response = await checked(await fetch(url, { signal, cache: "no-store" }));
     const text = await response.text();
     const now = performance.now();
-    way.show(`HTTP/1.1 200 OK\nContent-Type: application/json\n\n${text}\n\n`);
+    way.show(`HTTP/1.1 ${response.status} OK\nContent-Type: ${response.headers.get("content-type")}\n\n${text}\n\n`);
     const page = JSON.parse(text);
     page.events.forEach((event) => way.event(event, now));
     way.at(page.cursor);
@@ -174,61 +214,73 @@ const socket = (way) => loop(way, (signal) => new Promise((resolve, reject) => {
     const ws = new WebSocket(url);
     const end = () => (ws.onclose = null, ws.close(), resolve());
     signal.addEventListener("abort", end);
-    ws.onopen = () => way.show("HTTP/1.1 101 Switching Protocols\n\n");
+    ws.onopen = () => {
+        way.show("HTTP/1.1 101 Switching Protocols\n\n");
+        way.live();
+    };
     ws.onmessage = ({ data }) => {
         const now = performance.now();
         way.show(`◂ ${data}\n`);
         const record = JSON.parse(data);
-        record.op ? record.cursor && way.at(record.cursor) : way.event(record, now);
+        take(way, record, record.op, now);
     };
-    ws.onclose = ({ code, reason }) => reject(new Error(reason || `the connection closed (${code})`));
+    ws.onclose = ({ code, reason }) => reject(closed(code, reason));
 }));
 
-/* A webhook is a request of the server's to a receiver. The receiver here is a channel of the same server; this page reads it. The
- * server keeps what a receiver is owed, so a plug that is pulled is a receiver that answers nothing: the webhook is paused. */
+/* The close of a WebSocket as an error: 4000 and more are a status of HTTP. */
+const closed = (code, reason) => Object.assign(new Error("the connection was closed."),
+    code > 4000 && { problem: { status: code - 4000, detail: `the server closed the connection with ${code} ${reason}` } });
+
+/* A webhook is a request of the server's to a receiver. The receiver here is a channel of the same server; this page reads it by a
+ * WebSocket, since browsers open only six other connections to a host. The server keeps what a receiver is owed, so a plug that is
+ * pulled is a receiver that answers nothing: the webhook is paused. */
 const calling = (way) => {
-    let hook, reading;
+    let hook;
     const inbox = `${channel}/received`;
-    const change = (step) => fetch(`${origin}/webhooks/${hook.id}/${step}`, { method: "POST" });
-    const read = async (signal) => {
-        let rest = "";
-        const response = await checked(await fetch(`${inbox}?stream=ndjson&after=earliest`, { signal, cache: "no-store" }));
-        await readText(response, (text) => {
-            const lines = (rest + text).split("\n");
-            rest = lines.pop();
-            for (const record of lines.map((line) => JSON.parse(line))) {
-                record.op || received(record);
-            }
-        });
-    };
-    const received = ({ data, time }) => {
-        const body = JSON.stringify(data);
-        way.show(`POST /your/receiver HTTP/1.1\nContent-Type: application/json\nWebhook-Id: …\nWebhook-Signature: …\n\n${body}\n\n`, "");
+    const path = new URL(inbox).pathname;
+    const headers = { "Content-Type": "application/json" };
+    const change = (step) => fetch(`${origin}/webhooks/${hook.id}/${step}`, { method: "POST" }).then(checked);
+    const received = ({ data }) => {
+        way.show(`POST ${path} HTTP/1.1\n`);
+        way.show("its head also has webhook-id, webhook-timestamp and webhook-signature, which a page cannot see", "note");
+        way.show(`\n\n${JSON.stringify(data)}\n\n`);
         way.show("HTTP/1.1 201 Created\n\n", "sent");
         if (data.channel === room && data.id) { /* not the call by which the server tries the address */
             way.event(data, performance.now());
         }
     };
+    const register = async () => {
+        const body = JSON.stringify({ url: inbox, channels: [room] });
+        way.show(`POST /webhooks HTTP/1.1\nContent-Type: application/json\n\n${body}\n\n`, "sent");
+        hook = await (await checked(await fetch(`${origin}/webhooks`, { method: "POST", body, headers }))).json();
+        way.show("HTTP/1.1 201 Created\n\n");
+        way.say("Registered: the server calls when there is something.");
+    };
+    /* A server that has begun anew may know nothing of the webhook. */
+    const isKnown = async () => hook && (await fetch(`${origin}/webhooks/${hook.id}`)).ok;
+    let at = "earliest";
+    const inward = loop(way, (signal) => new Promise((resolve, reject) => {
+        const ws = new WebSocket(`${inbox.replace(/^http/, "ws")}?after=${at}`);
+        signal.addEventListener("abort", () => (ws.onclose = null, ws.close(), resolve()));
+        ws.onopen = () => isKnown().then((known) => known || register()).catch((error) => (reject(error), ws.close()));
+        ws.onmessage = ({ data }) => {
+            const record = JSON.parse(data);
+            at = record.op === "gap" ? "earliest" : record.id ?? record.cursor ?? at;
+            record.op ? record.op === "gap" && way.gap(record) : received(record);
+        };
+        ws.onclose = ({ code, reason }) => reject(closed(code, reason));
+    }));
+    addEventListener("pagehide", () => hook && fetch(`${origin}/webhooks/${hook.id}`, { method: "DELETE", keepalive: true }));
     return {
         async open() {
-            try {
-                if (!hook) {
-                    const body = JSON.stringify({ url: inbox, channels: [room] });
-                    way.show(`POST /webhooks HTTP/1.1\nContent-Type: application/json\n\n${body}\n\n`, "sent");
-                    const response = await checked(await fetch(`${origin}/webhooks`, { method: "POST", body, headers: { "Content-Type": "application/json" } }));
-                    hook = await response.json();
-                    way.show("HTTP/1.1 201 Created\n\n");
-                    reading = new AbortController();
-                    loop(way, read).open();
-                } else {
-                    await change("resume");
-                }
-                way.say("Registered: the server calls when there is something.");
-            } catch (error) {
-                way.say(`Not registered: ${error.message}`);
+            if (hook && way.cursor) {
+                await change("resume").then(() => way.say("Registered: the server calls when there is something."), () => {});
+            } else {
+                inward.open();
             }
         },
-        cut: () => hook && change("pause"),
+        end: inward.cut,
+        cut: () => (hook ? change("pause").catch((error) => way.say(`Not paused: ${said(error)}`)) : inward.cut()),
     };
 };
 
@@ -253,7 +305,7 @@ function rowOf(id, data) {
     if (!rows.has(id)) {
         const row = make("tr");
         row.append(make("td", data));
-        const cells = new Map(ways.map((way) => [way, row.appendChild(make("td", way.on ? "…" : "off", "number"))]));
+        const cells = new Map(ways.map((way) => [way, row.appendChild(make("td", way.isOut ? "–" : way.on ? "…" : "off", "number"))]));
         rows.set(id, { row, cells });
         const body = byId("arrivals").tBodies[0];
         body.prepend(row);
@@ -286,10 +338,11 @@ async function publish(texts, url, type, body, byHand) {
     try {
         const response = await fetch(url, { method: "POST", body, headers: { "Content-Type": type } });
         const receipt = await response.json();
+        byId("rights").hidden &&= ![401, 403].includes(response.status);
         byId("answer").textContent = response.ok ? `Published as ${(receipt.events ?? [receipt]).at(-1).id}. By hand: ${byHand}`
             : `Not published: ${receipt.detail ?? receipt.title}`;
     } catch (error) {
-        byId("answer").textContent = `Not published: ${error.message}`;
+        byId("answer").textContent = `Not published: ${said(error)} If it has just been restarted, try again.`;
     }
 }
 
@@ -353,3 +406,9 @@ byId("questions").onchange = advise;
 advise();
 byId("room").textContent = room;
 ways.forEach((way) => way.connect());
+
+/* A browser opens six connections to a host for all of its tabs, so a tab that nobody sees holds none of them. */
+const [stream, poll] = ways;
+document.onvisibilitychange = () => [stream, poll].filter(({ on }) => on)
+    .forEach((way) => (document.hidden ? way.by.cut() : way.connect()));
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());

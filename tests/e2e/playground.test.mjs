@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { eventually, startServer, test } from "./support/index.mjs";
 import { lacksBrowser, programOf } from "./support/browser.mjs";
+import { freePort } from "./support/program.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const NAMES = ["Streaming", "Long-polling", "WebSocket", "Webhook"];
@@ -93,3 +94,43 @@ for (const [what, options] of [["wide and light", { colorScheme: "light" }], ["w
         assert.deepEqual(page.complaints, []);
     });
 }
+
+test("a server with access rules says what the playground lacks, and with that it works", { skip }, async (t) => {
+    const closed = await open(t, await startServer(t, { config: "access: {anybody: []}\n" }), "/playground");
+    const rules = await closed.locator("#rights pre").textContent();
+    await closed.getByText("lets nobody use the playground").waitFor();
+    for (const state of await closed.locator(".way .state").all()) {
+        await eventually(async () => /^Refused: /.test(await state.textContent()), "a refusal");
+    }
+    const page = await open(t, await startServer(t, { config: `access: {anybody: []}\n${rules}\n` }), "/playground");
+    await say(page, "with rights", (all) => all.slice(0, 3).every(isTime) && all[3] === "–"); /* webhooks go to public addresses only */
+    assert.equal(await page.locator("#rights").isVisible(), false);
+    assert.match(await page.locator(".way .state").last().textContent(), /^Refused: webhooks go to public addresses/);
+});
+
+test("when a server that keeps nothing is restarted, all four go on", { skip }, async (t) => {
+    const port = await freePort();
+    const server = await startServer(t, { listen: `127.0.0.1:${port}` });
+    const page = await open(t, server, "/playground");
+    await say(page, "before", (all) => all.every(isTime));
+    await server.kill();
+    await server.start();
+    await eventually(async () => (await page.locator(".way .state").allTextContents()).every((text) => /^(Live|Registered)/.test(text)), "all four");
+    await say(page, "after", (all) => all.every(isTime));
+});
+
+test("two tabs leave room for each other, and a tab that is left takes its webhook along", { skip }, async (t) => {
+    const server = await startServer(t);
+    const first = await open(t, server, "/playground");
+    const context = await first.context().browser().newContext();
+    await first.goto("about:blank");
+    const [one, second] = [await context.newPage(), await context.newPage()];
+    await one.goto(`${server.url}/playground`);
+    await second.goto(`${server.url}/playground`);
+    for (const page of [one, second]) {
+        await say(page, "here", (all) => all.every(isTime));
+    }
+    await eventually(async () => (await server.get("/webhooks")).json().webhooks.length === 2, "two webhooks");
+    await second.goto("about:blank");
+    await eventually(async () => (await server.get("/webhooks")).json().webhooks.length === 1, "one webhook");
+});
