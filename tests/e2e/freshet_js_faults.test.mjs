@@ -171,8 +171,8 @@ test("a token that comes when its connection has ended is not sent, and plans no
     assert.equal(asked, 2);
 });
 
-for (const [what, record] of [["changed rules", { op: "lost", channels: ["a"] }], ["a new token", { op: "ok", ref: 2, lost: ["a"] }]]) {
-    test(`a subscription that ${what} take away ends with an error`, async (t) => {
+for (const [what, record] of [["the configuration", { op: "lost", channels: ["a"] }], ["the new token", { op: "ok", ref: 2, lost: ["a"] }]]) {
+    test(`a subscription that ${what} no longer grants ends with an error`, async (t) => {
         let isLost = false;
         const url = await pretend(t, {
             page: (_, response, at) => isLost && at.searchParams.getAll("channel").includes("a") &&
