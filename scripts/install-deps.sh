@@ -10,8 +10,8 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
 # libclang-rt holds the sanitizers; llvm, the symbols in their reports.
 test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy ca-certificates
     python3-websockets python3-httpx nghttp2-client"
-# The proxies of docs/proxies.md (apache2-bin has no service), and browsers.
-check="nginx haproxy caddy apache2-bin openssl chromium firefox-esr"
+# The proxies of docs/proxies.md (apache2-bin has no service), browsers, and the client of docs/acme.md.
+check="nginx haproxy caddy apache2-bin openssl chromium firefox-esr certbot"
 # The servers to compare with, the plots, and what tells where time goes.
 bench="nginx-light libnginx-mod-nchan pushpin gnuplot-nox linux-perf"
 

@@ -1,28 +1,16 @@
 // h2spec against the server: all cases of RFC 7540 and RFC 7541 pass, but those that docs/http2.md names. Go builds it, once.
 
 import assert from "node:assert/strict";
-import { execFile, spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { startServer, test } from "./support/index.mjs";
 import { documentText } from "./support/documents.mjs";
+import { GO, installedByGo } from "./support/go.mjs";
 
 const run = promisify(execFile);
 const MODULE = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible";
-const BUILD_MS = 300_000;
-const GO = ["go", "/usr/local/go/bin/go"].find((go) => !spawnSync(go, ["version"]).error);
-
-/** The program, built into a folder of the user's that stays. */
-async function h2spec() {
-    const folder = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "freshet-tests");
-    const program = path.join(folder, "h2spec");
-    if (!fs.existsSync(program)) {
-        await run(GO, ["install", MODULE], { env: { ...process.env, GOBIN: folder, GOFLAGS: "-mod=mod" }, timeout: BUILD_MS });
-    }
-    return program;
-}
 
 /** The cases that the document excuses, as h2spec numbers them: "5.1.11" is case 11 of section 5.1. */
 function excused() {
@@ -46,7 +34,7 @@ function failures(report) {
 }
 
 test("h2spec finds nothing but what the document excuses", { skip: GO ? false : "Go is not installed", timeout: 600_000 }, async (t) => {
-    const program = await h2spec();
+    const program = await installedByGo(MODULE);
     const server = await startServer(t);
     const report = path.join(server.dir, "report.xml");
     const { stdout } = await run(program, ["-h", "127.0.0.1", "-p", `${server.port}`, "-P", "/events", "-j", report], { maxBuffer: 1 << 24 })

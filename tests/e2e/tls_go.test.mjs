@@ -1,15 +1,15 @@
 // A second stack of TLS against the server: Go's own, which shares nothing with OpenSSL.
 
 import assert from "node:assert/strict";
-import { execFile, spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Certificates } from "./support/certificates.mjs";
+import { GO } from "./support/go.mjs";
 import { startServer, stats, test } from "./support/index.mjs";
 
 const run = promisify(execFile);
-const GO = ["go", "/usr/local/go/bin/go"].find((go) => !spawnSync(go, ["version"]).error);
 const SOURCE = path.join(path.dirname(fileURLToPath(import.meta.url)), "support/tls_peer.go");
 
 test("Go's TLS is served by what is safe, and refused by everything else", { skip: GO ? false : "Go is not installed", timeout: 300_000 }, async (t) => {
