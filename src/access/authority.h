@@ -29,6 +29,7 @@ enum credential_kind {
 struct credential {
     enum credential_kind kind;
     struct str text;
+    int64_t since_us, until_us; /* of a certificate, by the wall clock; 0 for others */
 };
 
 enum identity_state {

@@ -69,7 +69,8 @@ static void the_first_source_that_takes_a_credential_answers(void **state)
                 {"cherry", NULL, IDENTITY_FOREIGN},
                 {"", NULL, IDENTITY_FOREIGN}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct credential credential = {CREDENTIAL_BEARER, str_from(rows[i].text)};
+        const struct credential credential = {.kind = CREDENTIAL_BEARER,
+                                              .text = str_from(rows[i].text)};
         struct identity identity = authority_identify(&authority, &credential, &identification);
         assert_int_equal(identity.state, rows[i].state);
         if (rows[i].subject)
@@ -97,7 +98,7 @@ static void a_late_answer_comes_as_mail_of_the_asker(void **state)
     authority_add(&authority, &source.source);
     assert_int_equal(mailbox_init(&home, NULL), 0);
     struct identification identification = {.done = on_done, .home = &home};
-    const struct credential credential = {CREDENTIAL_QUERY, STR("apple")};
+    const struct credential credential = {.kind = CREDENTIAL_QUERY, .text = STR("apple")};
     assert_int_equal(authority_identify(&authority, &credential, &identification).state,
                      IDENTITY_LATER);
     identification_answer(source.asked, answer_of(&source, STR("apple")));

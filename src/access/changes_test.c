@@ -117,7 +117,7 @@ static int make_revocation(struct office *office, const char *body)
 
 static struct identity ask(struct office *office, const char *text)
 {
-    const struct credential credential = {CREDENTIAL_BEARER, str_from(text)};
+    const struct credential credential = {.kind = CREDENTIAL_BEARER, .text = str_from(text)};
     struct identification identification = {.now_us = clock_wall_us(&office->clock.clock)};
     return office->keys.source.identify(&office->keys.source, &credential, &identification);
 }

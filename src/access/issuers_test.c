@@ -50,7 +50,7 @@ static void add(struct issuers *issuers, struct token_keys *keys, const char *is
 static struct identity ask(struct issuers *issuers, enum credential_kind kind, struct str text)
 {
     struct identification identification = {.now_us = NOW_US};
-    struct credential credential = {kind, text};
+    struct credential credential = {.kind = kind, .text = text};
     return issuers->source.identify(&issuers->source, &credential, &identification);
 }
 

@@ -24,7 +24,7 @@ static const char *add_key(struct key_table *table, const char *name, int64_t ex
 
 static struct identity ask(struct key_table *table, enum credential_kind kind, const char *text)
 {
-    const struct credential credential = {kind, str_from(text)};
+    const struct credential credential = {.kind = kind, .text = str_from(text)};
     struct identification identification = {.now_us = NOW};
     return table->source.identify(&table->source, &credential, &identification);
 }

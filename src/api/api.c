@@ -328,13 +328,14 @@ static enum http_gzip_wish answer_coding(const struct http_head *head)
 }
 
 /* A request whose head is known byte for byte skips the checks below, because they depend on its
- * bytes alone. It has no credential, and read_known() asks whether anybody may still read that. */
+ * bytes alone. It has no credential, and read_known() asks whether anybody may still read that. A
+ * certificate is no part of the head. */
 void api_handle(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
     struct str rest;
     exchange->gzip = answer_coding(head);
-    if (exchange->worker->known) {
+    if (exchange->worker->known && !identity_certificate(exchange)) {
         read_known(exchange);
         return;
     }

@@ -184,7 +184,7 @@ static void add_field(const struct exchange *exchange, struct shown *shown, stru
 {
     struct str value = http_header(exchange->head, name);
     if (!value.at || has_field(shown, name) ||
-        (str_eq(name, STR("cookie")) && !identity_may_use_cookie(exchange)))
+        (str_eq(name, STR("cookie")) && !identity_may_use_browsers(exchange)))
         return;
     shown->fields[shown->evidence.fields_count++] = (struct evidence_field){name, value};
 }

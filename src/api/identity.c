@@ -6,6 +6,7 @@
 #include "http/cookie.h"
 #include "http/target.h"
 #include "http/token.h"
+#include "net/tls.h"
 #include "transport/websocket.h"
 
 #include <stdlib.h>
@@ -22,7 +23,7 @@ struct reader {
 
 static void take(struct reader *reader, enum credential_kind kind, struct str text)
 {
-    reader->credential = (struct credential){kind, text};
+    reader->credential = (struct credential){.kind = kind, .text = text};
     if (!text.len)
         reader->why = "the credential is empty";
 }
@@ -77,9 +78,9 @@ static void read_query(struct reader *reader)
     }
 }
 
-/* Browsers send cookies whoever has written the page. Only pages of this server, and of `origins`,
- * may use them: others would act in their visitor's name. */
-bool identity_may_use_cookie(const struct exchange *exchange)
+/* Browsers send cookies, and show certificates, whoever has written the page. Only pages of this
+ * server, and of `origins`, may use them: others would act in their visitor's name. */
+bool identity_may_use_browsers(const struct exchange *exchange)
 {
     struct str origin = http_header(exchange->head, STR("origin"));
     struct str site = http_header(exchange->head, STR("sec-fetch-site"));
@@ -95,8 +96,24 @@ static void read_cookie(struct reader *reader, const struct exchange *exchange)
 {
     struct str name = api_of(exchange)->cookie;
     struct str value = name.len ? http_cookie(&reader->head->fields, name) : STR_NONE;
-    if (value.len && identity_may_use_cookie(exchange))
+    if (value.len && identity_may_use_browsers(exchange))
         take(reader, CREDENTIAL_COOKIE, value);
+}
+
+const struct tls_peer *identity_certificate(const struct exchange *exchange)
+{
+    const struct conn *conn = exchange_conn(exchange);
+    return conn && !(conn->door & DOOR_TRUSTED) ? tls_peer(conn) : NULL;
+}
+
+static void read_certificate(struct reader *reader, const struct exchange *exchange)
+{
+    const struct tls_peer *peer = identity_certificate(exchange);
+    if (peer && identity_may_use_browsers(exchange))
+        reader->credential = (struct credential){.kind = CREDENTIAL_CERTIFICATE,
+                                                 .text = peer->subject,
+                                                 .since_us = peer->since_us,
+                                                 .until_us = peer->until_us};
 }
 
 static void read_credential(struct reader *reader, const struct exchange *exchange)
@@ -108,6 +125,8 @@ static void read_credential(struct reader *reader, const struct exchange *exchan
         read_query(reader);
     if (!reader->why && !reader->credential.kind)
         read_cookie(reader, exchange);
+    if (!reader->why && !reader->credential.kind)
+        read_certificate(reader, exchange);
     if (buf_failed(&reader->room))
         reader->why = "no memory: try again";
 }

@@ -6,6 +6,7 @@
  *     Sec-WebSocket-Protocol: freshet.v1, freshet.token.TOKEN
  *     ?token=
  *     the cookie that the configuration names, from pages of this server and of `origins`
+ *     the certificate of the connection, from the same pages
  *
  * A credential that is not valid refuses the request, even where anybody may do what it asks for:
  * whoever sends one means to be somebody. One that no source knows may be of the operator's own
@@ -15,8 +16,12 @@
 
 #include "api/api.h"
 
-/* Whether cookies of the request count: see above. */
-bool identity_may_use_cookie(const struct exchange *exchange);
+/* Whether the request may use what a browser sends by itself, for whatever page: see above. */
+bool identity_may_use_browsers(const struct exchange *exchange);
+
+/* The verified certificate of the request's connection, or NULL. That of a trusted proxy is the
+ * proxy's, and says nothing of its clients. */
+const struct tls_peer *identity_certificate(const struct exchange *exchange);
 
 /* The credential of the request as text, a secret. `room` is for what has to be decoded, and is the
  * caller's to wipe. Empty without one. */

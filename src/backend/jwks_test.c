@@ -125,7 +125,7 @@ static struct identity ask(struct rig *rig, struct asked *asked)
 {
     struct buf text = {0};
     token_mint(rig->signer, STR("{\"sub\":\"alice\",\"exp\":1800099999}"), &text);
-    struct credential credential = {CREDENTIAL_BEARER, buf_str(&text)};
+    struct credential credential = {.kind = CREDENTIAL_BEARER, .text = buf_str(&text)};
     *asked = (struct asked){
         .identification = {.done = on_answer, .home = &rig->worker, .now_us = NOW_US}};
     struct identity identity =

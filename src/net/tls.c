@@ -32,14 +32,14 @@ struct link {
     SSL *ssl;
     struct buf kept; /* sealed, and the socket did not take it */
     size_t kept_sent;
-    struct buf early;    /* ciphertext that came behind the handshake */
-    struct buf subject;  /* of a client that was verified */
-    const char *trouble; /* static */
-    uint32_t shaken;     /* bytes of the client's handshake */
-    bool ends;           /* nothing is sealed any more */
-    bool ended;          /* the peer has said so */
-    bool broken;         /* a record was wrong, or there were too many without text */
-    unsigned controls;   /* records without text in the second that began at controls_ns */
+    struct buf early;      /* ciphertext that came behind the handshake */
+    struct tls_peer *peer; /* a client that was verified; NULL: it showed no certificate */
+    const char *trouble;   /* static */
+    uint32_t shaken;       /* bytes of the client's handshake */
+    bool ends;             /* nothing is sealed any more */
+    bool ended;            /* the peer has said so */
+    bool broken;           /* a record was wrong, or there were too many without text */
+    unsigned controls;     /* records without text in the second that began at controls_ns */
     int64_t controls_ns;
 };
 
@@ -352,19 +352,15 @@ static int tls_read(struct conn *conn, char *room, size_t size, bool *ret_draine
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
-static void note_subject(struct link *link)
+/* Returns 0, or -ENOMEM: a client must not go on as nobody. */
+static int note_peer(struct link *link)
 {
-    X509 *peer =
+    X509 *certificate =
         SSL_get_verify_result(link->ssl) == X509_V_OK ? SSL_get1_peer_certificate(link->ssl) : NULL;
-    BIO *out = peer ? BIO_new(BIO_s_mem()) : NULL;
-    char *text;
-    if (out && X509_NAME_print_ex(out, X509_get_subject_name(peer), 0,
-                                  XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
-        long len = BIO_get_mem_data(out, &text);
-        buf_add(&link->subject, text, len > 0 ? (size_t)len : 0);
-    }
-    BIO_free(out);
-    X509_free(peer);
+    link->peer = certificate ? tls_peer_new(certificate) : NULL;
+    int result = certificate && !link->peer ? -ENOMEM : 0;
+    X509_free(certificate);
+    return result;
 }
 
 static int finish(struct conn *conn, struct link *link)
@@ -376,8 +372,7 @@ static int finish(struct conn *conn, struct link *link)
     link->session.server = NULL;
     SSL_set_msg_callback(link->ssl, count_control);
     SSL_set_msg_callback_arg(link->ssl, link);
-    note_subject(link);
-    return buf_failed(&link->early) || buf_failed(&link->subject) ? -ENOMEM : 0;
+    return buf_failed(&link->early) ? -ENOMEM : note_peer(link);
 }
 
 static void note_trouble(struct link *link, int error)
@@ -436,7 +431,7 @@ static void link_free(struct tls *tls, struct link *link)
     SSL_free(link->ssl);
     buf_free(&link->kept);
     buf_free(&link->early);
-    buf_free(&link->subject);
+    free(link->peer);
     free(link);
 }
 
@@ -565,9 +560,9 @@ bool tls_is_resumed(const struct conn *conn)
     return SSL_session_reused(link_of(conn)->ssl);
 }
 
-struct str tls_subject(const struct conn *conn)
+const struct tls_peer *tls_peer(const struct conn *conn)
 {
-    return tls_has(conn) ? buf_str(&link_of(conn)->subject) : STR_NONE;
+    return tls_has(conn) ? link_of(conn)->peer : NULL;
 }
 
 const char *tls_trouble(const struct conn *conn)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/conn.h"
+#include "net/tls_peer.h"
 #include "net/tls_server.h"
 
 struct tls;
@@ -54,10 +55,9 @@ struct str tls_protocol(const struct conn *conn);
 /* Whether the client brought a ticket, so that nothing was signed. */
 bool tls_is_resumed(const struct conn *conn);
 
-/* The subject of the client's certificate, as RFC 4514 writes it, if an authority of `client_ca`
- * vouches for it; empty if it showed none, and over other wires. Lives as long as the connection.
- */
-struct str tls_subject(const struct conn *conn);
+/* The client's certificate, if an authority of `client_ca` vouches for it; NULL if it showed none,
+ * and over other wires. Lives as long as the connection. */
+const struct tls_peer *tls_peer(const struct conn *conn);
 
 /* Why the handshake failed, in OpenSSL's words. */
 const char *tls_trouble(const struct conn *conn);

@@ -1,5 +1,6 @@
 #include "server/settings.h"
 
+#include "access/certificate.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -193,6 +194,8 @@ int settings_prepare(struct settings *settings, const struct api *api, struct ke
     settings->api = *api;
     authority_add(&settings->authority, &keys->source);
     authority_add(&settings->authority, &settings->asker->config.issuers.source);
+    settings->certificates = certificate_source();
+    authority_add(&settings->authority, &settings->certificates);
     list_vouchers(settings);
     fill_api(settings);
     fill_proxies(settings);

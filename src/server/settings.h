@@ -11,6 +11,7 @@ struct settings {
     struct config config;
     const struct rules *rules; /* `rules_open`: everybody may do everything */
     struct authority authority;
+    struct identity_source certificates; /* of it */
     struct backend *backend; /* asks others about access; NULL: nobody has to be asked */
     struct settings *asker;  /* the settings whose issuers and backend are used: these, or earlier
                               * ones that say the same; they stay as long as these */

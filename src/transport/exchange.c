@@ -102,6 +102,20 @@ void exchange_respond(struct exchange *exchange, struct response *response)
     exchange_respond_keep(exchange, NULL, response);
 }
 
+/* Whether a client certificate has a part in who the caller is. */
+static bool is_by_certificate(const struct caller *caller)
+{
+    while (caller && caller->facts.kind != CALLER_CERTIFICATE)
+        caller = caller->facts.base;
+    return caller;
+}
+
+/* A browser shows its certificate to every page that asks: see answer_coding() in the API. */
+static enum http_gzip_wish coding_of(const struct exchange *exchange)
+{
+    return is_by_certificate(exchange->caller) ? HTTP_GZIP_NO : exchange->gzip;
+}
+
 bool exchange_respond_known(struct exchange *exchange, struct page_key *key)
 {
     key->gzip = coding_of(exchange);

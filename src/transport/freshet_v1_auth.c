@@ -338,7 +338,7 @@ static struct auth *auth_new(struct freshet_v1 *v1, struct str ref)
 void freshet_v1_auth(struct freshet_v1 *v1, struct str ref, struct str token)
 {
     const struct authority *authority = v1->worker->config.authority;
-    const struct credential credential = {CREDENTIAL_MESSAGE, token};
+    const struct credential credential = {.kind = CREDENTIAL_MESSAGE, .text = token};
     if (!authority) {
         freshet_v1_error(v1, ref, PROBLEM_NOT_BUILT,
                          "this server has no access rules, so no token is needed: go on without");
