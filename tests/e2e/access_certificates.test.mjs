@@ -160,7 +160,7 @@ test("the certificate of a trusted proxy says nothing of its clients", async (t)
     assert.equal(status, 401);
 });
 
-test("what a certificate opens is never compressed, and what anybody may read is", async (t) => {
+test("answers by a certificate are never compressed, and those that anybody may read are", async (t) => {
     const room = await secured(t);
     const headers = { "Accept-Encoding": "gzip" };
     const body = "compressible ".repeat(400);
