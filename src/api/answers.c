@@ -40,6 +40,7 @@ void api_note_managed(struct exchange *exchange, const char *done, struct str me
                                 .caller = exchange->caller,
                                 .why = str_from(done),
                                 .members = members};
+    audit_add_request(&entry, exchange);
     if (exchange->caller)
         audit_note(exchange->worker, exchange->request, &entry);
 }

@@ -16,6 +16,7 @@ struct totals {
     uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
     uint64_t views, window_bytes, window_own_bytes, rests, busy_us;
     uint64_t handshakes, handshakes_resumed, handshakes_failed, tls_shaking, tls_kept;
+    uint64_t audited[AUDIT_KINDS], left_out;
     uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[FORMATS_COUNT];
     uint64_t compressed;
@@ -67,6 +68,15 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     hist_merge(totals->mail, &stats->mail_ns);
 }
 
+/* All workers share an audit. */
+static void add_audit(struct totals *totals, const struct api *api)
+{
+    const struct audit *audit = api->workers_count ? api->workers[0].config.audit : NULL;
+    for (unsigned i = 0; audit && i < AUDIT_KINDS; i++)
+        totals->audited[i] = LOAD(audit->noted[i]);
+    totals->left_out = audit ? LOAD(audit->left_out_all) : 0;
+}
+
 /* False when there is no memory. */
 static bool totals_init(struct totals *totals, const struct api *api)
 {
@@ -78,6 +88,7 @@ static bool totals_init(struct totals *totals, const struct api *api)
     *totals = (struct totals){.latency = hists, .turn = hists + 1, .mail = hists + 2};
     for (unsigned i = 0; i < api->workers_count; i++)
         add_worker(totals, &api->workers[i]);
+    add_audit(totals, api);
     totals->endpoints = courier_endpoints(api->courier);
     return true;
 }
@@ -286,6 +297,16 @@ static void write_tls(struct json_writer *writer, const struct totals *totals)
     json_object_end(writer);
 }
 
+static void write_audit(struct json_writer *writer, const struct totals *totals)
+{
+    json_name(writer, "audit");
+    json_object_begin(writer);
+    for (unsigned i = 0; i < AUDIT_KINDS; i++)
+        json_member_number(writer, audit_kind_word((enum audit_kind)i), totals->audited[i]);
+    json_member_number(writer, "left_out", totals->left_out);
+    json_object_end(writer);
+}
+
 /* Counters keep their former names beside the current ones, see docs/operations.md. */
 static const struct {
     const char *name;
@@ -358,6 +379,7 @@ static void write_stats(struct json_writer *writer, const struct api *api,
     json_object_end(writer);
     write_webhooks(writer, courier_stats(api->courier));
     write_tls(writer, totals);
+    write_audit(writer, totals);
     write_reloads(writer, api);
     write_limits_hit(writer, totals);
     json_object_end(writer);
@@ -490,6 +512,17 @@ static void add_labelled(struct buf *out, const struct totals *totals)
                  problem_slug((enum problem)i).at, (unsigned long long)totals->problems[i]);
 }
 
+static void add_audit_metrics(struct buf *out, const struct totals *totals)
+{
+    buf_add_lit(out, "# HELP freshet_audit_entries_total Entries of the audit log by type\n"
+                     "# TYPE freshet_audit_entries_total counter\n");
+    for (unsigned i = 0; i < AUDIT_KINDS; i++)
+        buf_addf(out, "freshet_audit_entries_total{type=\"%s\"} %llu\n",
+                 audit_kind_word((enum audit_kind)i), (unsigned long long)totals->audited[i]);
+    add_metric(out, "audit_left_out_total", "counter", "Refusals that the audit log left out",
+               totals->left_out);
+}
+
 static void add_tls_metrics(struct buf *out, const struct totals *totals)
 {
     add_metric(out, "tls_handshakes_total", "counter", "Full handshakes of TLS",
@@ -590,6 +623,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
     add_tls_metrics(&body, &totals);
+    add_audit_metrics(&body, &totals);
     add_metric(&body, "reloads_total", "counter", "Reloads of the configuration",
                reloads_done(api));
     add_metric(&body, "reloads_refused_total", "counter",

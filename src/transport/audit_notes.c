@@ -1,9 +1,11 @@
 #include "transport/audit_notes.h"
 
 #include "base/say.h"
-#include "transport/request_stream.h"
+#include "transport/exchange.h"
 
 #include <stdlib.h>
+
+enum { PATH_MAX_NOTED = 512 }; /* bytes of a path; the rest is left out */
 
 /* An event of the audit on its way to the log. */
 struct note {
@@ -68,12 +70,42 @@ void audit_note(struct worker *worker, const struct request_stream *request,
         mailbox_post(&worker->loop.mailbox, &note->mail);
 }
 
+void audit_add_request(struct audit_entry *entry, const struct exchange *exchange)
+{
+    const struct http_head *head = exchange_head(exchange);
+    if (!head)
+        return;
+    entry->method = head->method_raw;
+    entry->path = head->path;
+    if (entry->path.len > PATH_MAX_NOTED)
+        entry->path.len = PATH_MAX_NOTED;
+}
+
+static bool is_noted(enum problem problem)
+{
+    return problem == PROBLEM_UNAUTHORIZED || problem == PROBLEM_BAD_CREDENTIAL ||
+           problem == PROBLEM_FORBIDDEN;
+}
+
+void audit_note_exchange(const struct exchange *exchange, enum problem problem, struct str why,
+                         struct str members)
+{
+    struct audit_entry entry = {.kind = AUDIT_REFUSED,
+                                .caller = exchange->caller,
+                                .problem = problem_slug(problem),
+                                .why = why,
+                                .members = members};
+    if (!is_noted(problem))
+        return;
+    audit_add_request(&entry, exchange);
+    audit_note(exchange->worker, exchange->request, &entry);
+}
+
 void audit_note_refusal(struct worker *worker, const struct request_stream *request,
                         const struct caller *caller, enum problem problem, struct str why,
                         struct str members)
 {
-    if (problem != PROBLEM_UNAUTHORIZED && problem != PROBLEM_BAD_CREDENTIAL &&
-        problem != PROBLEM_FORBIDDEN)
+    if (!is_noted(problem))
         return;
     struct audit_entry entry = {.kind = AUDIT_REFUSED,
                                 .caller = caller,

@@ -62,19 +62,6 @@ static void channel_publish_done(struct publish *publish, struct batch *batch)
     free(own);
 }
 
-/* Closes by the refusal of a message. */
-static void refuse_message(struct websocket *websocket, const struct refusal *refusal)
-{
-    struct worker *worker = worker_of(websocket);
-    struct buf members = {0};
-    struct json_writer writer = json_members_writer(&members);
-    refusal_write(&writer, refusal);
-    audit_note_refusal(worker, websocket->pull.request, live_caller(worker, &websocket->pull),
-                       refusal->problem, str_from(refusal->detail), buf_str(&members));
-    buf_free(&members);
-    websocket_close_problem(websocket, refusal->problem);
-}
-
 static void channel_message(struct websocket *websocket, enum ws_opcode opcode, struct str data)
 {
     struct proposal proposal = {.channel = name_of(of_websocket(websocket)),
@@ -84,7 +71,7 @@ static void channel_message(struct websocket *websocket, enum ws_opcode opcode, 
     struct refusal refusal;
     enum permit permit = permits_find(websocket, ACTION_PUBLISH, &proposal.channel, 1, &refusal);
     if (permit == PERMIT_REFUSED)
-        refuse_message(websocket, &refusal);
+        websocket_close_refusal(websocket, &refusal);
     if (permit != PERMIT_GOES_ON)
         return;
     struct websocket_publish *own = mem_try_alloc(sizeof(*own));
@@ -93,7 +80,7 @@ static void channel_message(struct websocket *websocket, enum ws_opcode opcode, 
     if (websocket_submit(websocket, &proposal, own, &refusal))
         return;
     free(own);
-    refuse_message(websocket, &refusal);
+    websocket_close_refusal(websocket, &refusal);
 }
 
 static void tell_gap(struct channel_websocket *channel, const struct taken *taken)
@@ -212,7 +199,7 @@ static void channel_subscribe(struct channel_websocket *channel)
     channel->sub.skip = reading->no_echo ? request_stream_id(request) : 0;
     if (!reading_subscribe(worker, &channel->sub, &sub_ops, reading->selection, channel->encoding,
                            &reading->start, &refusal)) {
-        websocket_close_problem(&channel->websocket, refusal.problem);
+        websocket_close_refusal(&channel->websocket, &refusal);
         return;
     }
     end_start(channel);

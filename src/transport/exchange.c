@@ -6,11 +6,26 @@
 
 #include <errno.h>
 
+void exchange_handle(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    worker->handled = exchange;
+    worker->config.handle(exchange);
+    worker->handled = NULL;
+}
+
+const struct http_head *exchange_head(const struct exchange *exchange)
+{
+    return exchange->worker->handled == exchange ? exchange->head : NULL;
+}
+
 void exchange_free(struct exchange *exchange)
 {
     if (exchange->caller)
         live_remove(exchange->worker, exchange);
     caller_unref(exchange->caller);
+    if (exchange->worker->handled == exchange)
+        exchange->worker->handled = NULL; /* another may be made at the same address */
     exchange->ops->free_exchange(exchange);
 }
 
@@ -204,8 +219,7 @@ void exchange_refuse(struct exchange *exchange, struct response *response, enum 
 {
     struct buf document = {0};
     stat_add(&exchange->worker->stats.problems[problem], 1);
-    audit_note_refusal(exchange->worker, exchange->request, exchange->caller, problem, detail,
-                       members);
+    audit_note_exchange(exchange, problem, detail, members);
     problem_add(&document, exchange->worker->config.base, problem, detail, members);
     response->status = problem_status(problem);
     add_problem_fields(response, problem);

@@ -61,6 +61,12 @@ enum { EXCHANGE_ORIGIN_MAX = 72 };
 /* The number of fields that every response gets beside its own: Date and Cache-Control. */
 enum { EXCHANGE_FIELDS = 2 };
 
+/* Has the API handle the request, whose `head` is set. The exchange may be freed within. */
+void exchange_handle(struct exchange *exchange);
+
+/* The head while the handler of this exchange runs; NULL later, when `head` points to nothing. */
+const struct http_head *exchange_head(const struct exchange *exchange);
+
 /* The request's body. Only while the handler runs. */
 static inline struct str exchange_input(const struct exchange *exchange)
 {

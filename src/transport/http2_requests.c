@@ -84,7 +84,7 @@ static void dispatch(struct http2_request_stream *stream, const struct http_head
     exchange->head = head;
     worker->body = body;
     forwarding_note(worker, &stream->connection->conn, stream->id, head);
-    worker->config.handle(exchange);
+    exchange_handle(exchange);
 }
 
 static bool dispatch_known(struct http2_request_stream *stream, struct str head)

@@ -111,7 +111,7 @@ static void dispatch(struct http1 *http1, const struct http_head *head, struct s
     asked->exchange.head = head;
     worker->body = body;
     forwarding_note(worker, &http1->conn, http1->conn.id, head);
-    worker->config.handle(&asked->exchange);
+    exchange_handle(&asked->exchange);
 }
 
 enum step { STEP_MORE, STEP_STOP };

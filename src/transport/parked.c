@@ -76,7 +76,7 @@ void exchange_unpark(struct exchange *exchange)
     worker->body = parked->body;
     worker->received = parked->received;
     holding_set(&worker->holdings, &exchange->holding, ACCOUNT_INTAKE, 0);
-    worker->config.handle(exchange);
+    exchange_handle(exchange);
     free_parked(parked);
 }
 

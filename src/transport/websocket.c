@@ -43,6 +43,19 @@ void websocket_close_problem(struct websocket *websocket, enum problem problem)
     buf_free(&reason);
 }
 
+void websocket_close_refusal(struct websocket *websocket, const struct refusal *refusal)
+{
+    struct pull *pull = &websocket->pull;
+    struct worker *worker = pull->request->worker;
+    struct buf members = {0};
+    struct json_writer writer = json_members_writer(&members);
+    refusal_write(&writer, refusal);
+    audit_note_refusal(worker, pull->request, live_caller(worker, pull), refusal->problem,
+                       str_from(refusal->detail), buf_str(&members));
+    buf_free(&members);
+    websocket_close_problem(websocket, refusal->problem);
+}
+
 static void on_close(struct websocket *websocket, unsigned code)
 {
     struct request_stream *request = websocket->pull.request;
@@ -683,8 +696,7 @@ void websocket_refuse(struct exchange *exchange, enum problem problem, struct st
         exchange_problem(exchange, problem, detail, STR_NONE);
         return;
     }
-    audit_note_refusal(exchange->worker, exchange->request, exchange->caller, problem, detail,
-                       STR_NONE);
+    audit_note_exchange(exchange, problem, detail, STR_NONE);
     struct websocket *websocket = open_refused(exchange);
     if (websocket)
         websocket_close_problem(websocket, problem);

@@ -95,6 +95,8 @@ void websocket_refuse_protocols(struct exchange *exchange, struct str reason);
 /* Sends a close frame, once, and closes when the peer has answered, or after a while. */
 void websocket_close(struct websocket *websocket, unsigned code, struct str reason);
 void websocket_close_problem(struct websocket *websocket, enum problem problem);
+/* The same for a message that was refused; the audit is told if a right was lacking. */
+void websocket_close_refusal(struct websocket *websocket, const struct refusal *refusal);
 
 /* Publishes an event that came over the WebSocket: completes the proposal and submits it. `publish`
  * has its `done`; NULL stands for a lack of memory. False: nothing was published, and the caller

@@ -303,6 +303,7 @@ struct worker {
     struct http_memo memo;           /* the head of the request being read, and some before it */
     struct str head_bytes;           /* its bytes */
     struct str body;
+    const struct exchange *handled; /* the exchange whose handler runs; NULL: none does */
     struct reading *known; /* the API's reading of an equal head, to be shared; NULL: the head is
                               new. See request_cache.h */
     struct str received;   /* the body as it came, before its content coding was undone */

@@ -1,6 +1,7 @@
 // The audit log: what was changed, as log lines and as events on `$audit` that every mechanism reads.
 
 import assert from "node:assert/strict";
+import { WebSocket } from "ws";
 import { bothStores, eventually } from "./support/index.mjs";
 
 const ask = async (server, method, target, body) => {
@@ -51,4 +52,52 @@ bothStores("somebody who is not there is disconnected from nothing", async (t, s
     assert.equal((await ask(server, "DELETE", "/subscribers?subject=a&channel=b//c")).status, 400);
     assert.equal((await ask(server, "DELETE", "/subscribers?subject=a&name=b")).status, 400);
     assert.equal((await ask(server, "GET", "/subscribers?subject=a")).status, 405);
+});
+
+const RULES = "access: {anybody: [read]}\nkeys:\n  - {name: root, key: KEY, grants: [{channels: ['**'], may: [read, admin]}, {channels: [$audit], may: [read]}]}\n";
+const KEY = `fk_${"a".repeat(10)}_${"b".repeat(52)}`;
+const ADMIN = { Authorization: `Bearer ${KEY}` };
+
+/** The refusals that the audit has, once there are `count`. */
+const refusals = (server, count) => eventually(async () => {
+    const { events } = await server.page("/channels/$audit?type=refused", ADMIN);
+    assert.equal(events.length, count);
+    return events.map(({ data }) => data);
+});
+
+bothStores("a refusal names method and path without the query", { config: RULES.replace("KEY", KEY) }, async (t, server) => {
+    assert.equal((await ask(server, "POST", "/channels/a/b?type=secret", "x")).status, 401);
+    assert.equal((await ask(server, "DELETE", "/channels/a/b")).status, 401);
+    assert.equal((await ask(server, "GET", "/stats?token=a.b.c")).status, 401);
+    const wish = { "hub.mode": "subscribe", "hub.topic": `${server.url}/topics/a`, "hub.callback": "https://example.org/" };
+    assert.equal((await fetch(`${server.url}/hub`, { method: "POST", body: new URLSearchParams(wish) })).status, 401);
+    const all = await refusals(server, 4);
+    assert.deepEqual(all.map(({ method, path }) => `${method} ${path}`), ["POST /channels/a/b", "DELETE /channels/a/b", "GET /stats", "POST /hub"]);
+    assert.ok(!JSON.stringify(all).includes("secret") && !server.err.includes("a.b.c"));
+    assert.match(server.err, /event=audit what=refused by=anybody .* method=POST path="\/channels\/a\/b" /);
+    const { audit } = (await server.get("/stats", ADMIN)).json();
+    assert.deepEqual([audit.refused, audit.left_out], [4, 0]);
+    assert.match((await server.get("/metrics", ADMIN)).text, /freshet_audit_entries_total\{type="refused"\} 4\n/);
+});
+
+bothStores("a message of a WebSocket that is refused is noted", { config: RULES.replace("KEY", KEY) }, async (t, server) => {
+    for (const [target, protocols, frame] of [["/channels/a", [], "hello"],
+        ["/events", ["freshet.v1"], JSON.stringify({ op: "publish", channel: "a", data: "x" })]]) {
+        const socket = new WebSocket(server.url.replace("http", "ws") + target, protocols);
+        t.after(() => socket.terminate());
+        const answer = new Promise((resolve) => socket.once("close", resolve).on("message", (text) => /"error"/.test(text) && resolve()));
+        socket.once("open", () => socket.send(frame));
+        await answer;
+    }
+    const all = await refusals(server, 2);
+    for (const { by, problem, may, channel, address } of all) {
+        assert.deepEqual([by, problem, may, channel, address], ["anybody", "unauthorized", "publish", "a", "127.0.0.1"]);
+    }
+});
+
+bothStores("refusals beyond a burst are counted", { config: RULES.replace("KEY", KEY) }, async (t, server) => {
+    await Promise.all(Array.from({ length: 60 }, () => ask(server, "GET", "/stats")));
+    const { audit } = (await server.get("/stats", ADMIN)).json();
+    assert.equal(audit.refused + audit.left_out, 60);
+    assert.ok(audit.left_out > 0);
 });
