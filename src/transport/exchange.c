@@ -109,26 +109,12 @@ static void add_common(const struct exchange *exchange, struct response *respons
 static enum http_gzip_wish coding_of(const struct exchange *exchange)
 {
     const struct conn *conn = exchange_conn(exchange);
-    return conn && tls_subject(conn).len ? HTTP_GZIP_NO : exchange->gzip;
+    return conn && tls_peer(conn) ? HTTP_GZIP_NO : exchange->gzip;
 }
 
 void exchange_respond(struct exchange *exchange, struct response *response)
 {
     exchange_respond_keep(exchange, NULL, response);
-}
-
-/* Whether a client certificate has a part in who the caller is. */
-static bool is_by_certificate(const struct caller *caller)
-{
-    while (caller && caller->facts.kind != CALLER_CERTIFICATE)
-        caller = caller->facts.base;
-    return caller;
-}
-
-/* A browser shows its certificate to every page that asks: see answer_coding() in the API. */
-static enum http_gzip_wish coding_of(const struct exchange *exchange)
-{
-    return is_by_certificate(exchange->caller) ? HTTP_GZIP_NO : exchange->gzip;
 }
 
 bool exchange_respond_known(struct exchange *exchange, struct page_key *key)
