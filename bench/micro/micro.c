@@ -147,9 +147,10 @@ static void element(struct bench *bench)
 {
     const struct event_json json = {
         .channel = STR("\"trades/btc\""), .type = STR("\"trade\""), .data = STR(data)};
+    static const struct conn_names names = {{17, 4}};
     struct proposal proposal;
     struct refusal refusal;
-    if (!event_json_read(&json, &bench->room, &proposal, &refusal))
+    if (!event_json_read(&json, &names, &bench->room, &proposal, &refusal))
         abort();
     submit_one(bench, &proposal);
 }

@@ -74,17 +74,6 @@ static bool take_members(struct event_json *json, struct str text, struct json_n
     return bad(fault, "a batch is stored: publish ephemeral events to their channel, one by one");
 }
 
-/* A malformed member makes the whole event faulty, whichever it is. */
-static bool read_event(const struct event_json *json, struct event_json_room *room,
-                       struct proposal *proposal, struct fault *fault)
-{
-    if (event_json_read(json, room, proposal, &fault->refusal))
-        return true;
-    if (fault->refusal.problem != PROBLEM_UNAVAILABLE)
-        fault->refusal.problem = PROBLEM_BAD_EVENT;
-    return false;
-}
-
 /* ---- the two shapes of a batch --------------------------------------------------------------- */
 
 struct shape {
@@ -97,6 +86,18 @@ struct shape {
     struct event_json_room room;
     struct json_notes notes; /* of the array, or of the current line */
 };
+
+/* A malformed member makes the whole event faulty, whichever it is. */
+static bool read_event(const struct event_json *json, struct shape *shape,
+                       struct proposal *proposal, struct fault *fault)
+{
+    const struct conn_names *names = &shape->exchange->worker->config.names;
+    if (event_json_read(json, names, &shape->room, proposal, &fault->refusal))
+        return true;
+    if (fault->refusal.problem != PROBLEM_UNAVAILABLE)
+        fault->refusal.problem = PROBLEM_BAD_EVENT;
+    return false;
+}
 
 static bool is_blank(struct str line)
 {
@@ -194,7 +195,7 @@ static bool add_element(struct submission *submission, struct shape *shape, stru
     struct proposal proposal;
     size_t size;
     if (!take_members(&json, text, &shape->notes, &size, fault) ||
-        !read_event(&json, &shape->room, &proposal, fault))
+        !read_event(&json, shape, &proposal, fault))
         return false;
     shape->pos += size;
     proposal.accepted_ns = shape->exchange->since_ns;
@@ -271,10 +272,11 @@ static bool begin(struct exchange *exchange, struct shape *shape)
  * publish something else than asked. */
 static bool asks_for_one(struct exchange *exchange)
 {
-    static const char *const names[] = {"ephemeral", "key", "type"};
+    static const char *const names[] = {"ephemeral", "except", "key", "type"};
     struct str query = exchange->head->query, name, value;
     bool one = http_header(exchange->head, STR("idempotency-key")).at ||
                http_header(exchange->head, STR("event-type")).at ||
+               http_header(exchange->head, STR("event-except")).at ||
                http_header(exchange->head, STR("if-match")).at;
     while (http_query_next(&query, &name, &value))
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -335,7 +337,7 @@ static bool add_channel(struct named *named, struct shape *shape, struct str tex
     struct fault fault;
     size_t size;
     if (named->count == named->room || !take_members(&json, text, &shape->notes, &size, &fault) ||
-        !read_event(&json, &shape->room, &proposal, &fault))
+        !read_event(&json, shape, &proposal, &fault))
         return false;
     shape->pos += size;
     if (named->count && str_eq(named->at[named->count - 1], proposal.channel))
@@ -370,9 +372,10 @@ void batch_handle(struct exchange *exchange)
 {
     struct shape shape;
     if (asks_for_one(exchange)) {
-        api_problem(exchange, PROBLEM_BAD_PARAMETER,
-                    "type and key are members of each event; ephemeral events and If-Match go to "
-                    "a channel, one by one");
+        api_problem(
+            exchange, PROBLEM_BAD_PARAMETER,
+            "type, key and except are members of each event; ephemeral events and If-Match go to "
+            "a channel, one by one");
         return;
     }
     if (!query_is_empty(exchange) || (authorization_asks(exchange) && !ask_for_all(exchange)) ||

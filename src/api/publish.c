@@ -149,7 +149,13 @@ static bool take_key(struct exchange *exchange, struct proposal *proposal, struc
     return true;
 }
 
-enum { TYPE, KEY, EPHEMERAL, ROWS };
+static bool take_except(struct exchange *exchange, struct proposal *proposal, struct str value)
+{
+    return conn_name_read(&exchange->worker->config.names, value, &proposal->except) ||
+           refuse(exchange, PROBLEM_BAD_PARAMETER, "except (Event-Except) is " CONN_NAME_RULE);
+}
+
+enum { TYPE, KEY, EPHEMERAL, EXCEPT, ROWS };
 
 static const struct parameter rows[ROWS] = {
     [TYPE] = {.name = {"type", 4},
@@ -166,13 +172,19 @@ static const struct parameter rows[ROWS] = {
                    .kind = PARAMETER_BOOLEAN,
                    .example = "1",
                    .meant = "transient volatile"},
+    [EXCEPT] = {.name = {"except", 6},
+                .kind = PARAMETER_TEXT,
+                .example = "5f1c0a9be27d43881b6e09d4",
+                .meant = "connection exclude socket_id"},
 };
 
 /* A header takes precedence over the parameter of the same meaning. */
 static bool take_parameter(struct exchange *exchange, struct proposal *proposal, struct room *room,
                            const struct parameter_found *found)
 {
-    if (found->row == EPHEMERAL) {
+    if (found->row == EXCEPT) {
+        return proposal->except || take_except(exchange, proposal, found->value);
+    } else if (found->row == EPHEMERAL) {
         proposal->ephemeral = found->number;
     } else if (found->row == KEY) {
         return proposal->has_key || take_key(exchange, proposal, room, found->value);
@@ -219,6 +231,7 @@ static bool has_repeats(const struct exchange *exchange)
     const struct http_fields *fields = &exchange->head->fields;
     return http_fields_repeat(fields, STR("event-type")) ||
            http_fields_repeat(fields, STR("idempotency-key")) ||
+           http_fields_repeat(fields, STR("event-except")) ||
            http_fields_repeat(fields, STR("if-match")) ||
            http_fields_repeat(fields, STR("content-type"));
 }
@@ -228,14 +241,17 @@ static bool read_proposal(struct exchange *exchange, struct str rest, struct pro
 {
     const struct http_head *head = exchange->head;
     if (has_repeats(exchange))
-        return refuse(
-            exchange, PROBLEM_BAD_REQUEST,
-            "send Event-Type, Idempotency-Key, If-Match and Content-Type at most once each");
+        return refuse(exchange, PROBLEM_BAD_REQUEST,
+                      "send Event-Type, Idempotency-Key, Event-Except, If-Match and Content-Type "
+                      "at most once "
+                      "each");
     if (!channel_decode(exchange, rest, &room->channel, &proposal->channel))
         return false;
     struct str key = http_header(head, STR("idempotency-key"));
+    struct str except = http_header(head, STR("event-except"));
     proposal->type = http_header(head, STR("event-type"));
     if ((key.at && !take_key(exchange, proposal, room, key)) ||
+        (except.at && !take_except(exchange, proposal, except)) ||
         !read_query(exchange, proposal, room) || !read_if_match(exchange, proposal))
         return false;
     if (!proposal->type.at)

@@ -60,6 +60,10 @@ static void an_invalid_publish_is_refused_with_the_reason(void **state)
         {"POST /channels/a", "Event-Type: a\r\nEvent-Type: b\r\n", "x", 400, "once each"},
         {"POST /channels/a", "Event-Hops: 256\r\n", "x", 400, "Event-Hops"},
         {"POST /channels/a", "Event-Hops: -1\r\n", "x", 400, "Event-Hops"},
+        {"POST /channels/a", "Event-Except: me\r\n", "x", 400, "24 hexadecimal digits"},
+        {"POST /channels/a", "Event-Except:\r\n", "x", 400, "24 hexadecimal digits"},
+        {"POST /channels/a?except=", "", "x", 400, "24 hexadecimal digits"},
+        {"POST /channels/a?except=7", "", "x", 400, "24 hexadecimal digits"},
         {"POST /channels/a?typ=x", "", "x", 400, "bad-parameter"},
         {"POST /channels/a?ephemeral=maybe", "", "x", 400, "bad-parameter"},
     };

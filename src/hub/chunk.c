@@ -133,8 +133,9 @@ bool chunk_add(struct chunk *chunk, const struct event *event)
         .id = event->state == EVENT_EPHEMERAL ? 0 : event->id,
         .accepted_ns = event->accepted_ns,
         .end = (uint32_t)chunk->bytes.len,
-        .origin = event->origin,
+        .except = event->except,
     };
+    chunk->has_except |= event->except != 0;
     count(chunk->room, &chunk->counted, own_size(chunk));
     return true;
 }

@@ -20,7 +20,7 @@ struct record {
     uint64_t id;         /* 0 for an ephemeral event */
     int64_t accepted_ns; /* when its publish was parsed, 0 if unknown */
     uint32_t end;        /* end of its bytes; they begin at the end of the previous record */
-    uint32_t origin;     /* the connection that published it */
+    uint32_t except;     /* the connection that is not to get it; 0: none */
 };
 
 /* A large event in one format. */
@@ -52,6 +52,7 @@ struct chunk {
     uint32_t cap;
     uint32_t pieces_count;
     uint32_t pieces_cap;
+    bool has_except; /* some record is not for everybody */
     uint64_t from;
     uint64_t through;
     uint64_t first_stamp; /* stamp of the first record, in a live chunk; see hub.c */

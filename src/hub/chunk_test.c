@@ -11,7 +11,7 @@
 static bool add(struct chunk *chunk, uint64_t id, const char *bytes)
 {
     struct event event = {
-        .id = id, .origin = 7, .accepted_ns = 5, .state = id ? EVENT_APPENDED : EVENT_EPHEMERAL};
+        .id = id, .except = 7, .accepted_ns = 5, .state = id ? EVENT_APPENDED : EVENT_EPHEMERAL};
     buf_add_str(&chunk->bytes, str_from(bytes));
     return chunk_add(chunk, &event);
 }
@@ -39,7 +39,7 @@ static void records_keep_the_boundaries_of_events(void **state)
     assert_int_equal(chunk_start(chunk, 1), 3);
     assert_int_equal(chunk_start(chunk, 2), 3);
     assert_int_equal(chunk_start(chunk, 3), 8);
-    assert_int_equal(chunk->records[0].origin, 7);
+    assert_int_equal(chunk->records[0].except, 7);
     assert_int_equal(chunk->records[0].accepted_ns, 5);
     assert_int_equal(chunk->records[1].id, 0);
     chunk_unref(chunk);

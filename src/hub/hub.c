@@ -1053,23 +1053,29 @@ static enum take wait_for_read(struct sub *sub)
 
 /* ---- taking --------------------------------------------------------------------------------- */
 
-/* Whether to leave out a record: the subscriber's own connection published it, or it was encoded as
- * nothing. The cursor moves past it all the same. */
+/* Whether the publisher excluded the subscriber's connection from a record. */
+static bool is_excluded(const struct sub *sub, const struct chunk *chunk, uint32_t record)
+{
+    return sub->skip && chunk->records[record].except == sub->skip;
+}
+
+/* Whether to leave out a record: it is not for this subscriber, or it was encoded as nothing. The
+ * cursor moves past it all the same. */
 static bool is_left_out(const struct sub *sub, const struct chunk *chunk, uint32_t record)
 {
-    if (sub->skip && chunk->records[record].origin == sub->skip)
+    if (chunk->has_except && is_excluded(sub, chunk, record))
         return true;
     return chunk->records[record].end == chunk_start(chunk, record) && !chunk_piece(chunk, record);
 }
 
 /* The end of the run of records from `first` on that this subscriber gets as one run of bytes: it
- * stops at the next record of the subscriber's own. */
+ * stops at the next record that is not for it. */
 static uint32_t run_end(const struct sub *sub, const struct chunk *chunk, uint32_t first)
 {
     uint32_t end = chunk_run_end(chunk, first);
-    if (!sub->skip)
+    if (!chunk->has_except)
         return end;
-    while (first < end && chunk->records[first].origin != sub->skip)
+    while (first < end && !is_excluded(sub, chunk, first))
         first++;
     return first;
 }

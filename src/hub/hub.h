@@ -50,7 +50,7 @@ struct sub {
     uint64_t stamp;      /* the last record of the live chunk that it has, in SUB_QUEUED */
     uint64_t told;       /* gaps up to this id were reported */
     uint32_t first;      /* the first record that was taken, between hub_take() and hub_sent() */
-    uint32_t skip;       /* leave out events of this connection; 0: of none */
+    uint32_t skip;       /* leave out events that are not for this connection; 0: none */
     uint8_t state;       /* enum sub_state */
     bool fresh;          /* nothing was taken yet: the cursor is a client's claim */
     bool keeps_up;       /* was live, and its socket was not full since */

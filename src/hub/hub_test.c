@@ -173,7 +173,7 @@ static void each_event_is_filtered_by_its_type(void **state)
     world_free(world);
 }
 
-static void own_events_of_a_subscriber_are_left_out_live_and_from_the_window(void **state)
+static void events_that_exclude_a_subscriber_are_left_out_live_and_from_the_window(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -183,10 +183,10 @@ static void own_events_of_a_subscriber_are_left_out_live_and_from_the_window(voi
     reader->sub.skip = 7;
     reader_begin(reader, 0, start, 0);
     reader_drain(reader);
-    static const char origins[] = {7, 7, 1, 2, 7, 3, 7};
-    for (size_t i = 0; i < sizeof(origins); i++) {
+    static const char excepts[] = {7, 7, 1, 2, 7, 3, 7};
+    for (size_t i = 0; i < sizeof(excepts); i++) {
         char data[] = {(char)('a' + i), '\0'};
-        world_add(world, "a", data)->origin = (uint32_t)origins[i];
+        world_add(world, "a", data)->except = (uint32_t)excepts[i];
     }
     world_append(world);
     mailbox_empty(&world->mail);
@@ -200,6 +200,36 @@ static void own_events_of_a_subscriber_are_left_out_live_and_from_the_window(voi
     reader_got(reader, "cdf");
     assert_int_equal(hub_cursor(&world->hub, &reader->sub), hub_applied(&world->hub));
     reader_free(reader);
+    world_free(world);
+}
+
+static void an_event_that_excludes_a_connection_reaches_all_others(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *nobody = live_reader(world, "a"), *excluded = live_reader(world, "a"),
+                  *other = live_reader(world, "a");
+    excluded->sub.skip = 7;
+    other->sub.skip = 8;
+    for (int round = 0; round < 3; round++) {
+        world_add(world, "a", "x")->except = 7;
+        world_add(world, "a", "y")->except = round == 1 ? 7 : 0;
+        world_append(world);
+        mailbox_empty(&world->mail);
+        struct reader *all[] = {nobody, excluded, other};
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(reader_drain(all[i]), TAKE_NOTHING);
+            assert_true(sub_is_live(&all[i]->sub));
+            assert_int_equal(hub_cursor(&world->hub, &all[i]->sub), hub_applied(&world->hub));
+        }
+        hub_turn_end(&world->hub);
+    }
+    reader_got(nobody, "xyxyxy");
+    reader_got(other, "xyxyxy");
+    reader_got(excluded, "yy");
+    reader_free(nobody);
+    reader_free(excluded);
+    reader_free(other);
     world_free(world);
 }
 
@@ -1737,7 +1767,8 @@ int main(void)
         cmocka_unit_test(views_are_shared_by_selection_and_format),
         cmocka_unit_test(an_event_comes_once_however_many_terms_match),
         cmocka_unit_test(each_event_is_filtered_by_its_type),
-        cmocka_unit_test(own_events_of_a_subscriber_are_left_out_live_and_from_the_window),
+        cmocka_unit_test(events_that_exclude_a_subscriber_are_left_out_live_and_from_the_window),
+        cmocka_unit_test(an_event_that_excludes_a_connection_reaches_all_others),
         cmocka_unit_test(records_without_bytes_delay_no_subscriber),
         cmocka_unit_test(a_subscriber_whose_send_was_short_gets_the_rest_in_order_and_once),
         cmocka_unit_test(the_rest_of_a_cut_record_is_handed_back),

@@ -51,7 +51,7 @@ struct event {
     struct str data;
     const struct event_key *key; /* NULL if published without one */
     uint32_t number;             /* the channel's number, see channels.h */
-    uint32_t origin;             /* the connection that published it, 0: none; not stored */
+    uint32_t except;             /* the connection that is not to get it, 0: none; not stored */
     uint32_t hash;               /* of the channel's name, once batch_hash_names() has set it */
     uint8_t kind;                /* enum event_kind */
     uint8_t state;               /* enum event_state */

@@ -107,8 +107,21 @@ static bool read_data(const struct event_json *json, struct event_json_room *roo
            refusal_set(ret_refusal, PROBLEM_BAD_EVENT, "JSON may be nested 128 deep");
 }
 
-bool event_json_read(const struct event_json *json, struct event_json_room *room,
-                     struct proposal *ret_proposal, struct refusal *ret_refusal)
+/* A name has no characters that JSON escapes, so an escape makes it malformed. */
+static bool read_except(const struct event_json *json, const struct conn_names *names,
+                        struct proposal *proposal, struct refusal *ret_refusal)
+{
+    struct str raw = json->except;
+    if (!raw.len)
+        return true;
+    return (raw.len > 2 && raw.at[0] == '"' &&
+            conn_name_read(names, (struct str){raw.at + 1, raw.len - 2}, &proposal->except)) ||
+           refusal_set(ret_refusal, PROBLEM_BAD_EVENT, "except is " CONN_NAME_RULE);
+}
+
+bool event_json_read(const struct event_json *json, const struct conn_names *names,
+                     struct event_json_room *room, struct proposal *ret_proposal,
+                     struct refusal *ret_refusal)
 {
     *ret_proposal = (struct proposal){.type = json->type.len ? STR_NONE : TYPE_DEFAULT,
                                       .has_key = json->key.len > 0,
@@ -120,6 +133,7 @@ bool event_json_read(const struct event_json *json, struct event_json_room *room
            read_text(json->key, &room->key, &ret_proposal->key, ret_refusal, PROBLEM_BAD_KEY,
                      "a key is a string of 1 to 255 bytes") &&
            read_ephemeral(json, ret_proposal, ret_refusal) &&
+           read_except(json, names, ret_proposal, ret_refusal) &&
            read_data(json, room, ret_proposal, ret_refusal) &&
            read_content_type(json, room, ret_proposal, ret_refusal);
 }

@@ -2,6 +2,7 @@
  * the publish message of freshet.v1. */
 #pragma once
 
+#include "net/conn_name.h"
 #include "publish/proposal.h"
 
 /* One row a member. */
@@ -12,7 +13,8 @@
     X(type)                                                                                        \
     X(key)                                                                                         \
     X(content_type)                                                                                \
-    X(ephemeral)
+    X(ephemeral)                                                                                   \
+    X(except)
 
 enum event_json_member {
 #define EVENT_JSON_NUMBER(name) EVENT_JSON_##name,
@@ -46,7 +48,8 @@ struct event_json_room {
 };
 void event_json_room_free(struct event_json_room *room);
 
-/* Reads the members into a proposal, whose strings lie in `room` or in the values. False if a
- * member has a wrong value. */
-bool event_json_read(const struct event_json *json, struct event_json_room *room,
-                     struct proposal *ret_proposal, struct refusal *ret_refusal);
+/* Reads the members into a proposal, whose strings lie in `room` or in the values. `names` reads
+ * `except`. False if a member has a wrong value. */
+bool event_json_read(const struct event_json *json, const struct conn_names *names,
+                     struct event_json_room *room, struct proposal *ret_proposal,
+                     struct refusal *ret_refusal);

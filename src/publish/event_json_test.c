@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+static const struct conn_names conn_names = {{17, 4}};
+
 /* The members of an object that was checked. */
 static struct event_json members_of(const char *object)
 {
@@ -31,7 +33,7 @@ static void assert_refused(const char *object, enum problem problem)
     struct event_json_room room = {.data = {0}};
     struct proposal proposal;
     struct refusal refusal = {.problem = PROBLEM_COUNT};
-    assert_false(event_json_read(&json, &room, &proposal, &refusal));
+    assert_false(event_json_read(&json, &conn_names, &room, &proposal, &refusal));
     assert_int_equal(refusal.problem, problem);
     assert_non_null(refusal.detail);
     event_json_room_free(&room);
@@ -42,7 +44,7 @@ static struct proposal read_event(const char *object, struct event_json_room *ro
     struct event_json json = members_of(object);
     struct proposal proposal;
     struct refusal refusal;
-    assert_true(event_json_read(&json, room, &proposal, &refusal));
+    assert_true(event_json_read(&json, &conn_names, room, &proposal, &refusal));
     return proposal;
 }
 
@@ -128,6 +130,41 @@ static void a_member_that_is_something_else_is_refused(void **state)
     assert_refused("{\"channel\":\"a\",\"data_base64\":7}", PROBLEM_BAD_EVENT);
 }
 
+static void except_is_the_name_of_a_connection(void **state)
+{
+    (void)state;
+    struct event_json_room room = {.data = {0}};
+    char name[CONN_NAME_SIZE];
+    struct buf event = {0};
+    buf_addf(&event, "{\"channel\":\"a\",\"data\":1,\"except\":\"%.*s\"}",
+             STR_FMT(conn_name_write(&conn_names, 7, name)));
+    buf_add_char(&event, '\0');
+    assert_int_equal(read_event(event.at, &room).except, 7);
+    struct proposal proposal =
+        read_event("{\"channel\":\"a\",\"data\":1,\"except\":\"0123456789abcdef01234567\"}", &room);
+    assert_int_equal(proposal.except, 0);
+    assert_int_equal(read_event("{\"channel\":\"a\",\"data\":1}", &room).except, 0);
+    static const char *const values[] = {"7",
+                                         "null",
+                                         "[]",
+                                         "\"\"",
+                                         "\"7\"",
+                                         "\"0123456789abcdef0123456\"",
+                                         "{}",
+                                         "true",
+                                         "123456789012345678901234",
+                                         "\"0123456789ABCDEF01234567\"",
+                                         "\"\\u0030123456789abcdef01234567\""};
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        buf_clear(&event);
+        buf_addf(&event, "{\"channel\":\"a\",\"data\":1,\"except\":%s}", values[i]);
+        buf_add_char(&event, '\0');
+        assert_refused(event.at, PROBLEM_BAD_EVENT);
+    }
+    buf_free(&event);
+    event_json_room_free(&room);
+}
+
 static void an_event_has_data_once(void **state)
 {
     (void)state;
@@ -146,10 +183,10 @@ static void data_may_be_nested_128_deep(void **state)
     memset(data, '[', sizeof(data) / 2);
     memset(data + sizeof(data) / 2, ']', sizeof(data) / 2);
     json.data = (struct str){data, sizeof(data)};
-    assert_false(event_json_read(&json, &room, &proposal, &refusal));
+    assert_false(event_json_read(&json, &conn_names, &room, &proposal, &refusal));
     assert_int_equal(refusal.problem, PROBLEM_BAD_EVENT);
     json.data = (struct str){data + 1, sizeof(data) - 2};
-    assert_true(event_json_read(&json, &room, &proposal, &refusal));
+    assert_true(event_json_read(&json, &conn_names, &room, &proposal, &refusal));
     event_json_room_free(&room);
 }
 
@@ -161,6 +198,7 @@ int main(void)
         cmocka_unit_test(base64_is_binary),
         cmocka_unit_test(json_that_says_more_keeps_its_content_type),
         cmocka_unit_test(a_member_that_is_something_else_is_refused),
+        cmocka_unit_test(except_is_the_name_of_a_connection),
         cmocka_unit_test(an_event_has_data_once),
         cmocka_unit_test(data_may_be_nested_128_deep),
     };

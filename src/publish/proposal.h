@@ -26,7 +26,6 @@ struct publisher {
     struct str keyspace;
     const struct conn *conn; /* NULL: there is no connection, or it is gone */
     uint32_t request;        /* by whose client's address it counts (client_of()) */
-    uint32_t origin; /* the connection whose own subscriber may leave these events out; 0: none */
     /* number of webhook deliveries that led to these events, each by the one before */
     uint8_t hops;
     bool is_server; /* may use reserved channels, and takes no share of new channels */
@@ -43,6 +42,7 @@ struct proposal {
     const struct json_scan *scan; /* the check made in advance, in pieces; or NULL */
     uint64_t if_match;
     int64_t accepted_ns; /* monotonic: when the publish was parsed; 0: unknown */
+    uint32_t except;     /* the connection that is not to get the event; 0: none */
     enum event_kind kind;
     bool is_checked; /* JSON that is part of a document which was checked */
     bool has_key;

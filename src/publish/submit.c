@@ -98,7 +98,7 @@ static bool add_event(struct submission *submission, const struct proposal *prop
         return false;
     event->kind = (uint8_t)proposal->kind;
     event->state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
-    event->origin = submission->publisher->origin;
+    event->except = proposal->except;
     event->hops = submission->publisher->hops;
     event->accepted_ns = proposal->accepted_ns;
     if (ephemeral)

@@ -137,12 +137,13 @@ static void an_event_carries_all_that_was_proposed(void **state)
 {
     (void)state;
     struct world *world = world_new(1000);
-    struct publisher publisher = {.access = {.rules = &rules_open}, .origin = 7, .hops = 3};
+    struct publisher publisher = {.access = {.rules = &rules_open}, .hops = 3};
     struct proposal proposal = {.channel = STR("a"),
                                 .type = STR("t"),
                                 .data = STR("{\r\n\"a\": 1}"),
                                 .kind = EVENT_JSON,
-                                .accepted_ns = 5};
+                                .accepted_ns = 5,
+                                .except = 7};
     struct asked asked = {.publish = {.done = done}};
     struct refusal refusal;
     assert_true(
@@ -152,7 +153,7 @@ static void an_event_carries_all_that_was_proposed(void **state)
     assert_true(str_eq(event->type, STR("t")));
     assert_true(str_eq(event->data, STR("{  \"a\": 1}")));
     assert_int_equal(event->content_type.len, 0);
-    assert_int_equal(event->origin, 7);
+    assert_int_equal(event->except, 7);
     assert_int_equal(event->hops, 3);
     assert_int_equal(event->accepted_ns, 5);
     turn(world);

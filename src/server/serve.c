@@ -72,6 +72,7 @@ struct server {
     struct quota subjects;        /* and streams */
     struct memory_mark memory;    /* whether it is past memory_max */
     struct rates *rates;          /* at which events are published */
+    struct conn_names names;      /* of connections, for their clients */
     struct tls_tickets tickets;
     int64_t tickets_ns; /* when their newest key was made */
 };
@@ -327,6 +328,7 @@ static int open_worker(struct server *server, unsigned index)
         .authority = settings_of(server)->api.authority,
         .proxies = settings_proxies(settings_of(server)),
         .rules = settings_of(server)->rules,
+        .names = server->names,
         .audit = &server->audit,
         .base = server->api.base,
         .app = &settings_of(server)->api,
@@ -389,6 +391,7 @@ static int open_all(struct server *server)
     share_descriptors(server, descriptors);
     if ((result = open_quotas(server)))
         return result;
+    conn_names_init(&server->names);
     server->workers = mem_alloc(config->threads * sizeof(*server->workers));
     fill_api(server);
     if (config->tls_server && tls_tickets_turn(&server->tickets))

@@ -67,6 +67,7 @@ static void channel_message(struct websocket *websocket, enum ws_opcode opcode, 
     struct proposal proposal = {.channel = name_of(of_websocket(websocket)),
                                 .type = TYPE_DEFAULT,
                                 .data = data,
+                                .except = of_websocket(websocket)->sub.skip,
                                 .kind = opcode == WS_BINARY ? EVENT_BINARY : EVENT_TEXT};
     struct refusal refusal;
     enum permit permit = permits_find(websocket, ACTION_PUBLISH, &proposal.channel, 1, &refusal);
@@ -196,7 +197,6 @@ static void channel_subscribe(struct channel_websocket *channel)
         struct gap gap = start_gap(&reading->start);
         encode_gap(&worker->deflater, channel->encoding, request_stream_add(request), &gap);
     }
-    channel->sub.skip = reading->no_echo ? request_stream_id(request) : 0;
     if (!reading_subscribe(worker, &channel->sub, &sub_ops, reading->selection, channel->encoding,
                            &reading->start, &refusal)) {
         websocket_close_refusal(&channel->websocket, &refusal);
@@ -268,6 +268,8 @@ void channel_websocket_begin(struct exchange *exchange, struct reading *reading)
                         known ? &reading->start.cursor : NULL))
         return;
     stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], 1);
+    if (reading->no_echo) /* what this connection publishes then excludes it */
+        channel->sub.skip = request_stream_id(channel->websocket.pull.request);
     channel->encoding = (uint16_t)encoding_of(FORMAT_WEBSOCKET, reading->data, false,
                                               channel->websocket.window_bits);
     if (known)

@@ -58,10 +58,22 @@ void freshet_v1_refuse(struct freshet_v1 *v1, struct str ref, const struct refus
     buf_free(&members);
 }
 
-void freshet_v1_send_cursor(struct freshet_v1 *v1, const char *op, struct str ref, uint64_t cursor)
+void freshet_v1_send_began(struct freshet_v1 *v1, struct str ref, uint64_t cursor)
+{
+    struct request_stream *request = freshet_v1_request(v1);
+    char name[CONN_NAME_SIZE];
+    struct buf message = {0};
+    struct json_writer writer = freshet_v1_open(&message, "ok", ref);
+    json_member_id(&writer, "cursor", cursor);
+    json_member_string(&writer, "connection", request_stream_name(request, name));
+    json_object_end(&writer);
+    freshet_v1_send(v1, &message);
+}
+
+void freshet_v1_send_live(struct freshet_v1 *v1, struct str ref, uint64_t cursor)
 {
     struct buf message = {0};
-    struct json_writer writer = freshet_v1_open(&message, op, ref);
+    struct json_writer writer = freshet_v1_open(&message, "live", ref);
     json_member_id(&writer, "cursor", cursor);
     json_object_end(&writer);
     freshet_v1_send(v1, &message);

@@ -11,7 +11,10 @@ void freshet_v1_send(struct freshet_v1 *v1, struct buf *message);
 /* Begins a message's object with op and ref, which is raw JSON or empty. The caller ends it. */
 struct json_writer freshet_v1_open(struct buf *message, const char *op, struct str ref);
 
-void freshet_v1_send_cursor(struct freshet_v1 *v1, const char *op, struct str ref, uint64_t cursor);
+/* Tells that a subscription begins at a cursor, with the name of its connection; and that it is
+ * live. */
+void freshet_v1_send_began(struct freshet_v1 *v1, struct str ref, uint64_t cursor);
+void freshet_v1_send_live(struct freshet_v1 *v1, struct str ref, uint64_t cursor);
 void freshet_v1_send_gap(struct freshet_v1 *v1, const struct gap *gap);
 void freshet_v1_error(struct freshet_v1 *v1, struct str ref, enum problem problem,
                       const char *detail);

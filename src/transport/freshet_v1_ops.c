@@ -325,7 +325,7 @@ static void op_publish(struct freshet_v1 *v1, const struct said *said)
     struct refusal refusal;
     enum permit permit = PERMIT_REFUSED;
     memcpy(json.at, &said->at[MEMBER_channel], sizeof(json.at));
-    if (event_json_read(&json, &room, &proposal, &refusal))
+    if (event_json_read(&json, &v1->worker->config.names, &room, &proposal, &refusal))
         permit = permits_find(&v1->websocket, ACTION_PUBLISH, &proposal.channel, 1, &refusal);
     if (permit == PERMIT_REFUSED ||
         (permit == PERMIT_GOES_ON && !submit_event(v1, said->ref, &proposal, &refusal)))
@@ -371,7 +371,7 @@ static const struct op {
     {{"\"publish\"", 9},
      op_publish,
      ANY | HAS(channel) | HAS(data) | HAS(data_base64) | HAS(type) | HAS(key) | HAS(content_type) |
-         HAS(ephemeral)},
+         HAS(ephemeral) | HAS(except)},
     {{"\"ping\"", 6}, op_ping, ANY},
     {{"\"presence\"", 10}, op_presence, 0},
     {{"\"auth\"", 6}, op_auth, ANY | HAS(token)},

@@ -195,7 +195,10 @@ static struct part *part_new(struct freshet_v1 *v1, struct group *group, struct 
     struct part *part = mem_try_alloc(sizeof(*part) + ref.len);
     if (!part)
         return NULL;
-    *part = (struct part){.v1 = v1, .group = group, .ref_len = (uint8_t)ref.len};
+    *part = (struct part){.v1 = v1,
+                          .group = group,
+                          .sub = {.skip = request_stream_id(freshet_v1_request(v1))},
+                          .ref_len = (uint8_t)ref.len};
     if (ref.len)
         memcpy(part->ref, ref.at, ref.len);
     list_add_last(&v1->parts, &part->node);
@@ -460,7 +463,7 @@ static void answer(struct part *part, const struct start *start)
 {
     struct freshet_v1 *v1 = part->v1;
     part->answered = true;
-    freshet_v1_send_cursor(v1, "ok", freshet_v1_part_ref(part), start->cursor);
+    freshet_v1_send_began(v1, freshet_v1_part_ref(part), start->cursor);
     if (start->gap) {
         struct gap gap = start_gap(start);
         gap.ref = freshet_v1_part_ref(part);
@@ -561,7 +564,7 @@ static void merge(struct freshet_v1 *v1, struct part *part)
     }
     bool dropped = drop_leaving(v1);
     if (subscribe_at(main, hub_go_on, applied, told))
-        freshet_v1_send_cursor(v1, "live", freshet_v1_part_ref(part), applied);
+        freshet_v1_send_live(v1, freshet_v1_part_ref(part), applied);
     part_free(part);
     if (dropped)
         renew_joining(v1);

@@ -15,6 +15,11 @@ bool request_stream_close_deserted(struct request_stream *request, unsigned beat
     return true;
 }
 
+struct str request_stream_name(const struct request_stream *request, char room[CONN_NAME_SIZE])
+{
+    return conn_name_write(&request->worker->config.names, request_stream_id(request), room);
+}
+
 void request_stream_wake(struct request_stream *request)
 {
     struct stream_intake *intake = request_stream_take_in(request);

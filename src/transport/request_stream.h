@@ -145,8 +145,7 @@ struct request_stream_ops {
     enum request_stream_state (*state)(const struct request_stream *request);
 
     struct conn *(*conn)(const struct request_stream *request);
-    /* Tells what is published by this request stream from what comes by others: the id of its
-     * connection, or one like it. */
+    /* Tells this request stream from others: the id of its connection, or one like it. */
     uint32_t (*id)(const struct request_stream *request);
     struct poll_pace *(*pace)(const struct request_stream *request);
     void (*ring_in)(struct request_stream *request, int64_t ms);
@@ -225,6 +224,9 @@ static inline uint32_t request_stream_id(const struct request_stream *request)
 {
     return request->ops->id(request);
 }
+
+/* The name of that id, by which publishers can exclude the request stream from events. */
+struct str request_stream_name(const struct request_stream *request, char room[CONN_NAME_SIZE]);
 
 /* The address of the client, whatever proxies are between; see net/client.h. */
 static inline void request_stream_client(const struct request_stream *request,

@@ -314,8 +314,11 @@ static void add_first_records(struct stream *stream, const struct reading *readi
     if (stream->gzip)
         add_gzip_header(stream);
     struct buf *out = own_open(stream);
-    encode_first(stream->encoding, out, reading->start.cursor,
-                 RETRY_MS + worker_random(RETRY_JITTER_MS));
+    char name[CONN_NAME_SIZE];
+    struct first_record first = {.cursor = reading->start.cursor,
+                                 .retry_ms = RETRY_MS + worker_random(RETRY_JITTER_MS),
+                                 .connection = request_stream_name(stream->pull.request, name)};
+    encode_first(stream->encoding, out, &first);
     if (reading->start.gap) {
         struct gap gap = start_gap(&reading->start);
         encode_gap(NULL, stream->encoding, out, &gap);
@@ -355,6 +358,7 @@ static struct stream *stream_new(struct exchange *exchange, const struct reading
     if (stream)
         *stream = (struct stream){
             .pull = {.ops = &pull_ops},
+            .sub = {.skip = request_stream_id(exchange->request)},
             .encoding = (uint16_t)encoding_of(reading->format, reading->data, chunked, 0),
             .beat_s = (uint8_t)reading->beat_s,
             .gzip = reading->gzip,

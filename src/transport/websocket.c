@@ -365,8 +365,7 @@ bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
     struct publisher publisher = {.access = access,
                                   .keyspace = caller_name(access.caller),
                                   .conn = conn,
-                                  .request = request_stream_id(request),
-                                  .origin = request_stream_id(request)};
+                                  .request = request_stream_id(request)};
     proposal->accepted_ns = worker->loop.now_ns;
     if (!publish)
         return refusal_no_memory(ret_refusal);

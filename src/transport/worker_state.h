@@ -18,6 +18,7 @@
 #include "http/head_memo.h"
 #include "http2/http2.h"
 #include "hub/hub.h"
+#include "net/conn_name.h"
 #include "net/listen.h"
 #include "publish/submit.h"
 #include "transport/formats/formats.h"
@@ -183,6 +184,7 @@ struct worker_config {
     const struct authority *authority;     /* for `auth` of freshet.v1; NULL: there are no rules */
     const struct trusted_proxies *proxies; /* NULL: none */
     const struct rules *rules;             /* the rules of access; never changed */
+    struct conn_names names;               /* of the connections of all workers */
     struct audit *audit;                   /* of all workers together; NULL: nothing is noted */
     uint16_t https_port;                   /* where DOOR_REDIRECT leads */
     struct str base;                       /* path under which the API hangs: empty, or "/x" */

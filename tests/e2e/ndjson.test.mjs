@@ -7,7 +7,9 @@ bothStores("the headers and a first beat come at once, with the cursor in both",
     const { id } = await server.publish("elsewhere", "x");
     const stream = await server.ndjson("/channels/a");
     assert.equal(stream.headers.cursor, id);
-    assert.deepEqual(await stream.next(), { op: "beat", cursor: id });
+    const { connection, ...beat } = await stream.next();
+    assert.deepEqual(beat, { op: "beat", cursor: id });
+    assert.match(connection, /^[0-9a-f]{24}$/);
 });
 
 bothStores("a stream says that nobody may store, transform or buffer it", async (t, server) => {

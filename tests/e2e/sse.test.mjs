@@ -14,7 +14,9 @@ bothStores("the headers and a first record come at once, with the cursor in both
     const first = await stream.next();
     assert.equal(first.event, "$beat");
     assert.equal(first.id, id);
-    assert.deepEqual(JSON.parse(first.data), { cursor: id });
+    const { connection, ...data } = JSON.parse(first.data);
+    assert.deepEqual(data, { cursor: id });
+    assert.match(connection, /^[0-9a-f]{24}$/);
 });
 
 bothStores("a stream says that nobody may store, transform or buffer it", async (t, server) => {

@@ -95,7 +95,7 @@ int page_add(struct page *page, const struct event *event)
     if (!added)
         return -ENOMEM;
     copy.accepted_ns = 0;
-    copy.origin = 0;
+    copy.except = 0;
     copy.state = EVENT_APPENDED;
     *added = copy;
     page->bytes += copy.data.len;

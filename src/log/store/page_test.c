@@ -17,7 +17,7 @@ static struct event event_of(uint64_t id, uint32_t number, const char *data)
                           .channel = STR("room"),
                           .type = STR("message"),
                           .data = str_from(data),
-                          .origin = 4,
+                          .except = 4,
                           .accepted_ns = 5};
 }
 
@@ -57,7 +57,7 @@ static void a_page_copies_events_as_read_from_a_store(void **state)
     assert_true(str_eq(copy->channel, STR("room")));
     assert_int_equal(copy->key->content, 8);
     assert_int_equal(copy->state, EVENT_APPENDED);
-    assert_int_equal(copy->origin, 0);
+    assert_int_equal(copy->except, 0);
     assert_int_equal(copy->accepted_ns, 0);
     batch_unref(batch);
 }

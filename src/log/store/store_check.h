@@ -115,7 +115,7 @@ static inline void check_make(struct check *check, struct batch *batch)
         .data = check_data(check),
         .key = key,
         .accepted_ns = 5,
-        .origin = 6,
+        .except = 6,
     };
     event.content_type = event.kind == EVENT_BINARY ? STR("image/png") : STR("");
     assert_true(check->count < CHECK_EVENTS_MAX);
@@ -174,7 +174,7 @@ static inline void check_same(const struct event *got, const struct event *want)
     assert_int_equal(got->hops, want->hops);
     assert_int_equal(got->state, EVENT_APPENDED);
     assert_int_equal(got->accepted_ns, 0);
-    assert_int_equal(got->origin, 0);
+    assert_int_equal(got->except, 0);
     assert_true(str_eq(got->channel, want->channel));
     assert_true(str_eq(got->type, want->type));
     assert_true(str_eq(got->from, want->from));

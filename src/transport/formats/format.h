@@ -18,6 +18,13 @@ struct format_out {
     unsigned window_bits;      /* of permessage-deflate; 0 without compression */
 };
 
+/* The first record of a stream. */
+struct first_record {
+    uint64_t cursor;
+    uint64_t retry_ms;     /* how long a client waits before it reconnects */
+    struct str connection; /* the name by which publishers can exclude the stream */
+};
+
 /* A row of the table of formats. A NULL writer means that the format has no such record, and
  * nothing is written. Writers add whole records, without HTTP's framing. */
 struct format {
@@ -35,9 +42,8 @@ struct format {
     void (*event)(struct format_out *out, const struct event *event);
     void (*data)(struct format_out *out, const struct event *event); /* the data alone */
     void (*beat)(struct format_out *out, uint64_t cursor);
-    /* The first record of a stream; NULL: a beat. `retry_ms`: how long a client waits before it
-     * reconnects. */
-    void (*first)(struct format_out *out, uint64_t cursor, uint64_t retry_ms);
+    /* The first record of a stream; NULL: a beat. */
+    void (*first)(struct format_out *out, const struct first_record *first);
     void (*gap)(struct format_out *out, const struct gap *gap);
     /* The last record when the server ends the stream. The client reconnects after `retry_ms`. */
     void (*bye)(struct format_out *out, uint64_t cursor, uint64_t retry_ms);

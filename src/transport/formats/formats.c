@@ -80,13 +80,13 @@ void encode_beat(struct deflater *deflater, unsigned encoding, struct buf *out, 
     end(&record, encoding);
 }
 
-void encode_first(unsigned encoding, struct buf *out, uint64_t cursor, uint64_t retry_ms)
+void encode_first(unsigned encoding, struct buf *out, const struct first_record *first)
 {
     struct record_out record = begin(NULL, encoding, out);
     if (record.format->first)
-        record.format->first(&record.out, cursor, retry_ms);
+        record.format->first(&record.out, first);
     else if (record.format->beat)
-        record.format->beat(&record.out, cursor);
+        record.format->beat(&record.out, first->cursor);
     end(&record, encoding);
 }
 

@@ -45,7 +45,7 @@ void encode_event(void *context, unsigned encoding, struct buf *out, const struc
 
 /* Add the server's own records, if the format has them. `deflater` may be NULL. */
 void encode_beat(struct deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor);
-void encode_first(unsigned encoding, struct buf *out, uint64_t cursor, uint64_t retry_ms);
+void encode_first(unsigned encoding, struct buf *out, const struct first_record *first);
 void encode_gap(struct deflater *deflater, unsigned encoding, struct buf *out,
                 const struct gap *gap);
 void encode_bye(struct deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor,

@@ -469,12 +469,16 @@ static void every_beat_tells_the_cursor(void **state)
 
 static void check_first(struct tried *tried)
 {
-    encode_first(tried->encoding, &tried->out, CURSOR, RETRY_MS);
+    const struct first_record first = {
+        .cursor = CURSOR, .retry_ms = RETRY_MS, .connection = STR("00aa")};
+    encode_first(tried->encoding, &tried->out, &first);
     struct parsed parsed = read_record(tried);
     assert_int_equal(parsed.kind, tried->format->beat ? BEAT : NOTHING);
-    assert_int_equal(parsed.retry_ms, tried->format->first ? RETRY_MS : 0);
+    assert_int_equal(parsed.retry_ms, tried->id == FORMAT_SSE ? RETRY_MS : 0);
     if (parsed.kind && has_cursor(tried))
         assert_string_equal(parsed.id, CURSOR_TEXT);
+    if (tried->format->first)
+        assert_string_equal(member(parsed.value, "connection"), "00aa");
     parsed_free(&parsed);
 }
 

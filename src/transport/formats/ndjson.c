@@ -27,6 +27,15 @@ static void write_beat(struct format_out *out, uint64_t cursor)
     end_line(out);
 }
 
+static void write_first(struct format_out *out, const struct first_record *first)
+{
+    struct json_writer writer = ops_open(out->bytes, "beat");
+    json_member_id(&writer, "cursor", first->cursor);
+    json_member_string(&writer, "connection", first->connection);
+    json_object_end(&writer);
+    end_line(out);
+}
+
 static void write_gap(struct format_out *out, const struct gap *gap)
 {
     ops_add_gap(out->bytes, gap);
@@ -49,6 +58,7 @@ const struct format format_ndjson = {
     .event = write_event,
     .data = write_data,
     .beat = write_beat,
+    .first = write_first,
     .gap = write_gap,
     .bye = write_bye,
 };

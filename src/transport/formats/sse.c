@@ -105,10 +105,13 @@ static void write_beat(struct format_out *out, uint64_t cursor)
     close_own(&data);
 }
 
-static void write_first(struct format_out *out, uint64_t cursor, uint64_t retry_ms)
+static void write_first(struct format_out *out, const struct first_record *first)
 {
-    buf_addf(out->bytes, "retry: %llu\n", (unsigned long long)retry_ms);
-    write_beat(out, cursor);
+    buf_addf(out->bytes, "retry: %llu\nevent: $beat\n", (unsigned long long)first->retry_ms);
+    struct json_writer data = open_own(out->bytes, first->cursor);
+    json_member_id(&data, "cursor", first->cursor);
+    json_member_string(&data, "connection", first->connection);
+    close_own(&data);
 }
 
 static void write_gap(struct format_out *out, const struct gap *gap)

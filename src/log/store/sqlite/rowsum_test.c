@@ -58,7 +58,7 @@ static void the_checksum_leaves_out_fields_that_are_not_stored(void **state)
     (void)state;
     struct event event = plain(), read = plain();
     event.accepted_ns = 5;
-    event.origin = 6;
+    event.except = 6;
     event.state = EVENT_APPENDED;
     event.from = event.content_type = STR_NONE;
     read.from = read.content_type = STR("");
