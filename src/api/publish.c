@@ -155,6 +155,16 @@ static bool take_except(struct exchange *exchange, struct proposal *proposal, st
            refuse(exchange, PROBLEM_BAD_PARAMETER, "except (Event-Except) is " CONN_NAME_RULE);
 }
 
+static bool read_except(struct exchange *exchange, struct proposal *proposal)
+{
+    struct str value = http_header(exchange->head, STR("event-except"));
+    if (!value.at)
+        return true; /* the common case */
+    if (http_fields_repeat(&exchange->head->fields, STR("event-except")))
+        return refuse(exchange, PROBLEM_BAD_REQUEST, "send Event-Except at most once");
+    return take_except(exchange, proposal, value);
+}
+
 enum { TYPE, KEY, EPHEMERAL, EXCEPT, ROWS };
 
 static const struct parameter rows[ROWS] = {
@@ -231,7 +241,6 @@ static bool has_repeats(const struct exchange *exchange)
     const struct http_fields *fields = &exchange->head->fields;
     return http_fields_repeat(fields, STR("event-type")) ||
            http_fields_repeat(fields, STR("idempotency-key")) ||
-           http_fields_repeat(fields, STR("event-except")) ||
            http_fields_repeat(fields, STR("if-match")) ||
            http_fields_repeat(fields, STR("content-type"));
 }
@@ -241,17 +250,14 @@ static bool read_proposal(struct exchange *exchange, struct str rest, struct pro
 {
     const struct http_head *head = exchange->head;
     if (has_repeats(exchange))
-        return refuse(exchange, PROBLEM_BAD_REQUEST,
-                      "send Event-Type, Idempotency-Key, Event-Except, If-Match and Content-Type "
-                      "at most once "
-                      "each");
+        return refuse(
+            exchange, PROBLEM_BAD_REQUEST,
+            "send Event-Type, Idempotency-Key, If-Match and Content-Type at most once each");
     if (!channel_decode(exchange, rest, &room->channel, &proposal->channel))
         return false;
     struct str key = http_header(head, STR("idempotency-key"));
-    struct str except = http_header(head, STR("event-except"));
     proposal->type = http_header(head, STR("event-type"));
-    if ((key.at && !take_key(exchange, proposal, room, key)) ||
-        (except.at && !take_except(exchange, proposal, except)) ||
+    if ((key.at && !take_key(exchange, proposal, room, key)) || !read_except(exchange, proposal) ||
         !read_query(exchange, proposal, room) || !read_if_match(exchange, proposal))
         return false;
     if (!proposal->type.at)
