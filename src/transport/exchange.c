@@ -6,19 +6,6 @@
 
 #include <errno.h>
 
-void exchange_handle(struct exchange *exchange)
-{
-    struct worker *worker = exchange->worker;
-    worker->handled = exchange;
-    worker->config.handle(exchange);
-    worker->handled = NULL;
-}
-
-const struct http_head *exchange_head(const struct exchange *exchange)
-{
-    return exchange->worker->handled == exchange ? exchange->head : NULL;
-}
-
 void exchange_free(struct exchange *exchange)
 {
     if (exchange->caller)

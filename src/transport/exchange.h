@@ -62,10 +62,19 @@ enum { EXCHANGE_ORIGIN_MAX = 72 };
 enum { EXCHANGE_FIELDS = 2 };
 
 /* Has the API handle the request, whose `head` is set. The exchange may be freed within. */
-void exchange_handle(struct exchange *exchange);
+static inline void exchange_handle(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    worker->handled = exchange;
+    worker->config.handle(exchange);
+    worker->handled = NULL;
+}
 
 /* The head while the handler of this exchange runs; NULL later, when `head` points to nothing. */
-const struct http_head *exchange_head(const struct exchange *exchange);
+static inline const struct http_head *exchange_head(const struct exchange *exchange)
+{
+    return exchange->worker->handled == exchange ? exchange->head : NULL;
+}
 
 /* The request's body. Only while the handler runs. */
 static inline struct str exchange_input(const struct exchange *exchange)
