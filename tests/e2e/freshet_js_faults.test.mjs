@@ -236,17 +236,19 @@ test("an ephemeral event is given up when the server does not take it", async (t
     assert.equal(asked, 2);
 });
 
-test("Retry-After that is far too long, or below nothing, does not become a storm", async (t) => {
-    for (const after of ["99999999", "-5", "Fri, 31 Dec 1999 23:59:59 GMT"]) {
-        let asked = 0;
-        const url = await pretend(t, { other: (_, response) => (asked++, json(response, 503, { status: 503 }, { "Retry-After": after }), true) });
-        const freshet = client(t, url);
-        const published = freshet.publish("a", 1).catch((error) => error);
-        await eventually(() => asked === 1, "a request");
-        freshet.close();
-        assert.equal((await published).status, 503, after);
-        assert.ok(asked <= 2, `${after}: ${asked} requests`);
+test("Retry-After that is longer than a timer can be does not become a storm", async (t) => {
+    let asked = 0;
+    const url = await pretend(t, { other: (request, response) => request.method === "POST" &&
+        (asked++, json(response, 503, { status: 503 }, { "Retry-After": "99999999" }), true) });
+    const freshet = client(t, url);
+    const published = freshet.publish("a", 1).catch((error) => error);
+    await eventually(() => asked, "a request");
+    for (let round = 0; round < 50; round++) {
+        await (await fetch(url)).text();
     }
+    assert.equal(asked, 1);
+    freshet.close();
+    assert.equal((await published).status, 503);
 });
 
 test("Node ends after close(), whatever is under way", async (t) => {
