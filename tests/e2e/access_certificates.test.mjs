@@ -9,13 +9,16 @@ import { deadline, eventually, startServer, test } from "./support/index.mjs";
 
 const ROOT = `fk_${"a".repeat(10)}_${"b".repeat(52)}`;
 const READER = `fk_${"c".repeat(10)}_${"b".repeat(52)}`;
+const PACKER = `fk_${"d".repeat(10)}_${"b".repeat(52)}`;
 const RULES = `access: {anybody: [], authenticated: [read, publish]}
 origins: ["https://app.example", "https://*.shop.example"]
 keys:
   - {name: root, key: ${ROOT}, grants: [{channels: ['**'], may: [admin]}]}
+  - {name: packer, key: ${PACKER}, grants: [{channels: [packed], may: [read]}]}
 namespaces:
   - {prefix: open, access: {anybody: [read], authenticated: [publish]}}
   - {prefix: closed, access: {anybody: [], authenticated: []}}
+  - {prefix: packed, compress: true}
 `;
 
 /** A server with rules that asks for certificates, and the clients by name. */
@@ -166,12 +169,15 @@ test("answers by a certificate are never compressed, and those that anybody may 
     const body = "compressible ".repeat(400);
     const client = room.clients.alice;
     const coding = async (target, options) => (await ask(room, "GET", target, { headers, ...options })).headers["content-encoding"];
-    for (const channel of ["news", "open"]) {
+    for (const channel of ["packed", "open"]) {
         assert.equal((await ask(room, "POST", `/channels/${channel}`, { client, body })).status, 201);
     }
+    const key = { ...headers, Authorization: `Bearer ${PACKER}` };
     for (let i = 0; i < 3; i++) { /* also with an answer in the cache that somebody else was given */
         assert.equal(await coding("/channels/open"), "gzip");
+        assert.equal(await coding("/channels/packed", { headers: key }), "gzip");
+        assert.equal(await coding("/channels/packed", { client, headers: key }), "gzip");
         assert.equal(await coding("/channels/open", { client }), undefined);
-        assert.equal(await coding("/channels/news", { client }), undefined);
+        assert.equal(await coding("/channels/packed", { client }), undefined);
     }
 });
