@@ -78,7 +78,7 @@ export class Server {
 
     /** Spawns the program and waits until it says where it listens. */
     async start() {
-        this.expectKilled = false;
+        this.expectKilled = this.isEnding = false;
         this.out = "";
         this.process = spawn(BIN, this.args, {
             cwd: this.dir,
@@ -132,6 +132,7 @@ export class Server {
 
     /** Sends a signal and does not wait. */
     signal(name) {
+        this.isEnding ||= ["SIGTERM", "SIGINT"].includes(name);
         this.process.kill(name);
     }
 
@@ -146,7 +147,7 @@ export class Server {
 
     /** SIGTERM; answers {code, signal} of the exit. Connections of the tests are left alone. */
     async terminate() {
-        this.process.kill("SIGTERM");
+        this.signal("SIGTERM");
         return deadline(this.exited, "the server to exit after SIGTERM", EXIT_MS);
     }
 
@@ -167,7 +168,10 @@ export class Server {
         this.#forgetConnections();
         let askedTwice = false;
         if (this.isRunning) {
-            this.process.kill("SIGTERM");
+            /* A second one would end a drain that a test has begun, with exit code 1. */
+            if (!this.isEnding) {
+                this.process.kill("SIGTERM");
+            }
             const again = setTimeout(() => {
                 askedTwice = true;
                 this.process.kill("SIGTERM");
