@@ -84,8 +84,18 @@ static struct arrival *arrival_of(struct conn *conn)
     return container_of(conn, struct arrival, conn);
 }
 
+static void set_bytes(struct arrival *arrival, size_t bytes)
+{
+    arrival->worker->shaking_bytes += bytes - arrival->bytes;
+    arrival->bytes = bytes;
+}
+
+/* The handshake is over, though the arrival stays until the end of the turn. */
 static void hand_over(struct arrival *arrival, const struct kind *kind)
 {
+    list_remove(&arrival->row);
+    set_bytes(arrival, 0);
+    timer_stop(&arrival->timer);
     arrival->conn.readable = true; /* the wire may have bytes that came behind the handshake */
     kind->take(arrival->worker, &arrival->conn, arrival->excess);
 }
@@ -158,12 +168,6 @@ static int take_proxy_header(struct arrival *arrival)
     /* Without an address anybody may have written what follows, X-Forwarded-For too. */
     conn->door &= (uint8_t) ~(DOOR_PROXY | DOOR_TRUSTED);
     return header.has_address ? take_client(arrival, &header.address) : 0;
-}
-
-static void set_bytes(struct arrival *arrival, size_t bytes)
-{
-    arrival->worker->shaking_bytes += bytes - arrival->bytes;
-    arrival->bytes = bytes;
 }
 
 /* Closes the oldest handshakes, but not this one, until all fit. */
