@@ -12,9 +12,15 @@ void asker_init(struct asker *asker, struct log *log, struct mailbox *mailbox, u
     list_init(&asker->waiting);
 }
 
+void asker_limit(struct asker *asker, uint64_t most)
+{
+    atomic_store_explicit(&asker->most, most, memory_order_relaxed);
+}
+
 static bool is_full(const struct asker *asker)
 {
-    return asker->most && asker_held(asker) >= asker->most;
+    uint64_t most = atomic_load_explicit(&asker->most, memory_order_relaxed);
+    return most && asker_held(asker) >= most;
 }
 
 /* ---- on a reader's thread -------------------------------------------------------------------- */

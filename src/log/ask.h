@@ -30,7 +30,7 @@ struct asker {
     uint32_t open;           /* questions that were asked and have not ended */
     /* The room: */
     _Atomic uint64_t held; /* bytes that were found and not taken */
-    uint64_t most;         /* 0: no bound */
+    _Atomic uint64_t most; /* 0: no bound */
     struct list waiting;
     uint32_t under_way; /* questions, but for small ones, that were asked and neither wait nor have
                            ended */
@@ -63,6 +63,9 @@ struct question {
 
 /* An asker with room for `most` bytes, 0: without a bound. The mailbox is that of its thread. */
 void asker_init(struct asker *asker, struct log *log, struct mailbox *mailbox, uint64_t most);
+
+/* Changes the room. What is held beyond it stays until it is taken. */
+void asker_limit(struct asker *asker, uint64_t most);
 
 /* Whether all questions have ended. Until then the asker must stay. */
 static inline bool asker_is_idle(const struct asker *asker)

@@ -319,6 +319,23 @@ static void a_read_that_has_waited_and_is_answered_along_waits_no_more(void **st
     desk_close(&desk);
 }
 
+static void a_room_that_is_made_larger_takes_more(void **state)
+{
+    struct desk desk;
+    struct read reads[READS];
+    desk_open(&desk, *state, 1);
+    asker_limit(&desk.asker, MOST);
+    for (unsigned i = 0; i < READS; i++)
+        begin(&desk, &reads[i], 1);
+    wait_until_all_were_looked_at(&desk);
+    assert_int_equal(desk.answered, 3);
+    for (unsigned i = 0; i < READS; i++) {
+        wait_until_answered(&desk, i + 1);
+        question_end(&reads[i].question);
+    }
+    desk_close(&desk);
+}
+
 static void without_a_bound_nothing_waits(void **state)
 {
     struct desk desk;
@@ -390,6 +407,7 @@ int main(void)
         IN_MEMORY(a_read_that_is_cancelled_while_it_waits_is_not_let_in),
         IN_MEMORY(a_read_that_nobody_wants_does_not_wait),
         IN_MEMORY(a_read_that_has_waited_and_is_answered_along_waits_no_more),
+        IN_MEMORY(a_room_that_is_made_larger_takes_more),
         IN_MEMORY(without_a_bound_nothing_waits),
         IN_MEMORY(a_question_with_a_small_answer_does_not_wait_for_room),
         IN_MEMORY(a_question_ends_with_its_allowance),

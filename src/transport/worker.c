@@ -325,6 +325,7 @@ static void change_settings(struct worker *worker)
     request_cache_clear(&worker->request_cache);
     spread_limits(worker);
     hub_limit(&worker->hub, &settings->limits.hub);
+    asker_limit(&worker->asker, reads_max(&settings->limits));
     watch_memory(worker);
     limit_publishing(worker);
     if (settings->tls && worker->tls) {
