@@ -9,9 +9,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char beside[] = ".new";
+
+/* Another server that begins holds the lock for a moment. Somebody else may hold it for ever. */
+enum { LOCK_TRIES = 20, LOCK_PAUSE_NS = 50000000 };
 
 enum { BACKLOG = 4096, PATH_SIZE = sizeof(((struct sockaddr_un *)NULL)->sun_path) };
 
@@ -89,6 +93,19 @@ static int listen_beside(int fd, const struct sockaddr_storage *address, struct 
     return result;
 }
 
+static int lock_within_time(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (!flock(fd, LOCK_EX | LOCK_NB))
+            return 0;
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        (void)nanosleep(&pause, NULL);
+    }
+    return -EBUSY;
+}
+
 /* Locks the folder of the path. Returns its descriptor, whose end unlocks it. */
 static int lock_folder(const char *path)
 {
@@ -97,17 +114,16 @@ static int lock_folder(const char *path)
     int fd = open(dirname(room), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX)) {
-        int result = -errno;
+    int result = lock_within_time(fd);
+    if (result)
         close(fd);
-        return result;
-    }
-    return fd;
+    return result ? result : fd;
 }
 
 int unix_listen(const struct sockaddr_storage *address, struct unix_place *place, int *ret_fd)
 {
     int lock = lock_folder(unix_path(address));
+    *ret_fd = -1;
     if (lock < 0)
         return lock;
     int result = check_place(address), fd = -1;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -134,6 +135,19 @@ static void a_place_that_cannot_be_had_is_told(void **state)
     assert_int_equal(unix_address(longest, &address, &size), -EINVAL);
 }
 
+static void a_folder_that_somebody_keeps_locked_holds_nobody_up(void **state)
+{
+    struct world *world = *state;
+    int fd, folder = open(world->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(folder >= 0);
+    assert_int_equal(flock(folder, LOCK_EX), 0);
+    assert_int_equal(unix_listen(&world->address, &world->place, &fd), -EBUSY);
+    assert_int_equal(fd, -1);
+    close(folder);
+    assert_int_equal(unix_listen(&world->address, &world->place, &fd), 0);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +156,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_socket_of_another_type_is_left_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_is_left_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_that_somebody_keeps_locked_holds_nobody_up, set_up,
+                                        tear_down),
         cmocka_unit_test(a_place_that_cannot_be_had_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,7 @@ static const char *advice_of(const struct listen_address *address, int error)
         return error == EADDRINUSE
                    ? ". Another process listens there: stop it, or take another path"
                : error == EEXIST ? ". There is something that is no socket: take another path"
+               : error == EBUSY  ? ". Somebody keeps its folder locked: take a folder of its own"
                : error == EPERM  ? ". This user may not give the socket to that group"
                                  : "";
     return error == EADDRINUSE ? ". Another program has that port: stop it, or take another port, "
