@@ -7,7 +7,7 @@
 #include "base/list.h"
 #include "base/map.h"
 
-enum { API_KEY_NAME_MAX = 100, API_KEY_RECORD_MAX = 1 << 20 };
+enum { API_KEY_NAME_MAX = 100 };
 
 /* Unchanged once it is in a table, but for the use. */
 struct api_key {

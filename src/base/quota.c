@@ -89,15 +89,6 @@ uint32_t quota_take(struct quota *quota, uint64_t holder, uint32_t max)
     return place;
 }
 
-void quota_again(struct quota *quota, uint32_t place)
-{
-    if (!place)
-        return;
-    pthread_mutex_lock(&quota->lock);
-    quota->places[place].count++;
-    pthread_mutex_unlock(&quota->lock);
-}
-
 static void remove_place(struct quota *quota, uint32_t place)
 {
     uint32_t *at = chain_of(quota, quota->places[place].holder);

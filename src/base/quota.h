@@ -42,10 +42,6 @@ uint64_t quota_holder(const struct quota *quota, struct str name);
  * it has as many or there is no place left. Any thread. */
 uint32_t quota_take(struct quota *quota, uint64_t holder, uint32_t max);
 
-/* Counts one more for the holder at this place, without a limit: for something that goes on in
- * another form. */
-void quota_again(struct quota *quota, uint32_t place);
-
 /* Counts one less. Any thread; QUOTA_NONE is fine. */
 void quota_give(struct quota *quota, uint32_t place);
 

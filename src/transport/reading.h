@@ -16,7 +16,6 @@ struct reading {
     bool no_echo;     /* leaves out the events published by this connection */
     bool prefer_wait; /* the wait was asked for by a Prefer header */
     bool has_before;
-    bool named_limit;
     uint64_t before;
     uint32_t limit;
     uint32_t wait_s;
