@@ -6,7 +6,6 @@
 
 #include "http/cookie.h"
 #include "http/parameters.h"
-#include "http/target.h"
 
 #include <errno.h>
 #include <stdio.h>

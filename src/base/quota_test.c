@@ -1,7 +1,5 @@
 #include "base/quota.h"
 
-#include "base/mem.h"
-
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 #include "net/client.h"
 
-#include "base/list.h"
 #include "base/mem.h"
 #include "net/conn.h"
 

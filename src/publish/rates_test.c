@@ -1,7 +1,5 @@
 #include "publish/rates.h"
 
-#include "net/conn.h"
-
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "server/changed.h"
-#include "server/notify.h"
 
 #include <errno.h>
 #include <semaphore.h>

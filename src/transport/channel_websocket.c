@@ -1,5 +1,4 @@
 /* A channel's WebSocket: every frame in is published there, every event of it is a frame out. */
-#include "transport/audit_notes.h"
 #include "transport/permits.h"
 
 #include <stdlib.h>
