@@ -60,7 +60,6 @@ void courier_switch(struct courier *courier, struct courier_change *change)
 static void *courier_main(void *arg)
 {
     struct courier *courier = arg;
-    revoked_by_restart(courier);
     while (!courier_is_done(courier))
         courier_turn(courier, -1);
     courier_end(courier);

@@ -83,12 +83,12 @@ static void share_seats(struct courier *courier)
     pool_call(&courier->pool);
 }
 
-/* Before anything is sent: makers may have lost their credentials while no server ran, or just
- * before it was killed. */
+/* Before anything is sent: makers may have lost their rights or credentials while no server ran, or
+ * just before it was killed. */
 static void look_at_makers(struct courier *courier)
 {
     courier->has_opened = false;
-    revoked_disable(courier);
+    revoked_by_restart(courier);
 }
 
 void courier_turn(struct courier *courier, int most_ms)
