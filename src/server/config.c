@@ -217,8 +217,12 @@ static void check_tls(struct config *config, struct faults *faults)
 {
     struct buf why = {0};
     uint8_t doors = 0;
-    for (unsigned i = 0; i < config->listening.count; i++)
-        doors |= config->listening.addresses[i].door;
+    bool leads = false; /* redirect:// does, and never to an address for management */
+    for (unsigned i = 0; i < config->listening.count; i++) {
+        uint8_t door = config->listening.addresses[i].door;
+        leads |= (door & (DOOR_TLS | DOOR_ADMIN)) == DOOR_TLS;
+        doors |= door;
+    }
     if (config->tls.pairs_count) {
         if (tls_server_new(&config->tls, &config->tls_server, &why))
             faults_add(faults, NULL, "tls", "%.*s", STR_FMT(buf_str(&why)));
@@ -229,8 +233,9 @@ static void check_tls(struct config *config, struct faults *faults)
         refuse(faults, "trusted_proxies",
                "is missing: only from there may connections with a header of the PROXY protocol "
                "come");
-    if (doors & DOOR_REDIRECT && !(doors & DOOR_TLS))
-        refuse(faults, "listen", "redirect:// leads nowhere: there is no https:// address");
+    if (doors & DOOR_REDIRECT && !leads)
+        refuse(faults, "listen",
+               "redirect:// leads nowhere: there is no https:// address but for management");
     buf_free(&why);
 }
 
