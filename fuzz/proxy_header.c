@@ -1,17 +1,10 @@
 /* Feeds hostile bytes to the reader of the PROXY protocol's header, which is held against itself:
  * the same bytes a piece at a time end in the same result. */
+#include "require.h"
+
 #include "net/proxy_header.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,7 +1,7 @@
 /* Feeds cookies and queries to their readers: nothing may crash or read too far, the value of a
  * cookie lies within its field, a parameter that is accepted is a row of the table and within its
- * bounds, a fault never repeats a token, and a URL that was made fit for the log holds no secret.
- * The first line of the input is the cookie field, the rest is the query. */
+ * bounds, and a fault never repeats a token. The first line of the input is the cookie field, the
+ * rest is the query. */
 #include "require.h"
 
 #include "http/cookie.h"
