@@ -5,7 +5,7 @@
 #include "api/api.h"
 #include "backend/authorize.h"
 
-/* The namespaces whose permissions are asked for. Made once, before the workers start. */
+/* The namespaces whose permissions are asked for. Part of the settings, and never changed. */
 struct authorizers {
     struct authorize *authorize;
     const struct authorize_server *at; /* a server for each prefix */

@@ -23,7 +23,7 @@ struct jwks_set {
     int64_t fetched_ns; /* when the last good one ended; 0: never */
 };
 
-/* All belongs to one thread, whose loop it is, except jwks_question(). */
+/* All belongs to one thread, whose loop it is. Others ask by issuers->fetch alone. */
 struct jwks {
     struct issuers *issuers;
     struct client *client;

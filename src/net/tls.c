@@ -15,8 +15,8 @@
  * sent at once, or kept, up to TLS_KEPT_MAX.
  *
  * A connection's own state, struct link, is found by its descriptor. It goes with the connection
- * when conn_move() gives that to another owner. All of it belongs to the thread of its net, but for
- * struct tls_server, which threads share. */
+ * when conn_hand_over() gives that to another owner. All of it belongs to the thread of its net,
+ * but for struct tls_server, which threads share. */
 #include "net/tls.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
  * no message overtakes another, and one message is all that waits.
  *
  * A permission counts for the message that has asked for it. A subscription keeps it, by
- * permits_hold(), and ends with it. All of this is for the thread of the worker. */
+ * freshet_v1_hold(), and ends with it. All of this is for the thread of the worker. */
 #pragma once
 
 #include "access/permission.h"
