@@ -7,7 +7,7 @@
 
 enum { RIG_LONG_MS = 100000 };
 
-/* One turn, in which the nth allocation fails; 0: none does. */
+/* Runs a turn in which the nth allocation fails; 0: all succeed. */
 static inline void rig_turn(struct bench *bench, unsigned fail_nth)
 {
     mem_fail_nth(fail_nth);

@@ -99,7 +99,7 @@ static inline uint64_t load_now(const struct load *load)
     return (uint64_t)clock_now_ns(load->clock);
 }
 
-/* One of the servers of a load. */
+/* A server among those of a load. */
 struct load_peer {
     const struct sockaddr_storage *address;
     socklen_t len;

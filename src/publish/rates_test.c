@@ -52,7 +52,8 @@ static bool publish(struct door *door, const char *channel, size_t bytes, int64_
     return publish_of(door, channel, bytes, 0, now_ns);
 }
 
-/* As submit.c does. Returns how many of the events were taken before one was refused. */
+/* Takes the rates of a batch in the way of submit.c. Returns how many events were taken before one
+ * was refused. */
 static unsigned publish_batch(struct door *door, const char *channel, unsigned count,
                               int64_t now_ns)
 {

@@ -93,7 +93,7 @@ static void a_body_that_is_too_large_or_late_is_refused_alone(void **state)
     free(large);
 }
 
-/* What follows the first record, which names the stream. */
+/* The records behind the first, which names the stream. */
 static struct str events_of(struct h2_client *client, int32_t id)
 {
     struct str events = buf_str(&h2_got(client, id)->body);

@@ -43,7 +43,8 @@ void live_deinit(struct worker *worker);
  * subject has as many as it may have (subject_connections_max), or -ENOMEM: then the owner must
  * end. */
 int live_add(struct worker *worker, void *owner, struct caller *caller, const struct live_ops *ops);
-/* What the owner does goes on under another caller. The same results: then nothing has changed. */
+/* Puts an owner under another caller. The results are those of live_add(), and after a failure
+ * nothing has changed. */
 int live_change(struct worker *worker, void *owner, struct caller *caller,
                 const struct live_ops *ops);
 /* The owner has ended. Fine if it was never added. */

@@ -2,7 +2,7 @@
 
 #include "webhooks/testing_options.h"
 
-/* Nothing has told the courier, and the timer that looks at all webhooks rings much later. */
+/* The courier has been told nothing, and the timer that looks at all webhooks rings much later. */
 static void nothing_is_sent_once_the_credential_of_the_maker_has_expired(void **state)
 {
     enum { LIFE_MS = 3000 };
