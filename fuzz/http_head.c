@@ -7,7 +7,6 @@
 #include "http/accept.h"
 #include "http/body.h"
 #include "http/condition.h"
-#include "http/forwarded.h"
 #include "http/head_memo.h"
 #include "http/media.h"
 #include "http/origin.h"
@@ -57,26 +56,6 @@ static void check_field(struct str value)
         require(len > 0 && len <= sizeof(key) && len <= value.len);
 }
 
-/* Whatever a client has made up, the address that the nearest proxy adds behind it comes first; and
- * the walk ends. */
-static void check_forwarded(struct str value, bool is_standard)
-{
-    static const struct http_limits roomy = HTTP_LIMITS_DEFAULT;
-    struct http_fields fields;
-    struct str address;
-    struct buf line = {0};
-    buf_add_str(&line, is_standard ? STR("Forwarded: ") : STR("X-Forwarded-For: "));
-    buf_add_str(&line, value);
-    buf_add_str(&line, is_standard ? STR(", by=a;for=\"[2001:db8::9]:80\"\r\n")
-                                   : STR(", [2001:db8::9]:80\r\n"));
-    require(http_fields_parse(buf_str(&line), &roomy, &fields) == 0);
-    struct http_forwarded walk = http_forwarded_walk(&fields, is_standard);
-    require(http_forwarded_before(&walk, &address) && str_eq(address, STR("2001:db8::9")));
-    for (size_t left = value.len + 1; http_forwarded_before(&walk, &address); left--)
-        require(left && address.len <= value.len);
-    buf_free(&line);
-}
-
 static void check_fields(const struct http_fields *fields)
 {
     const struct str offers[] = {STR("application/json"), STR("text/event-stream")};
@@ -87,8 +66,6 @@ static void check_fields(const struct http_fields *fields)
         require(http_all(fields->at[i].name, HTTP_CHAR_TOKEN));
         require(!value.len || http_all(value, HTTP_CHAR_VALUE));
         check_field(value);
-        check_forwarded(value, false);
-        check_forwarded(value, true);
     }
     http_prefer_wait(fields, &seconds);
     require(http_accept_gzip(fields) <= HTTP_GZIP_ONLY);
