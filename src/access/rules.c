@@ -84,15 +84,6 @@ static const struct rule *find(const struct rules *rules, struct str prefix)
                         : NULL;
 }
 
-/* The part of a name before its last segment. */
-static struct str without_last(struct str name)
-{
-    while (name.len && name.at[name.len - 1] != '/')
-        name.len--;
-    name.len -= name.len > 0;
-    return name;
-}
-
 actions rules_actions(const struct rules *rules, bool authenticated, struct str name)
 {
     const struct rule *rule = NULL;
@@ -101,7 +92,7 @@ actions rules_actions(const struct rules *rules, bool authenticated, struct str 
     if (name_is_reserved(name))
         return ACTIONS_NONE;
     for (rule = find(rules, name); !rule && name.len; rule = find(rules, name))
-        name = without_last(name);
+        name = name_parent(name);
     if (!rule)
         return ACTIONS_NONE;
     return authenticated ? rule->anybody | rule->authenticated : rule->anybody;

@@ -18,6 +18,15 @@ enum { PATTERN_SEGMENTS_MAX = 16, PATTERN_STARS_MAX = 4 };
  * what is wrong and what would be right. */
 bool name_valid(struct str name, const char **ret_why);
 
+/* The part of a name before its last segment; empty for a name of one. */
+static inline struct str name_parent(struct str name)
+{
+    while (name.len && name.at[name.len - 1] != '/')
+        name.len--;
+    name.len -= name.len > 0;
+    return name;
+}
+
 /* Whether only the server may publish on the channel of this name. */
 static inline bool name_is_reserved(struct str name)
 {

@@ -6,12 +6,13 @@
 /* The maker for a publish whose connection is gone. */
 enum { NOBODY = 1 };
 
-static uint64_t address_of(const struct publisher *publisher)
+uint64_t publisher_address(const struct publisher *publisher)
 {
     union client_address client;
+    if (!publisher->conn)
+        return PEER_NONE;
     client_of(publisher->conn, publisher->request, &client);
-    uint64_t number = peer_number(&client.any);
-    return number ? number : NOBODY;
+    return peer_number(&client.any);
 }
 
 struct maker maker_of(const struct log *log, const struct publisher *publisher)
@@ -19,7 +20,8 @@ struct maker maker_of(const struct log *log, const struct publisher *publisher)
     struct maker maker = {{0}};
     const struct conn *conn = publisher->conn;
     if (log_wants_makers(log) && !publisher->is_server) {
-        maker.ids[MAKER_ADDRESS] = conn ? address_of(publisher) : NOBODY;
+        uint64_t address = publisher_address(publisher);
+        maker.ids[MAKER_ADDRESS] = address != PEER_NONE ? address : NOBODY;
         maker.ids[MAKER_CONNECTION] = conn ? conn->id : NOBODY;
     }
     return maker;

@@ -3,8 +3,8 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "net/conn.h"
-#include "net/peer.h"
+#include "log/selection.h"
+#include "publish/maker.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -35,18 +35,9 @@ static int by_prefix(const void *a, const void *b)
     return str_cmp(left->prefix, right->prefix);
 }
 
-/* The part of a name before its last segment. */
-static struct str without_last(struct str name)
-{
-    while (name.len && name.at[name.len - 1] != '/')
-        name.len--;
-    name.len -= name.len > 0;
-    return name;
-}
-
 static size_t find(const struct publish_limits *limits, size_t among, struct str name)
 {
-    for (;; name = without_last(name)) {
+    for (;; name = name_parent(name)) {
         const struct publish_limit wanted = {.prefix = name};
         const struct publish_limit *at =
             bsearch(&wanted, limits->at, among, sizeof(wanted), by_prefix);
@@ -72,7 +63,7 @@ static void inherit(struct publish_limits *limits, size_t i)
     limit->owner = (uint16_t)i;
     if (!i)
         return;
-    const struct publish_limit *from = &limits->at[find(limits, i, without_last(limit->prefix))];
+    const struct publish_limit *from = &limits->at[find(limits, i, name_parent(limit->prefix))];
     if (!limit->event_max)
         limit->event_max = from->event_max;
     if (limit->has_rates)
@@ -144,16 +135,6 @@ struct charge {
     uint64_t amounts[RATE_UNITS];
 };
 
-/* That of the client, whatever proxies are between. */
-static uint64_t address_of(const struct publisher *publisher)
-{
-    union client_address client;
-    if (!publisher->conn)
-        return PEER_NONE;
-    client_of(publisher->conn, publisher->request, &client);
-    return peer_number(&client.any);
-}
-
 static struct str holder_name(enum rate_holder holder, const struct publisher *publisher,
                               struct str channel, uint64_t *address)
 {
@@ -167,7 +148,7 @@ static struct str holder_name(enum rate_holder holder, const struct publisher *p
         return channel;
     case RATE_ADDRESS:
     default:
-        *address = address_of(publisher);
+        *address = publisher_address(publisher);
         return (struct str){(const char *)address, *address ? sizeof(*address) : 0};
     }
 }

@@ -86,11 +86,13 @@ static void hold_terms(const struct auth *auth)
     }
 }
 
-static void send_ok(struct freshet_v1 *v1, struct str ref, const struct str *lost, size_t count)
+/* Sends a message with a list of channels and patterns as its member. */
+static void send_list(struct freshet_v1 *v1, const char *op, struct str ref, const char *member,
+                      const struct str *lost, size_t count)
 {
     struct buf message = {0};
-    struct json_writer writer = freshet_v1_open(&message, "ok", ref);
-    json_name(&writer, "lost");
+    struct json_writer writer = freshet_v1_open(&message, op, ref);
+    json_name(&writer, member);
     json_array_begin(&writer);
     for (size_t i = 0; i < count; i++)
         json_add_string(&writer, lost[i]);
@@ -118,7 +120,7 @@ static void go_on(struct auth *auth, const struct str *lost, size_t count)
     if (!has_all(lost, count))
         freshet_v1_give_up(v1);
     else if (freshet_v1_unsubscribe(v1, lost, count))
-        send_ok(v1, ref_of(auth), lost, count);
+        send_list(v1, "ok", ref_of(auth), "lost", lost, count);
     else
         websocket_close_problem(&v1->websocket, PROBLEM_BAD_CREDENTIAL);
 }
@@ -138,19 +140,6 @@ static void take_caller(struct auth *auth)
         go_on(auth, lost, count);
     arena_free(&arena);
     auth_free(auth);
-}
-
-static void send_lost(struct freshet_v1 *v1, const struct str *lost, size_t count)
-{
-    struct buf message = {0};
-    struct json_writer writer = freshet_v1_open(&message, "lost", STR_NONE);
-    json_name(&writer, "channels");
-    json_array_begin(&writer);
-    for (size_t i = 0; i < count; i++)
-        json_add_string(&writer, lost[i]);
-    json_array_end(&writer);
-    json_object_end(&writer);
-    freshet_v1_send(v1, &message);
 }
 
 /* The terms that the connection's own rights do not give any more, copied. Those that rest on a
@@ -180,7 +169,7 @@ bool freshet_v1_review(struct pull *pull, const struct access *access)
     if (!has_all(lost, count))
         freshet_v1_give_up(v1);
     else if (count && freshet_v1_unsubscribe(v1, lost, count))
-        send_lost(v1, lost, count);
+        send_list(v1, "lost", STR_NONE, "channels", lost, count);
     else if (count)
         websocket_close_problem(&v1->websocket, PROBLEM_FORBIDDEN);
     arena_free(&arena);

@@ -25,12 +25,6 @@ static struct worker *worker_of(const struct http2_request_stream *stream)
 
 /* ---- refusing -------------------------------------------------------------------------------- */
 
-static struct str if_admitted(const struct worker *worker, struct str origin)
-{
-    bool admitted = worker->config.admits && worker->config.admits(worker->config.app, origin);
-    return admitted ? origin : STR_NONE;
-}
-
 static void drop_request(struct http2_request_stream *stream)
 {
     struct stream_intake *intake = stream->request.intake;
@@ -44,7 +38,7 @@ static void refuse_head(struct http2_request_stream *stream, struct str head, en
                         struct str detail)
 {
     struct exchange *exchange =
-        http2_exchange_new(stream, if_admitted(worker_of(stream), http_origin_scan(head)));
+        http2_exchange_new(stream, worker_admitted(worker_of(stream), http_origin_scan(head)));
     if (exchange) {
         exchange->is_head = http_asks_head(head);
         exchange_problem(exchange, problem, detail, STR_NONE);

@@ -37,20 +37,12 @@ enum { RETRY_MS = 3000 };
 
 enum { SAY_EACH_NS = 1000000000 };
 
-/* Browsers show the answer to a page of another origin only if the answer names that origin. The
- * API checks the Origin of handled requests; this is for refusals before that. */
-static struct str if_admitted(const struct worker *worker, struct str origin)
-{
-    bool admitted = worker->config.admits && worker->config.admits(worker->config.app, origin);
-    return admitted ? origin : STR_NONE;
-}
-
 /* Makes the exchange of a request that is refused before it is handled, as the last one of its
  * connection. The head stands at the front of `bytes`. */
 static struct exchange *refused_exchange(struct http1 *http1, struct str bytes)
 {
     struct pipelined *asked =
-        pipeline_add(http1, if_admitted(http1->request.worker, http_origin_scan(bytes)));
+        pipeline_add(http1, worker_admitted(http1->request.worker, http_origin_scan(bytes)));
     http1->finished = true;
     if (!asked)
         return NULL;

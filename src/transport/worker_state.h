@@ -348,6 +348,15 @@ void worker_resume_accepting(struct worker *worker);
 /* How often a limit was hit. Any thread. */
 uint64_t worker_hits(const struct worker *worker, enum limit limit);
 
+/* The Origin of a page that may use this server; empty for others. Browsers show an answer to a
+ * page of another origin only if the answer names that origin. The API checks the Origin of handled
+ * requests; this is for refusals before that. */
+static inline struct str worker_admitted(const struct worker *worker, struct str origin)
+{
+    bool admitted = worker->config.admits && worker->config.admits(worker->config.app, origin);
+    return admitted ? origin : STR_NONE;
+}
+
 /* A caller with the rules and the time. `caller` is borrowed. */
 static inline struct access worker_access(const struct worker *worker, const struct caller *caller)
 {

@@ -163,7 +163,7 @@ test("the certificate of a trusted proxy says nothing of its clients", async (t)
     assert.equal(status, 401);
 });
 
-test("answers by a certificate are never compressed, and those that anybody may read are", async (t) => {
+test("answers are not compressed where a certificate is shown, and are where none is", async (t) => {
     const room = await secured(t);
     const headers = { "Accept-Encoding": "gzip" };
     const body = "compressible ".repeat(400);
