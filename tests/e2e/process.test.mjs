@@ -24,6 +24,7 @@ test("the process gains no rights, and says what it gave up", async (t) => {
         assert.match(server.err, / core_files=false /);
     assert.equal((await server.post("a", "1")).status, 201);
     const data = path.join(server.dir, "data");
+    await server.terminate(); /* else files may come and go while they are looked at */
     for (const file of [data, ...fs.readdirSync(data, { recursive: true }).map((name) => path.join(data, name))])
         assert.equal(fs.statSync(file).mode & 0o077, 0, file);
     const open = await startServer(t, { env: { FRESHET_NO_SANDBOX: "1" } });

@@ -471,11 +471,12 @@ test("a deleted endpoint stays deleted, and a disabled one disabled, over a kill
     await eventually(async () => isDisabled(await endpoint(server, two.id)), "the endpoint to be told as disabled");
     await server.restart();
     assertProblem(await server.get(`/webhooks/${one.id}`), 404);
-    assert.ok(isDisabled(await endpoint(server, two.id)));
+    /* A kill right after the 410 may come before its note: then the first event is sent once more. */
+    await eventually(async () => isDisabled(await endpoint(server, two.id)), "the endpoint to be disabled still");
     await publishMany(server, "a", 10);
     await kept.events(11);
     assert.equal(deleted.deliveries.length, 1);
-    assert.equal(disabled.deliveries.length, 1);
+    assert.equal(disabled.distinct().length, 1);
 });
 
 test("a request about webhooks has at most 64 KiB, and larger ones change nothing", async (t) => {

@@ -54,6 +54,7 @@ void health_disable(struct endpoint *endpoint, const char *reason)
     endpoint->row.state = ENDPOINT_DISABLED;
     endpoint->row.next_us = 0;
     endpoint_changed(endpoint);
+    endpoint->courier->save_urgent = true; /* after a crash it would be sent events again */
     say(SAY_WARN, "webhook_disabled", "id=%s reason=%s", endpoint->row.id, reason);
     struct json_writer writer = json_members_writer(&more);
     json_member_string(&writer, "reason", str_from(reason));
