@@ -58,6 +58,20 @@ static bool allows(const struct access *access, bool authenticated, enum action 
     return true;
 }
 
+bool access_translate(enum action *action, struct str *term)
+{
+    static const struct str prefixes[] = {STR("$presence/"), STR("$occupied/")};
+    if (!name_is_reserved(*term) || (*action != ACTION_READ && *action != ACTION_WEBHOOKS))
+        return false;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        if (term->len > prefixes[i].len && str_starts(*term, prefixes[i])) {
+            *term = str_skip(*term, prefixes[i].len);
+            *action = *action == ACTION_READ ? ACTION_PRESENCE : *action;
+            return true;
+        }
+    return false;
+}
+
 /* The whole server's administrator sees what the server says of itself. */
 static bool is_for_admin(const struct access *access, enum action action, struct str term)
 {
@@ -78,9 +92,10 @@ enum access_verdict access_decide(const struct access *access, enum action actio
     if (rules && rules->open)
         return ACCESS_ALLOWED;
     bool authenticated = caller_is_authenticated(access->caller, access->now_us);
-    if (rules && allows(access, authenticated, action, term))
-        return ACCESS_ALLOWED;
     if (rules && authenticated && is_for_admin(access, action, term))
+        return ACCESS_ALLOWED;
+    (void)access_translate(&action, &term);
+    if (rules && allows(access, authenticated, action, term))
         return ACCESS_ALLOWED;
     return refused(access, authenticated);
 }
@@ -152,6 +167,7 @@ bool access_check(const struct access *access, enum action action, struct str te
                   struct refusal *ret_refusal)
 {
     enum access_verdict verdict = access_decide(access, action, term);
+    (void)access_translate(&action, &term);
     if (verdict)
         *ret_refusal = access_refusal(verdict, action, term);
     return !verdict;

@@ -7,7 +7,10 @@
  * A term is allowed if every name that it stands for is: by a grant of the caller, or by the rule
  * of the name's namespace. Nothing is narrowed. The server's own channels, whose names begin with
  * `$`, are in no namespace and match no wildcard: a grant must name their first segment. A grant
- * of `admin` on `**`, which is the whole server, reads them as well. */
+ * of `admin` on `**`, which is the whole server, reads them as well.
+ *
+ * `$presence/x` and `$occupied/x` say who is on channel x. So to read them takes `presence` on x,
+ * and to have them sent by a webhook `webhooks` on x: a grant on their own names gives neither. */
 #pragma once
 
 #include "access/caller.h"
@@ -34,6 +37,10 @@ enum access_verdict {
     ACCESS_EXPIRED,       /* the credential has ended */
     ACCESS_NOT_GRANTED,   /* neither the credential nor a rule gives it */
 };
+
+/* The right that an action on a term stands for, if it is another one: of `$presence/…` and
+ * `$occupied/…`, changes both, and the term to its end. Returns whether it did. */
+bool access_translate(enum action *action, struct str *term);
 
 /* `term` is a valid channel name or pattern. */
 enum access_verdict access_decide(const struct access *access, enum action action, struct str term);

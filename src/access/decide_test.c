@@ -199,6 +199,33 @@ static void a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybo
     rules_unref(rules);
 }
 
+/* A grant on the channel's own name is what counts, and one on the derived names gives nothing. */
+static void the_channels_of_presence_take_presence_on_the_channel_behind_the_prefix(void **state)
+{
+    static const struct str chat[] = {{"chat/**", 7}}, own[] = {{"$presence/**", 12}};
+    const struct grant grants[] = {{chat, 1, 1 << ACTION_PRESENCE | 1 << ACTION_WEBHOOKS},
+                                   {own, 1, READ}};
+    struct rules *rules = rules_new(NULL, 0);
+    struct caller *caller = caller_new(
+        &(const struct caller_facts){.kind = CALLER_KEY, .grants = grants, .grants_count = 2});
+    const struct access access = {rules, caller, 0};
+    struct refusal refusal;
+    (void)state;
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("$presence/chat/a")), YES);
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("$occupied/chat/**")), YES);
+    assert_int_equal(access_decide(&access, ACTION_WEBHOOKS, STR("$occupied/chat/*")), YES);
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("$presence/**")), NO);
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("$presence/other")), NO);
+    assert_int_equal(access_decide(&access, ACTION_PUBLISH, STR("$presence/chat/a")), NO);
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("chat/a")), NO);
+    assert_int_equal(access_decide(&access, ACTION_READ, STR("$presence")), NO);
+    assert_false(access_check(&access, ACTION_READ, STR("$presence/other"), &refusal));
+    assert_string_equal(refusal.may, "presence");
+    assert_true(str_eq(refusal.term, STR("other")));
+    caller_unref(caller);
+    rules_unref(rules);
+}
+
 static void a_refusal_says_what_was_missing(void **state)
 {
     (void)state;
@@ -351,6 +378,7 @@ int main(void)
         cmocka_unit_test(an_action_is_allowed_somewhere_or_nowhere),
         cmocka_unit_test(a_permission_adds_to_the_grants_of_the_credential_that_it_rests_on),
         cmocka_unit_test(a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybody),
+        cmocka_unit_test(the_channels_of_presence_take_presence_on_the_channel_behind_the_prefix),
         cmocka_unit_test(a_refusal_says_what_was_missing),
         cmocka_unit_test(the_decision_is_that_over_all_names_one_by_one),
     };

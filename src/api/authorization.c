@@ -104,6 +104,7 @@ static const struct authorize_server *server_for(const struct authorizers *all,
 /* Channels and patterns that one server decides about. */
 struct lack {
     const struct authorize_server *server; /* NULL: nothing is lacking */
+    enum action action;
     struct str terms[AUTHORIZE_TERMS_MAX];
     size_t count;
 };
@@ -131,13 +132,18 @@ static void find_lack(const struct authorizers *all, const struct permission_que
         if (!pattern_valid(term, NULL) ||
             access_decide(&judged, wanted->action, term) == ACCESS_ALLOWED)
             continue;
+        enum action action = wanted->action;
+        (void)access_translate(&action, &term);
         const struct authorize_server *own = server_for(all, rules, term);
         if (!own) {
             ret->server = NULL;
             return;
         }
-        ret->server = ret->server ? ret->server : own;
-        if (own == ret->server)
+        if (!ret->server) {
+            ret->server = own;
+            ret->action = action;
+        }
+        if (own == ret->server && action == ret->action)
             add_lacking(ret, term);
     }
 }
@@ -152,7 +158,7 @@ static struct identity ask_for(void *app, const struct permission_question *want
     if (!lack.server)
         return (struct identity){.state = IDENTITY_FOREIGN};
     const struct authorize_question question = {.server = lack.server,
-                                                .action = wanted->action,
+                                                .action = lack.action,
                                                 .terms = lack.terms,
                                                 .terms_count = lack.count,
                                                 .caller = wanted->access.caller,

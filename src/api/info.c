@@ -331,6 +331,36 @@ static void write_limits_hit(struct json_writer *writer, const struct totals *to
     json_object_end(writer);
 }
 
+/* The counters of presence: name in /stats and /metrics, kind, and help text. */
+#define PRESENCE_COUNTERS(X)                                                                       \
+    X(members, "members", "gauge", "Members of all channels")                                      \
+    X(anonymous, "anonymous", "gauge", "Subscribers of channels with presence who have no name")   \
+    X(channels, "channels", "gauge", "Channels with presence that somebody subscribes to")         \
+    X(marks, "marks", "gauge", "Read marks")                                                       \
+    X(joins, "joins_total", "counter", "Members that have joined")                                 \
+    X(leaves, "leaves_total", "counter", "Members that have left")                                 \
+    X(refused, "refused_total", "counter", "Subscribers that are no members because of a limit")   \
+    X(marks_refused, "marks_refused_total", "counter", "Read marks over presence_marks_max")       \
+    X(events_lost, "events_lost_total", "counter", "Events of presence that the log did not take")
+
+/* NULL without presence. */
+static const struct presence_stats *presence_of(const struct api *api)
+{
+    const struct presence *presence = api->workers_count ? api->workers[0].config.presence : NULL;
+    return presence ? presence_stats(presence) : NULL;
+}
+
+static void write_presence(struct json_writer *writer, const struct presence_stats *stats)
+{
+    json_name(writer, "presence");
+    json_object_begin(writer);
+#define PRESENCE_MEMBER(name, metric, kind, help)                                                  \
+    json_member_number(writer, #name, stats ? LOAD(stats->name) : 0);
+    PRESENCE_COUNTERS(PRESENCE_MEMBER)
+#undef PRESENCE_MEMBER
+    json_object_end(writer);
+}
+
 static void write_stats(struct json_writer *writer, const struct api *api,
                         const struct totals *totals)
 {
@@ -378,6 +408,7 @@ static void write_stats(struct json_writer *writer, const struct api *api,
     write_held(writer, totals);
     json_object_end(writer);
     write_webhooks(writer, courier_stats(api->courier));
+    write_presence(writer, presence_of(api));
     write_tls(writer, totals);
     write_audit(writer, totals);
     write_reloads(writer, api);
@@ -580,6 +611,14 @@ static void add_webhook_metrics(struct buf *out, const struct courier_stats *sta
                LOAD(stats->turns_cut));
 }
 
+static void add_presence_metrics(struct buf *out, const struct presence_stats *stats)
+{
+#define PRESENCE_METRIC(name, metric, kind, help)                                                  \
+    add_metric(out, "presence_" metric, kind, help, stats ? LOAD(stats->name) : 0);
+    PRESENCE_COUNTERS(PRESENCE_METRIC)
+#undef PRESENCE_METRIC
+}
+
 static void add_loss_metrics(struct buf *out, const struct store_losses *losses)
 {
     add_metric(out, "holes", "gauge", "Ranges of ids in the log whose files are missing",
@@ -631,6 +670,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
                reloads_refused(api));
     add_loss_metrics(&body, &log.losses);
     add_webhook_metrics(&body, courier_stats(api->courier));
+    add_presence_metrics(&body, presence_of(api));
     add_reader_metrics(&body, &log);
     add_limit_metrics(&body, &totals);
     add_budget_metrics(&body, &totals);

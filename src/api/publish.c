@@ -282,8 +282,11 @@ void publish_handle(struct exchange *exchange, struct str rest)
 
 static void trim_done(struct publish *publish, struct batch *batch)
 {
+    struct presence *presence =
+        container_of(publish, struct exchange, publish)->worker->config.presence;
+    if (!publish->verdict && presence)
+        presence_forget(presence, batch->events[publish->first].channel);
     struct exchange *exchange = publish_accepted(publish, false);
-    (void)batch;
     if (!exchange)
         return;
     log_upkeep(api_of(exchange)->log);

@@ -11,49 +11,28 @@
  * timers of one thread. See docs/decisions/0014-presence.md.
  *
  * A person is known by a name in one of two spaces: the verified one has subjects of credentials,
- * the other names that clients gave themselves (`as`). A subscriber without either is anonymous, and
- * only counted. */
+ * the other names that clients gave themselves (`as`). A subscriber without either is anonymous,
+ * and only counted. */
 #pragma once
 
 #include "base/buf.h"
-#include "base/refusal.h"
 #include "log/log.h"
 #include "net/mailbox.h"
+#include "presence/names.h"
 #include "presence/settings.h"
 
 struct presence;
 
-/* ---- names ----------------------------------------------------------------------------------- */
-
 enum {
-    PRESENCE_NAME_MAX = 255,   /* bytes of a member's name */
     PRESENCE_STATE_MAX = 1024, /* bytes of a member's state, as JSON */
     PRESENCE_LIMIT_DEFAULT = 100,
     PRESENCE_LIMIT_MAX = 1000, /* members, and marks, of an answer */
 };
 
-/* Who is meant. The name is borrowed; an empty one is nobody in particular. */
-struct presence_who {
-    struct str name;
-    bool verified;
-};
-
-/* The person behind a subject (empty: none) and the name that the client gave itself (`as`, empty:
- * none). The subject decides. */
-static inline struct presence_who presence_who(struct str subject, struct str as)
-{
-    return subject.len ? (struct presence_who){subject, true} : (struct presence_who){as, false};
-}
-
-/* Checks `as` (empty: none was given) beside the subject of the caller: 400 if it is malformed, or
- * differs from the subject. subscription_check() calls it for every read; routes with `as` call it
- * themselves. */
-bool presence_as_check(struct str as, struct str subject, struct refusal *ret_refusal);
-
 /* ---- questions and changes ------------------------------------------------------------------- */
 
 enum presence_op {
-    PRESENCE_GET, /* who is there */
+    PRESENCE_GET, /* the list of members */
     PRESENCE_PUT, /* a state, a read mark, or both, of a member */
 };
 
@@ -66,11 +45,11 @@ enum presence_fault {
     PRESENCE_E_STORE,  /* the mark could not be saved, or no memory, or stopping: 503 */
 };
 
-/* A question or change. The asker fills it in and lends it to the host until `mail` is opened again,
- * by `answered`, on the thread of `home`: always once, also when the server stops. All that it
- * borrows must stay as long: copy it into memory that is freed in `answered`. Rights are the asker's
- * to check before (`presence`, and for a mark `read` too), and so is whether the state is JSON and at
- * most PRESENCE_STATE_MAX. */
+/* A question or change. The asker fills it in and lends it to the host until `mail` is opened
+ * again, by `answered`, on the thread of `home`: always once, also when the server stops. All that
+ * it borrows must stay as long: copy it into memory that is freed in `answered`. Rights are the
+ * asker's to check before (`presence`, and for a mark `read` too), and so is whether the state is
+ * JSON and at most PRESENCE_STATE_MAX. */
 struct presence_request {
     enum presence_op op;
     struct str channel;
@@ -80,7 +59,7 @@ struct presence_request {
     bool wants_marks;          /* with "marks", paged by the same `limit` and `after_mark` */
     struct presence_who after_mark;
     /* PUT */
-    struct presence_who me; /* its name is not empty */
+    struct presence_who me; /* with a name */
     bool has_state;
     struct str state; /* JSON; `null` removes the state */
     uint64_t read;    /* 0: no mark */
@@ -121,10 +100,14 @@ void presence_forget(struct presence *presence, struct str channel);
 
 /* ---- the parts of the server ----------------------------------------------------------------- */
 
+/* Beyond the limits of members a subscriber counts as anonymous. */
 struct presence_limits {
-    uint64_t members_max; /* of all channels together; beyond, a subscriber is anonymous */
-    uint64_t marks_max;   /* read marks of all channels together */
+    uint64_t members_max;         /* of all channels together */
+    uint64_t channel_members_max; /* of one channel */
+    uint64_t marks_max;           /* read marks of all channels together */
 };
+
+struct presence_bundle;
 
 struct presence_config {
     struct log *log;
@@ -132,6 +115,9 @@ struct presence_config {
     const char *data; /* the data folder; NULL: nothing is saved */
     struct presence_limits limits;
     const struct presence_settings *settings; /* a reference is taken */
+    /* Publishes the bundle's notes on some thread, and returns it (bundle.h). */
+    void (*publish)(void *app, struct presence_bundle *bundle);
+    void *app;
 };
 
 /* Counters, written by the host's thread and read by any. */
@@ -145,7 +131,7 @@ struct presence_stats {
     _Atomic uint64_t refused; /* subscriptions that are not members because of members_max or a name
                                * that is too long */
     _Atomic uint64_t marks_refused; /* by marks_max */
-    _Atomic uint64_t events_lost;   /* that the log did not take */
+    _Atomic uint64_t events_lost;   /* refused by the log */
 };
 
 /* Opens what was saved. After log_open(), before the first append. 0, or a negative errno. */
@@ -157,6 +143,14 @@ int presence_start(struct presence *presence);
 /* Puts other settings and limits into effect; a reference is taken. Any thread. */
 void presence_switch(struct presence *presence, const struct presence_settings *settings,
                      const struct presence_limits *limits);
+
+/* The host, for the desks of workers: its mailbox, and how it opens their sheets (desk.h). */
+struct mailbox *presence_mailbox(struct presence *presence);
+void presence_open_sheet(struct mail *mail, void *owner);
+
+/* The server begins to stop: from now on nobody leaves or joins any more, since those who go will
+ * have a grace after the restart. Returns once that holds. Before the workers drain. */
+void presence_pause(struct presence *presence);
 
 /* Ends the thread: answers every request and saves. After the workers have ended, before
  * log_close(), while the mailboxes for the answers still exist. */

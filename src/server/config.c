@@ -29,6 +29,7 @@ void config_init(struct config *config)
     config->rules_count = 1;
     config->publish_list = mem_alloc((CONFIG_SPACES_MAX + 1) * sizeof(*config->publish_list));
     config->publish_count = 1;
+    config->presence = mem_alloc((CONFIG_SPACES_MAX + 1) * sizeof(*config->presence));
     config->limits.ws.frame_max = config->limits.ws.message_max;
     for (size_t i = 0; i < sizeof(schedule_s) / sizeof(schedule_s[0]); i++)
         config->webhook_schedule_ms[config->webhook_schedule_count++] = schedule_s[i] * 1000;
@@ -52,6 +53,7 @@ void config_free(struct config *config)
     issuers_deinit(&config->issuers);
     free(config->authorizers);
     free(config->namespaces);
+    free(config->presence);
     free(config->publish_list);
     free(config->publish_limits);
     free(config->rules);

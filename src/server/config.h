@@ -1,6 +1,7 @@
 /* The operator's settings, from file and flags, with every default in one place. */
 #pragma once
 
+#include "presence/presence.h"
 #include "access/api_key.h"
 #include "access/issuers.h"
 #include "access/rules.h"
@@ -39,6 +40,7 @@ struct namespace_item {
     struct authorize_server authorize; /* the server to ask; none without a url */
     const char *authorize_secret;
     bool has_headers;
+    struct presence_rule presence; /* without its prefix */
 };
 
 /* Texts are borrowed from the command line or from `file`. */
@@ -85,6 +87,10 @@ struct config {
 
     struct namespace_config *namespaces;
     size_t namespaces_count;
+
+    struct presence_rule *presence; /* of namespaces; owned */
+    size_t presence_count;
+    struct presence_limits presence_limits;
 
     struct publish_limit publish;       /* of all channels */
     struct publish_limit *publish_list; /* the first is that, then those of namespaces; owned */

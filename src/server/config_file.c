@@ -478,6 +478,8 @@ static void add_namespace(struct config *config, struct namespace_item *item)
 {
     add_authorizer(config, item);
     item->publish.prefix = item->settings.prefix;
+    item->presence.prefix = item->settings.prefix;
+    config->presence[config->presence_count++] = item->presence;
     config->publish_list[config->publish_count++] = item->publish;
     config->namespaces[config->namespaces_count++] = item->settings;
     item->rule.prefix = item->settings.prefix;
@@ -507,6 +509,11 @@ static void read_namespace(struct reader *reader, struct yaml_value item, const 
                   ? "this prefix is there twice: put all its settings into one item"
                   : "the empty prefix is there twice: put all its settings into one "
                     "item");
+    else if (name_is_reserved(namespace.prefix) &&
+             (read.has_rule || read.presence.on || read.authorize.url))
+        fault(reader, item, STR("namespaces.prefix"),
+              "the server's own channels have retention alone: who may read them is said for the "
+              "channel behind the prefix");
     else if (read.has_rule && !namespace.prefix.len)
         fault(reader, item, STR("namespaces.access"),
               "the rules for all channels stand at the top of the file, under access");
@@ -526,6 +533,7 @@ static void read_spaces(struct reader *reader, const struct key *key, const stru
     config->authorizers = mem_alloc((count + 1) * sizeof(*config->authorizers));
     config->authorizers_count = 0;
     config->publish_count = 1;
+    config->presence_count = 0;
     for (size_t i = 0; i < count; i++)
         if (is_map(reader, yaml_item(entry->value, i), key))
             read_namespace(reader, yaml_item(entry->value, i), key);

@@ -53,11 +53,24 @@ static const char *check_forwarded_header(const char *text)
                : "x-forwarded-for or forwarded";
 }
 
+/* These have a retention of their own, for all channels or for some. */
+static bool is_presence_prefix(const char *text)
+{
+    static const char *const prefixes[] = {"$presence", "$occupied"};
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        size_t len = strlen(prefixes[i]);
+        if (strncmp(text, prefixes[i], len) == 0 && (!text[len] || text[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
 static const char *check_prefix(const char *text)
 {
     const char *why;
-    if (text[0] == '$')
-        return "a prefix that does not begin with $: those channels are the server's own";
+    if (text[0] == '$' && !is_presence_prefix(text))
+        return "a prefix that does not begin with $, but for $presence and $occupied: those "
+               "channels are the server's own";
     if (!text[0] || name_valid(str_from(text), &why))
         return NULL;
     return "segments joined by /, as in trades or trades/eu, or empty for all channels";
@@ -216,6 +229,9 @@ const struct key keys[] = {
     BYTES("limits.window_bytes", 1, TIB(1), MIB(8), CONFIG(limits.hub.window_bytes), "recent events that a worker keeps at hand"),
     BYTES("limits.chunk_bytes", 1, GIB(1), KIB(256), CONFIG(limits.hub.chunk_bytes), "a page for a consumer that catches up"),
     BYTES("limits.cache_bytes", 1, TIB(1), MIB(4), CONFIG(limits.hub.cache_bytes), "pages kept for other consumers at the same position"),
+    COUNT("limits.presence_members_max", 0, MANY, 1000000, CONFIG(presence_limits.members_max), "members of all channels together"),
+    COUNT("limits.presence_channel_members_max", 0, MANY, 1000000, CONFIG(presence_limits.channel_members_max), "members of one channel"),
+    COUNT("limits.presence_marks_max", 0, MANY, 1000000, CONFIG(presence_limits.marks_max), "read marks of all channels together"),
     BYTES("limits.patterns_max", 1, TIB(1), MIB(16), CONFIG(patterns_max), "channel numbers remembered for the patterns of reads"),
     BYTES("limits.live_max", 1, TIB(1), MIB(32), CONFIG(limits.hub.live_max), "events encoded for the subscribers of one worker"),
     MS("limits.handshake_ms", 1, DAY_MS, 10000, CONFIG(limits.handshake_ms), "for the handshake of TLS"),
@@ -282,6 +298,9 @@ const struct key keys[] = {
     BYTES("namespaces.retention.bytes", 0, PIB(1), 0, NAMESPACE(bytes), "bytes of the newest events that a channel keeps; 0: all"),
     BOOLEAN("namespaces.ephemeral", NAMESPACE(ephemeral), "events of these channels are never stored"),
     BOOLEAN("namespaces.compress", NAMESPACE(compress), "streams of these channels, and pages under a credential, are compressed for clients that ask"),
+    BOOLEAN("namespaces.presence", NAMESPACE_ITEM(presence.on), "who subscribes to these channels is a member of them, and others are told"),
+    MS("namespaces.presence_grace_ms", 0, PRESENCE_GRACE_MS_MAX, PRESENCE_GRACE_MS, NAMESPACE_ITEM(presence.grace_ms), "for how long a member stays after its last connection has ended; after polls at least 30s"),
+    COUNT("namespaces.presence_list_max", 0, MANY, PRESENCE_LIST_MAX, NAMESPACE_ITEM(presence.list_max), "members of a channel up to which each that joins or leaves is told; beyond, the count is"),
     BYTES("namespaces.event_max", 0, GIB(1), 0, NAMESPACE_ITEM(publish.event_max), "data of an event; 0: as of the next shorter prefix"),
     COUNT("namespaces.rates.key.events", 0, MANY, 0, NAMESPACE_ITEM(publish.rates[RATE_KEY][RATE_EVENTS]), "rates.key.events of this namespace"),
     BYTES("namespaces.rates.key.bytes", 0, TIB(1), 0, NAMESPACE_ITEM(publish.rates[RATE_KEY][RATE_BYTES]), "rates.key.bytes of this namespace"),

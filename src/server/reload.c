@@ -52,6 +52,7 @@ static void post_all(struct reloading *reloading, struct switching *switching,
         .limits = next->config.limits,
         .authority = next->api.authority,
         .rules = next->rules,
+        .presence_settings = next->presence,
         .proxies = settings_proxies(next),
         .app = &next->api,
         .tls = next->config.tls_server,
@@ -69,6 +70,7 @@ static void post_all(struct reloading *reloading, struct switching *switching,
                                                  .after = next->rules,
                                                  .done = courier_done};
     courier_switch(reloading->courier, &switching->courier);
+    presence_switch(reloading->presence, next->presence, &next->config.presence_limits);
 }
 
 /* Has all threads switch, and waits until they have. */

@@ -26,6 +26,7 @@ struct reloading {
     struct worker *workers;
     unsigned workers_count;
     struct courier *courier;
+    struct presence *presence;
     struct key_table *keys;
     const struct tls_tickets *tickets;
     uint32_t connections_room; /* connections that the limit of open files allows */

@@ -12,6 +12,7 @@
 #include "server/notify.h"
 #include "server/process.h"
 #include "server/reload.h"
+#include "transport/presence_notes.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -60,6 +61,7 @@ struct server {
     struct api api;             /* the parts that handlers use, whatever the settings */
     struct log *log;
     struct courier *courier;
+    struct presence *presence;
     struct key_table keys;
     struct revocations revocations;
     struct changes *changes; /* of both */
@@ -148,9 +150,35 @@ static void explain_trouble(const struct server *server, const struct trouble *t
     buf_free(&text);
 }
 
+/* Retention of what presence tells, unless the configuration has one of its own. */
+enum { PRESENCE_KEPT_S = 3600, PRESENCE_KEPT_COUNT = 1000 };
+
+/* The namespaces of the log: those of the configuration, and the server's own. */
+static struct namespace_config *namespaces_of(const struct config *config, size_t *ret_count)
+{
+    static const struct str own[] = {{"$presence", 9}, {"$occupied", 9}};
+    struct namespace_config *all = mem_alloc((config->namespaces_count + 2) * sizeof(*all));
+    size_t count = config->namespaces_count;
+    if (count)
+        memcpy(all, config->namespaces, count * sizeof(*all));
+    for (size_t i = 0; i < 2; i++) {
+        bool is_there = false;
+        for (size_t j = 0; j < config->namespaces_count; j++)
+            is_there |= str_eq(config->namespaces[j].prefix, own[i]);
+        if (!is_there)
+            all[count++] = (struct namespace_config){.prefix = own[i],
+                                                     .age_us = PRESENCE_KEPT_S * INT64_C(1000000),
+                                                     .count = PRESENCE_KEPT_COUNT};
+    }
+    *ret_count = count;
+    return all;
+}
+
 static int open_log(struct server *server)
 {
     const struct config *config = config_of(server);
+    size_t namespaces_count;
+    struct namespace_config *namespaces = namespaces_of(config, &namespaces_count);
     struct trouble trouble = {.known_webhooks = REGISTRY_VERSION};
     struct progress progress;
     struct log_config log = {
@@ -163,8 +191,8 @@ static int open_log(struct server *server)
                   .clock = clock_system(),
                   .progress = &progress,
                   .trouble = &trouble},
-        .namespaces = config->namespaces,
-        .namespaces_count = config->namespaces_count,
+        .namespaces = namespaces,
+        .namespaces_count = namespaces_count,
         .channels_max = config->channels_max,
         .share_percent = {config->channels_address_percent, config->channels_connection_percent},
         .keys_max = config->keys_max,
@@ -177,6 +205,7 @@ static int open_log(struct server *server)
     };
     progress_init(&progress, "freshet serve", clock_system(), -1);
     int result = log_open(&log, &server->log);
+    free(namespaces);
     if (!result)
         return 0;
     if (trouble.kind == TROUBLE_NONE)
@@ -239,6 +268,29 @@ static int open_courier(struct server *server)
         explain_webhooks(server, result);
     else
         changes_listen(server->changes, courier_revoked(server->courier));
+    return result;
+}
+
+/* The first worker publishes what presence tells. */
+static int open_presence(struct server *server)
+{
+    const struct config *config = config_of(server);
+    const struct presence_config presence = {
+        .log = server->log,
+        .clock = clock_system(),
+        .data = config->memory ? NULL : data_dir(server),
+        .limits = config->presence_limits,
+        .settings = settings_of(server)->presence,
+        .publish = presence_notes_publish,
+        .app = &server->workers[0],
+    };
+    int result = presence_open(&presence, &server->presence);
+    if (result)
+        fprintf(
+            stderr,
+            "freshet serve: cannot open %s/presence.db: %s (without that file the server starts, "
+            "and has forgotten read marks and who was there)\n",
+            data_dir(server), strerror(-result));
     return result;
 }
 
@@ -328,6 +380,8 @@ static int open_worker(struct server *server, unsigned index)
         .authority = settings_of(server)->api.authority,
         .proxies = settings_proxies(settings_of(server)),
         .rules = settings_of(server)->rules,
+        .presence = server->presence,
+        .presence_settings = settings_of(server)->presence,
         .names = server->names,
         .audit = &server->audit,
         .base = server->api.base,
@@ -372,6 +426,8 @@ static int open_parts(struct server *server)
         result = open_changes(server);
     if (!result)
         result = open_courier(server);
+    if (!result)
+        result = open_presence(server);
     for (unsigned i = 0; !result && i < config->threads; i++)
         result = open_worker(server, i);
     api->log = server->log;
@@ -600,12 +656,14 @@ static void drain(struct server *server)
     announce(server);
     say(SAY_INFO, "draining", "within_ms=%lld", (long long)config_of(server)->limits.drain_ms);
     listening_close(&server->reloading.first->config.listening);
+    presence_pause(server->presence);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_drain(&server->workers[i]);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_join(&server->workers[i]);
     reloading_stop(&server->reloading);
     courier_stop(server->courier);
+    presence_stop(server->presence);
     changes_close(server->changes);
     log_close(server->log);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
@@ -614,6 +672,7 @@ static void drain(struct server *server)
     quota_deinit(&server->subjects);
     rates_free(server->rates);
     courier_free(server->courier);
+    presence_free(server->presence);
     key_table_deinit(&server->keys);
     revocations_deinit(&server->revocations);
     say(SAY_INFO, "stopped", "log=closed");
@@ -622,6 +681,7 @@ static void drain(struct server *server)
 static int start_threads(struct server *server)
 {
     int result = courier_start(server->courier);
+    result = result ? result : presence_start(server->presence);
     result = result ? result : changes_start(server->changes);
     result = result ? result : backend_start(settings_of(server)->backend);
     for (unsigned i = 0; !result && i < config_of(server)->threads; i++)
@@ -629,6 +689,7 @@ static int start_threads(struct server *server)
     server->reloading.workers = server->workers;
     server->reloading.workers_count = config_of(server)->threads;
     server->reloading.courier = server->courier;
+    server->reloading.presence = server->presence;
     server->reloading.keys = &server->keys;
     server->reloading.tickets = &server->tickets;
     return result;

@@ -192,6 +192,9 @@ int settings_prepare(struct settings *settings, const struct api *api, struct ke
     if (result)
         return result;
     settings->api = *api;
+    settings->presence = presence_settings_new(config->presence, config->presence_count);
+    if (!settings->presence)
+        return -ENOMEM;
     authority_add(&settings->authority, &keys->source);
     authority_add(&settings->authority, &settings->asker->config.issuers.source);
     settings->certificates = certificate_source();
@@ -211,6 +214,7 @@ void settings_free(struct settings *settings)
     backend_stop(settings->backend);
     backend_free(settings->backend);
     rules_unref(settings->rules);
+    presence_settings_unref(settings->presence);
     free(settings->vouchers);
     config_free(&settings->config);
     free(settings);

@@ -15,6 +15,7 @@ struct settings {
     struct backend *backend; /* asks others about access; NULL: nobody has to be asked */
     struct settings *asker;  /* the settings whose issuers and backend are used: these, or earlier
                               * ones that say the same; they stay as long as these */
+    const struct presence_settings *presence;
     struct authorizers authorizers;
     struct trusted_proxies proxies;
     uint64_t *vouchers;

@@ -66,6 +66,8 @@ bool subscription_check(const struct subscription *subscription,
                         const struct subscriber *subscriber, struct refusal *ret_refusal)
 {
     return subscription_is_well_formed(subscription, ret_refusal) &&
+           presence_as_check(subscription->as, caller_subject(subscriber->access.caller),
+                             ret_refusal) &&
            may_read(subscriber, subscription->terms, subscription->terms_count, ret_refusal);
 }
 

@@ -15,6 +15,7 @@
 #include "access/decide.h"
 #include "base/refusal.h"
 #include "log/selection.h"
+#include "presence/names.h"
 #include "subscribe/position.h"
 
 /* The consumer who asks. */
@@ -29,6 +30,7 @@ struct subscription {
     size_t terms_count;
     struct str types[SELECTION_TERMS_MAX]; /* none: all */
     size_t types_count;
+    struct str as; /* the name that the subscriber gives itself for presence; `at` NULL: none */
     struct position from;
 };
 

@@ -1,4 +1,5 @@
 /* A channel's WebSocket: every frame in is published there, every event of it is a frame out. */
+#include "transport/attendance.h"
 #include "transport/permits.h"
 
 #include <stdlib.h>
@@ -160,6 +161,8 @@ static bool channel_review(struct pull *pull, const struct access *access)
                                         : channel->start  ? channel->start->reading->selection
                                                           : NULL;
     struct refusal refusal;
+    if (channel->sub.view) /* the namespace may have presence now */
+        attend(worker_of(&channel->websocket), pull, selection, access->caller, STR_NONE);
     return !selection || subscription_check_selection(selection, &subscriber, &refusal);
 }
 
@@ -169,6 +172,7 @@ static void channel_free(struct pull *pull)
     websocket_deinit(&channel->websocket);
     if (pull->request) {
         struct worker *worker = pull->request->worker;
+        desk_leave(&worker->desk, pull);
         hub_unsubscribe(&worker->hub, &channel->sub);
         stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], UINT64_MAX);
     }
@@ -201,6 +205,8 @@ static void channel_subscribe(struct channel_websocket *channel)
         websocket_close_refusal(&channel->websocket, &refusal);
         return;
     }
+    attend(worker, &channel->websocket.pull, reading->selection,
+           live_caller(worker, &channel->websocket.pull), reading->as);
     end_start(channel);
     request_stream_dirty(request);
 }

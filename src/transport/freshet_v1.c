@@ -139,6 +139,14 @@ static const struct pull_ops pull_ops = {WEBSOCKET_PULL,
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
+static void subscribe_first(struct freshet_v1 *v1, const struct reading *reading)
+{
+    const struct selection *selection = reading->selection;
+    freshet_v1_subscribe(v1, STR_NONE, selection, &reading->from);
+    freshet_v1_attend(v1, selection->names, selection->names_count,
+                      live_caller(v1->worker, &v1->websocket.pull), reading->as);
+}
+
 /* Returns 1 if the client offers subprotocols, but not freshet.v1. */
 static int choose(const struct exchange *exchange, struct str *ret_protocol)
 {
@@ -193,6 +201,6 @@ void freshet_v1_begin(struct exchange *exchange, struct reading *reading)
     }
     stat_add(&worker->stats.subscribers[FORMAT_FRESHET_V1], 1);
     if (reading && reading->selection->names_count + reading->selection->patterns_count)
-        freshet_v1_subscribe(v1, STR_NONE, reading->selection, &reading->from);
+        subscribe_first(v1, reading);
     reading_free(reading);
 }

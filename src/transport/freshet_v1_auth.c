@@ -131,6 +131,9 @@ static void take_caller(struct auth *auth)
     struct str lost[SELECTION_TERMS_MAX];
     struct arena arena = {0};
     size_t count = find_lost(auth, &arena, lost);
+    const struct caller *after = auth->permitted ? auth->permitted : auth->caller;
+    bool is_same =
+        str_eq(caller_subject(live_caller(v1->worker, &v1->websocket.pull)), caller_subject(after));
     int result = exchange_replace_caller(v1->worker, &v1->websocket.pull, auth->caller);
     if (result == -EDQUOT)
         freshet_v1_error(v1, ref_of(auth), PROBLEM_TOO_MANY, EXCHANGE_SUBJECT_FULL);
@@ -138,6 +141,8 @@ static void take_caller(struct auth *auth)
         freshet_v1_give_up(v1);
     else
         go_on(auth, lost, count);
+    if (!result && !is_same)
+        freshet_v1_attend_anew(v1, after);
     arena_free(&arena);
     auth_free(auth);
 }
@@ -166,6 +171,7 @@ bool freshet_v1_review(struct pull *pull, const struct access *access)
     struct str lost[SELECTION_TERMS_MAX];
     struct arena arena = {0};
     size_t count = find_taken(v1, access, &arena, lost);
+    freshet_v1_attend_all(v1, access->caller);
     if (!has_all(lost, count))
         freshet_v1_give_up(v1);
     else if (count && freshet_v1_unsubscribe(v1, lost, count))

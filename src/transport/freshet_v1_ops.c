@@ -205,6 +205,8 @@ static void subscribe(struct freshet_v1 *v1, const struct said *said, struct lis
     } else {
         freshet_v1_subscribe(v1, said->ref, asked, &wanted->from);
         freshet_v1_hold(v1, wanted->terms, wanted->terms_count, caller);
+        freshet_v1_attend(v1, wanted->terms, wanted->terms_count,
+                          permits_access(&v1->websocket).caller, wanted->as);
     }
     selection_unref(asked);
 }

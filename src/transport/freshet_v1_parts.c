@@ -83,6 +83,7 @@ static bool add_term(struct part *part, struct str name)
 static void free_term(struct freshet_v1 *v1, struct term *term)
 {
     live_remove(v1->worker, term);
+    desk_leave(&v1->worker->desk, term);
     free(term);
 }
 
@@ -122,6 +123,38 @@ void freshet_v1_hold(struct freshet_v1 *v1, const struct str *names, size_t coun
         if (caller && live_add(v1->worker, term, caller, &live_term))
             freshet_v1_give_up(v1);
     }
+}
+
+static void attend_term(struct freshet_v1 *v1, const struct term *term, const struct caller *caller,
+                        struct str as)
+{
+    struct str name = term_name(term);
+    if (!term->leaving && !pattern_is_wild(name))
+        desk_join(&v1->worker->desk, term, &name, 1, presence_who(caller_subject(caller), as),
+                  false);
+}
+
+void freshet_v1_attend(struct freshet_v1 *v1, const struct str *names, size_t count,
+                       const struct caller *caller, struct str as)
+{
+    for (size_t i = 0; i < count && v1->worker->desk.is_on; i++) {
+        const struct term *term = find_term(v1, names[i]);
+        if (term)
+            attend_term(v1, term, caller, as);
+    }
+}
+
+void freshet_v1_attend_all(struct freshet_v1 *v1, const struct caller *caller)
+{
+    list_each (&v1->terms, node)
+        attend_term(v1, term_at(node), caller, STR_NONE);
+}
+
+void freshet_v1_attend_anew(struct freshet_v1 *v1, const struct caller *caller)
+{
+    list_each (&v1->terms, node)
+        desk_leave(&v1->worker->desk, term_at(node));
+    freshet_v1_attend_all(v1, caller);
 }
 
 /* Gathers the terms of this part, or with `earlier` of all earlier parts in its group. */
@@ -687,8 +720,10 @@ bool freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size
     for (size_t i = 0; i < count; i++) {
         struct term *term = find_term(v1, names[i]);
         changed = changed || (term && !term->leaving);
-        if (term)
+        if (term) {
             term->leaving = true;
+            desk_leave(&v1->worker->desk, term);
+        }
     }
     if (changed && drop_leaving(v1)) {
         list_each (&v1->groups, node)

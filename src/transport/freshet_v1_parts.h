@@ -20,6 +20,17 @@ bool freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size
 void freshet_v1_hold(struct freshet_v1 *v1, const struct str *names, size_t count,
                      struct caller *caller);
 
+/* Has the subscriptions to these names count for presence, as those of the caller, or of the name
+ * that it gives itself. Patterns do not count. */
+void freshet_v1_attend(struct freshet_v1 *v1, const struct str *names, size_t count,
+                       const struct caller *caller, struct str as);
+
+/* The same for all subscriptions, once the connection has another caller. */
+void freshet_v1_attend_anew(struct freshet_v1 *v1, const struct caller *caller);
+
+/* The same, for those that do not count yet: their namespace may have presence now. */
+void freshet_v1_attend_all(struct freshet_v1 *v1, const struct caller *caller);
+
 /* Merges parts that have caught up. There must be no bytes left to send. */
 void freshet_v1_merge(struct freshet_v1 *v1);
 

@@ -1,6 +1,7 @@
 #include "transport/page.h"
 
 #include "log/fetch.h"
+#include "transport/attendance.h"
 #include "transport/page_answer.h"
 #include "transport/page_before.h"
 
@@ -136,6 +137,7 @@ static bool put(struct page_wait *wait, const struct taken *taken)
 static void release(struct page_wait *wait, struct worker *worker)
 {
     start_drop(&wait->search);
+    desk_leave(&worker->desk, wait);
     pace_end(&wait->paced);
     stat_add(&worker->stats.subscribers[FORMAT_PAGE], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
@@ -434,8 +436,10 @@ static void begin(struct page_wait *wait)
         refuse(wait, refusal.problem, str_from(refusal.detail));
         return;
     }
-    if (reading->wait_s)
+    if (reading->wait_s) {
+        attend_poll(worker, wait, reading->selection, wait->exchange->caller, reading->as);
         request_stream_ring_in(wait->exchange->request, (int64_t)reading->wait_s * 1000);
+    }
     look(wait);
 }
 

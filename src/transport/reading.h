@@ -21,6 +21,7 @@ struct reading {
     uint32_t wait_s;
     uint32_t beat_s;
     struct str channel; /* the one channel, when asked by /channels/…; in `arena` */
+    struct str as;      /* the name that the client gives itself for presence; in `arena` */
     struct str kept;    /* the query without positions and token, for links; in `arena` */
     struct arena arena;
     uint32_t shares;    /* further owners */

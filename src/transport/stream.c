@@ -6,6 +6,7 @@
  * stored parts in the order of the text, and an end with the checksum, which clients check. A body
  * that breaks off has no end: clients that come back by their cursor lose nothing. */
 #include "transport/stream.h"
+#include "transport/attendance.h"
 #include "transport/page_answer.h"
 
 #include <stdlib.h>
@@ -257,6 +258,8 @@ static bool review(struct pull *pull, const struct access *access)
     const struct stream *stream = of_pull(pull);
     const struct subscriber subscriber = {.access = *access};
     struct refusal refusal;
+    if (stream->sub.view) /* the namespace may have presence now */
+        attend(pull->request->worker, pull, hub_selection(&stream->sub), access->caller, STR_NONE);
     return !stream->sub.view ||
            subscription_check_selection(hub_selection(&stream->sub), &subscriber, &refusal);
 }
@@ -269,6 +272,7 @@ static void free_stream(struct pull *pull)
     if (pull->request) {
         struct worker *worker = worker_of(stream);
         live_remove(worker, pull);
+        desk_leave(&worker->desk, pull);
         hub_unsubscribe(&worker->hub, &stream->sub);
         stat_add(&worker->stats.subscribers[encoding_format(stream->encoding)], UINT64_MAX);
         if (stream->gzip)
@@ -390,6 +394,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
     stat_add(&worker->stats.compressed, reading->gzip);
     make_head(&response, exchange, reading);
     stream->pull.request = exchange->request;
+    attend(worker, &stream->pull, reading->selection, exchange->caller, reading->as);
     struct request_stream *request = exchange_pull(exchange, &response, &stream->pull);
     if (request) {
         add_first_records(stream, reading);

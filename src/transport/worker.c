@@ -207,6 +207,14 @@ static void limit_publishing(struct worker *worker)
                     config->limits.memory_max ? config->memory : NULL);
 }
 
+static void begin_presence(struct worker *worker)
+{
+    struct presence *presence = worker->config.presence;
+    desk_init(&worker->desk, presence ? presence_mailbox(presence) : NULL, presence_open_sheet,
+              worker->config.index);
+    desk_switch(&worker->desk, worker->config.presence_settings);
+}
+
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
@@ -219,6 +227,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     worker->reviewed_ns = INT64_MIN;
     list_init(&worker->auths);
     live_init(worker);
+    begin_presence(worker);
     permits_init(worker);
     worker->revoked =
         (struct change_listener){.mailbox = &worker->loop.mailbox, .look = on_revoked};
@@ -315,11 +324,15 @@ static void change_settings(struct worker *worker)
     if (!change)
         return;
     const struct worker_settings *settings = &change->settings;
-    bool same = rules_equal(worker->config.rules, settings->rules);
+    bool same =
+        rules_equal(worker->config.rules, settings->rules) &&
+        presence_settings_equal(worker->config.presence_settings, settings->presence_settings);
     worker->change = NULL;
     worker->config.limits = settings->limits;
     worker->config.authority = settings->authority;
     worker->config.rules = settings->rules;
+    worker->config.presence_settings = settings->presence_settings;
+    desk_switch(&worker->desk, settings->presence_settings);
     worker->config.proxies = settings->proxies;
     worker->config.app = settings->app;
     request_cache_clear(&worker->request_cache);
@@ -455,6 +468,7 @@ void worker_step(struct worker *worker, int wait_ms)
     drain_some(worker);
     change_settings(worker);
     (void)net_bury(&worker->net);
+    desk_flush(&worker->desk);
     count(worker);
     time_turn(worker);
 }
@@ -481,6 +495,7 @@ static void *worker_main(void *arg)
     }
     while (net_bury(&worker->net))
         ; /* no connection is left that would wait for it */
+    desk_flush(&worker->desk);
     return NULL;
 }
 
@@ -523,6 +538,7 @@ void worker_deinit(struct worker *worker)
         ;
     stop_listening(worker);
     live_deinit(worker);
+    desk_deinit(&worker->desk);
     permits_deinit(worker);
     request_cache_clear(&worker->request_cache);
     packs_clear(&worker->packs);

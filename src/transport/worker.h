@@ -27,6 +27,7 @@ struct worker_settings {
     struct worker_limits limits;
     const struct authority *authority;
     const struct rules *rules;
+    const struct presence_settings *presence_settings;
     const struct trusted_proxies *proxies;
     void *app;
     struct tls_server *tls; /* for worker_speak_tls(); NULL: as before */

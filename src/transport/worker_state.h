@@ -20,6 +20,8 @@
 #include "hub/hub.h"
 #include "net/conn_name.h"
 #include "net/listen.h"
+#include "presence/desk.h"
+#include "presence/presence.h"
 #include "publish/submit.h"
 #include "transport/formats/formats.h"
 #include "transport/holding.h"
@@ -184,11 +186,13 @@ struct worker_config {
     const struct authority *authority;     /* for `auth` of freshet.v1; NULL: there are no rules */
     const struct trusted_proxies *proxies; /* NULL: none */
     const struct rules *rules;             /* the rules of access; never changed */
-    struct conn_names names;               /* of the connections of all workers */
-    struct audit *audit;                   /* of all workers together; NULL: nothing is noted */
-    uint16_t https_port;                   /* where DOOR_REDIRECT leads */
-    struct str base;                       /* path under which the API hangs: empty, or "/x" */
-    void *app;                             /* for handle */
+    struct presence *presence;             /* who is there; NULL: nobody keeps that */
+    const struct presence_settings *presence_settings; /* the namespaces that have presence */
+    struct conn_names names;                           /* of the connections of all workers */
+    struct audit *audit; /* of all workers together; NULL: nothing is noted */
+    uint16_t https_port; /* where DOOR_REDIRECT leads */
+    struct str base;     /* path under which the API hangs: empty, or "/x" */
+    void *app;           /* for handle */
     /* Handles a request: answers it at once, or later by exchange_respond(), or gives it to a pull
      * by exchange_pull(). */
     void (*handle)(struct exchange *exchange);
@@ -298,6 +302,7 @@ struct worker {
     struct timer pressure;
     struct timer memory_look;
     struct live_table live;          /* pulls and polls under a caller */
+    struct presence_desk desk;       /* subscriptions that count for presence */
     struct map permits;              /* of WebSockets whose messages may be asked for */
     struct permit_turn *permit_turn; /* of the message that such a one handles; NULL: none */
     struct change_listener revoked;  /* hears that some callers may have lost their rights */

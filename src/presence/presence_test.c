@@ -1,0 +1,782 @@
+#include "presence/presence.h"
+
+#include "base/say.h"
+#include "net/loop.h"
+#include "presence/bundle.h"
+#include "presence/desk.h"
+#include "presence/turn.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The host without its thread, on a clock that the test turns; a desk of one worker; and a log
+ * whose port is the test. */
+struct world {
+    struct clock_fake clock;
+    struct log *log;
+    struct loop loop; /* of the worker */
+    struct log_port port;
+    struct presence *presence;
+    const struct presence_settings *settings;
+    struct presence_desk desk;
+    struct buf told; /* events published since the last look, a line each */
+    bool holds;      /* bundles stay on their way */
+    struct presence_bundle *held;
+    char dir[64];
+    bool has_dir;
+    struct presence_limits limits;
+    unsigned list_max;
+};
+
+static const struct presence_limits limits = {1000, 1000, 1000};
+
+/* ---- the log --------------------------------------------------------------------------------- */
+
+static void on_batch(void *owner, struct batch *batch)
+{
+    (void)owner;
+    (void)batch;
+}
+
+static void note_done(struct publish *publish, struct batch *batch)
+{
+    struct presence_note *note = container_of(publish, struct presence_note, publish);
+    note->bundle->last_id = batch->events[publish->first].id;
+    note->bundle->lost += publish->verdict != 0;
+    note->bundle->open--;
+}
+
+static void submit(struct world *world, struct presence_note *note)
+{
+    struct append *append = append_new(world->log, &world->port);
+    struct event *event = batch_add(append->batch);
+    event->channel = batch_copy(append->batch, note->channel);
+    event->type = batch_copy(append->batch, str_from(note->type));
+    event->data = batch_copy(append->batch, note->data);
+    note->publish.done = note_done;
+    note->publish.count = 1;
+    append_add(append, &note->publish);
+    log_append(world->log, append);
+}
+
+static void publish_bundle(struct world *world, struct presence_bundle *bundle)
+{
+    for (struct presence_note *note = bundle->first; note; note = note->next) {
+        bundle->open++;
+        buf_addf(&world->told, "%.*s %s %.*s\n", STR_FMT(note->channel), note->type,
+                 STR_FMT(note->data));
+        submit(world, note);
+    }
+    while (bundle->open)
+        mailbox_empty(&world->loop.mailbox);
+    presence_bundle_return(bundle);
+}
+
+static void publish(void *app, struct presence_bundle *bundle)
+{
+    struct world *world = app;
+    if (world->holds)
+        world->held = bundle;
+    else
+        publish_bundle(world, bundle);
+}
+
+/* Publishes an ordinary event, and returns its id. */
+static uint64_t publish_event(struct world *world, const char *channel)
+{
+    struct presence_bundle bundle = {.home = &world->loop.mailbox};
+    struct presence_note *note = mem_alloc(sizeof(*note));
+    *note = (struct presence_note){
+        .bundle = &bundle, .channel = str_from(channel), .type = "message", .data = STR("1")};
+    bundle.open = 1;
+    submit(world, note);
+    while (bundle.open)
+        mailbox_empty(&world->loop.mailbox);
+    free(note);
+    return bundle.last_id;
+}
+
+/* ---- the world ------------------------------------------------------------------------------- */
+
+static const struct presence_settings *settings_of(unsigned grace_ms, unsigned list_max)
+{
+    const struct presence_rule rule = {
+        .prefix = STR("chat"), .on = true, .grace_ms = grace_ms, .list_max = list_max};
+    return presence_settings_new(&rule, 1);
+}
+
+static void open_presence(struct world *world)
+{
+    world->settings = settings_of(10000, world->list_max);
+    const struct presence_config config = {.log = world->log,
+                                           .clock = &world->clock.clock,
+                                           .data = world->has_dir ? world->dir : NULL,
+                                           .limits = world->limits,
+                                           .settings = world->settings,
+                                           .publish = publish,
+                                           .app = world};
+    assert_int_equal(presence_open(&config, &world->presence), 0);
+    desk_init(&world->desk, presence_mailbox(world->presence), presence_open_sheet, 0);
+    desk_switch(&world->desk, world->settings);
+}
+
+static void close_presence(struct world *world)
+{
+    desk_deinit(&world->desk);
+    presence_free(world->presence);
+    presence_settings_unref(world->settings);
+}
+
+static struct world *world_new(bool has_dir, const struct presence_limits *own)
+{
+    struct world *world = mem_alloc(sizeof(*world));
+    struct log_config log = {.memory = true,
+                             .store = {.clock = clock_system()},
+                             .bytes_max = UINT64_C(16) << 20,
+                             .channels_max = 10000,
+                             .keys_max = 1000,
+                             .key_life_us = 300000000,
+                             .readers = 1};
+    clock_fake_init(&world->clock, INT64_C(1795459080000000));
+    assert_int_equal(log_open(&log, &world->log), 0);
+    assert_int_equal(loop_init(&world->loop, &world->clock.clock, world), 0);
+    world->port = (struct log_port){.mailbox = &world->loop.mailbox, .on_batch = on_batch};
+    assert_int_equal(log_attach(world->log, &world->port), 0);
+    world->limits = own ? *own : limits;
+    world->list_max = 1000;
+    world->has_dir = has_dir;
+    snprintf(world->dir, sizeof(world->dir), "/tmp/presence_test.XXXXXX");
+    if (has_dir)
+        assert_non_null(mkdtemp(world->dir));
+    open_presence(world);
+    return world;
+}
+
+static void remove_dir(const char *path)
+{
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        char name[400];
+        snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+        (void)unlink(name);
+    }
+    closedir(dir);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void world_free(struct world *world)
+{
+    close_presence(world);
+    log_close(world->log);
+    while (mailbox_empty(&world->loop.mailbox))
+        ;
+    loop_deinit(&world->loop);
+    if (world->has_dir)
+        remove_dir(world->dir);
+    buf_free(&world->told);
+    free(world);
+}
+
+/* A turn of the worker and as many of the host as it takes. */
+static void turn(struct world *world)
+{
+    desk_flush(&world->desk);
+    for (int i = 0; i < 4; i++) {
+        presence_turn(world->presence, 0);
+        mailbox_empty(&world->loop.mailbox);
+    }
+}
+
+/* Time passes: a loop rings its timers in slices of a tick. */
+static void wait_ms(struct world *world, int64_t ms)
+{
+    turn(world);
+    for (int64_t passed = 0; passed < ms + 128; passed += 64) {
+        clock_fake_advance(&world->clock, 64000);
+        turn(world);
+    }
+}
+
+static void expect(struct world *world, const char *told)
+{
+    buf_add_char(&world->told, '\0');
+    assert_string_equal(world->told.at, told);
+    buf_clear(&world->told);
+}
+
+static void join(struct world *world, const void *owner, const char *channel, const char *name,
+                 bool verified, bool polls)
+{
+    struct str channels[] = {str_from(channel)};
+    desk_join(&world->desk, owner, channels, 1, (struct presence_who){str_from(name), verified},
+              polls);
+    turn(world);
+}
+
+static void leave(struct world *world, const void *owner)
+{
+    desk_leave(&world->desk, owner);
+    turn(world);
+}
+
+/* The answer to a request, until the next one. */
+static char answer_text[65536];
+static struct presence_request request;
+static unsigned answers;
+
+static void answered(struct presence_request *asked, void *owner)
+{
+    (void)owner;
+    answers++;
+    snprintf(answer_text, sizeof(answer_text), "%.*s", STR_FMT(buf_str(&asked->answer)));
+    buf_free(&asked->answer);
+    buf_free(&asked->last_name);
+    buf_free(&asked->last_mark_name);
+}
+
+static const char *ask(struct world *world, const struct presence_request *asked)
+{
+    unsigned before = answers;
+    request = *asked;
+    request.home = &world->loop.mailbox;
+    request.answered = answered;
+    answer_text[0] = '\0';
+    presence_ask(world->presence, &request);
+    turn(world);
+    assert_int_equal(answers, before + 1);
+    return answer_text;
+}
+
+static const char *who_is_there(struct world *world, const char *channel)
+{
+    static char list[65536];
+    const char *answer = ask(
+        world,
+        &(struct presence_request){.op = PRESENCE_GET, .channel = str_from(channel), .limit = 100});
+    const char *cursor = strstr(answer, ",\"cursor\"");
+    snprintf(list, sizeof(list), "%.*s", (int)(cursor ? cursor - answer : 0), answer);
+    return list;
+}
+
+static uint64_t stat_of(const _Atomic uint64_t *counter)
+{
+    return atomic_load(counter);
+}
+
+#define STAT(world, name) stat_of(&presence_stats((world)->presence)->name)
+
+/* Owners of subscriptions. */
+static char a, b, c;
+
+#define JOINED_ALICE "$presence/chat/x joined {\"member\":\"alice\",\"verified\":true}\n"
+#define LEFT_ALICE "$presence/chat/x left {\"member\":\"alice\",\"verified\":true}\n"
+#define OCCUPIED "$occupied/chat/x occupied {\"channel\":\"chat/x\"}\n"
+#define VACATED "$occupied/chat/x vacated {\"channel\":\"chat/x\"}\n"
+
+/* ---- coming and going ------------------------------------------------------------------------ */
+
+static void a_subscriber_joins_at_once_and_leaves_after_its_grace(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    expect(world, OCCUPIED JOINED_ALICE);
+    leave(world, &a);
+    wait_ms(world, 9000);
+    expect(world, "");
+    assert_int_equal(STAT(world, members), 1);
+    wait_ms(world, 1000);
+    expect(world, LEFT_ALICE VACATED);
+    assert_int_equal(STAT(world, members), 0);
+    assert_int_equal(STAT(world, channels), 0);
+    world_free(world);
+}
+
+static void a_channel_without_presence_costs_and_tells_nothing(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "other", "alice", true, false);
+    expect(world, "");
+    assert_int_equal(world->desk.seats.count, 0);
+    world_free(world);
+}
+
+static void three_devices_are_one_member_with_three_connections(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &b, "chat/x", "alice", true, false);
+    join(world, &c, "chat/x", "alice", true, true);
+    expect(world, OCCUPIED JOINED_ALICE);
+    assert_non_null(strstr(who_is_there(world, "chat/x"),
+                           "\"count\":1,\"anonymous\":0,\"members\":[{\"member\":\"alice\","
+                           "\"verified\":true,\"connections\":3,\"since\":\""));
+    leave(world, &a);
+    leave(world, &b);
+    wait_ms(world, 60000);
+    expect(world, "");
+    leave(world, &c);
+    wait_ms(world, 30000);
+    expect(world, LEFT_ALICE VACATED);
+    world_free(world);
+}
+
+static void a_reconnect_within_the_grace_is_not_told(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    expect(world, OCCUPIED JOINED_ALICE);
+    for (int i = 0; i < 3; i++) {
+        leave(world, &a);
+        wait_ms(world, 5000);
+        join(world, &a, "chat/x", "alice", true, false);
+        wait_ms(world, 20000);
+    }
+    expect(world, "");
+    assert_int_equal(STAT(world, joins), 1);
+    world_free(world);
+}
+
+static void a_poller_stays_a_member_between_polls(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, true);
+    for (int i = 0; i < 3; i++) {
+        leave(world, &a);
+        wait_ms(world, 25000);
+        join(world, &a, "chat/x", "alice", true, true);
+    }
+    expect(world, OCCUPIED JOINED_ALICE);
+    leave(world, &a);
+    wait_ms(world, 30000);
+    expect(world, LEFT_ALICE VACATED);
+    world_free(world);
+}
+
+static void a_name_of_ones_own_is_never_taken_for_a_subject(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &b, "chat/x", "alice", false, false);
+    expect(world, OCCUPIED JOINED_ALICE
+           "$presence/chat/x joined {\"member\":\"alice\",\"verified\":false}\n");
+    assert_int_equal(STAT(world, members), 2);
+    world_free(world);
+}
+
+static void a_subscription_to_many_channels_is_a_member_of_each(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    const struct str channels[] = {STR("chat/a"), STR("chat/b"), STR("chat/c"),
+                                   STR("chat/d"), STR("chat/e"), STR("other")};
+    (void)state;
+    desk_join(&world->desk, &a, channels, 6, (struct presence_who){STR("alice"), true}, false);
+    turn(world);
+    assert_int_equal(STAT(world, members), 5);
+    leave(world, &a);
+    wait_ms(world, 10000);
+    assert_int_equal(STAT(world, members), 0);
+    assert_int_equal(STAT(world, leaves), 5);
+    world_free(world);
+}
+
+/* ---- anonymous subscribers ------------------------------------------------------------------- */
+
+#define COUNT(count, anonymous)                                                                    \
+    "$presence/chat/x count {\"count\":" #count ",\"anonymous\":" #anonymous ",\"listed\":true}\n"
+
+static void anonymous_subscribers_are_counted_once_a_second_and_not_listed(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "", false, false);
+    expect(world, OCCUPIED COUNT(0, 1));
+    join(world, &b, "chat/x", "", false, false);
+    join(world, &c, "chat/x", "", false, false);
+    wait_ms(world, 500);
+    expect(world, "");
+    wait_ms(world, 500);
+    expect(world, COUNT(0, 3));
+    assert_non_null(strstr(who_is_there(world, "chat/x"),
+                           "\"count\":0,\"anonymous\":3,\"members\":[],\"more\":false"));
+    leave(world, &a);
+    leave(world, &b);
+    leave(world, &c);
+    wait_ms(world, 9000);
+    expect(world, "");
+    wait_ms(world, 1000);
+    expect(world, VACATED COUNT(0, 0));
+    world_free(world);
+}
+
+static void an_anonymous_poller_is_one_and_not_many(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        join(world, &a, "chat/x", "", false, true);
+        leave(world, &a);
+        wait_ms(world, 1000);
+    }
+    expect(world, OCCUPIED COUNT(0, 1));
+    assert_int_equal(STAT(world, anonymous), 1);
+    world_free(world);
+}
+
+/* ---- large channels and limits --------------------------------------------------------------- */
+
+static void a_large_channel_tells_its_count_alone(void **state)
+{
+    static char owners[8];
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    world->list_max = 2;
+    close_presence(world);
+    open_presence(world);
+    join(world, &owners[0], "chat/x", "m0", false, false);
+    join(world, &owners[1], "chat/x", "m1", false, false);
+    buf_clear(&world->told);
+    join(world, &owners[2], "chat/x", "m2", false, false);
+    expect(world, "$presence/chat/x count {\"count\":3,\"anonymous\":0,\"listed\":false}\n");
+    leave(world, &owners[0]);
+    wait_ms(world, 11000);
+    expect(world, "$presence/chat/x count {\"count\":2,\"anonymous\":0,\"listed\":true}\n");
+    leave(world, &owners[1]);
+    wait_ms(world, 11000);
+    expect(world, "$presence/chat/x left {\"member\":\"m1\",\"verified\":false}\n");
+    world_free(world);
+}
+
+static void beyond_the_limit_of_members_a_subscriber_is_anonymous(void **state)
+{
+    struct world *world = world_new(false, &(struct presence_limits){1, 1000, 1000});
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &b, "chat/y", "bob", true, false);
+    assert_int_equal(STAT(world, members), 1);
+    assert_int_equal(STAT(world, anonymous), 1);
+    assert_int_equal(STAT(world, refused), 1);
+    leave(world, &b);
+    wait_ms(world, 10000);
+    assert_int_equal(STAT(world, anonymous), 0);
+    world_free(world);
+}
+
+static void a_subject_that_is_too_long_is_anonymous(void **state)
+{
+    static char name[PRESENCE_NAME_MAX + 2];
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    memset(name, 'a', PRESENCE_NAME_MAX + 1);
+    join(world, &a, "chat/x", name, true, false);
+    assert_int_equal(STAT(world, anonymous), 1);
+    assert_int_equal(STAT(world, refused), 1);
+    world_free(world);
+}
+
+static void a_list_is_told_by_pages_in_the_order_of_names(void **state)
+{
+    static char owners[25];
+    struct world *world = world_new(false, NULL);
+    char name[16], after[16] = "";
+    unsigned seen = 0, pages = 0;
+    (void)state;
+    for (unsigned i = 0; i < 25; i++) {
+        snprintf(name, sizeof(name), "m%02u", i * 7 % 25);
+        join(world, &owners[i], "chat/x", name, false, false);
+    }
+    do {
+        const char *answer =
+            ask(world, &(struct presence_request){.op = PRESENCE_GET,
+                                                  .channel = STR("chat/x"),
+                                                  .limit = 10,
+                                                  .after = {str_from(after), false}});
+        for (const char *at = answer; (at = strstr(at, "\"member\":\"m")); at += 10) {
+            snprintf(name, sizeof(name), "m%02u", seen++);
+            assert_memory_equal(at + 10, name, 3);
+            snprintf(after, sizeof(after), "%s", name);
+        }
+        pages++;
+    } while (request.more);
+    assert_int_equal(seen, 25);
+    assert_int_equal(pages, 3);
+    world_free(world);
+}
+
+/* ---- states ---------------------------------------------------------------------------------- */
+
+static struct presence_request put_state(const char *name, const char *state)
+{
+    return (struct presence_request){.op = PRESENCE_PUT,
+                                     .channel = STR("chat/x"),
+                                     .me = {str_from(name), true},
+                                     .has_state = true,
+                                     .state = str_from(state)};
+}
+
+static void a_state_is_told_once_and_goes_with_null(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    buf_clear(&world->told);
+    struct presence_request put = put_state("alice", "{\"typing\":true}");
+    assert_non_null(strstr(ask(world, &put), "\"state\":{\"typing\":true}"));
+    ask(world, &put);
+    expect(world, "$presence/chat/x updated {\"member\":\"alice\",\"verified\":true,"
+                  "\"state\":{\"typing\":true}}\n");
+    put = put_state("alice", "null");
+    assert_null(strstr(ask(world, &put), "state"));
+    expect(world, "$presence/chat/x updated {\"member\":\"alice\",\"verified\":true,"
+                  "\"state\":null}\n");
+    world_free(world);
+}
+
+static void only_a_member_has_a_state(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    struct presence_request put = put_state("alice", "1");
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_E_AWAY);
+    put.channel = STR("other");
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_E_OFF);
+    world_free(world);
+}
+
+/* ---- read marks ------------------------------------------------------------------------------ */
+
+static struct presence_request put_read(const char *name, uint64_t read)
+{
+    return (struct presence_request){
+        .op = PRESENCE_PUT, .channel = STR("chat/x"), .me = {str_from(name), true}, .read = read};
+}
+
+static void a_read_mark_never_goes_back(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    char told[200];
+    (void)state;
+    uint64_t first = publish_event(world, "chat/x"), second = publish_event(world, "chat/x");
+    struct presence_request put = put_read("alice", second);
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    snprintf(
+        told, sizeof(told),
+        "$presence/chat/x read {\"member\":\"alice\",\"verified\":true,\"read\":\"%016llu\"}\n",
+        (unsigned long long)second);
+    expect(world, told);
+    put = put_read("alice", first);
+    snprintf(told, sizeof(told), "\"connections\":0,\"read\":\"%016llu\"",
+             (unsigned long long)second);
+    assert_non_null(strstr(ask(world, &put), told));
+    expect(world, "");
+    put = put_read("alice", second + 1);
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_E_BEYOND);
+    world_free(world);
+}
+
+static void read_marks_are_bounded_and_go_with_the_channel(void **state)
+{
+    struct world *world = world_new(false, &(struct presence_limits){10, 10, 1});
+    (void)state;
+    uint64_t id = publish_event(world, "chat/x");
+    struct presence_request put = put_read("alice", id);
+    ask(world, &put);
+    put = put_read("bob", id);
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_E_FULL);
+    presence_forget(world->presence, STR("chat/x"));
+    turn(world);
+    assert_int_equal(STAT(world, marks), 0);
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    world_free(world);
+}
+
+/* ---- restarts -------------------------------------------------------------------------------- */
+
+static void restart(struct world *world)
+{
+    close_presence(world);
+    buf_clear(&world->told);
+    open_presence(world);
+    turn(world);
+}
+
+static void a_read_mark_survives_a_restart(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    char mark[64];
+    (void)state;
+    uint64_t id = publish_event(world, "chat/x");
+    struct presence_request put = put_read("alice", id);
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    restart(world);
+    ask(world, &(struct presence_request){
+                   .op = PRESENCE_GET, .channel = STR("chat/x"), .limit = 10, .wants_marks = true});
+    snprintf(mark, sizeof(mark), "\"read\":\"%016llu\"", (unsigned long long)id);
+    assert_non_null(strstr(answer_text, mark));
+    presence_forget(world->presence, STR("chat/x"));
+    turn(world);
+    restart(world);
+    assert_int_equal(STAT(world, marks), 0);
+    world_free(world);
+}
+
+/* The file has nothing yet, or everything: the events say the rest. */
+static void members_of_before_a_restart_leave_if_they_do_not_come_back(int64_t saved_ms)
+{
+    struct world *world = world_new(true, NULL);
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &b, "chat/x", "bob", true, false);
+    join(world, &c, "chat/y", "carol", true, false);
+    struct presence_request put = put_state("alice", "{\"a\":1}");
+    ask(world, &put);
+    wait_ms(world, saved_ms);
+    restart(world);
+    assert_int_equal(STAT(world, members), 3);
+    assert_int_equal(STAT(world, channels), 2);
+    assert_non_null(strstr(who_is_there(world, "chat/x"), "\"state\":{\"a\":1}"));
+    join(world, &a, "chat/x", "alice", true, false);
+    wait_ms(world, 29000);
+    expect(world, "");
+    wait_ms(world, 1000);
+    buf_add_char(&world->told, '\0');
+    assert_non_null(strstr(world->told.at, "$presence/chat/x left {\"member\":\"bob\""));
+    assert_non_null(strstr(world->told.at, "$presence/chat/y left {\"member\":\"carol\""));
+    assert_non_null(strstr(world->told.at, "$occupied/chat/y vacated"));
+    assert_null(strstr(world->told.at, "alice"));
+    assert_null(strstr(world->told.at, "$occupied/chat/x"));
+    buf_clear(&world->told);
+    restart(world);
+    assert_int_equal(STAT(world, members), 1);
+    world_free(world);
+}
+
+static void a_restart_reads_members_from_the_events_that_the_file_lacks(void **state)
+{
+    (void)state;
+    members_of_before_a_restart_leave_if_they_do_not_come_back(0);
+}
+
+static void a_restart_reads_members_from_the_file(void **state)
+{
+    (void)state;
+    members_of_before_a_restart_leave_if_they_do_not_come_back(3000);
+}
+
+/* A change is saved only behind its event: otherwise nobody would tell it after a crash. */
+static void a_change_whose_event_is_not_in_the_log_is_not_saved(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    world->holds = true;
+    join(world, &a, "chat/x", "alice", true, false);
+    wait_ms(world, 5000);
+    struct presence_bundle *held = world->held;
+    assert_non_null(held);
+    presence_bundle_return(held);
+    held->told = 0; /* the process ends before the log has taken it */
+    restart(world);
+    assert_int_equal(STAT(world, members), 0);
+    world_free(world);
+}
+
+/* ---- other settings -------------------------------------------------------------------------- */
+
+static void everybody_leaves_a_namespace_that_loses_its_presence(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &b, "chat/x", "", false, false);
+    buf_clear(&world->told);
+    const struct presence_settings *off = presence_settings_new(NULL, 0);
+    presence_switch(world->presence, off, &limits);
+    assert_false(presence_is_on(world->presence, STR("chat/x")));
+    desk_switch(&world->desk, off);
+    turn(world);
+    expect(world, LEFT_ALICE VACATED);
+    leave(world, &a);
+    leave(world, &b);
+    assert_int_equal(STAT(world, members), 0);
+    assert_int_equal(STAT(world, anonymous), 0);
+    /* On again, subscriptions that are there already are counted. */
+    join(world, &c, "chat/x", "carol", true, false);
+    presence_switch(world->presence, world->settings, &limits);
+    desk_switch(&world->desk, world->settings);
+    join(world, &c, "chat/x", "carol", true, false);
+    join(world, &c, "chat/x", "carol", true, false);
+    assert_int_equal(STAT(world, members), 1);
+    assert_non_null(strstr(who_is_there(world, "chat/x"), "\"connections\":1"));
+    presence_settings_unref(off);
+    world_free(world);
+}
+
+static void a_thread_answers_what_it_was_asked_before_it_ends(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    assert_int_equal(presence_start(world->presence), 0);
+    presence_pause(world->presence);
+    unsigned before = answers;
+    request = (struct presence_request){.op = PRESENCE_GET,
+                                        .channel = STR("chat/x"),
+                                        .limit = 1,
+                                        .home = &world->loop.mailbox,
+                                        .answered = answered};
+    presence_ask(world->presence, &request);
+    presence_stop(world->presence);
+    mailbox_empty(&world->loop.mailbox);
+    assert_int_equal(answers, before + 1);
+    restart(world);
+    assert_int_equal(STAT(world, members), 1);
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_subscriber_joins_at_once_and_leaves_after_its_grace),
+        cmocka_unit_test(a_channel_without_presence_costs_and_tells_nothing),
+        cmocka_unit_test(three_devices_are_one_member_with_three_connections),
+        cmocka_unit_test(a_reconnect_within_the_grace_is_not_told),
+        cmocka_unit_test(a_poller_stays_a_member_between_polls),
+        cmocka_unit_test(a_name_of_ones_own_is_never_taken_for_a_subject),
+        cmocka_unit_test(a_subscription_to_many_channels_is_a_member_of_each),
+        cmocka_unit_test(anonymous_subscribers_are_counted_once_a_second_and_not_listed),
+        cmocka_unit_test(an_anonymous_poller_is_one_and_not_many),
+        cmocka_unit_test(a_large_channel_tells_its_count_alone),
+        cmocka_unit_test(beyond_the_limit_of_members_a_subscriber_is_anonymous),
+        cmocka_unit_test(a_subject_that_is_too_long_is_anonymous),
+        cmocka_unit_test(a_list_is_told_by_pages_in_the_order_of_names),
+        cmocka_unit_test(a_state_is_told_once_and_goes_with_null),
+        cmocka_unit_test(only_a_member_has_a_state),
+        cmocka_unit_test(a_read_mark_never_goes_back),
+        cmocka_unit_test(read_marks_are_bounded_and_go_with_the_channel),
+        cmocka_unit_test(a_read_mark_survives_a_restart),
+        cmocka_unit_test(a_restart_reads_members_from_the_events_that_the_file_lacks),
+        cmocka_unit_test(a_restart_reads_members_from_the_file),
+        cmocka_unit_test(a_change_whose_event_is_not_in_the_log_is_not_saved),
+        cmocka_unit_test(everybody_leaves_a_namespace_that_loses_its_presence),
+        cmocka_unit_test(a_thread_answers_what_it_was_asked_before_it_ends),
+    };
+    say_set_level(SAY_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

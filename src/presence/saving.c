@@ -1,0 +1,241 @@
+#include "presence/saving.h"
+
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { SAVE_MS = 1000, RETRY_MS = 1000, POSITION_MS = 60000, POSITION_EVENTS = 10000 };
+
+static void queue_add(struct save_queue *queue, struct save_row *row)
+{
+    *queue->last = row;
+    queue->last = &row->next;
+}
+
+static void queue_init(struct save_queue *queue)
+{
+    *queue = (struct save_queue){.last = &queue->first};
+}
+
+static bool has_rows(const struct save_queue *queue)
+{
+    return queue->first != NULL;
+}
+
+/* A change that finds no memory is lost: a member may then be told as gone after a restart, or not
+ * be. */
+static void note_change(struct presence *presence, struct save_row *facts)
+{
+    if (!presence->saver || presence->paused)
+        return;
+    facts->told = presence->told;
+    struct save_row *row = save_row_new(facts);
+    if (!row)
+        return;
+    queue_add(&presence->changes, row);
+    if (!list_linked(&presence->save_timer.node))
+        timer_set(&presence->loop, &presence->save_timer, SAVE_MS);
+}
+
+void save_member(struct presence *presence, struct person *member, bool is_there)
+{
+    struct presence_who who = person_who(member);
+    member->is_saved = is_there;
+    note_change(presence, &(struct save_row){.kind = is_there ? SAVE_MEMBER : DROP_MEMBER,
+                                             .channel = room_name(member->room),
+                                             .name = who.name,
+                                             .verified = who.verified,
+                                             .since_ms = (int64_t)member->since_ms,
+                                             .state = member_state(member)});
+}
+
+void save_occupied(struct presence *presence, const struct room *room, bool is_occupied)
+{
+    note_change(presence, &(struct save_row){.kind = is_occupied ? SAVE_OCCUPIED : DROP_OCCUPIED,
+                                             .channel = room_name(room)});
+}
+
+void save_drop_marks(struct presence *presence, struct str channel)
+{
+    struct save_row *row =
+        presence->saver ? save_row_new(&(struct save_row){.kind = DROP_MARKS, .channel = channel})
+                        : NULL;
+    if (row)
+        queue_add(&presence->marks, row);
+}
+
+void save_mark(struct presence *presence, struct mark_request *mark)
+{
+    const struct presence_request *request = mark->request;
+    if (!presence->saver) {
+        mark->done(presence, mark, 0);
+        return;
+    }
+    struct save_row *row = save_row_new(&(struct save_row){.kind = SAVE_MARK,
+                                                           .channel = request->channel,
+                                                           .name = request->me.name,
+                                                           .verified = request->me.verified,
+                                                           .read = request->read});
+    if (!row) {
+        mark->done(presence, mark, -ENOMEM);
+        return;
+    }
+    queue_add(&presence->marks, row);
+    mark->next = presence->waiting;
+    presence->waiting = mark;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static void answer(struct presence *presence, struct mark_request *marks, int result)
+{
+    while (marks) {
+        struct mark_request *next = marks->next;
+        marks->done(presence, marks, result);
+        marks = next;
+    }
+}
+
+/* Puts the members of a save that failed back to the front. Marks were refused: who asks again
+ * saves them again. */
+static void put_back(struct presence *presence)
+{
+    struct save_queue back;
+    queue_init(&back);
+    for (struct save_row *row = presence->save.rows, *next; row; row = next) {
+        next = row->next;
+        row->next = NULL;
+        if (row->kind == SAVE_MARK)
+            free(row);
+        else
+            queue_add(&back, row);
+    }
+    if (!has_rows(&back))
+        return;
+    *back.last = presence->changes.first;
+    if (!has_rows(&presence->changes))
+        presence->changes.last = back.last;
+    presence->changes.first = back.first;
+    timer_set(&presence->loop, &presence->save_timer, RETRY_MS);
+}
+
+static void on_saved(struct mail *mail, void *owner)
+{
+    struct presence *presence = owner;
+    struct mark_request *marks = presence->flying;
+    int result = presence->save.result;
+    (void)mail;
+    presence->has_save = false;
+    presence->flying = NULL;
+    if (result) {
+        say(SAY_ERROR, "presence_not_saved", "error=%d", -result);
+        put_back(presence);
+    } else {
+        save_rows_free(presence->save.rows);
+    }
+    presence->save.rows = NULL;
+    answer(presence, marks, result);
+}
+
+/* Moves the changes whose events the log has behind `rows`. */
+static void take_changes(struct presence *presence, struct save_queue *rows)
+{
+    struct save_queue *from = &presence->changes;
+    while (has_rows(from) && from->first->told <= presence->taken) {
+        struct save_row *row = from->first;
+        from->first = row->next;
+        row->next = NULL;
+        queue_add(rows, row);
+    }
+    if (!has_rows(from))
+        queue_init(from);
+}
+
+/* Marks first: a deletion among them comes before what is told of the channel later. */
+static struct save_row *take_rows(struct presence *presence)
+{
+    struct save_queue rows;
+    queue_init(&rows);
+    if (has_rows(&presence->marks)) {
+        rows.first = presence->marks.first;
+        rows.last = presence->marks.last;
+        queue_init(&presence->marks);
+    }
+    take_changes(presence, &rows);
+    return rows.first;
+}
+
+/* The position up to which the saved rows have every event: with nothing on its way, the newest. */
+static uint64_t position_of(const struct presence *presence)
+{
+    return presence->taken == presence->told && !has_rows(&presence->changes)
+               ? log_newest(presence->config.log)
+               : presence->taken_id;
+}
+
+static void write_out(struct presence *presence)
+{
+    presence->save.rows = take_rows(presence);
+    presence->save.position = position_of(presence);
+    presence->save.home = &presence->loop.mailbox;
+    presence->save.mail = (struct mail){.open = on_saved};
+    presence->flying = presence->waiting;
+    presence->waiting = NULL;
+    presence->has_save = true;
+    presence->saves_last = false;
+    timer_stop(&presence->save_timer);
+    if (has_rows(&presence->changes))
+        timer_set(&presence->loop, &presence->save_timer, SAVE_MS);
+    presence_saver_submit(presence->saver, &presence->save);
+}
+
+static bool is_due(const struct presence *presence)
+{
+    bool rings = list_linked(&presence->save_timer.node);
+    return has_rows(&presence->marks) || (has_rows(&presence->changes) && !rings);
+}
+
+void saving_flush(struct presence *presence, bool all)
+{
+    if (presence->saver && !presence->has_save && (all || is_due(presence)))
+        write_out(presence);
+}
+
+/* saving_flush() at the end of the turn finds that it is due. */
+static void ring(struct timer *timer)
+{
+    (void)timer;
+}
+
+/* A position that is long past makes a restart read all events behind it. */
+static void ring_position(struct timer *timer)
+{
+    struct presence *presence = container_of(timer, struct presence, position_timer);
+    uint64_t newest = log_newest(presence->config.log);
+    timer_set(&presence->loop, timer, POSITION_MS);
+    if (presence->rooms.count && newest > presence->save.position + POSITION_EVENTS)
+        saving_flush(presence, true);
+}
+
+void saving_init(struct presence *presence)
+{
+    queue_init(&presence->changes);
+    queue_init(&presence->marks);
+    presence->save_timer.ring = ring;
+    presence->position_timer.ring = ring_position;
+    if (presence->saver)
+        timer_set(&presence->loop, &presence->position_timer, POSITION_MS);
+}
+
+void saving_deinit(struct presence *presence)
+{
+    answer(presence, presence->waiting, -ECANCELED);
+    presence->waiting = NULL;
+    save_rows_free(presence->changes.first);
+    save_rows_free(presence->marks.first);
+    queue_init(&presence->changes);
+    queue_init(&presence->marks);
+    timer_stop(&presence->save_timer);
+    timer_stop(&presence->position_timer);
+}

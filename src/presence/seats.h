@@ -1,0 +1,12 @@
+/* The seats of the parties of the desks, by their numbers. */
+#pragma once
+
+#include "presence/state.h"
+
+/* Opens a desk's sheet, which it frees: the mail of a worker. */
+void seats_open_sheet(struct mail *mail, void *owner);
+
+/* Forgets what refers to the room, before everybody is evicted from it. */
+void seats_forget(struct presence *presence, const struct room *room);
+
+void seats_deinit(struct presence *presence);

@@ -1,0 +1,121 @@
+/* The state of the host: rooms with their members, who attends what, and what is to be told and
+ * saved. All of it belongs to the host's thread, but for the counters and what has a lock.
+ *
+ *     room (a channel) ──▶ roster of members ──▶ person: connections, since, state, departure
+ *        │                 roster of marks   ──▶ person: read
+ *        └─ anonymous, departures of anonymous subscribers
+ *
+ *     desk, party ──▶ seats: the persons, or rooms without a name, that the party attends
+ *
+ * The life of a member: its first connection makes it (`joined`); the end of its last one begins a
+ * departure, which another connection ends; when the departure rings, the member has left. A room
+ * is occupied from its first subscriber until its last member and its last anonymous subscriber
+ * have left. So the grace is in both. */
+#pragma once
+
+#include "base/buf.h"
+#include "presence/bundle.h"
+#include "presence/presence.h"
+#include "presence/roster.h"
+#include "presence/saver.h"
+
+/* A room's count that is to be told, or was told within the last second. */
+struct counting {
+    struct timer timer;
+    struct list node; /* in presence->stale until the end of the turn */
+    struct presence *presence;
+    struct room *room;
+    bool is_stale;
+};
+
+struct room {
+    struct map_node node;
+    struct roster members;
+    struct roster *marks;      /* NULL: none */
+    struct counting *counting; /* NULL: its count has not changed lately */
+    struct list departures;    /* of anonymous subscribers */
+    uint32_t anonymous;        /* connections, and departures */
+    uint32_t saving;           /* marks that are being saved */
+    uint8_t is_occupied;
+    uint8_t name_len;
+    char name[];
+};
+
+static inline struct str room_name(const struct room *room)
+{
+    return (struct str){room->name, room->name_len};
+}
+
+/* A thing that a party attends: 0, a tagged person or room, or tagged struct seats. */
+typedef uintptr_t seat_ref;
+
+enum {
+    SEAT_ANONYMOUS = 1, /* a room */
+    SEAT_POLLS = 2,     /* with SEAT_ANONYMOUS */
+    SEAT_MANY = 4,      /* a struct seats */
+    SEAT_TAGS = 7,
+};
+
+struct seats {
+    uint32_t count;
+    uint32_t cap;
+    seat_ref at[];
+};
+
+struct parties {
+    seat_ref *at;
+    uint32_t cap;
+};
+
+/* Changes that wait for the saver, in their order. */
+struct save_queue {
+    struct save_row *first, **last;
+};
+
+/* A request whose mark is being saved. */
+struct mark_request;
+
+enum { PRESENCE_DESKS_MAX = 1024 };
+
+struct presence {
+    struct presence_config config;
+    struct presence_stats stats;
+    struct loop loop;
+    const struct presence_settings *settings;
+    pthread_mutex_t lock;                   /* of the next member */
+    const struct presence_settings *shared; /* the same settings, for other threads */
+    struct map rooms;
+    struct parties parties[PRESENCE_DESKS_MAX];
+
+    struct presence_bundle *bundle; /* of this turn; NULL: nothing yet */
+    struct list stale;              /* of struct counting */
+    void (*look)(struct presence *presence,
+                 struct room *room); /* room_look(), once a room may be free */
+    struct buf scratch;
+    uint64_t told;     /* the number of the newest note */
+    uint64_t taken;    /* and of the newest one that the log has taken */
+    uint64_t taken_id; /* an id at least as high as that note's, below that of the next */
+
+    struct presence_saver *saver; /* NULL: nothing is saved */
+    struct save_queue changes;    /* of members and channels */
+    struct save_queue marks;      /* and of marks */
+    struct presence_save save;    /* under way, if has_save */
+    struct mark_request *waiting; /* for the save that is gathered, */
+    struct mark_request *flying;  /* and for the one under way */
+    struct timer save_timer;
+    struct timer position_timer;
+    bool has_save;
+    bool paused; /* the server stops: nothing changes and nothing is told any more */
+    bool stopping;
+    bool saves_last; /* once more, everything, before the end */
+    struct mail stop_mail;
+    pthread_t thread;
+    bool has_thread;
+};
+
+static inline void presence_count(_Atomic uint64_t *counter, int64_t n)
+{
+    atomic_store_explicit(counter,
+                          atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)n,
+                          memory_order_relaxed);
+}

@@ -1,0 +1,54 @@
+/* presence.db: read marks, and who was there, so that a restart forgets neither. One thread at a
+ * time uses a store. */
+#pragma once
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum save_kind {
+    SAVE_MEMBER,
+    DROP_MEMBER,
+    SAVE_OCCUPIED, /* the channel has a subscriber */
+    DROP_OCCUPIED,
+    SAVE_MARK,
+    DROP_MARKS, /* of the channel */
+};
+
+/* A change to be saved, or a row that was loaded. */
+struct save_row {
+    struct save_row *next;
+    enum save_kind kind;
+    uint64_t
+        told; /* the number of the note that tells the change, which must be in the log first */
+    bool verified;
+    int64_t since_ms;
+    uint64_t read;
+    struct str channel, name, state; /* in `text`, or of the store while it loads */
+    char text[];
+};
+
+/* A copy; NULL if there is no memory. */
+struct save_row *save_row_new(const struct save_row *facts);
+void save_rows_free(struct save_row *rows);
+
+struct presence_store;
+
+/* Opens `dir`/presence.db, which is made if it is not there. 0 or a negative errno. */
+int presence_store_open(const char *dir, struct presence_store **ret_store);
+/* NULL is fine. */
+void presence_store_close(struct presence_store *store);
+
+/* Calls `each` for all marks, members and occupied channels; `*ret_position` is what was last
+ * written. 0 or a negative errno. */
+int presence_store_load(struct presence_store *store,
+                        void (*each)(void *context, const struct save_row *row), void *context,
+                        uint64_t *ret_position);
+
+/* Writes all of the changes in order, and the position up to which the log's events are in them, or
+ * nothing. Durable when it returns 0. After a failure they may be there or not: write them again.
+ */
+int presence_store_write(struct presence_store *store, const struct save_row *rows,
+                         uint64_t position);

@@ -1,0 +1,77 @@
+#include "presence/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char found[1024];
+
+static void note(void *context, const struct save_row *row)
+{
+    size_t len = strlen(found);
+    (void)context;
+    snprintf(found + len, sizeof(found) - len, "%d:%.*s:%.*s:%d:%lld:%llu:%.*s ", (int)row->kind,
+             STR_FMT(row->channel), STR_FMT(row->name), row->verified, (long long)row->since_ms,
+             (unsigned long long)row->read, STR_FMT(row->state));
+}
+
+/* Writes some changes, each of which has the next. */
+static int write_all(struct presence_store *store, struct save_row *rows, size_t count,
+                     uint64_t position)
+{
+    for (size_t i = 0; i + 1 < count; i++)
+        rows[i].next = &rows[i + 1];
+    return presence_store_write(store, rows, position);
+}
+
+static void changes_survive_a_restart_and_a_mark_never_goes_back(void **state)
+{
+    char dir[] = "/tmp/presence_store.XXXXXX", path[64];
+    struct presence_store *store;
+    uint64_t position;
+    struct save_row rows[] = {
+        {.kind = SAVE_MARK, .channel = STR("c"), .name = STR("a"), .read = 7},
+        {.kind = SAVE_MARK, .channel = STR("c"), .name = STR("a"), .verified = true, .read = 5},
+        {.kind = SAVE_MARK, .channel = STR("c"), .name = STR("a"), .read = 3},
+        {.kind = SAVE_MARK, .channel = STR("d"), .name = STR("a"), .read = 9},
+        {.kind = SAVE_OCCUPIED, .channel = STR("c")},
+        {.kind = SAVE_OCCUPIED, .channel = STR("c")},
+        {.kind = SAVE_MEMBER, .channel = STR("c"), .name = STR("a"), .since_ms = 1},
+        {.kind = SAVE_MEMBER, .channel = STR("c"), .name = STR("b"), .since_ms = 2},
+        {.kind = SAVE_MEMBER,
+         .channel = STR("c"),
+         .name = STR("b"),
+         .since_ms = 2,
+         .state = STR("{}")},
+        {.kind = DROP_MEMBER, .channel = STR("c"), .name = STR("a")},
+        {.kind = DROP_MARKS, .channel = STR("d")},
+    };
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(presence_store_open(dir, &store), 0);
+    assert_int_equal(write_all(store, rows, sizeof(rows) / sizeof(rows[0]), 77), 0);
+    presence_store_close(store);
+    assert_int_equal(presence_store_open(dir, &store), 0);
+    assert_int_equal(presence_store_load(store, note, NULL, &position), 0);
+    assert_string_equal(found, "4:c:a:0:0:7: 4:c:a:1:0:5: 2:c::0:0:0: 0:c:b:0:2:0:{} ");
+    assert_int_equal(position, 77);
+    presence_store_close(store);
+    for (int i = 0; i < 3; i++) {
+        static const char *const ends[] = {"", "-wal", "-shm"};
+        snprintf(path, sizeof(path), "%s/presence.db%s", dir, ends[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(changes_survive_a_restart_and_a_mark_never_goes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,196 @@
+#include "presence/telling.h"
+
+#include "base/say.h"
+
+#include <stdlib.h>
+
+enum { COUNT_MS = 1000 };
+
+/* ---- notes ----------------------------------------------------------------------------------- */
+
+void presence_bundle_free(struct presence_bundle *bundle)
+{
+    if (!bundle)
+        return;
+    for (struct presence_note *note = bundle->first, *next; note; note = next) {
+        next = note->next;
+        free(note);
+    }
+    free(bundle);
+}
+
+/* Changes whose notes are in the log may be saved. */
+static void on_returned(struct mail *mail, void *owner)
+{
+    struct presence *presence = owner;
+    struct presence_bundle *bundle = container_of(mail, struct presence_bundle, mail);
+    presence->taken = bundle->told;
+    if (bundle->last_id > presence->taken_id)
+        presence->taken_id = bundle->last_id;
+    presence_count(&presence->stats.events_lost, bundle->lost);
+    if (bundle->lost)
+        say(SAY_WARN, "presence_events_lost", "count=%u", bundle->lost);
+    presence_bundle_free(bundle);
+}
+
+static struct presence_bundle *bundle_of(struct presence *presence)
+{
+    struct presence_bundle *bundle = presence->bundle;
+    if (bundle)
+        return bundle;
+    bundle = mem_alloc(sizeof(*bundle));
+    bundle->last = &bundle->first;
+    bundle->home = &presence->loop.mailbox;
+    bundle->returned = on_returned;
+    presence->bundle = bundle;
+    return bundle;
+}
+
+/* The data is in presence->scratch. */
+static struct presence_note *note_new(const struct presence *presence, const char *prefix,
+                                      struct str channel)
+{
+    struct str start = str_from(prefix), data = buf_str(&presence->scratch);
+    if (buf_failed(&presence->scratch))
+        return NULL;
+    struct presence_note *note = mem_try_alloc(sizeof(*note) + start.len + channel.len + data.len);
+    if (!note)
+        return NULL;
+    *note = (struct presence_note){.channel = {note->text, start.len + channel.len},
+                                   .data = {note->text + start.len + channel.len, data.len}};
+    memcpy(note->text, start.at, start.len);
+    memcpy(note->text + start.len, channel.at, channel.len);
+    memcpy(note->text + start.len + channel.len, data.at, data.len);
+    return note;
+}
+
+static void add_note(struct presence *presence, const char *prefix, struct str channel,
+                     const char *type)
+{
+    struct presence_note *note = note_new(presence, prefix, channel);
+    if (!note) {
+        presence_count(&presence->stats.events_lost, 1);
+        return;
+    }
+    struct presence_bundle *bundle = bundle_of(presence);
+    note->bundle = bundle;
+    note->type = type;
+    *bundle->last = note;
+    bundle->last = &note->next;
+    bundle->told = ++presence->told;
+}
+
+static struct json_writer open_data(struct presence *presence)
+{
+    buf_clear(&presence->scratch);
+    struct json_writer writer = json_writer(&presence->scratch);
+    json_object_begin(&writer);
+    return writer;
+}
+
+void who_write(struct json_writer *writer, struct presence_who who)
+{
+    json_member_string(writer, "member", who.name);
+    json_member_bool(writer, "verified", who.verified);
+}
+
+void tell_person(struct presence *presence, struct str channel, const char *type,
+                 struct presence_who who, struct str state, uint64_t read)
+{
+    struct json_writer writer = open_data(presence);
+    who_write(&writer, who);
+    if (state.at)
+        json_member_raw(&writer, "state", state.len ? state : STR("null"));
+    if (read)
+        json_member_id(&writer, "read", read);
+    json_object_end(&writer);
+    add_note(presence, PRESENCE_CHANNELS, channel, type);
+}
+
+void tell_occupied(struct presence *presence, struct str channel, bool is_occupied)
+{
+    struct json_writer writer = open_data(presence);
+    json_member_string(&writer, "channel", channel);
+    json_object_end(&writer);
+    add_note(presence, OCCUPIED_CHANNELS, channel, is_occupied ? "occupied" : "vacated");
+}
+
+/* ---- counts ---------------------------------------------------------------------------------- */
+
+bool room_is_large(const struct presence *presence, const struct room *room)
+{
+    const struct presence_rule *rule = presence_settings_find(presence->settings, room_name(room));
+    return rule && room->members.count > rule->list_max;
+}
+
+static void tell_count(struct presence *presence, const struct room *room)
+{
+    struct json_writer writer = open_data(presence);
+    json_member_number(&writer, "count", room->members.count);
+    json_member_number(&writer, "anonymous", room->anonymous);
+    json_member_bool(&writer, "listed", !room_is_large(presence, room));
+    json_object_end(&writer);
+    add_note(presence, PRESENCE_CHANNELS, room_name(room), "count");
+}
+
+void tell_count_end(struct room *room)
+{
+    if (!room->counting)
+        return;
+    timer_stop(&room->counting->timer);
+    list_remove(&room->counting->node);
+    free(room->counting);
+    room->counting = NULL;
+}
+
+/* Nothing has changed for a second. */
+static void count_is_told(const struct counting *counting)
+{
+    struct presence *presence = counting->presence;
+    struct room *room = counting->room;
+    tell_count_end(room);
+    presence->look(presence, room);
+}
+
+/* A second has passed since a count was told. */
+static void count_rings(struct timer *timer)
+{
+    struct counting *counting = container_of(timer, struct counting, timer);
+    if (counting->is_stale)
+        list_add_last(&counting->presence->stale, &counting->node);
+    else
+        count_is_told(counting);
+}
+
+void tell_count_later(struct presence *presence, struct room *room)
+{
+    if (!room->counting) {
+        room->counting = mem_try_alloc(sizeof(*room->counting));
+        if (!room->counting)
+            return;
+        *room->counting =
+            (struct counting){.timer = {.ring = count_rings}, .presence = presence, .room = room};
+    }
+    room->counting->is_stale = true;
+    if (!list_linked(&room->counting->node) && !list_linked(&room->counting->timer.node))
+        list_add_last(&presence->stale, &room->counting->node);
+}
+
+static void tell_counts(struct presence *presence)
+{
+    for (struct list *node; (node = list_take_first(&presence->stale));) {
+        struct counting *counting = container_of(node, struct counting, node);
+        counting->is_stale = false;
+        tell_count(presence, counting->room);
+        timer_set(&presence->loop, &counting->timer, COUNT_MS);
+    }
+}
+
+void telling_flush(struct presence *presence)
+{
+    tell_counts(presence);
+    struct presence_bundle *bundle = presence->bundle;
+    presence->bundle = NULL;
+    if (bundle)
+        presence->config.publish(presence->config.app, bundle);
+}

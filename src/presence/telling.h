@@ -1,0 +1,35 @@
+/* Tells what happened: the events of $presence/… and $occupied/…, one bundle a turn. */
+#pragma once
+
+#include "base/json_writer.h"
+#include "presence/state.h"
+
+/* The prefixes of the two kinds of channels. */
+#define PRESENCE_CHANNELS "$presence/"
+#define OCCUPIED_CHANNELS "$occupied/"
+
+/* "joined", "left", "updated" or "read". `state` and `read` are told if they are given; an empty
+ * state that is given (`at` is not NULL) is null. */
+void tell_person(struct presence *presence, struct str channel, const char *type,
+                 struct presence_who who, struct str state, uint64_t read);
+
+void tell_occupied(struct presence *presence, struct str channel, bool is_occupied);
+
+/* The count of the room has changed, in a way that no joined or left tells. It is told at the end
+ * of the turn, and at most once a second. */
+void tell_count_later(struct presence *presence, struct room *room);
+
+/* Stops telling the room's count. */
+void tell_count_end(struct room *room);
+
+/* The end of a turn: hands over what it has told. */
+void telling_flush(struct presence *presence);
+
+/* Whether the room has more members than are told one by one. */
+bool room_is_large(const struct presence *presence, const struct room *room);
+
+/* Frees a bundle that has come back, or was never handed over. */
+void presence_bundle_free(struct presence_bundle *bundle);
+
+/* Adds "member" and "verified". */
+void who_write(struct json_writer *writer, struct presence_who who);
