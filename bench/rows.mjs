@@ -7,6 +7,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { cpuOfHandshakes } from "./handshakes.mjs";
+import { presenceCost } from "./presence.mjs";
 import { returns } from "./returns.mjs";
 import { DISK, folder } from "./servers.mjs";
 
@@ -455,6 +456,26 @@ function back(n, t) {
     }];
 }
 
+/* Of the one channel a thousand joins are told, and then counts; of the many, each join. Memory is measured
+ * where these events are not kept, since they are the log's and not a member's. */
+function presence(n) {
+    const figure = (server, shape, value) => async (_measure, take) =>
+        value(await take(`presence ${server} ${shape}`, () => presenceCost(server, shape, n)));
+    return [["one", `one channel of ${n}`], ["many", `${Math.round(n / 10)} channels of ten`]].flatMap(([shape, what]) => [{
+        title: `presence, CPU of a join beside its subscription, ${what}`,
+        unit: "µs",
+        figures: { freshet: figure("freshet, presence", shape, (r) => r.cpu_us) },
+        aim: "≤ 10 µs",
+        met: (m) => m.freshet <= 10,
+    }, {
+        title: `presence, memory of an idle member beside its subscriber, ${what}`,
+        unit: "B",
+        figures: { freshet: figure("freshet, presence unlogged", shape, (r) => r.bytes) },
+        aim: "≤ 128 B",
+        met: (m) => m.freshet <= 128,
+    }]);
+}
+
 function poll(n, t) {
     const load = `--via poll --subscribers ${n} --rate 100 --seconds ${t.seconds}`;
     const each = (value) => on(["freshet", "freshet, unpaced", "nchan"], load, value);
@@ -548,6 +569,7 @@ export const rows = {
             "--rate 1 --events 1 --opening 4000", value: (r) => r.late_ms, unit: "ms",
         shape: "line", servers: ["freshet", "bare, history"] } },
     back: { cases: back, n: 10000 },
+    presence: { cases: presence, n: 100000 },
     poll: { cases: poll, n: 1000, grow: { title: "CPU per delivery, long-poll, 10 events/s",
         n: 4000, axis: "pollers", load: (n) => `--via poll ${some(n)} --rate 10`,
         value: perDelivery, unit: "µs a delivery", shape: "flat", servers: ["freshet"] } },

@@ -204,6 +204,9 @@ function configured(dir, ports, config) {
         "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] };
 }
 
+/* Members by streams of HTTP/2, more than there are descriptors. */
+const MANY_STREAMS = "limits: {http2_streams_max: 2000, held_max: 8GiB}\n";
+
 /** What to run, given a folder of its own and free ports. */
 const kinds = {
     "freshet": (dir, ports) => ({ command: FRESHET,
@@ -217,6 +220,10 @@ const kinds = {
     },
     "freshet, unpaced": (dir, ports) => configured(dir, ports, "limits:\n  poll_pace_ms: 0\n"),
     "freshet, spinning": (dir, ports) => configured(dir, ports, "spin_us: 10000\n"),
+    "freshet, absence": (dir, ports) => configured(dir, ports, MANY_STREAMS),
+    "freshet, presence": (dir, ports) => configured(dir, ports, `${MANY_STREAMS}namespaces: [{prefix: p, presence: true}]\n`),
+    "freshet, presence unlogged": (dir, ports) => configured(dir, ports, `${MANY_STREAMS}namespaces: [{prefix: p, presence: true}, ` +
+        "{prefix: $presence, ephemeral: true}, {prefix: $occupied, ephemeral: true}]\n"),
     "freshet, roomy": (dir, ports) => configured(dir, ports, "log:\n  bytes_max: 8GiB\n"),
     "freshet 2 workers": (dir, ports) => ({ command: FRESHET, cores: "0,1",
         args: ["serve", "--memory", "--threads", "2", "--listen", `127.0.0.1:${ports[0]}`] }),
