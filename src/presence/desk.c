@@ -33,6 +33,11 @@ void desk_deinit(struct presence_desk *desk)
         desk->late = node->next;
         slab_give(container_of(node, struct seat, node));
     }
+    for (struct map_node *node = map_next(&desk->seats, NULL), *next; node; node = next) {
+        next = map_next(&desk->seats, node);
+        map_remove(&desk->seats, node);
+        slab_give(container_of(node, struct seat, node));
+    }
     free(desk->sheet);
     map_deinit(&desk->seats);
     slab_deinit(&desk->slab);

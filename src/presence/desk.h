@@ -58,7 +58,7 @@ struct presence_desk {
 /* `open` opens a struct desk_sheet on the host's thread and frees it. */
 void desk_init(struct presence_desk *desk, struct mailbox *host,
                void (*open)(struct mail *mail, void *owner), uint32_t index);
-/* The owners must have left. */
+/* Forgets owners that have not left. */
 void desk_deinit(struct presence_desk *desk);
 
 /* Borrows other settings, until the next call. */

@@ -4,7 +4,8 @@
 
 struct person *person_new(struct room *room, struct presence_who who)
 {
-    struct person *person = mem_try_alloc(offsetof(struct person, name) + who.name.len);
+    size_t size = offsetof(struct person, name) + who.name.len;
+    struct person *person = mem_try_alloc(size > sizeof(*person) ? size : sizeof(*person));
     if (!person)
         return NULL;
     *person = (struct person){.room = room, .name_len = (uint8_t)who.name.len};

@@ -26,7 +26,8 @@ struct room *rooms_get(struct presence *presence, struct str name)
     struct room *room = rooms_find(presence, name);
     if (room)
         return room;
-    room = mem_try_alloc(offsetof(struct room, name) + name.len);
+    size_t size = offsetof(struct room, name) + name.len;
+    room = mem_try_alloc(size > sizeof(*room) ? size : sizeof(*room));
     if (!room)
         return NULL;
     *room = (struct room){.name_len = (uint8_t)name.len};

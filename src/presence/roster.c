@@ -54,7 +54,7 @@ struct person *roster_find(const struct roster *roster, struct presence_who who)
 
 static struct roster_leaf *leaf_new(uint16_t cap)
 {
-    struct roster_leaf *leaf = mem_try_alloc(sizeof(*leaf) + cap * sizeof(leaf->at[0]));
+    struct roster_leaf *leaf = mem_try_alloc(sizeof(*leaf) + cap * sizeof(struct person *));
     if (leaf)
         *leaf = (struct roster_leaf){.cap = cap};
     return leaf;
@@ -84,7 +84,7 @@ static bool grow(struct roster *roster, uint32_t index)
     struct roster_leaf *leaf = roster->leaves[index];
     uint16_t cap = (uint16_t)(leaf->cap + leaf->cap / 2);
     cap = cap > ROSTER_LEAF ? ROSTER_LEAF : cap;
-    leaf = mem_try_realloc(leaf, sizeof(*leaf) + cap * sizeof(leaf->at[0]));
+    leaf = mem_try_realloc(leaf, sizeof(*leaf) + cap * sizeof(struct person *));
     if (!leaf)
         return false;
     leaf->cap = cap;
@@ -96,15 +96,15 @@ static bool grow(struct roster *roster, uint32_t index)
  * names that are given in order make it, stays nearly full. */
 static bool split(struct roster *roster, uint32_t index, bool at_end)
 {
-    struct roster_leaf *leaf = roster->leaves[index], *next = leaf_new(ROSTER_LEAF);
+    struct roster_leaf *next = leaf_new(ROSTER_LEAF);
     if (!next || !insert_leaf(roster, index + 1, next)) {
         free(next);
         return false;
     }
-    leaf = roster->leaves[index];
+    struct roster_leaf *leaf = roster->leaves[index];
     uint16_t stay = at_end ? ROSTER_LEAF - FIRST : ROSTER_LEAF / 2;
     next->count = (uint16_t)(leaf->count - stay);
-    memcpy(next->at, &leaf->at[stay], next->count * sizeof(next->at[0]));
+    memcpy(next->at, &leaf->at[stay], next->count * sizeof(struct person *));
     leaf->count = stay;
     return true;
 }
@@ -173,7 +173,7 @@ static void join(struct roster *roster, uint32_t index)
     struct roster_leaf *leaf = roster->leaves[index], *next = roster->leaves[index + 1];
     if (leaf->count + next->count > ROSTER_LEAF / 2 || leaf->count + next->count > leaf->cap)
         return;
-    memcpy(&leaf->at[leaf->count], next->at, next->count * sizeof(next->at[0]));
+    memcpy(&leaf->at[leaf->count], next->at, next->count * sizeof(struct person *));
     leaf->count = (uint16_t)(leaf->count + next->count);
     remove_leaf(roster, index + 1);
 }
