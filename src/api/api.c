@@ -11,6 +11,7 @@
 #include "api/info.h"
 #include "api/listing.h"
 #include "api/pages.h"
+#include "api/presence.h"
 #include "api/publish.h"
 #include "api/query.h"
 #include "api/read.h"
@@ -77,6 +78,9 @@ const struct api_route api_routes[] = {
     {"/events", true, true, true, METHODS_READ | 1U << HTTP_POST, handle_events,
      {READ_BY(DOOR, READ), BY(POST, DOOR, PUBLISH)},
      "publish many events; read many channels"},
+    {"/presence", false, false, true, METHODS_READ | 1U << HTTP_PUT, presence_handle,
+     {READ_BY(DOOR, PRESENCE), BY(PUT, DOOR, PRESENCE)},
+     "who is on a channel; tell a state, or how far you have read"},
     {"/webhooks", false, false, true,
      METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PATCH | 1U << HTTP_DELETE, handle_webhooks,
      {ANY_BY(DOOR, WEBHOOKS)},
@@ -292,13 +296,21 @@ static bool is_misplaced(const struct exchange *exchange, const struct api_route
            is_management(route, api_demand_of(route, exchange->head->method));
 }
 
+/* The part of the path that names a channel, about which the operator's server may be asked. */
+static struct str path_of_channel(const struct api_route *route, const struct http_head *head,
+                                  struct str rest)
+{
+    return route->handle == presence_handle ? presence_channel_path(head->method, rest) : rest;
+}
+
 /* Whether the handler may see the request: its caller is known, and may do what the route demands
  * of the whole server. False: the request was answered, or waits to be handled again. A route that
  * demands nothing of a method, by mistake, is closed. */
-static bool may_be_handled(struct exchange *exchange, const struct api_demand *demand,
+static bool may_be_handled(struct exchange *exchange, const struct api_route *route,
                            struct str rest)
 {
     static const struct api_demand closed = {UINT_MAX, DEMANDS_SERVER, ACTION_ADMIN};
+    const struct api_demand *demand = api_demand_of(route, exchange->head->method);
     struct refusal refusal;
     demand = demand ? demand : &closed;
     if (demand->demand == DEMANDS_NOTHING || demand->demand == DEMANDS_PROOF)
@@ -306,7 +318,8 @@ static bool may_be_handled(struct exchange *exchange, const struct api_demand *d
     if (!identity_find(exchange))
         return false;
     if (demand->demand == DEMANDS_DOOR)
-        return authorization_find(exchange, demand->action, rest);
+        return authorization_find(exchange, demand->action,
+                                  path_of_channel(route, exchange->head, rest));
     struct access access = exchange_access(exchange);
     if (access_check(&access, demand->action, ACCESS_WHOLE_SERVER, &refusal))
         return true;
@@ -342,8 +355,8 @@ void api_handle(struct exchange *exchange)
     if (is_stranger(exchange))
         return;
     if (head->method == HTTP_OPTIONS && str_eq(head->path, STR("*"))) {
-        answer_options(exchange,
-                       METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE | 1U << HTTP_PATCH);
+        answer_options(exchange, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PUT |
+                                     1U << HTTP_DELETE | 1U << HTTP_PATCH);
         return;
     }
     const struct api_route *route = find_route(exchange, &rest);
@@ -359,7 +372,6 @@ void api_handle(struct exchange *exchange)
     else if (is_misplaced(exchange, route))
         api_refuse(exchange, PROBLEM_NOT_FOUND,
                    "this server is managed at its admin address alone (`admin: true` of `listen`)");
-    else if (may_be_handled(exchange, api_demand_of(route, head->method), rest) &&
-             (route->asks || query_is_empty(exchange)))
+    else if (may_be_handled(exchange, route, rest) && (route->asks || query_is_empty(exchange)))
         route->handle(exchange, rest);
 }

@@ -114,6 +114,11 @@ static const struct way ways[] = {
     {"/channels", "DELETE /channels/%s", HTTP_DELETE, ACTION_ADMIN, false, ""},
     {"/events", "POST /events", HTTP_POST, ACTION_PUBLISH, false,
      "[{\"channel\":\"%s\",\"data\":1}]"},
+    {"/presence", "GET /presence/%s", HTTP_GET, ACTION_PRESENCE, false, ""},
+    {"/presence", "GET /presence/%s?list=0", HTTP_GET, ACTION_PRESENCE, false, ""},
+    {"/presence", "HEAD /presence/%s", HTTP_HEAD, ACTION_PRESENCE, false, ""},
+    {"/presence", "PUT /presence/%s/me", HTTP_PUT, ACTION_PRESENCE, false, "{\"state\":1}"},
+    {"/presence", "PUT /presence/%s/me?as=bob", HTTP_PUT, ACTION_PRESENCE, false, "{"},
     {"/stats", "GET /stats", HTTP_GET, ACTION_ADMIN, true, ""},
     {"/stats", "HEAD /stats", HTTP_HEAD, ACTION_ADMIN, true, ""},
     {"/metrics", "GET /metrics", HTTP_GET, ACTION_ADMIN, true, ""},
@@ -197,7 +202,7 @@ static bool pattern_has(const char *pattern, const char *channel, bool below)
 static bool model_allows(const struct way *way, const char *channel, bool named, enum action may,
                          const char *pattern)
 {
-    bool below = strstr(way->request, "%s/") != NULL;
+    bool below = strstr(way->request, "%s/") && !strstr(way->request, "%s/me");
     bool all = strcmp(pattern, "**") == 0;
     bool rule = (way->action == ACTION_READ && strncmp(channel, "open", 4) == 0) ||
                 (way->action == ACTION_PUBLISH && strncmp(channel, "members", 7) == 0 && named);

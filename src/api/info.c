@@ -805,8 +805,11 @@ static void add_root_html(struct buf *body, struct str base)
 /* The access that each method takes: an action, `proof` of the sender, or `nothing`. */
 static void write_demands(struct json_writer *writer, const struct api_route *route)
 {
-    static const char *const methods[HTTP_OTHER] = {
-        [HTTP_GET] = "GET", [HTTP_POST] = "POST", [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE"};
+    static const char *const methods[HTTP_OTHER] = {[HTTP_GET] = "GET",
+                                                    [HTTP_POST] = "POST",
+                                                    [HTTP_PUT] = "PUT",
+                                                    [HTTP_PATCH] = "PATCH",
+                                                    [HTTP_DELETE] = "DELETE"};
     json_name(writer, "access");
     json_object_begin(writer);
     for (unsigned i = 0; i < HTTP_OTHER; i++) {

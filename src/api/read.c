@@ -4,6 +4,7 @@
 #include "api/channel.h"
 #include "api/query.h"
 #include "http/accept.h"
+#include "presence/presence.h"
 #include "transport/page.h"
 #include "transport/freshet_v1.h"
 #include "transport/websocket.h"
@@ -36,6 +37,7 @@ enum {
     LIMIT,
     BEAT,
     ECHO,
+    AS,
     ROWS,
 };
 
@@ -70,6 +72,8 @@ static const struct parameter rows[ROWS] = {
     [BEAT] = ROW("beat", NUMBER, .least = BEAT_LEAST, .most = BEAT_MAX, .example = "25",
                  .meant = "heartbeat keepalive ping"),
     [ECHO] = ROW("echo", BOOLEAN, .example = "0"),
+    [AS] = ROW("as", TEXT, .least = 1, .most = PRESENCE_NAME_MAX, .example = "alice",
+               .meant = "member user client_id clientId"),
 };
 
 /* The parameters of query and header, before they are interpreted. */
@@ -283,6 +287,7 @@ static bool read_selection(struct asked *asked)
     const struct subscriber subscriber = {exchange_access(asked->exchange),
                                           worker_is_full(asked->exchange->worker)};
     struct refusal refusal;
+    reading->as = asked->subscription.as = asked->text[AS];
     if (reading->channel.len && !add_channel(asked, reading->channel))
         return false;
     bool may_be_empty = reading->format == FORMAT_FRESHET_V1;

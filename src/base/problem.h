@@ -29,9 +29,11 @@
     X(FORBIDDEN_TARGET, 403, "forbidden-target", "Webhooks to that address are not allowed")       \
     X(BAD_SIGNATURE, 403, "bad-signature", "The webhook's signature does not match its source")    \
     X(NOT_FOUND, 404, "not-found", "Nothing was found at this path")                               \
+    X(NO_PRESENCE, 404, "no-presence", "Presence is off for this channel")                         \
     X(METHOD_NOT_ALLOWED, 405, "method-not-allowed", "This path does not support the method")      \
     X(NOT_ACCEPTABLE, 406, "not-acceptable", "None of the accepted types is available")            \
     X(TIMEOUT, 408, "timeout", "The request took too long to arrive")                              \
+    X(NOT_A_MEMBER, 409, "not-a-member", "A state takes a subscription to the channel")            \
     X(GAP, 410, "gap", "Events after that position were trimmed or lost")                          \
     X(NOT_NEWEST, 412, "not-newest", "The channel has a newer event than If-Match says")           \
     X(TOO_LARGE, 413, "too-large", "The body is too large")                                        \

@@ -131,6 +131,13 @@ static bool may_add(struct submitter *submitter, const struct proposal *proposal
     return false;
 }
 
+bool submitter_take(struct submitter *submitter, const struct publisher *publisher,
+                    struct str channel, size_t bytes, struct refusal *ret_refusal)
+{
+    const struct proposal proposal = {.channel = channel, .data = {NULL, bytes}};
+    return may_add(submitter, &proposal, publisher, 0, ret_refusal);
+}
+
 /* Gives back what the events of a submission have taken that is dropped. */
 static void give_back(const struct submission *submission)
 {

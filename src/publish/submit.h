@@ -72,6 +72,12 @@ bool submit_trim(struct submitter *submitter, const struct publisher *publisher,
  */
 struct refusal submit_refusal(struct submitter *submitter, const struct publish *publish);
 
+/* Counts a change that becomes no event of its publisher's, such as a member's state, like a
+ * publish to the channel. False if it comes too fast, or the process is full: then nothing was
+ * counted. */
+bool submitter_take(struct submitter *submitter, const struct publisher *publisher,
+                    struct str channel, size_t bytes, struct refusal *ret_refusal);
+
 /* ---- many events as one publish -------------------------------------------------------------- */
 
 /* Begins a submission. No other may begin before it has ended or was dropped. */

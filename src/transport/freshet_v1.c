@@ -4,6 +4,7 @@
 #include "transport/freshet_v1_auth.h"
 #include "transport/freshet_v1_messages.h"
 #include "transport/freshet_v1_ops.h"
+#include "transport/freshet_v1_presence.h"
 #include "ws/handshake.h"
 
 #include <errno.h>
@@ -111,6 +112,7 @@ static void free_freshet_v1(struct pull *pull)
     websocket_deinit(&v1->websocket);
     if (pull->request) {
         freshet_v1_forget_auths(v1);
+        freshet_v1_forget_presence(v1);
         freshet_v1_free_parts(v1);
         stat_add(&v1->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);
     }
@@ -200,6 +202,8 @@ void freshet_v1_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     stat_add(&worker->stats.subscribers[FORMAT_FRESHET_V1], 1);
+    if (reading && !freshet_v1_set_name(v1, reading->as))
+        freshet_v1_give_up(v1);
     if (reading && reading->selection->names_count + reading->selection->patterns_count)
         subscribe_first(v1, reading);
     reading_free(reading);

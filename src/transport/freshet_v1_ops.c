@@ -9,6 +9,7 @@
 #include "transport/checked.h"
 #include "transport/freshet_v1_auth.h"
 #include "transport/freshet_v1_messages.h"
+#include "transport/freshet_v1_presence.h"
 #include "transport/permits.h"
 
 #include <stdlib.h>
@@ -26,6 +27,16 @@ enum { TERM_COST = BUDGET_STRIDE / 4 };
     X(told)                                                                                        \
     X(last)                                                                                        \
     X(token)                                                                                       \
+    X(as)                                                                                          \
+    X(state)                                                                                       \
+    X(read)                                                                                        \
+    X(limit)                                                                                       \
+    X(list)                                                                                        \
+    X(marks)                                                                                       \
+    X(after_member)                                                                                \
+    X(after_verified)                                                                              \
+    X(after_mark)                                                                                  \
+    X(after_mark_verified)                                                                         \
     EVENT_JSON_MEMBERS(X)
 
 enum member {
@@ -35,6 +46,7 @@ enum member {
         MEMBER_COUNT,
 };
 _Static_assert(MEMBER_COUNT - MEMBER_channel == EVENT_JSON_COUNT, "an event's members come last");
+_Static_assert(MEMBER_COUNT <= 32, "a bit for each");
 #define HAS(name) (1U << MEMBER_##name)
 
 static const struct str members[MEMBER_COUNT] = {
@@ -82,7 +94,7 @@ static bool text_of(struct str raw, struct buf *out)
 
 /* ---- subscribe and unsubscribe --------------------------------------------------------------- */
 
-/* The strings of a subscription's arrays. */
+/* The strings of a subscription. */
 struct lists {
     struct subscription subscription;
     struct arena arena;
@@ -176,6 +188,19 @@ static bool read_lists(struct lists *lists, const struct said *said, struct refu
            (!said->types.len || read_list(lists, &types, said->types, ret_refusal));
 }
 
+static bool read_name(const struct freshet_v1 *v1, const struct said *said, struct lists *lists,
+                      struct refusal *ret_refusal)
+{
+    struct buf room = {0};
+    struct str name = STR_NONE;
+    bool good = freshet_v1_name(v1, said->as, &room, &name, ret_refusal);
+    lists->subscription.as = name.len ? arena_copy(&lists->arena, name) : STR_NONE;
+    buf_free(&room);
+    if (good && name.len && !lists->subscription.as.at)
+        return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, "no memory: try again");
+    return good;
+}
+
 static struct selection *select_asked(const struct freshet_v1 *v1, const struct lists *lists,
                                       struct refusal *ret_refusal)
 {
@@ -217,7 +242,7 @@ static void op_subscribe(struct freshet_v1 *v1, const struct said *said)
     const struct subscription *wanted = &lists.subscription;
     struct refusal refusal;
     enum permit permit = PERMIT_REFUSED;
-    if (read_lists(&lists, said, &refusal))
+    if (read_lists(&lists, said, &refusal) && read_name(v1, said, &lists, &refusal))
         permit =
             permits_find(&v1->websocket, ACTION_READ, wanted->terms, wanted->terms_count, &refusal);
     if (permit == PERMIT_GOES_ON)
@@ -344,9 +369,21 @@ static void op_ping(struct freshet_v1 *v1, const struct said *said)
 
 static void op_presence(struct freshet_v1 *v1, const struct said *said)
 {
-    freshet_v1_error(
-        v1, said->ref, PROBLEM_NOT_BUILT,
-        "presence is not built into this version: publish an event of your own instead");
+    const struct freshet_v1_presence_said own = {
+        .ref = said->ref,
+        .channel = said->channel,
+        .as = said->as,
+        .state = said->state,
+        .read = said->read,
+        .limit = said->limit,
+        .list = said->list,
+        .marks = said->marks,
+        .after_member = said->after_member,
+        .after_verified = said->after_verified,
+        .after_mark = said->after_mark,
+        .after_mark_verified = said->after_mark_verified,
+    };
+    freshet_v1_presence(v1, &own);
 }
 
 static void op_auth(struct freshet_v1 *v1, const struct said *said)
@@ -368,14 +405,17 @@ static const struct op {
 } ops[] = {
     {{"\"subscribe\"", 11},
      op_subscribe,
-     ANY | HAS(channels) | HAS(types) | HAS(after) | HAS(told) | HAS(last)},
+     ANY | HAS(channels) | HAS(types) | HAS(after) | HAS(told) | HAS(last) | HAS(as)},
     {{"\"unsubscribe\"", 13}, op_unsubscribe, ANY | HAS(channels)},
     {{"\"publish\"", 9},
      op_publish,
      ANY | HAS(channel) | HAS(data) | HAS(data_base64) | HAS(type) | HAS(key) | HAS(content_type) |
          HAS(ephemeral) | HAS(except)},
     {{"\"ping\"", 6}, op_ping, ANY},
-    {{"\"presence\"", 10}, op_presence, 0},
+    {{"\"presence\"", 10},
+     op_presence,
+     ANY | HAS(channel) | HAS(as) | HAS(state) | HAS(read) | HAS(limit) | HAS(list) | HAS(marks) |
+         HAS(after_member) | HAS(after_verified) | HAS(after_mark) | HAS(after_mark_verified)},
     {{"\"auth\"", 6}, op_auth, ANY | HAS(token)},
 };
 
@@ -440,7 +480,7 @@ static void run(struct freshet_v1 *v1, struct said *said)
         return;
     }
     freshet_v1_error(v1, said->ref, PROBLEM_BAD_OP,
-                     "op is subscribe, unsubscribe, publish, auth or ping");
+                     "op is subscribe, unsubscribe, publish, presence, auth or ping");
 }
 
 void freshet_v1_message(struct freshet_v1 *v1, enum ws_opcode opcode, struct str data)

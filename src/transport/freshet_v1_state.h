@@ -13,6 +13,7 @@ enum {
 };
 
 struct freshet_v1;
+struct freshet_v1_asks;
 struct group;
 
 /* A subscriber: for the terms of one `subscribe`, or, as the main part of a group, for all terms of
@@ -54,7 +55,8 @@ struct freshet_v1 {
     struct list groups;
     struct list parts; /* parts of all groups; a part that has sent is moved to the end */
     struct list terms;
-    struct part *taking; /* between fill and sent */
+    struct part *taking;          /* between fill and sent */
+    struct freshet_v1_asks *asks; /* about presence; NULL: none yet, and no name */
     uint32_t terms_count;
     uint32_t joining;
     uint32_t waiting; /* of those that join */

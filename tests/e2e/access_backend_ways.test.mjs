@@ -42,6 +42,7 @@ namespaces:
   - prefix: open
     access: {anybody: [read, publish]}
   - prefix: chat
+    presence: true
     authorize: {url: "http://127.0.0.1:${backend.address().port}/may", secret: ${SECRET}, cache_s: 0}
 ${namespace}` });
     return { app, server };
@@ -63,6 +64,8 @@ const WAYS = [
     ["POST /channels", ["publish"], (c) => ["POST", `/channels/${c}?ephemeral=1`, {}, "1"]],
     ["POST /events", ["publish"], (c) => ["POST", "/events", {}, `[{"channel":"${c}","data":1},{"channel":"${c}/b","data":2}]`]],
     ["POST /events", ["publish"], (c) => ["POST", "/events", {}, `{"channel":"${c}","data":1}\n{"channel":"${c}/b","data":2}\n`]],
+    ["GET /presence", ["presence"], (c) => ["GET", `/presence/${c}`]],
+    ["PUT /presence", ["presence", "read"], (c, server, id) => ["PUT", `/presence/${c}/me?as=alice`, {}, JSON.stringify({ read: id })]],
     ["DELETE /channels", ["admin"], (c) => ["DELETE", `/channels/${c}`]],
     ["POST /webhooks", ["webhooks", "read"], (c) => ["POST", "/webhooks", {}, body(c)]],
     ["POST /hub", ["webhooks", "read"], (c, server) => ["POST", "/hub", { "Content-Type": "application/x-www-form-urlencoded" }, form(server, c)]],
@@ -169,6 +172,22 @@ test("messages of freshet.v1 ask, by cookie and by credential", async (t) => {
             [["read", ["chat/alice", "chat/alice/*"]], ["publish", ["chat/alice"]]]);
         assert.equal((await ask({ op: "subscribe", channels: ["chat/bob"] })).op, "error");
         assert.equal((await ask({ op: "publish", channel: "chat/bob", data: 1 })).op, "error");
+        socket.ws.terminate();
+    }
+});
+
+test("the operation presence of freshet.v1 asks, and for a mark it asks for read as well", async (t) => {
+    const { app, server } = await start(t);
+    const { id } = (await server.request("POST", "/channels/chat/alice", { headers: { Cookie: "sid=alice" }, body: "x" })).json();
+    for (const [sid, mine, theirs] of [["alice", ["presence", "ok"], ["error", "error"]], ["bob", ["error", "error"], ["error", "error"]]]) {
+        const socket = await Socket.open(t, server, "/events", { protocols: ["freshet.v1"], headers: { Cookie: `sid=${sid}` } });
+        const ask = asker(socket);
+        for (const [channel, wanted] of [["chat/alice", mine], ["chat/bob", theirs]]) {
+            app.asked.length = 0;
+            const ops = [(await ask({ op: "presence", channel })).op, (await ask({ op: "presence", channel, read: id, as: "alice" })).op];
+            assert.deepEqual(ops, wanted, `${sid} on ${channel}`);
+            assert.deepEqual(app.asked.map(({ action }) => action), ops[0] === "error" ? ["presence", "presence"] : ["presence", "presence", "read"]);
+        }
         socket.ws.terminate();
     }
 });

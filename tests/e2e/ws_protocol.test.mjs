@@ -625,12 +625,12 @@ test("last brings the newest of the whole selection, then what is new", async (t
     }
 });
 
-test("presence and auth are refused as not built, with their ref", async (t) => {
+test("presence and auth are refused with their ref where a server has neither", async (t) => {
     const server = await startServer(t);
     const socket = await Freshet.open(t, server);
-    for (const op of [{ op: "presence", channel: "a" }, { op: "auth", token: "x" }]) {
-        const problem = assertError(await socket.answer(op), 501);
-        assert.match(problem.type, /not-built$/);
+    for (const [op, status, type] of [[{ op: "presence", channel: "a" }, 404, /no-presence$/], [{ op: "auth", token: "x" }, 501, /not-built$/]]) {
+        const problem = assertError(await socket.answer(op), status);
+        assert.match(problem.type, type);
     }
     assert.equal((await socket.answer({ op: "ping" })).op, "pong");
 });
