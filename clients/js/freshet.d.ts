@@ -45,7 +45,9 @@ export interface ClientOptions {
     credentials?: RequestCredentials;
     /** The mechanisms to try, in this order. All three without it. */
     mechanisms?: Mechanism[];
-    /** Tabs with the same server and the same `share` have one connection; `false`: this tab has its own. */
+    /** The name under which others see this client as a member, where it has no credential with a subject. */
+    as?: string;
+    /** Tabs with the same server and the same `share` (without it: `as`) have one connection; `false`: this tab has its own. */
     share?: string | false;
     /** Is called when the state changes. */
     onState?: (state: State, mechanism: Mechanism | null) => void;
@@ -88,6 +90,8 @@ export interface PublishOptions {
     ephemeral?: boolean;
     /** Only if this is the channel's newest id; else the promise is rejected with status 412. */
     ifMatch?: string;
+    /** The `connection` that is not to get the event. */
+    except?: string;
 }
 
 export interface Receipt {
@@ -97,11 +101,57 @@ export interface Receipt {
     duplicate?: boolean;
 }
 
+/** Somebody who is on a channel. */
+export interface Member {
+    member: string;
+    /** The server has checked the name; `false`: the client gave it to itself. */
+    verified: boolean;
+    /** How many the member had when the list was read. */
+    connections?: number;
+    since?: string;
+    /** Whatever the member says of itself. */
+    state?: unknown;
+    /** The id up to which the member has read. */
+    read?: string;
+}
+
+export interface PresenceHandlers {
+    joined?: (member: Member) => void;
+    left?: (member: Member) => void;
+    /** Its state has changed. */
+    updated?: (member: Member) => void;
+    /** It has read further. It may be away. */
+    read?: (member: Member) => void;
+    count?: (count: { count: number; anonymous: number; listed?: boolean }) => void;
+    /** After each of these, and when the list was read: draw it. */
+    change?: () => void;
+    /** The watching has ended by a refusal. */
+    error?: (error: FreshetError | Error) => void;
+}
+
+export interface Presence {
+    /** The members, kept current. */
+    members(): ReadonlyMap<string, Member>;
+    readonly count: number;
+    /** Connections without any name. */
+    readonly anonymous: number;
+    /** This client's member, once `set` or `read` have answered. */
+    readonly me: Member | null;
+    /** Takes a subscription to the channel, by this client or another of the same name. */
+    set(state: unknown): Promise<Member>;
+    read(id: string): Promise<Member>;
+    close(): void;
+}
+
 export interface Client {
     readonly state: State;
     readonly mechanism: Mechanism | null;
+    /** The name of the connection, for `except`; a tab that shares one may have none. */
+    readonly connection?: string;
+    /** Watches who is on a channel. Resolves when the first list was read. */
+    presence(channel: string, handler?: PresenceHandlers): Promise<Presence>;
     /** Follows a channel or pattern, or several. */
-    subscribe(channels: string | string[], handlers: ((event: FreshetEvent) => void) | Handlers, options?: SubscribeOptions): Subscription;
+    subscribe(channels: string | string[], handler: ((event: FreshetEvent) => void) | Handlers, options?: SubscribeOptions): Subscription;
     /** Publishes text, bytes, or anything else as JSON. Repeats until the server has answered, and keeps the order of the calls. */
     publish(channel: string, data: unknown, options?: PublishOptions): Promise<Receipt>;
     close(): void;

@@ -17,6 +17,7 @@ const SILENCE_MS = 60_000; /* heartbeats come every 25 seconds */
 const EARLY_MS = 1_000; /* a token is replaced when it has less than that to live */
 const QUEUE_MAX = 10_000; /* records that wait for a subscription */
 const PAUSE_MS = [500, 30_000]; /* before the next try: it doubles from the first to the last */
+const GREET_MS = 30_000; /* a tab that has heard nothing for so long asks, and waits as long for an answer */
 
 const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -89,7 +90,7 @@ function endOf(token) {
 
 class Subscription {
     constructor(channels, { types, cursor = "", told = "", id = newId() } = {}, handlers = {}) {
-        Object.assign(this, { channels, types, cursor, told, id, handlers, joined: false, queue: [] });
+        Object.assign(this, { channels, types, cursor, told, id, handlers, admitted: false, queue: [] });
     }
 
     /* What a tab tells another of it. */
@@ -145,10 +146,10 @@ function distribute(subscriptions, record) {
     }
 }
 
-/* The connection. `joined` gives the subscriptions that have read their pages; `tell` takes records, `state` a state and a mechanism. */
+/* The connection. `admitted` gives the subscriptions that have read their pages; `tell` takes records, `state` a state and a mechanism. */
 class Feed {
-    constructor(client, joined, tell, state) {
-        Object.assign(this, { client, joined, tell, state, mechanisms: client.options.mechanisms ?? MECHANISMS, at: 0, failures: 0 });
+    constructor(client, admitted, tell, state) {
+        Object.assign(this, { client, admitted, tell, state, mechanisms: client.options.mechanisms ?? MECHANISMS, at: 0, failures: 0 });
         this.run();
     }
 
@@ -165,7 +166,7 @@ class Feed {
 
     /* All that is wanted, from the lowest cursor on; null if nothing is. */
     selection() {
-        const all = this.joined();
+        const all = this.admitted();
         return all.length ? {
             channels: [...new Set(all.flatMap((one) => one.channels))],
             after: all.map((one) => one.cursor).sort()[0],
@@ -185,7 +186,7 @@ class Feed {
     }
 
     leave(one) {
-        const wanted = new Set(this.joined().flatMap((other) => other.channels));
+        const wanted = new Set(this.admitted().flatMap((other) => other.channels));
         const gone = one.channels.filter((name) => !wanted.has(name) && this.open?.delete(name));
         if (gone.length)
             this.socket && wanted.size ? this.send({ op: "unsubscribe", channels: gone, ref: 1 }) : this.restart();
@@ -208,20 +209,20 @@ class Feed {
             this.state("connecting");
             const error = await this[this.mechanisms[this.at]](this.control.signal).catch((error) => error);
             this.open = this.socket = null;
-            this.client.closed || this.state("connecting");
+            this.stopped || this.state("connecting");
             this.changed || await this.ended(error);
         }
-        this.state("closed");
+        this.client.closed && this.state("closed");
     }
 
     /* Asks for each subscription alone which of them a refusal concerns. If only all of them are too much, the newest has to go. */
     async refused({ problem, status }) {
-        const all = this.joined();
+        const all = this.admitted();
         const refuse = ({ id }, problem, status) => this.tell({ op: "refused", ref: id, problem, status });
         for (const one of all)
             await this.client.page({ channels: one.channels, after: one.cursor, told: one.told || undefined, limit: 1 })
                 .catch((error) => isFinal(error) && refuse(one, error.problem, error.status));
-        if (all.length > 1 && all.length === this.joined().length && [400, 414].includes(status))
+        if (all.length > 1 && all.length === this.admitted().length && [400, 414].includes(status))
             refuse(all.pop(), problem, status);
     }
 
@@ -244,13 +245,15 @@ class Feed {
     /* A connection serves `selection` from now on. */
     began({ channels }) {
         this.open = new Set(channels);
-        this.tell({ op: "reset", refs: this.joined().map(({ id }) => id) });
+        this.tell({ op: "reset", refs: this.admitted().map(({ id }) => id) });
     }
 
     hear(record) {
         if (!this.begun)
             this.state("live", this.mechanisms[this.at]);
         this.begun = true;
+        if (record.connection)
+            this.client.connection = record.connection;
         if (record.op === "bye")
             this.retryMs = record.retry_ms;
         else if (["event", "beat", "gap", "live"].includes(record.op))
@@ -325,17 +328,39 @@ class Feed {
     }
 }
 
-/* A feed for all tabs. The tab with the lock has the feed; messages are wishes to it, and records and states from it. */
+/* A feed for all tabs. The tab with the lock has the feed; messages are wishes to it, and records and states from it. A tab that has the
+ * lock and hangs answers no greeting: then another takes its lock. */
 class SharedFeed {
     constructor(client, own, tell, state) {
         Object.assign(this, { client, own, tell, state, tab: newId(), others: new Map(), stopping: new AbortController() });
-        this.name = `freshet ${client.base} ${client.options.share ?? ""}`;
+        this.name = `freshet ${client.base} ${client.options.share ?? client.options.as ?? ""}`;
         this.air = new BroadcastChannel(this.name);
         this.air.onmessage = ({ data }) => this[data.to]?.(data);
-        const alive = new Promise((resolve) => (this.end = resolve));
-        navigator.locks.request(this.name + this.tab, () => alive);
-        navigator.locks.request(this.name, { signal: this.stopping.signal }, () => (this.lead(), alive)).catch(() => {});
+        this.alive = new Promise((resolve) => (this.end = resolve));
+        navigator.locks.request(this.name + this.tab, () => this.alive);
+        this.vie();
+        this.heed();
         this.say("greet");
+    }
+
+    /* Leads as soon as the lock is free, or has been taken from its tab, until the lock is taken from this one. */
+    vie(options = { signal: this.stopping.signal }) {
+        navigator.locks.request(this.name, options, () => (this.lead(), this.alive)).catch(() => {
+            const { feed } = this;
+            if (!feed || this.client.closed)
+                return;
+            this.feed = this.now = null;
+            this.others.clear();
+            feed.stop();
+            this.vie();
+            this.renew();
+        });
+    }
+
+    /* Has heard from the tab that reads. */
+    heed() {
+        const wait = (then, ms = GREET_MS) => (clearTimeout(this.watch), this.watch = setTimeout(() => this.feed || this.client.closed || then(), ms));
+        wait(() => (this.say("greet"), wait(() => (this.heed(), this.vie({ steal: true })), GREET_MS * (1 + Math.random()))));
     }
 
     say(to, message) {
@@ -343,6 +368,8 @@ class SharedFeed {
     }
 
     lead() {
+        if (this.feed)
+            return;
         const others = () => [...this.others.values()].flatMap((wishes) => [...wishes.values()]);
         const tell = (record) => {
             distribute(others(), record);
@@ -357,11 +384,13 @@ class SharedFeed {
 
     /* To the others: a record, or a state. */
     follow({ record, now }) {
+        this.heed();
         record ? this.tell(record) : this.state(...now);
     }
 
     /* To the others: another tab reads from now on. */
     renew() {
+        this.heed();
         this.own().forEach((one) => this.join(one));
     }
 
@@ -378,7 +407,7 @@ class SharedFeed {
             this.others.set(tab, new Map());
             navigator.locks.request(this.name + tab, { signal: this.stopping.signal }, () => this.remove({ tab })).catch(() => {});
         }
-        const one = Object.assign(new Subscription(wish.channels, wish), { joined: true });
+        const one = Object.assign(new Subscription(wish.channels, wish), { admitted: true });
         this.others.get(tab).set(wish.id, one);
         this.feed.join(one);
     }
@@ -411,9 +440,9 @@ class SharedFeed {
 class Client {
     constructor(url, options) {
         this.base = new URL(url, globalThis.location?.href).href.replace(/\/$/, "");
-        Object.assign(this, { options, subscriptions: new Set(), ending: new AbortController(), state: "idle", mechanism: null, order: Promise.resolve(), waiting: [] });
+        Object.assign(this, { options, subscriptions: new Set(), ending: new AbortController(), state: "idle", mechanism: null, order: Promise.resolve() });
         const shares = options.share !== false && globalThis.window && navigator.locks && globalThis.BroadcastChannel;
-        this.feed = new (shares ? SharedFeed : Feed)(this, () => [...this.subscriptions].filter((one) => one.joined),
+        this.feed = new (shares ? SharedFeed : Feed)(this, () => [...this.subscriptions].filter((one) => one.admitted),
             (record) => distribute(this.subscriptions, record), (state, mechanism = null) => {
                 if (state === this.state && mechanism === this.mechanism)
                     return;
@@ -446,14 +475,14 @@ class Client {
             more = page.more || page.told < one.cursor;
         }
         if (this.subscriptions.has(one)) {
-            one.joined = true;
+            one.admitted = true;
             call(one.handlers, "live");
             this.feed.join(one);
         }
     }
 
     drop(one) {
-        if (this.subscriptions.delete(one) && one.joined)
+        if (this.subscriptions.delete(one) && one.admitted)
             this.feed.leave(one);
     }
 
@@ -466,7 +495,7 @@ class Client {
 
     /* Publishes, and answers with the receipt. Events are published in the order of the calls; ephemeral ones at once, and since they
      * are news only now, they are tried twice at most. */
-    async publish(channel, data, { type, key, ephemeral, ifMatch } = {}) {
+    async publish(channel, data, { type, key, ephemeral, ifMatch, except } = {}) {
         const isBytes = data instanceof Uint8Array || data instanceof ArrayBuffer;
         const parts = channel.split("/");
         if (parts.some((part) => /^\.\.?$/.test(part))) /* which would make it the path of another channel */
@@ -475,6 +504,7 @@ class Client {
             "Content-Type": isBytes ? "application/octet-stream" : typeof data === "string" ? "text/plain" : "application/json",
             ...type && { "Event-Type": type },
             ...ifMatch && { "If-Match": `"${ifMatch}"` },
+            ...except && { "Event-Except": except },
             ...ephemeral || { "Idempotency-Key": `"${key ?? newId()}"` },
         });
         const body = isBytes || typeof data === "string" ? data : JSON.stringify(data);
@@ -498,9 +528,14 @@ class Client {
         }
     }
 
+    /* Watches who is on a channel. That is a module of its own, for those who need it. */
+    async presence(channel, handlers) {
+        return (await import("./freshet-presence.js")).presence(this, channel, handlers);
+    }
+
     url(path, { channels = [], ...parameters } = {}) {
         const url = new URL(this.base + path);
-        const all = { channel: channels, ...parameters };
+        const all = { channel: channels, as: path === "/events" ? this.options.as : undefined, ...parameters };
         for (const [name, values] of Object.entries(all))
             for (const value of [values ?? []].flat())
                 url.searchParams.append(name, value);

@@ -8,10 +8,33 @@ import { startServer, test } from "./support/index.mjs";
 
 const file = (name) => fs.readFileSync(new URL(`../../clients/js/${name}`, import.meta.url), "utf8");
 
-test("freshet.min.js is what terser makes of freshet.js, and below 5 KB compressed", async () => {
-    const { code } = await minify(file("freshet.js"), { module: true, compress: { passes: 2 }, mangle: true });
-    assert.ok(file("freshet.min.js").trim() === code.trim(), "make it anew: npm run build in clients/js");
-    assert.ok(gzipSync(file("freshet.min.js"), { level: 9 }).length < 5000);
+for (const [name, most] of [["freshet", 5000], ["freshet-presence", 1500]]) {
+    test(`${name}.min.js is what terser makes of ${name}.js, and below ${most} bytes compressed`, async () => {
+        const { code } = await minify(file(`${name}.js`), JSON.parse(file("terser.json")));
+        assert.ok(file(`${name}.min.js`).trim() === code.trim(), "make it anew: npm run build in clients/js");
+        const { length } = gzipSync(file(`${name}.min.js`), { level: 9 });
+        assert.ok(length < most, `${length} bytes`);
+    });
+}
+
+test("no name of the module's users is among those that are made short", () => {
+    const { regex } = JSON.parse(file("terser.json")).mangle.properties;
+    const short = new RegExp(regex);
+    const declared = file("freshet.d.ts").replace(/\/\*\*[^]*?\*\//g, "").match(/\b\w+(?=\??[:(])/g);
+    assert.ok(declared.length > 50);
+    assert.deepEqual(declared.filter((name) => short.test(name)), []);
+    /* What freshet-presence.js uses of the client, and what tabs of another version say to each other. */
+    for (const name of ["insist", "json", "options", "subscribe", "presence", "add", "remove", "greet", "renew", "follow", "wish", "tab", "spilt"]) {
+        assert.ok(!short.test(name), name);
+    }
+});
+
+test("/freshet-presence.js is its file", async (t) => {
+    const server = await startServer(t);
+    const answer = await server.get("/freshet-presence.js", { Origin: "http://localhost:3000" });
+    assert.equal(answer.headers["content-type"], "text/javascript; charset=utf-8");
+    assert.equal(answer.headers["access-control-allow-origin"], "http://localhost:3000");
+    assert.equal(answer.text, file("freshet-presence.min.js"));
 });
 
 test("/freshet.js is that file, for pages of every site that may use the server, and is asked for again only if it has changed", async (t) => {

@@ -1,4 +1,5 @@
-// clients/js/freshet.js in a real browser: the tabs of a site share one connection, and go on when the one that has it closes.
+// freshet.js in a real browser, as the server has it: the tabs of a site share one connection, and go on when the one that has it closes
+// or hangs.
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -6,7 +7,7 @@ import nodeTest from "node:test";
 import { eventually, startServer, subscribersOf, testWithin } from "./support/index.mjs";
 import { Browser, BROWSERS, lacksBrowser } from "./support/browser.mjs";
 
-const SOURCE = fs.readFileSync(new URL("../../clients/js/freshet.js", import.meta.url), "utf8");
+const SOURCE = fs.readFileSync(new URL("../../clients/js/freshet.min.js", import.meta.url), "utf8");
 
 /* Opens a frame, which is to the library what a tab is: a window with a life of its own. */
 async function openTab(name, source, base, channels, options) {
@@ -15,7 +16,14 @@ async function openTab(name, source, base, channels, options) {
     document.body.append(frame);
     const script = frame.contentDocument.createElement("script");
     script.type = "module";
-    script.textContent = `const { connect } = await import(URL.createObjectURL(new Blob([${JSON.stringify(source)}], { type: "text/javascript" })));
+    source = source.replace("./freshet-presence.js", `${base}/freshet-presence.js`);
+    script.textContent = `class Air extends BroadcastChannel { /* a tab that hangs says nothing */
+            postMessage(message) { window.hangs || super.postMessage(message); }
+        }
+        window.BroadcastChannel = Air;
+        const later = window.setTimeout.bind(window); /* the patience of tabs with each other is made short */
+        window.setTimeout = (call, ms, ...values) => later(call, ms >= 30_000 && ms < 60_000 ? ms / 50 : ms, ...values);
+        const { connect } = await import(URL.createObjectURL(new Blob([${JSON.stringify(source)}], { type: "text/javascript" })));
         window.got = [];
         window.failures = [];
         window.onunhandledrejection = ({ reason }) => failures.push(String(reason));
@@ -30,6 +38,16 @@ async function openTab(name, source, base, channels, options) {
 const closeTab = (name) => document.getElementById(name).remove();
 
 const publishIn = (name, channel, data) => document.getElementById(name).contentWindow.freshet.publish(channel, data);
+
+const setHanging = (name, hangs) => { document.getElementById(name).contentWindow.hangs = hangs; };
+
+const watchIn = async (name, channel) => {
+    const tab = document.getElementById(name).contentWindow;
+    tab.room = await tab.freshet.presence(channel);
+    await tab.room.set({ tab: name });
+};
+
+const roomOf = (name) => [...document.getElementById(name).contentWindow.room.members().values()];
 
 const endIn = (name) => document.getElementById(name).contentWindow.freshet.close();
 
@@ -80,6 +98,39 @@ async function inBrowser(test, browser) {
             await browser.run(closeTab, "third");
             await browser.run(publishIn, "second", "b", "b5");
             await shows(["second"], [["a0", "b1", "a2", "a3", "b4", "b5"]]);
+        });
+
+        await test(`tabs go on by ${mechanism} when the one that reads for all hangs, and share again when it has woken up`, async (t) => {
+            await browser.reload();
+            const server = await startServer(t);
+            for (const tab of ["first", "second", "third"]) {
+                await browser.run(openTab, tab, SOURCE, server.url, ["a"], { mechanisms: [mechanism] });
+            }
+            const have = async (...tabs) => (await browser.run(look, ...tabs)).map(({ got }) => got.join());
+            await server.publish("a", "a0");
+            await eventually(async () => (await have("first", "second", "third")).every((got) => got === "a0"), "the first event");
+            await browser.run(setHanging, "first", true);
+            await server.publish("a", "a1");
+            await eventually(async () => (await have("second", "third")).every((got) => got === "a0,a1"), "the event while the first hangs");
+            await browser.run(setHanging, "first", false);
+            await server.publish("a", "a2");
+            await eventually(async () => (await have("first", "second", "third")).every((got) => got === "a0,a1,a2"), "the event for all");
+            await eventually(async () => (await subscribersOf(server, mechanism)) === 1, "one connection");
+            assert.deepEqual((await browser.run(look, "first", "second", "third")).map(({ state }) => state), Array(3).fill("live"));
+        });
+
+        await test(`people see each other by ${mechanism}, whatever tabs they have`, async (t) => {
+            await browser.reload();
+            const server = await startServer(t, { config: "namespaces: [{prefix: chat, presence: true, presence_grace_ms: 300}]\n" });
+            for (const [tab, as] of [["first", "alice"], ["second", "alice"], ["third", "bob"]]) {
+                await browser.run(openTab, tab, SOURCE, server.url, ["chat/a"], { mechanisms: [mechanism], as });
+                await browser.run(watchIn, tab, "chat/a");
+            }
+            const states = async (tab) => (await browser.run(roomOf, tab)).map(({ member, state }) => `${member} ${state?.tab}`).sort().join();
+            await eventually(async () => (await states("first")) === "alice second,bob third" && (await states("third")) === "alice second,bob third", "both");
+            assert.equal(await subscribersOf(server, mechanism), 2);
+            await browser.run(closeTab, "third");
+            await eventually(async () => (await states("second")) === "alice second", "bob to go", 90_000);
         });
 
         await test(`a client that reads for all tabs by ${mechanism} ends alone`, async (t) => {

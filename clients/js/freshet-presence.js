@@ -1,0 +1,140 @@
+/* The part of freshet.js that watches who is on a channel. `client.presence()` loads it, so that pages without it stay small.
+ *
+ * The server lists the members and says up to which event the list is good; from there on `$presence/CHANNEL` tells each change. So the
+ * list is read once, and again only where events are gone for good, or where the server did not tell single members for a while because
+ * they were too many. */
+
+const LIST_MAX = 10_000; /* members: of more only the first page is read, and the count is kept */
+const TRIES = 6; /* for a state: the subscription that makes a member of one may just be beginning */
+
+/* Names that people gave themselves are told apart from those that the server has checked. */
+const keyOf = ({ member, verified }) => `${verified ? "" : "?"}/${member}`;
+
+class Presence {
+    count = 0;
+    anonymous = 0;
+    me = null;
+    #client;
+    #channel;
+    #path;
+    #handlers;
+    #list = new Map();
+    #following;
+    #state;
+    #order = Promise.resolve();
+
+    constructor(client, channel, handlers) {
+        this.#client = client;
+        this.#channel = channel;
+        this.#path = `/presence/${channel.split("/").map(encodeURIComponent).join("/")}`;
+        this.#handlers = handlers;
+    }
+
+    /* The members, by a key for each; the Map is the same all the time. */
+    members() {
+        return this.#list;
+    }
+
+    /* Says something of this member to all who watch; null takes it back. It is said again if the member comes back after it had left. */
+    set(state) {
+        this.#state = state;
+        return this.#put({ state });
+    }
+
+    /* Says that this member has read the event of this id, and all before it. */
+    read(id) {
+        return this.#put({ read: id });
+    }
+
+    close() {
+        this.closed = true;
+        this.#following?.close();
+    }
+
+    /* Changes are made in the order of the calls. */
+    #put(change) {
+        return this.#order = this.#order.catch(() => {}).then(async () => {
+            for (let tries = 1; ; tries++) {
+                try {
+                    return this.me = await this.#client.insist(() => this.#client.json(`${this.#path}/me`, { as: this.#client.options.as },
+                        { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change) }));
+                } catch (error) {
+                    if (error.status !== 409 || tries === TRIES || this.closed)
+                        throw error;
+                    await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** tries));
+                }
+            }
+        });
+    }
+
+    #page(after) {
+        return this.#client.insist(() => this.#client.json(this.#path, { limit: 1000, ...after }));
+    }
+
+    /* Reads the list, then follows it. */
+    async begin() {
+        const first = await this.#page();
+        const members = [...first.members];
+        for (let page = first; page.more && first.count <= LIST_MAX; members.push(...page.members)) {
+            const { member, verified } = members.at(-1);
+            page = await this.#page({ after_member: member, after_verified: +verified });
+        }
+        if (this.closed)
+            return this;
+        this.#list.clear();
+        members.forEach((member) => this.#list.set(keyOf(member), member));
+        this.count = first.count;
+        this.anonymous = first.anonymous;
+        this.#following = this.#client.subscribe(`$presence/${this.#channel}`, {
+            event: (event) => this.#take(event),
+            gap: () => this.#again(),
+            error: (error) => this.#tell("error", error),
+        }, { after: first.cursor });
+        this.#tell("change");
+        return this;
+    }
+
+    /* Reads the list anew. */
+    #again() {
+        this.#following?.close();
+        this.#following = null;
+        this.begin().catch((error) => this.#tell("error", error));
+    }
+
+    #tell(name, ...values) {
+        try {
+            this.#handlers[name]?.(...values);
+        } catch (error) {
+            (globalThis.reportError ?? console.error)(error);
+        }
+    }
+
+    #take({ type, time, data }) {
+        const key = keyOf(data);
+        const known = this.#list.get(key);
+        if (this.closed || !this.#following)
+            return;
+        if (type === "count") {
+            const wasListed = this.listed !== false;
+            Object.assign(this, { count: data.count, anonymous: data.anonymous, listed: data.listed });
+            if (data.listed && !wasListed)
+                return this.#again();
+            this.#tell("count", data);
+        } else if (type === "left") {
+            this.#list.delete(key) && this.#tell("left", { ...known, ...data });
+        } else if (type === "joined") { /* of somebody who is known: the list was read between the change and its event */
+            this.#list.set(key, { connections: 1, since: time, ...known, ...data });
+            if (this.me && keyOf(this.me) === key && this.#state != null && !known)
+                this.set(this.#state).catch(() => {});
+            known || this.#tell("joined", this.#list.get(key));
+        } else { /* a read mark may also come from somebody who is away */
+            known && this.#list.set(key, { ...known, ...data });
+            this.#tell(type, { ...known, ...data });
+        }
+        if (type !== "count" && this.listed !== false)
+            this.count = this.#list.size;
+        this.#tell("change");
+    }
+}
+
+export const presence = (client, channel, handlers = {}) => new Presence(client, channel, handlers).begin();

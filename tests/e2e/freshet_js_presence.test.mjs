@@ -1,0 +1,143 @@
+// client.presence() of clients/js/freshet.js in Node: the list that it keeps is the server's, across lost connections and restarts.
+
+import assert from "node:assert/strict";
+import * as jose from "jose";
+import WebSocket from "ws";
+import { connect, FreshetError } from "../../clients/js/freshet.js";
+import { freePort } from "./support/program.mjs";
+import { beforeServersStop } from "./support/server.mjs";
+import { eventually, startServer, test } from "./support/index.mjs";
+
+const ON = "namespaces: [{prefix: chat, presence: true, presence_grace_ms: 500}]\n";
+
+function client(t, url, options = {}) {
+    const it = connect(url, { WebSocket, ...options });
+    const end = () => it.close();
+    beforeServersStop(t, end);
+    t.after(end);
+    return it;
+}
+
+const names = (room) => [...room.members().values()].map(({ member }) => member).sort().join();
+
+/** Handlers that note what they are told. */
+function notes() {
+    const got = [];
+    const note = (kind) => (member) => got.push(`${kind} ${member.member ?? JSON.stringify(member)}`);
+    return { got, handlers: Object.fromEntries(["joined", "left", "updated", "read", "count"].map((kind) => [kind, note(kind)])) };
+}
+
+for (const mechanism of ["ws", "sse", "poll"]) {
+    test(`by ${mechanism} members come, say something, read, and go`, async (t) => {
+        const server = await startServer(t, { config: ON });
+        const alice = client(t, server.url, { as: "alice", mechanisms: [mechanism] });
+        alice.subscribe("chat/a b", () => {});
+        const { got, handlers } = notes();
+        let changes = 0;
+        const room = await alice.presence("chat/a b", { ...handlers, change: () => changes++ });
+        await eventually(() => names(room) === "alice", "alice");
+        const bob = client(t, server.url, { as: "bob", mechanisms: [mechanism] });
+        bob.subscribe("chat/a b", () => {});
+        const his = await bob.presence("chat/a b");
+        const me = await his.set({ mood: "fine" });
+        assert.deepEqual([me.member, me.verified, me.state], ["bob", false, { mood: "fine" }]);
+        assert.equal(his.me, me);
+        await eventually(() => names(room) === "alice,bob" && names(his) === "alice,bob", "both");
+        const bobs = () => [...room.members().values()].find(({ member }) => member === "bob");
+        await eventually(() => bobs().state?.mood === "fine", "his state");
+        const { id } = await bob.publish("chat/a b", "hello");
+        assert.equal((await his.read(id)).read, id);
+        await eventually(() => bobs().read === id, "his mark");
+        assert.deepEqual([room.count, bobs().state], [2, { mood: "fine" }]);
+        await his.set(null);
+        await eventually(() => bobs().state == null, "no state");
+        bob.close();
+        await eventually(() => names(room) === "alice", "bob to go", 90_000);
+        for (const wanted of ["joined bob", "updated bob", "read bob", "left bob"]) {
+            assert.ok(got.includes(wanted), wanted);
+        }
+        assert.ok(changes >= 5);
+        room.close();
+        const seen = changes;
+        client(t, server.url, { as: "carol" }).subscribe("chat/a b", () => {});
+        await eventually(async () => (await server.get("/presence/chat/a%20b")).json().count === 2, "carol");
+        assert.equal(changes, seen);
+    });
+}
+
+test("a state is said again after the server has lost it, and the list is right again", async (t) => {
+    const port = await freePort();
+    const server = await startServer(t, { config: ON, data: true, listen: `127.0.0.1:${port}` });
+    const alice = client(t, server.url, { as: "alice" });
+    alice.subscribe("chat/a", () => {});
+    const room = await alice.presence("chat/a");
+    await room.set("here");
+    await server.kill();
+    await server.start();
+    await eventually(async () => (await server.get("/presence/chat/a")).json().members[0]?.state === "here", "the state");
+    await eventually(() => room.members().size === 1 && [...room.members().values()][0].state === "here", "the list");
+});
+
+test("of two tabs of one person there is one member, and names of different kinds are two", async (t) => {
+    const secret = "correct horse battery staple and more";
+    const server = await startServer(t, { config: `access: {anybody: [read, presence]}\ntokens: [{secret: "${secret}"}]\n${ON}` });
+    const token = () => new jose.SignJWT({}).setProtectedHeader({ alg: "HS256" }).setSubject("alice").setExpirationTime("1h")
+        .sign(new TextEncoder().encode(secret));
+    for (const options of [{ token }, { token }, { as: "alice" }]) {
+        client(t, server.url, options).subscribe("chat/a", () => {});
+    }
+    const room = await client(t, server.url).presence("chat/a");
+    await eventually(() => room.members().size === 2 && room.count === 2, "two");
+    assert.deepEqual([...room.members().values()].map(({ member, verified }) => `${member} ${verified}`).sort(), ["alice false", "alice true"]);
+});
+
+test("more members than a page has are all in the list", async (t) => {
+    const server = await startServer(t, { config: ON });
+    const many = client(t, server.url);
+    const real = many.json.bind(many);
+    many.json = (path, parameters, options) => real(path, parameters?.limit === 1000 && path.startsWith("/presence") ? { ...parameters, limit: 3 } : parameters, options);
+    for (let n = 0; n < 10; n++) {
+        await server.ndjson(`/channels/chat/a?as=n${n}`);
+    }
+    await eventually(async () => (await server.get("/presence/chat/a")).json().count === 10, "all");
+    assert.equal((await many.presence("chat/a")).members().size, 10);
+});
+
+test("members who are too many to be told singly are counted, and listed anew when they are fewer", async (t) => {
+    const server = await startServer(t, { config: "namespaces: [{prefix: chat, presence: true, presence_grace_ms: 100, presence_list_max: 3}]\n" });
+    const { got, handlers } = notes();
+    const room = await client(t, server.url).presence("chat/a", handlers);
+    const streams = [];
+    for (let n = 0; n < 6; n++) {
+        streams.push(await server.ndjson(`/channels/chat/a?as=n${n}`));
+    }
+    await eventually(() => room.count === 6, "the count");
+    assert.ok(got.some((note) => note.includes('"listed":false')));
+    streams.slice(2).forEach((stream) => stream.close());
+    await eventually(() => room.count === 2 && names(room) === "n0,n1", "the list");
+});
+
+test("refusals reach the caller: a state without a subscription, a namespace without presence", async (t) => {
+    const server = await startServer(t, { config: ON });
+    const freshet = client(t, server.url, { as: "alice" });
+    await assert.rejects(freshet.presence("other"), (error) => error instanceof FreshetError && error.status === 404);
+    const room = await freshet.presence("chat/a");
+    const start = Date.now();
+    await assert.rejects(room.set(1), { status: 409 });
+    assert.ok(Date.now() - start > 1000, "a subscription that is just beginning is waited for");
+    await assert.rejects(room.read("x"), { status: 400 });
+});
+
+test("a publish leaves out the connection that it names", async (t) => {
+    const server = await startServer(t);
+    const one = client(t, server.url), two = client(t, server.url);
+    const got = { one: [], two: [] };
+    let live = 0;
+    one.subscribe("a", { event: ({ data }) => got.one.push(data), live: () => live++ });
+    two.subscribe("a", { event: ({ data }) => got.two.push(data), live: () => live++ });
+    await eventually(() => live === 2 && one.connection && two.connection, "both to be live");
+    await one.publish("a", "mine", { except: one.connection });
+    await one.publish("a", "ours");
+    await eventually(() => got.two.length === 2 && got.one.length === 1, "the events");
+    assert.deepEqual(got, { one: ["ours"], two: ["mine", "ours"] });
+});
