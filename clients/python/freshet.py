@@ -33,13 +33,15 @@ try:
 except ImportError:  # streams and polls do without
     websockets = None
 
-__all__ = ["connect", "Client", "Subscription", "FreshetError", "matches"]
+__all__ = ["connect", "Client", "Subscription", "Presence", "FreshetError", "matches"]
 
 OPENING_S = 8  # for a connection's first record: some proxies hold streams back
 SILENCE_S = 60  # heartbeats come every 25 seconds
 EARLY_S = 1  # a token is replaced when it has less than that to live
 PAUSE_S = (0.5, 30)  # before the next try: it doubles from the first to the last
 QUEUE_MAX = 10_000  # events and records that wait in a subscription
+LIST_MAX = 10_000  # members: of more only the first page is read, and the count is kept
+TRIES = 6  # for a state: the subscription that makes a member of one may just be beginning
 PASSING = (408, 410, 425, 429, 500, 502, 503, 504)  # the same request may succeed later
 
 
@@ -185,6 +187,157 @@ class Subscription:
             self._apply(record)
 
 
+def _path_of(channel):
+    parts = channel.split("/")
+    if any(part in (".", "..") for part in parts):  # which would make it the path of another channel
+        raise FreshetError({"title": f"{channel} is not a channel's name"}, 400)
+    return "/".join(urllib.parse.quote(part, safe="") for part in parts)
+
+
+class Presence:
+    """Who is on a channel, by `async with`; as an asynchronous iterator it gives each change, as a kind and a member.
+
+    The server lists the members and says up to which event the list is good; from there on `$presence/CHANNEL` tells each change.
+    """
+
+    def __init__(self, client, channel):
+        self.client, self.channel = client, channel
+        self.path = "/presence/" + _path_of(channel)
+        self.count = self.anonymous = 0
+        self.listed = True
+        self.me = None
+        self.list = {}
+        self.state = None
+        self.order = asyncio.Lock()
+        self.changes = asyncio.Queue()
+        self.following = self.task = None
+        self.is_stale = False
+
+    def members(self):
+        """The members, by a key for each; kept current."""
+        return self.list
+
+    async def set(self, state):
+        """Says something of this member to all who watch; None takes it back."""
+        self.state = state
+        return await self._put({"state": state})
+
+    async def read(self, id):
+        """Says that this member has read the event of this id, and all before it."""
+        return await self._put({"read": id})
+
+    async def close(self):
+        if self.task:
+            await _end_all({self.task})
+        if self.following:
+            await self.following.close()
+        self.changes.put_nowait(None)
+
+    async def __aenter__(self):
+        await self._begin()
+        self.task = self.client._spawn(self._follow())
+        return self
+
+    async def __aexit__(self, *_):
+        await self.close()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        change = await self.changes.get()
+        if isinstance(change, Exception):
+            raise change
+        if change is None:
+            raise StopAsyncIteration
+        return change
+
+    @staticmethod
+    def _key(member):
+        """Names that people gave themselves are told apart from those that the server has checked."""
+        return ("" if member["verified"] else "?") + "/" + member["member"]
+
+    async def _put(self, change):
+        """Changes are made in the order of the calls."""
+        query = {"as": self.client.as_} if self.client.as_ else {}
+        headers = {"Content-Type": "application/json"}
+        put = lambda: self.client._request("PUT", self.path + "/me", query, headers=headers, content=json.dumps(change).encode())
+        async with self.order:
+            for attempt in range(1, TRIES + 1):
+                try:
+                    self.me = (await self.client._insist(put)).json()
+                    return self.me
+                except FreshetError as error:
+                    if error.status != 409 or attempt == TRIES:
+                        raise
+                await asyncio.sleep(0.1 * 2 ** attempt)
+
+    async def _page(self, after=None):
+        ask = lambda: self.client._request("GET", self.path, {"limit": 1000, **(after or {})})
+        return (await self.client._insist(ask)).json()
+
+    async def _begin(self):
+        """Reads the list, and follows it from there."""
+        first = page = await self._page()
+        members = list(first["members"])
+        while page["more"] and first["count"] <= LIST_MAX:
+            last = members[-1]
+            page = await self._page({"after_member": last["member"], "after_verified": int(last["verified"])})
+            members += page["members"]
+        self.list.clear()
+        self.list.update((self._key(one), one) for one in members)
+        self.count, self.anonymous = first["count"], first["anonymous"]
+        self.is_stale = False
+        self.following = self.client.subscribe("$presence/" + self.channel, after=first["cursor"], on_gap=self._miss)
+
+    def _miss(self, _gap):
+        self.is_stale = True
+        self.following._end(("end", None))
+
+    async def _follow(self):
+        try:
+            while True:
+                async for event in self.following:
+                    self._take(event["type"], event["time"], event["data"])
+                    if self.is_stale:
+                        break
+                if not self.is_stale:
+                    return
+                await self.following.close()
+                await self._begin()
+        except FreshetError as error:
+            self.changes.put_nowait(error)
+
+    def _take(self, kind, time, data):
+        key = self._key(data) if "member" in data else None
+        known = self.list.get(key)
+        if kind == "count":
+            self.is_stale |= bool(data.get("listed")) and not self.listed
+            self.count, self.anonymous, self.listed = data["count"], data["anonymous"], data.get("listed", True)
+            change = data
+        elif kind in ("joined", "left") and (kind == "joined") == bool(known):
+            return  # the list was read between the change and its event
+        elif kind == "left":
+            self.list.pop(key)
+            change = {**known, **data}
+        elif kind == "joined":
+            change = self.list[key] = {"connections": 1, "since": time, **data}
+            if self.me and self._key(self.me) == key and self.state is not None:
+                self.client._spawn(self._say_again())
+        else:  # a read mark may also come from somebody who is away
+            change = {**(known or {}), **data}
+            if known:
+                self.list[key] = change
+        if kind != "count" and self.listed:
+            self.count = len(self.list)
+        if self.changes.qsize() < QUEUE_MAX:
+            self.changes.put_nowait((kind, change))
+
+    async def _say_again(self):
+        with suppress(FreshetError):
+            await self.set(self.state)
+
+
 class _NoToken(Exception):
     """The function for tokens has failed."""
 
@@ -321,6 +474,7 @@ class _Feed:
         if not self.begun:
             self.begun = True
             self.client._state("live", self.mechanisms[self.at])
+        self.client.connection = record.get("connection", self.client.connection)
         if record["op"] == "bye":
             self.retry_s = record.get("retry_ms", 0) / 1000
         elif record["op"] == "live":
@@ -419,8 +573,9 @@ async def _lines(response):
 class Client:
     """A client of one server; see `connect`."""
 
-    def __init__(self, url, *, token=None, mechanisms=("ws", "sse", "poll"), on_state=None, http=None):
+    def __init__(self, url, *, token=None, as_=None, mechanisms=("ws", "sse", "poll"), on_state=None, http=None):
         self.base = url.rstrip("/")
+        self.as_, self.connection = as_, None
         self.token, self.mechanisms, self.on_state = token, list(mechanisms), on_state
         self.http = http or httpx.AsyncClient(timeout=httpx.Timeout(10, read=SILENCE_S))
         self.subscriptions = {}
@@ -453,7 +608,11 @@ class Client:
         self._spawn(self._begin(one, {"last": last} if last else {"after": after}))
         return one
 
-    async def publish(self, channel, data, *, type=None, key=None, ephemeral=False, if_match=None):
+    def presence(self, channel):
+        """Watches who is on a channel: `async with client.presence("chat/room1") as room`."""
+        return Presence(self, channel)
+
+    async def publish(self, channel, data, *, type=None, key=None, ephemeral=False, if_match=None, except_=None):
         """Publishes text, bytes, or anything else as JSON, and answers with the receipt. Repeats until the server has answered."""
         is_bytes, is_text = isinstance(data, (bytes, bytearray)), isinstance(data, str)
         headers = {"Content-Type": "application/octet-stream" if is_bytes else "text/plain" if is_text else "application/json"}
@@ -461,12 +620,12 @@ class Client:
             headers["Event-Type"] = type
         if if_match:
             headers["If-Match"] = f'"{if_match}"'
+        if except_:
+            headers["Event-Except"] = except_
         if not ephemeral:
             headers["Idempotency-Key"] = f'"{key or uuid.uuid4().hex}"'
         content = bytes(data) if is_bytes else (data if is_text else json.dumps(data)).encode()
-        if any(part in (".", "..") for part in channel.split("/")):  # which would make it the path of another channel
-            raise FreshetError({"title": f"{channel} is not a channel's name"}, 400)
-        path = "/channels/" + "/".join(urllib.parse.quote(part, safe="") for part in channel.split("/"))
+        path = "/channels/" + _path_of(channel)
 
         async def post():
             response = await self._request("POST", path, {"ephemeral": 1} if ephemeral else {}, headers=headers, content=content)
@@ -483,6 +642,7 @@ class Client:
         task = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task
 
     def _state(self, state, mechanism=None):
         if (state, mechanism) != (self.state, self.mechanism):
@@ -529,7 +689,7 @@ class Client:
             failures += 1
 
     def _url(self, path, query=None):
-        pairs = []
+        pairs = [("as", self.as_)] if self.as_ and path == "/events" else []
         for name, value in (query or {}).items():
             for one in value if isinstance(value, list) else [value]:
                 pairs.append(("channel" if name == "channels" else name, one))
@@ -628,6 +788,7 @@ def connect(url="http://localhost:7070", **options):
     """A client of the server at `url`, to be used by `async with`.
 
     token       a credential, or a function (also an asynchronous one) that gives one; it is asked before a JWT ends, and after a 401
+    as_         the name under which others see this client as a member, where it has no credential with a subject
     mechanisms  to try in this order: "ws", "sse", "poll"
     on_state    is called with the state ("idle", "connecting", "live", "closed") and the mechanism
     http        an httpx.AsyncClient of yours: for proxies, certificates, time-outs

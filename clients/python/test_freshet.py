@@ -306,6 +306,60 @@ class Freshet(unittest.IsolatedAsyncioTestCase):
                     left = [one for one in every if not one.ended]
                     self.assertEqual(len(left), 2)
 
+    async def test_members_come_say_something_read_and_go(self):
+        for mechanism in ("ws", "sse", "poll"):
+            with self.subTest(mechanism):
+                server = self.serve(config="namespaces: [{prefix: chat, presence: true, presence_grace_ms: 500}]\n")
+                async with freshet.connect(server.url, as_="alice", mechanisms=[mechanism]) as alice:
+                    alice.subscribe("chat/a b")
+                    async with alice.presence("chat/a b") as room:
+                        changes = []
+
+                        async def watch():
+                            async for kind, member in room:
+                                changes.append((kind, member.get("member")))
+
+                        watching = asyncio.ensure_future(watch())
+
+                        async def until(condition):
+                            for _ in range(PATIENCE_S * 50):
+                                if condition():
+                                    return
+                                await asyncio.sleep(0.02)
+                            self.fail(f"in vain: {room.members()} {changes}")
+
+                        names = lambda: sorted(member["member"] for member in room.members().values())
+                        bobs = lambda name: next((m.get(name) for m in room.members().values() if m["member"] == "bob"), None)
+                        await until(lambda: names() == ["alice"])
+                        async with freshet.connect(server.url, as_="bob", mechanisms=[mechanism]) as bob:
+                            bob.subscribe("chat/a b")
+                            async with bob.presence("chat/a b") as his:
+                                me = await his.set({"mood": "fine"})
+                                self.assertEqual((me["member"], me["verified"], me["state"]), ("bob", False, {"mood": "fine"}))
+                                await until(lambda: bobs("state") == {"mood": "fine"})
+                                id = (await bob.publish("chat/a b", "hello"))["id"]
+                                self.assertEqual((await his.read(id))["read"], id)
+                                await until(lambda: bobs("read") == id)
+                                self.assertEqual((room.count, names()), (2, ["alice", "bob"]))
+                        await until(lambda: names() == ["alice"])
+                        for kind in ("joined", "updated", "read", "left"):
+                            await until(lambda kind=kind: (kind, "bob") in changes)
+                    await asyncio.wait_for(watching, PATIENCE_S)
+                    with self.assertRaises(freshet.FreshetError) as refused:
+                        async with alice.presence("other"):
+                            pass
+                    self.assertEqual(refused.exception.status, 404)
+
+    async def test_a_publish_leaves_out_the_connection_that_it_names(self):
+        server = self.serve()
+        async with freshet.connect(server.url) as client, freshet.connect(server.url) as other:
+            one, two = client.subscribe("a"), other.subscribe("a")
+            while not (client.connection and other.connection and client.state == other.state == "live"):
+                await asyncio.sleep(0.01)
+            await client.publish("a", "mine", except_=client.connection)
+            await client.publish("a", "ours")
+            self.assertEqual((await data_of(one, 1), await data_of(two, 2)), (["ours"], ["mine", "ours"]))
+
 
 if __name__ == "__main__":
     unittest.main()
