@@ -24,6 +24,7 @@ static const char overview[] =
     "  freshet repair     set damaged files of the data aside, and say what is lost\n"
     "  freshet pub        publish events\n"
     "  freshet sub        receive events\n"
+    "  freshet presence   show who is on a channel\n"
     "  freshet webhook    register webhooks, look after them, try them out\n"
     "  freshet key        make, list and revoke API keys\n"
     "  freshet token      make tokens for clients, and explain them\n"
@@ -68,6 +69,7 @@ static const struct command {
     {.name = "repair", .run = repair_main, .help = repair_help},
     {.name = "pub", .run = client_pub, .help = client_pub_help},
     {.name = "sub", .run = client_sub, .help = client_sub_help},
+    {.name = "presence", .run = client_presence, .help = client_presence_help},
     {.name = "webhook", .run = client_webhook, .help = client_webhook_help},
     {.name = "key", .run = client_key, .help = client_key_help},
     {.name = "token", .run = token_main, .help = token_help},

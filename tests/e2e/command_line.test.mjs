@@ -29,7 +29,7 @@ test("a value that looks like an option is a value", async (t) => {
     assert.equal((await server.history("chat"))[0].data, "hi");
 });
 
-for (const command of [["serve"], ["pub"], ["sub"], ["webhook"], ["webhook", "ls"], ["webhook", "listen"], ["bench"],
+for (const command of [["serve"], ["pub"], ["sub"], ["presence"], ["webhook"], ["webhook", "ls"], ["webhook", "listen"], ["bench"],
     ["version"], ["help"], ["check"], ["repair"], ["token"], ["token", "inspect"]]) {
     test(`help is printed by freshet ${command.join(" ")} -h`, async (t) => {
         for (const option of ["-h", "--help"]) {

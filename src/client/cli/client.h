@@ -1,4 +1,4 @@
-/* The command line client: `freshet pub`, `sub`, `webhook` and `key`. */
+/* The command line client: `freshet pub`, `sub`, `presence`, `webhook` and `key`. */
 #pragma once
 
 /* argv[0] is the command's own name. All return the exit code of the process: 0 success, 1 the
@@ -6,10 +6,12 @@
  * cleanly. */
 int client_pub(int argc, char **argv);
 int client_sub(int argc, char **argv);
+int client_presence(int argc, char **argv);
 int client_webhook(int argc, char **argv);
 int client_key(int argc, char **argv);
 extern const char client_pub_help[];
 extern const char client_sub_help[];
+extern const char client_presence_help[];
 extern const char client_webhook_help[];
 extern const char client_key_help[];
 
