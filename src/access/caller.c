@@ -67,11 +67,17 @@ static struct grant copy_grant(struct room *room, const struct grant *grant)
     return copy;
 }
 
+size_t caller_size(const struct caller_facts *facts)
+{
+    return sizeof(struct caller) + facts->grants_count * sizeof(struct grant) +
+           patterns_of(facts) * sizeof(struct str) + text_of(facts);
+}
+
 struct caller *caller_new(const struct caller_facts *facts)
 {
     size_t grants = facts->grants_count * sizeof(struct grant);
     size_t patterns = patterns_of(facts) * sizeof(struct str);
-    struct caller *caller = mem_try_alloc(sizeof(*caller) + grants + patterns + text_of(facts));
+    struct caller *caller = mem_try_alloc(caller_size(facts));
     if (!caller)
         return NULL;
     char *behind = (char *)(caller + 1);
@@ -118,6 +124,13 @@ bool caller_is_of(const struct caller *caller, struct str subject)
     while (caller && !str_eq(caller->facts.subject, subject))
         caller = caller->facts.base;
     return caller != NULL;
+}
+
+bool caller_grants_known(const struct caller *caller)
+{
+    while (caller && !caller->facts.lacks_grants)
+        caller = caller->facts.base;
+    return !caller;
 }
 
 static bool grant_equal(const struct grant *a, const struct grant *b)

@@ -30,6 +30,7 @@ struct caller_facts {
     const struct caller *base; /* the caller of the credential that this one rests on, or NULL */
     const struct grant *grants;
     size_t grants_count; /* at most GRANTS_MAX, each with at most GRANT_PATTERNS_MAX patterns */
+    bool lacks_grants;   /* what it grants is not known: see caller_ids_read() */
 };
 
 /* Shared between threads by reference, and never changed. NULL stands for anybody, wherever a
@@ -42,6 +43,9 @@ struct caller {
 
 /* A copy of the facts, with one reference; NULL if there is no memory. */
 struct caller *caller_new(const struct caller_facts *facts);
+
+/* The bytes of a caller with these facts, without those of the one that it rests on. */
+size_t caller_size(const struct caller_facts *facts);
 
 /* Any thread, NULL included. */
 struct caller *caller_ref(const struct caller *caller);
@@ -64,6 +68,9 @@ static inline bool caller_is_authenticated(const struct caller *caller, int64_t 
 {
     return caller && (!caller->facts.expires_us || now_us < caller->facts.expires_us);
 }
+
+/* Whether it is known what the caller, and all that it rests on, grant. Anybody grants nothing. */
+bool caller_grants_known(const struct caller *caller);
 
 /* A number for an issuer, or for a server that is asked, as the configuration describes it by these
  * texts: the same for the same texts, never 0, and no help to find secrets among them. */

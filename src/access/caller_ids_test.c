@@ -7,17 +7,18 @@
 
 #include <cmocka.h>
 
-static void the_ids_of_a_caller_come_back(void **state)
+static void the_facts_of_a_caller_come_back(void **state)
 {
     (void)state;
     struct buf text = {0}, again = {0};
     const struct str patterns[] = {STR("a")};
-    const struct grant grant = {patterns, 1, action_bit(ACTION_READ)};
+    const struct grant grant = {patterns, 1, action_bit(ACTION_READ) | action_bit(ACTION_WEBHOOKS)};
     const struct caller_facts facts = {.kind = CALLER_TOKEN,
                                        .subject = STR("al\"ice"),
                                        .jti = STR("t1"),
                                        .issued_us = 5,
                                        .expires_us = INT64_C(1800000000000000),
+                                       .voucher = UINT64_C(0xfedcba9876543210),
                                        .grants = &grant,
                                        .grants_count = 1};
     struct caller *caller = caller_new(&facts);
@@ -29,7 +30,11 @@ static void the_ids_of_a_caller_come_back(void **state)
     assert_true(str_eq(copy->facts.jti, facts.jti));
     assert_int_equal(copy->facts.key_id.len, 0);
     assert_true(copy->facts.issued_us == 5 && copy->facts.expires_us == facts.expires_us);
-    assert_int_equal(copy->facts.grants_count, 0);
+    assert_true(copy->facts.voucher == facts.voucher);
+    assert_int_equal(copy->facts.grants_count, 1);
+    assert_int_equal(copy->facts.grants[0].may, grant.may);
+    assert_true(str_eq(copy->facts.grants[0].patterns[0], STR("a")));
+    assert_true(caller_grants_known(copy));
     caller_ids_write(&again, copy);
     assert_true(str_eq(buf_str(&text), buf_str(&again)));
     caller_unref(copy);
@@ -69,6 +74,50 @@ static void the_callers_that_it_rests_on_come_back(void **state)
     buf_free(&text);
 }
 
+/* A key grants what it does when that is asked, and may have very many patterns. */
+static void the_grants_of_a_key_are_not_written(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    const struct str patterns[] = {STR("a")};
+    const struct grant grant = {patterns, 1, action_bit(ACTION_READ)};
+    struct caller *key = caller_new(&(struct caller_facts){
+        .kind = CALLER_KEY, .key_id = STR("aaaaaaaaaa"), .grants = &grant, .grants_count = 1});
+    caller_ids_write(&text, key);
+    struct caller *copy = caller_ids_read(buf_str(&text));
+    assert_int_equal(copy->facts.grants_count, 0);
+    assert_false(caller_grants_known(copy));
+    caller_unref(copy);
+    struct caller *permitted =
+        caller_new(&(struct caller_facts){.kind = CALLER_BACKEND, .base = key});
+    buf_clear(&text);
+    caller_ids_write(&text, permitted);
+    copy = caller_ids_read(buf_str(&text));
+    assert_int_equal(copy->facts.base->facts.grants_count, 1);
+    assert_true(caller_grants_known(copy));
+    caller_unref(copy);
+    caller_unref(permitted);
+    caller_unref(key);
+    buf_free(&text);
+}
+
+static void a_caller_of_an_older_version_has_grants_that_are_not_known(void **state)
+{
+    (void)state;
+    struct buf again = {0};
+    struct caller *caller =
+        caller_ids_read(STR("{\"by\":\"token\",\"subject\":\"alice\",\"key\":\"\",\"jti\":\"\","
+                            "\"issued_us\":5,\"expires_us\":0}"));
+    assert_int_equal(caller->facts.kind, CALLER_TOKEN);
+    assert_false(caller_grants_known(caller));
+    caller_ids_write(&again, caller);
+    struct caller *copy = caller_ids_read(buf_str(&again));
+    assert_false(caller_grants_known(copy));
+    caller_unref(copy);
+    caller_unref(caller);
+    buf_free(&again);
+}
+
 static void anybody_has_no_ids(void **state)
 {
     (void)state;
@@ -102,6 +151,12 @@ static void a_caller_that_cannot_be_read_has_no_rights_any_more(void **state)
         "\"expires_us\":0,\"base\":{}}",
         "{\"by\":\"token\",\"subject\":7,\"key\":\"\",\"jti\":\"\",\"issued_us\":5,\"expires_us\":"
         "0}",
+        "{\"by\":\"token\",\"subject\":\"a\",\"key\":\"\",\"jti\":\"\",\"issued_us\":5,\"expires_"
+        "us\":"
+        "0,\"grants\":[{\"channels\":[\"a\"]}]}",
+        "{\"by\":\"token\",\"subject\":\"a\",\"key\":\"\",\"jti\":\"\",\"issued_us\":5,\"expires_"
+        "us\":"
+        "0,\"voucher\":\"x\"}",
     };
     (void)state;
     for (size_t len = 1; len < sizeof(good) - 1; len++)
@@ -116,8 +171,10 @@ static void a_caller_that_cannot_be_read_has_no_rights_any_more(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_ids_of_a_caller_come_back),
+        cmocka_unit_test(the_facts_of_a_caller_come_back),
         cmocka_unit_test(the_callers_that_it_rests_on_come_back),
+        cmocka_unit_test(the_grants_of_a_key_are_not_written),
+        cmocka_unit_test(a_caller_of_an_older_version_has_grants_that_are_not_known),
         cmocka_unit_test(anybody_has_no_ids),
         cmocka_unit_test(a_caller_that_cannot_be_read_has_no_rights_any_more),
     };

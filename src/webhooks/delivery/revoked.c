@@ -51,16 +51,28 @@ static bool may_have(const struct endpoint *endpoint, const struct rules *rules,
            may_all(&access, selection->patterns, selection->patterns_count);
 }
 
-/* The rights of nobody in particular are those of the rules, and those of a key are what it grants
- * now. What another credential granted is not saved, and after a restart it is not known. */
+/* Whether the maker is known to have had the right to its endpoint, as everybody needs who makes
+ * one or takes it over. What a credential granted is not known of endpoints that older versions
+ * have saved: then the rules before must have given it. The rights of a key are what it grants now.
+ */
+static bool is_known_to_have_had(const struct endpoint *endpoint, const struct rules *before,
+                                 const struct caller *now)
+{
+    const struct caller *maker = endpoint->row.maker;
+    return !maker || now || caller_grants_known(maker) || may_have(endpoint, before, maker);
+}
+
+/* An end of the credential itself is another reason, see revoked_why(). */
 static bool loses(const struct endpoint *endpoint, const struct rules *before,
                   const struct rules *after)
 {
     const struct courier_config *config = &endpoint->courier->config;
     const struct caller *maker = endpoint->row.maker;
+    if (revoked_has_expired(endpoint))
+        return false;
     struct caller *now = config->renew && maker ? config->renew(config->access, maker) : NULL;
-    bool had = !maker || now || may_have(endpoint, before, maker);
-    bool lost = had && !may_have(endpoint, after, now ? now : maker);
+    bool lost = is_known_to_have_had(endpoint, before, now) &&
+                !may_have(endpoint, after, now ? now : maker);
     caller_unref(now);
     return lost;
 }

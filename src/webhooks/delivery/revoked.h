@@ -14,9 +14,9 @@ bool revoked_has_expired(const struct endpoint *endpoint);
 /* Disables the endpoints whose maker's credential was revoked or has expired. */
 void revoked_disable(struct courier *courier);
 
-/* Disables the endpoints that their makers may not have under the rules after, with the grants that
- * a key has now. Where it is not known what the maker's credential granted, they stay unless the
- * rules before gave what those after do not. */
+/* Disables the endpoints that their makers may not have under the rules after, with what their
+ * credentials granted, or a key grants now. Where that is not known, since an older version saved
+ * the endpoint, they stay unless the rules before gave what those after do not. */
 void revoked_by_change(struct courier *courier, const struct rules *before,
                        const struct rules *after);
 
