@@ -21,6 +21,10 @@
  * - A subscriber that comes while batches are queued waits until they are fanned out, so that
  *   publishers find the events that they have published.
  *
+ * While events come faster than a turn can fan out, each turn may end within an event. Those who
+ * can go on only between two events would wait for as long as that lasts. So if anybody waits, at
+ * most TURNS_WITHIN_MAX turns end so, and the next one ends with its event.
+ *
  * A subscriber whose socket is full falls behind: the hub keeps its cursor and nothing else. Later
  * the subscriber takes a page: a chunk like the live one, encoded from the window or from the
  * store, and shared by subscribers with the same view and cursor. Each turn has a budget for pages
@@ -52,6 +56,7 @@ enum {
     SPARED_BYTES = 4 << 10, /* of a live chunk that may stay above live_max */
     SLICE_US = 1000,
     PUT_OFF_A_TURN = 64,
+    TURNS_WITHIN_MAX = 8, /* a turn that ends early costs others a part of it */
     /* Charges of the budget, in bytes: for a branch of the trie, a view, a subscriber that is
      * queued. */
     BRANCH_COST = 64,
@@ -443,6 +448,8 @@ static void settle(struct hub *hub, struct sub *sub)
         go_live(sub);
     else
         wait_ahead(hub, sub, sub->cursor);
+    if (sub->cursor == hub->applied && hub->fan_out.under_way)
+        hub_await_pause(hub);
 }
 
 uint64_t hub_cursor(const struct hub *hub, const struct sub *sub)
@@ -637,6 +644,8 @@ static void end_event(struct hub *hub)
         hub->applied = fan_out->event->id;
     /* Release them now: some wait for the end of this event, and the next may be ephemeral. */
     release_ahead(hub);
+    if (fan_out->stops)
+        budget_end(&fan_out->budget);
 }
 
 static void serve_views(struct hub *hub)
@@ -855,12 +864,22 @@ static void end_reads_put_off(struct hub *hub)
         end_read(container_of(hub->reads_put_off.next, struct view_read, put_off));
 }
 
+/* The last flush came where the fan-out stands now. */
+static void look_for_pause(struct fan_out *fan_out)
+{
+    if (!fan_out->under_way)
+        fan_out->awaited = fan_out->stops = false;
+    fan_out->turns_within = fan_out->awaited ? fan_out->turns_within + 1 : 0;
+    fan_out->stops = fan_out->turns_within >= TURNS_WITHIN_MAX;
+}
+
 void hub_turn(struct hub *hub)
 {
     int64_t bytes = (int64_t)hub->limits.slice_bytes;
     /* The time of these budgets begins with the work, because the owner may sleep before. */
     budget_begin_late(&hub->fan_out.budget, hub->clock, SLICE_US, bytes);
     budget_begin_late(&hub->paging, hub->clock, SLICE_US, bytes);
+    look_for_pause(&hub->fan_out);
     end_reads_put_off(hub);
     wake_put_off(hub);
     if (hub->fan_out.first < hub->fan_out.end)

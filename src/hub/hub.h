@@ -101,6 +101,9 @@ struct fan_out {
     bool under_way; /* an event is being fanned out */
     bool put;       /* the event is in the live chunk of the view at `at` */
     bool paused;    /* there was a pause since it began */
+    bool awaited;   /* a subscriber waits for a flush between two events, see hub_await_pause() */
+    bool stops;     /* it has waited for long: the turn ends with this event */
+    uint32_t turns_within; /* turns since then that have ended within an event */
     struct budget budget;
 };
 
@@ -190,6 +193,13 @@ static inline bool hub_is_busy(const struct hub *hub)
 static inline bool hub_is_between(const struct hub *hub)
 {
     return hub->fan_out.under_way;
+}
+
+/* Has a flush come between two events, after a few turns at the latest: under a heavy load each
+ * turn may end within one. For somebody who has to compare positions, or to become live. */
+static inline void hub_await_pause(struct hub *hub)
+{
+    hub->fan_out.awaited = true;
 }
 
 struct hub_stats {

@@ -603,21 +603,29 @@ static void merge(struct freshet_v1 *v1, struct part *part)
         renew_joining(v1);
 }
 
+/* Merges all parts that can be: the next moment for it may come some turns later. */
+static void merge_group(struct freshet_v1 *v1, const struct group *group)
+{
+    struct part *part = oldest_joining(v1, group);
+    while (part && !v1->websocket.close_sent && is_up_to_date(group->main) &&
+           sub_is_live(&part->sub)) {
+        merge(v1, part);
+        part = oldest_joining(v1, group);
+    }
+}
+
 void freshet_v1_merge(struct freshet_v1 *v1)
 {
     struct request_stream *request = freshet_v1_request(v1);
     if (!v1->joining)
         return;
-    if (hub_is_between(
-            hub_of(v1))) { /* wait: in the middle of a batch, parts have seen different events */
+    if (hub_is_between(hub_of(v1))) { /* wait: within an event, parts have seen different ones */
+        hub_await_pause(hub_of(v1));
         request->ops->woken(request, true);
         return;
     }
     list_each (&v1->groups, node) {
-        struct group *group = container_of(node, struct group, node);
-        struct part *part = oldest_joining(v1, group);
-        if (part && is_up_to_date(group->main) && sub_is_live(&part->sub))
-            merge(v1, part);
+        merge_group(v1, container_of(node, struct group, node));
     }
     admit_waiting(v1);
     drop_empty_groups(v1);
