@@ -46,4 +46,6 @@ struct permission_source {
      * of what is asked for. IDENTITY_FOREIGN: nothing is lacking, or nobody decides about it. */
     struct identity (*ask)(void *app, const struct permission_question *question,
                            struct identification *identification);
+    /* Any thread. Whether there is any server to ask. */
+    bool (*can_ask)(void *app);
 };

@@ -166,7 +166,12 @@ static struct identity ask_for(void *app, const struct permission_question *want
     return authorize_ask(all->authorize, &question, identification);
 }
 
-const struct permission_source authorization_source = {.ask = ask_for};
+static bool can_ask(void *app)
+{
+    return ((struct api *)app)->authorizers != NULL;
+}
+
+const struct permission_source authorization_source = {.ask = ask_for, .can_ask = can_ask};
 
 /* ---- the evidence ---------------------------------------------------------------------------- */
 

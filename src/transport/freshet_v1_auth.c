@@ -26,6 +26,9 @@ struct auth {
     char ref[FRESHET_V1_REF_MAX];
 };
 
+static const char unknown[] = "no key and no token of this server looks like this credential, and "
+                              "no server of its operator knows it here";
+
 static struct str ref_of(const struct auth *auth)
 {
     return (struct str){auth->ref, auth->ref_len};
@@ -198,6 +201,14 @@ static const char *fault_of(const struct worker *worker, const struct identity *
                : NULL;
 }
 
+/* Whether nobody at all stands for the credential: no source knows it, and the operator's servers
+ * do not decide about any of the subscriptions. */
+static bool is_unknown(const struct auth *auth, const struct identity *identity, size_t lost)
+{
+    return identity->state == IDENTITY_FOREIGN && lost && !auth->permitted &&
+           auth->evidence->credential.len;
+}
+
 /* Whether the answer is to be gone on with; otherwise the client has been told. The denial of a
  * credential that is good here leaves what that gives by itself. */
 static bool take_permission(struct auth *auth, const struct identity *identity)
@@ -240,10 +251,13 @@ static bool ask_for_lost(struct auth *auth)
         auth->identification.done = permitted;
         auth->identification.now_us = clock_wall_us(worker->config.clock);
         identity.state = IDENTITY_FOREIGN;
-        if (has_all(lost, question.count))
+        bool may_ask = has_all(lost, question.count);
+        if (may_ask)
             identity = worker->config.permissions->ask(worker->config.app, &question,
                                                        &auth->identification);
         arena_free(&arena);
+        if (may_ask && is_unknown(auth, &identity, question.count))
+            identity = identity_bad(unknown);
         goes_on = identity.state != IDENTITY_LATER && take_permission(auth, &identity);
     }
     return goes_on;
@@ -330,6 +344,14 @@ static struct auth *auth_new(struct freshet_v1 *v1, struct str ref)
     return auth;
 }
 
+/* Whether an operator's server may know a credential that this one does not. The evidence was kept
+ * by the handshake, and a reload may have ended that since. */
+static bool can_ask(const struct freshet_v1 *v1)
+{
+    const struct worker_config *config = &v1->worker->config;
+    return permits_evidence(&v1->websocket) && config->permissions->can_ask(config->app);
+}
+
 void freshet_v1_auth(struct freshet_v1 *v1, struct str ref, struct str token)
 {
     const struct authority *authority = v1->worker->config.authority;
@@ -352,7 +374,7 @@ void freshet_v1_auth(struct freshet_v1 *v1, struct str ref, struct str token)
     if (identity.state == IDENTITY_LATER)
         return;
     auth->identification.identity = identity;
-    bool is_opaque = identity.state == IDENTITY_FOREIGN && permits_evidence(&v1->websocket);
+    bool is_opaque = identity.state == IDENTITY_FOREIGN && can_ask(v1);
     identified(auth, is_opaque ? token : STR_NONE);
 }
 

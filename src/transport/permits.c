@@ -78,18 +78,20 @@ static void count(struct permits *permits)
     holding_set(&worker->holdings, &permits->holding, ACCOUNT_INTAKE, bytes);
 }
 
-void permits_begin(struct websocket *websocket, struct evidence *evidence)
+bool permits_begin(struct websocket *websocket, struct evidence *evidence)
 {
     struct permits *permits = evidence ? mem_try_alloc(sizeof(*permits)) : NULL;
     if (!permits) {
+        bool lacks_memory = evidence != NULL;
         evidence_free(evidence);
-        return;
+        return !lacks_memory;
     }
     *permits = (struct permits){.websocket = websocket, .evidence = evidence};
     const void *key = websocket;
     map_add(&worker_of(websocket)->permits, &permits->node, key_of(&key));
     websocket->asks = true;
     count(permits);
+    return true;
 }
 
 /* Frees the message itself. */

@@ -16,9 +16,9 @@
 void permits_init(struct worker *worker);
 void permits_deinit(struct worker *worker);
 
-/* Keeps evidence for the WebSocket, which takes it over; NULL: none. Without memory nobody is
- * asked, and nothing more is allowed. */
-void permits_begin(struct websocket *websocket, struct evidence *evidence);
+/* Keeps evidence for the WebSocket, which takes it over; NULL: none. False without memory: then
+ * nobody is asked, and the messages have the rights of the connection's caller under the rules. */
+bool permits_begin(struct websocket *websocket, struct evidence *evidence);
 
 /* The WebSocket is gone. Fine without permits_begin(). */
 void permits_end(struct websocket *websocket);

@@ -591,6 +591,20 @@ static void make_head(struct response *response, const struct exchange *exchange
         ws_add_deflate_answer(response_compose(response, STR("Sec-WebSocket-Extensions")), deflate);
 }
 
+/* Keeps what the operator's server will be asked by. A credential that only that server knows must
+ * be shown to it for each message: without evidence the messages would have the rights of anybody.
+ * So such a handshake is refused then. */
+static enum problem keep_evidence(struct exchange *exchange, const struct websocket *websocket,
+                                  struct evidence **ret, struct str *ret_detail)
+{
+    const struct worker_config *config = &exchange->worker->config;
+    *ret = websocket->ops->asks && exchange->may_ask ? config->show(exchange) : NULL;
+    if (*ret || !websocket->ops->asks || !exchange->is_opaque)
+        return PROBLEM_COUNT;
+    *ret_detail = STR("the operator's server cannot be asked about this WebSocket now: try again");
+    return PROBLEM_UNAVAILABLE;
+}
+
 bool websocket_open(struct exchange *exchange, struct websocket *websocket, struct str protocol,
                     const uint64_t *cursor)
 {
@@ -598,6 +612,8 @@ bool websocket_open(struct exchange *exchange, struct websocket *websocket, stru
     struct ws_deflate_params deflate;
     struct response response;
     struct str detail;
+    struct evidence *evidence = NULL;
+    bool is_opaque = exchange->is_opaque;
     websocket->browser = exchange->browser;
     list_init(&websocket->publishes_open);
     enum problem problem = check(exchange, &detail);
@@ -605,6 +621,8 @@ bool websocket_open(struct exchange *exchange, struct websocket *websocket, stru
         problem = PROBLEM_BAD_HANDSHAKE;
         detail = STR("Sec-WebSocket-Extensions is not a list of extensions");
     }
+    if (problem == PROBLEM_COUNT)
+        problem = keep_evidence(exchange, websocket, &evidence, &detail);
     if (problem != PROBLEM_COUNT) {
         websocket->pull.ops->free(&websocket->pull);
         exchange_problem(exchange, problem, detail, STR_NONE);
@@ -614,15 +632,15 @@ bool websocket_open(struct exchange *exchange, struct websocket *websocket, stru
     ws_reader_init(&websocket->reader, WS_SERVER, &worker->config.limits.ws,
                    deflate.enabled ? &worker->inflater : NULL);
     make_head(&response, exchange, protocol, cursor, &deflate);
-    struct evidence *evidence =
-        websocket->ops->asks && exchange->may_ask ? worker->config.show(exchange) : NULL;
     if (!exchange_pull(exchange, &response, &websocket->pull)) {
         evidence_free(evidence);
         return false;
     }
-    permits_begin(websocket, evidence);
+    bool is_kept = permits_begin(websocket, evidence);
     beat_later(websocket);
     set_timer(websocket);
+    if (!is_kept && is_opaque)
+        websocket_close_problem(websocket, PROBLEM_UNAVAILABLE);
     return true;
 }
 
