@@ -26,6 +26,7 @@ void issuers_deinit(struct issuers *issuers)
 {
     for (size_t i = 0; i < issuers->count; i++)
         token_keys_unref(issuers->at[i].keys);
+    token_cache_free(issuers->cache);
     pthread_mutex_destroy(&issuers->lock);
 }
 
@@ -42,6 +43,7 @@ void issuers_set_keys(struct issuers *issuers, size_t place, struct token_keys *
     pthread_mutex_lock(&issuers->lock);
     struct token_keys *old = issuers->at[place].keys;
     issuers->at[place].keys = keys;
+    atomic_fetch_add_explicit(&issuers->generation, 1, memory_order_release);
     pthread_mutex_unlock(&issuers->lock);
     token_keys_unref(old);
 }
@@ -129,8 +131,16 @@ static bool is_without_keys(struct issuers *issuers, issuers_set set)
     return false;
 }
 
-struct identity issuers_identify(struct issuers *issuers, struct str text, int64_t now_us,
-                                 issuers_set *ret_lacking)
+void issuers_remember(struct issuers *issuers, size_t bytes_max)
+{
+    if (issuers->cache)
+        token_cache_limit(issuers->cache, bytes_max);
+    else
+        issuers->cache = token_cache_new(bytes_max);
+}
+
+static struct identity identify_anew(struct issuers *issuers, struct str text, int64_t now_us,
+                                     issuers_set *ret_lacking)
 {
     struct caller *caller = NULL;
     enum token_verdict verdict = issuers_judge(issuers, text, now_us, &caller, ret_lacking);
@@ -142,4 +152,23 @@ struct identity issuers_identify(struct issuers *issuers, struct str text, int64
         return (struct identity){.state = IDENTITY_UNAVAILABLE,
                                  .why = "the keys of the issuer of tokens cannot be fetched now"};
     return identity_bad(token_verdict_text(verdict));
+}
+
+/* The generation is read before the keys are used: a token that was verified by keys which are
+ * replaced meanwhile is kept for a generation that is over. */
+struct identity issuers_identify(struct issuers *issuers, struct str text, int64_t now_us,
+                                 issuers_set *ret_lacking)
+{
+    uint64_t generation = atomic_load_explicit(&issuers->generation, memory_order_acquire);
+    *ret_lacking = 0;
+    if (!token_cache_is_on(issuers->cache) || text.len > TOKEN_BYTES_MAX)
+        return identify_anew(issuers, text, now_us, ret_lacking);
+    struct token_digest digest = token_digest(text);
+    struct caller *caller = token_cache_find(issuers->cache, &digest, generation, now_us);
+    if (caller)
+        return identity_of(caller);
+    struct identity identity = identify_anew(issuers, text, now_us, ret_lacking);
+    if (identity.state == IDENTITY_KNOWN)
+        token_cache_put(issuers->cache, &digest, generation, now_us, identity.caller);
+    return identity;
 }

@@ -7,6 +7,7 @@
 
 #include "access/authority.h"
 #include "access/token.h"
+#include "access/token_cache.h"
 
 #include <pthread.h>
 
@@ -32,6 +33,8 @@ struct issuers {
     pthread_mutex_t lock;
     struct issuer at[ISSUERS_MAX];
     size_t count;
+    struct token_cache *cache;   /* tokens that were verified; NULL: none is remembered. Owned */
+    _Atomic uint64_t generation; /* goes up whenever keys change: what was verified before ends */
     /* Fetches newer keys of `wanted` and then answers the identification; copies the text. False if
      * it cannot now: the token is then judged by the keys that are there. NULL: nobody fetches. */
     void *fetcher; /* argument of the fetch */
@@ -62,6 +65,10 @@ void issuers_share_keys(struct issuers *issuers, struct issuers *from);
  * when it is fetched. The verdict is that of the issuer that came nearest. Any thread. */
 enum token_verdict issuers_judge(struct issuers *issuers, struct str text, int64_t now_us,
                                  struct caller **ret, issuers_set *ret_lacking);
+
+/* Remembers verified tokens in so many bytes; 0: none. Before threads start, or any thread once it
+ * was called then. */
+void issuers_remember(struct issuers *issuers, size_t bytes_max);
 
 /* The identity that a token shows by the keys that are there: known, bad, or unavailable while an
  * issuer that might know it has none. Any thread. */

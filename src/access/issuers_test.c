@@ -213,6 +213,99 @@ static void the_keys_of_one_issuer_do_not_use_up_the_tries_of_the_next(void **st
     issuers_deinit(&issuers);
 }
 
+/* ---- tokens that are remembered ---- */
+
+static struct identity ask_at(struct issuers *issuers, struct str text, int64_t now_us)
+{
+    struct identification identification = {.now_us = now_us};
+    struct credential credential = {.kind = CREDENTIAL_BEARER, .text = text};
+    return issuers->source.identify(&issuers->source, &credential, &identification);
+}
+
+static bool is_known(struct issuers *issuers, struct str text, int64_t now_us)
+{
+    struct identity identity = ask_at(issuers, text, now_us);
+    caller_unref(identity.caller);
+    return identity.state == IDENTITY_KNOWN;
+}
+
+static void a_token_that_comes_again_is_not_verified_again(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    issuers_remember(&issuers, 1 << 20);
+    add(&issuers, set_of(SECRET_A, ""), "", NULL);
+    struct buf text = mint(SECRET_A, "", "{\"exp\":1800000060,\"sub\":\"alice\"}");
+    struct identity first = ask_at(&issuers, buf_str(&text), NOW_US);
+    struct identity again = ask_at(&issuers, buf_str(&text), NOW_US);
+    assert_ptr_equal(first.caller, again.caller);
+    assert_int_equal(token_cache_stats(issuers.cache).found, 1);
+    assert_false(is_known(&issuers, buf_str(&text), NOW_US + INT64_C(60) * 1000000));
+    caller_unref(first.caller);
+    caller_unref(again.caller);
+    buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
+/* The signature stays that of the claims before. */
+static void a_token_that_was_changed_is_verified_anew(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    issuers_remember(&issuers, 1 << 20);
+    add(&issuers, set_of(SECRET_A, ""), "", NULL);
+    struct buf text = mint(SECRET_A, "", "{\"exp\":1800000060}");
+    assert_true(is_known(&issuers, buf_str(&text), NOW_US));
+    for (size_t i = 0; i < text.len; i++) {
+        text.at[i] ^= 1;
+        assert_false(is_known(&issuers, buf_str(&text), NOW_US));
+        text.at[i] ^= 1;
+    }
+    assert_int_equal(token_cache_stats(issuers.cache).tokens, 1);
+    buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
+static void a_remembered_token_ends_with_its_key(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    issuers_remember(&issuers, 1 << 20);
+    add(&issuers, set_of(SECRET_A, ""), "", "https://idp/keys");
+    struct buf text = mint(SECRET_A, "", "{\"exp\":1800000060}");
+    assert_true(is_known(&issuers, buf_str(&text), NOW_US));
+    issuers_set_keys(&issuers, 0, set_of(SECRET_B, ""));
+    assert_false(is_known(&issuers, buf_str(&text), NOW_US));
+    issuers_set_keys(&issuers, 0, set_of(SECRET_A, ""));
+    assert_true(is_known(&issuers, buf_str(&text), NOW_US));
+    issuers_set_keys(&issuers, 0, NULL);
+    assert_false(is_known(&issuers, buf_str(&text), NOW_US));
+    buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
+static void tokens_that_are_refused_are_not_remembered(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    issuers_remember(&issuers, 1 << 20);
+    add(&issuers, set_of(SECRET_A, ""), "", NULL);
+    struct buf early = mint(SECRET_A, "", "{\"exp\":1800000060,\"nbf\":1800000020}");
+    struct buf other = mint(SECRET_B, "", "{\"exp\":1800000060}");
+    assert_false(is_known(&issuers, buf_str(&early), NOW_US));
+    assert_false(is_known(&issuers, buf_str(&other), NOW_US));
+    assert_int_equal(token_cache_stats(issuers.cache).tokens, 0);
+    assert_true(is_known(&issuers, buf_str(&early), NOW_US + INT64_C(30) * 1000000));
+    assert_false(is_known(&issuers, buf_str(&early), NOW_US));
+    buf_free(&early);
+    buf_free(&other);
+    issuers_deinit(&issuers);
+}
+
 static void there_are_16_issuers_at_most(void **state)
 {
     (void)state;
@@ -235,6 +328,10 @@ int main(void)
         cmocka_unit_test(newer_keys_are_asked_for_by_tokens_without_an_id),
         cmocka_unit_test(an_issuer_whose_keys_are_missing_admits_nobody),
         cmocka_unit_test(the_keys_of_one_issuer_do_not_use_up_the_tries_of_the_next),
+        cmocka_unit_test(a_token_that_comes_again_is_not_verified_again),
+        cmocka_unit_test(a_token_that_was_changed_is_verified_anew),
+        cmocka_unit_test(a_remembered_token_ends_with_its_key),
+        cmocka_unit_test(tokens_that_are_refused_are_not_remembered),
         cmocka_unit_test(there_are_16_issuers_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

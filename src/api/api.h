@@ -3,6 +3,7 @@
 
 #include "access/changes.h"
 #include "access/authority.h"
+#include "access/issuers.h"
 #include "api/sites.h"
 #include "webhooks/courier.h"
 #include "inbound/source.h"
@@ -31,6 +32,7 @@ struct api {
                                         * and no credential is looked at */
     struct str cookie;                 /* the cookie that holds a credential; empty: none does */
     const struct authorizers *authorizers; /* the operator's servers that decide; NULL: none */
+    struct issuers *issuers;               /* of tokens; NULL: none */
     const uint64_t *vouchers; /* of the issuers and servers that may vouch for callers */
     size_t vouchers_count;
     int64_t started_us;

@@ -1,5 +1,6 @@
 #include "api/info.h"
 
+#include "api/access_info.h"
 #include "api/answers.h"
 #include "api/channel.h"
 #include "base/heap.h"
@@ -411,6 +412,7 @@ static void write_stats(struct json_writer *writer, const struct api *api,
     write_presence(writer, presence_of(api));
     write_tls(writer, totals);
     write_audit(writer, totals);
+    access_info_write(writer, api);
     write_reloads(writer, api);
     write_limits_hit(writer, totals);
     json_object_end(writer);
@@ -663,6 +665,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
     add_tls_metrics(&body, &totals);
     add_audit_metrics(&body, &totals);
+    access_info_add_metrics(&body, api);
     add_metric(&body, "reloads_total", "counter", "Reloads of the configuration",
                reloads_done(api));
     add_metric(&body, "reloads_refused_total", "counter",

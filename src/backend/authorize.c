@@ -14,6 +14,8 @@
 #include "base/say.h"
 #include "base/utf8.h"
 #include "http/target.h"
+#include "net/client.h"
+#include "net/peer.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -26,6 +28,14 @@ enum { ANSWER_DEPTH_MAX = 4 };
 static const char denied[] = "the operator's server does not allow it";
 static const char failed[] = "the operator's server, which decides about that, cannot be asked now";
 static const char crowded[] = "too many requests wait for the operator's server: try again";
+static const char crowded_address[] =
+    "too many requests of this address wait for the operator's server "
+    "(limits.authorize_address_max): try again";
+
+#define COUNT_WORD(name, text, help) [AUTHORIZE_##name] = (text),
+#define COUNT_HELP(name, text, help) [AUTHORIZE_##name] = (help),
+const char *const authorize_count_names[AUTHORIZE_COUNT] = {AUTHORIZE_COUNTS(COUNT_WORD)};
+const char *const authorize_count_helps[AUTHORIZE_COUNT] = {AUTHORIZE_COUNTS(COUNT_HELP)};
 
 /* A kept answer. */
 struct answer {
@@ -34,6 +44,7 @@ struct answer {
     uint8_t digest[HASH_SHA256_SIZE];
     struct caller *caller; /* NULL: denied */
     int64_t until_us;
+    size_t bytes;
 };
 
 /* A request, from the thread that asks to the answer. */
@@ -53,8 +64,15 @@ struct asked {
     struct str *terms; /* with their text behind them */
     size_t terms_count;
     struct buf body;
-    size_t held; /* bytes that are counted */
+    size_t held;    /* bytes that are counted */
+    uint64_t peer;  /* the number of the address that asks */
+    uint32_t place; /* of that in authorize->addresses */
 };
+
+static void count(struct authorize *authorize, enum authorize_count what)
+{
+    atomic_fetch_add_explicit(&authorize->counts[what], 1, memory_order_relaxed);
+}
 
 static struct str digest_of(const uint8_t digest[HASH_SHA256_SIZE])
 {
@@ -83,10 +101,16 @@ static struct identity identity_by(struct caller *caller)
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
+static size_t kept_max(const struct authorize *authorize)
+{
+    return atomic_load_explicit(&authorize->kept_max, memory_order_relaxed);
+}
+
 static void forget(struct authorize *authorize, struct answer *answer)
 {
     map_remove(&authorize->cached, &answer->node);
     list_remove(&answer->age);
+    atomic_fetch_sub_explicit(&authorize->kept, answer->bytes, memory_order_relaxed);
     caller_unref(answer->caller);
     free(answer);
 }
@@ -106,21 +130,48 @@ static bool find_answer(struct authorize *authorize, const uint8_t digest[HASH_S
     return found;
 }
 
+/* A caller that the answer's rests on is counted with each, though others may hold it, too. */
+static size_t size_of(const struct caller *caller)
+{
+    size_t bytes = mem_taken(sizeof(struct answer));
+    for (; caller; caller = caller->facts.base)
+        bytes += mem_taken(caller_size(&caller->facts));
+    return bytes;
+}
+
+/* Drops the oldest answers until `more` bytes and one more answer have room. */
+static void make_room(struct authorize *authorize, size_t more)
+{
+    while (
+        !list_empty(&authorize->by_age) &&
+        (authorize->cached.count >= AUTHORIZE_CACHED_MAX ||
+         atomic_load_explicit(&authorize->kept, memory_order_relaxed) + more > kept_max(authorize)))
+        forget(authorize, container_of(authorize->by_age.next, struct answer, age));
+}
+
+static void add_answer(struct authorize *authorize, struct answer *answer)
+{
+    struct map_node *old = map_find(&authorize->cached, digest_of(answer->digest));
+    if (old)
+        forget(authorize, container_of(old, struct answer, node));
+    make_room(authorize, answer->bytes);
+    map_add(&authorize->cached, &answer->node, digest_of(answer->digest));
+    list_add_last(&authorize->by_age, &answer->age);
+    atomic_fetch_add_explicit(&authorize->kept, answer->bytes, memory_order_relaxed);
+}
+
+/* Without memory, and if it is larger than all that may be kept, an answer is not kept. */
 static void keep_answer(struct asked *asked, struct caller *caller, int64_t until_us)
 {
     struct authorize *authorize = asked->authorize;
-    struct answer *answer = mem_alloc(sizeof(*answer));
+    size_t bytes = size_of(caller);
+    struct answer *answer = bytes <= kept_max(authorize) ? mem_try_alloc(sizeof(*answer)) : NULL;
+    if (!answer)
+        return;
+    *answer = (struct answer){.caller = caller_ref(caller), .until_us = until_us, .bytes = bytes};
     memcpy(answer->digest, asked->digest, sizeof(answer->digest));
-    answer->caller = caller_ref(caller);
-    answer->until_us = until_us;
     pthread_mutex_lock(&authorize->lock);
-    struct map_node *old = map_find(&authorize->cached, digest_of(asked->digest));
-    if (old)
-        forget(authorize, container_of(old, struct answer, node));
-    else if (authorize->cached.count >= AUTHORIZE_CACHED_MAX)
-        forget(authorize, container_of(authorize->by_age.next, struct answer, age));
-    map_add(&authorize->cached, &answer->node, digest_of(answer->digest));
-    list_add_last(&authorize->by_age, &answer->age);
+    add_answer(authorize, answer);
     pthread_mutex_unlock(&authorize->lock);
 }
 
@@ -255,8 +306,19 @@ static bool copy_terms(struct asked *asked, const struct authorize_question *que
     return true;
 }
 
-/* Counts the question, until give_place(). False if there are too many, this one included. */
-static bool take_place(struct asked *asked)
+/* Counts the question for its address. An address that is not known is not limited. */
+static bool take_share(struct asked *asked)
+{
+    struct authorize *authorize = asked->authorize;
+    uint32_t most = atomic_load_explicit(&authorize->address_max, memory_order_relaxed);
+    if (!most || asked->peer == PEER_NONE)
+        return true;
+    asked->place = quota_take(&authorize->addresses, asked->peer, most);
+    return asked->place != QUOTA_NONE;
+}
+
+/* Counts the question, until give_place(). The reason if there are too many, this one included. */
+static const char *take_place(struct asked *asked)
 {
     struct authorize *authorize = asked->authorize;
     asked->held = sizeof(*asked) + asked->body.cap + asked->terms_count * sizeof(struct str);
@@ -264,12 +326,17 @@ static bool take_place(struct asked *asked)
         asked->held += asked->terms[i].len;
     unsigned questions = atomic_fetch_add_explicit(&authorize->questions, 1, memory_order_relaxed);
     size_t held = atomic_fetch_add_explicit(&authorize->held, asked->held, memory_order_relaxed);
-    return questions < AUTHORIZE_QUESTIONS_MAX && held + asked->held <= AUTHORIZE_HELD_MAX;
+    if (!take_share(asked))
+        return crowded_address;
+    return questions < AUTHORIZE_QUESTIONS_MAX && held + asked->held <= AUTHORIZE_HELD_MAX
+               ? NULL
+               : crowded;
 }
 
 static void give_place(const struct asked *asked)
 {
     struct authorize *authorize = asked->authorize;
+    quota_give(&authorize->addresses, asked->place);
     atomic_fetch_sub_explicit(&authorize->held, asked->held, memory_order_relaxed);
     atomic_fetch_sub_explicit(&authorize->questions, 1, memory_order_relaxed);
 }
@@ -387,6 +454,8 @@ static struct identity judge(struct asked *asked, const struct reply *reply)
     struct caller *caller = reply->allow ? make_caller(asked, reply, now_us) : NULL;
     if (reply->allow && !caller)
         return unavailable("no memory: try again");
+    if (!caller)
+        count(asked->authorize, AUTHORIZE_DENIED);
     if (keep_s)
         keep_answer(asked, caller, now_us + keep_s * 1000000);
     return caller ? identity_of(caller) : identity_bad(denied);
@@ -416,10 +485,12 @@ static void on_done(struct call *call)
     struct reply reply;
     json_t *root = parse_reply(call, &why);
     struct identity identity = unavailable(failed);
-    if (root && read_reply(root, &reply))
+    if (root && read_reply(root, &reply)) {
         identity = judge(asked, &reply);
-    else
+    } else {
+        count(asked->authorize, call->timed_out ? AUTHORIZE_TIMED_OUT : AUTHORIZE_FAILED);
         say_failed(asked, why);
+    }
     answer_all(asked, &identity);
     caller_unref(identity.caller);
     json_decref(root);
@@ -480,15 +551,23 @@ static void open_asked(struct mail *mail, void *owner)
     struct map_node *node = map_find(&authorize->asked, digest_of(asked->digest));
     (void)owner;
     if (node) {
+        count(authorize, AUTHORIZE_COALESCED);
         list_add_last(&container_of(node, struct asked, node)->others, &asked->list);
         return;
     }
+    count(authorize, AUTHORIZE_ASKED);
     map_add(&authorize->asked, &asked->node, digest_of(asked->digest));
     list_add_last(&authorize->under_way, &asked->list);
     post(asked);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
+
+static uint64_t peer_of_text(struct str address)
+{
+    union client_address client;
+    return client_address_parse(address, &client) ? PEER_NONE : peer_number(&client.any);
+}
 
 /* The request of a question; NULL if there is no memory. */
 static struct asked *make_asked(struct authorize *authorize,
@@ -501,6 +580,7 @@ static struct asked *make_asked(struct authorize *authorize,
                             .server = question->server,
                             .identification = identification,
                             .action = question->action,
+                            .peer = peer_of_text(question->evidence->address),
                             .is_vouching = question->evidence->credential.len > 0};
     list_init(&asked->others);
     if (question->caller) { /* the caller is immutable, but for its count of references */
@@ -527,13 +607,16 @@ struct identity authorize_ask(struct authorize *authorize,
     if (!asked)
         return unavailable("no memory: try again");
     if (find_answer(authorize, asked->digest, identification->now_us, &identity)) {
+        count(authorize, AUTHORIZE_CACHED);
         free_asked(asked);
         return identity;
     }
-    if (!take_place(asked)) {
+    const char *why = take_place(asked);
+    if (why) {
+        count(authorize, AUTHORIZE_REFUSED);
         give_place(asked);
         free_asked(asked);
-        return unavailable(crowded);
+        return unavailable(why);
     }
     mailbox_post(&authorize->client->loop->mailbox, &asked->mail);
     return (struct identity){.state = IDENTITY_LATER};
@@ -541,14 +624,45 @@ struct identity authorize_ask(struct authorize *authorize,
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-void authorize_init(struct authorize *authorize, struct client *client)
+int authorize_init(struct authorize *authorize, struct client *client)
 {
-    *authorize = (struct authorize){.client = client};
+    *authorize = (struct authorize){
+        .client = client, .kept_max = AUTHORIZE_KEPT_MAX, .address_max = AUTHORIZE_ADDRESS_MAX};
+    int result = quota_init(&authorize->addresses, AUTHORIZE_QUESTIONS_MAX);
+    if (result)
+        return result;
     pthread_mutex_init(&authorize->lock, NULL);
     map_init(&authorize->cached, answer_is);
     map_init(&authorize->asked, asked_is);
     list_init(&authorize->by_age);
     list_init(&authorize->under_way);
+    return 0;
+}
+
+void authorize_limit(struct authorize *authorize, const struct authorize_limits *limits)
+{
+    atomic_store_explicit(&authorize->address_max, limits->address_max, memory_order_relaxed);
+    pthread_mutex_lock(&authorize->lock);
+    atomic_store_explicit(&authorize->kept_max, limits->kept_max, memory_order_relaxed);
+    make_room(authorize, 0);
+    pthread_mutex_unlock(&authorize->lock);
+}
+
+struct authorize_stats authorize_stats(struct authorize *authorize)
+{
+    struct authorize_stats stats = {0};
+    if (!authorize)
+        return stats;
+    for (unsigned i = 0; i < AUTHORIZE_COUNT; i++)
+        stats.counts[i] = atomic_load_explicit(&authorize->counts[i], memory_order_relaxed);
+    stats.waiting = atomic_load_explicit(&authorize->questions, memory_order_relaxed);
+    stats.waiting_bytes = atomic_load_explicit(&authorize->held, memory_order_relaxed);
+    stats.addresses = quota_holders(&authorize->addresses);
+    pthread_mutex_lock(&authorize->lock);
+    stats.kept = authorize->cached.count;
+    stats.kept_bytes = atomic_load_explicit(&authorize->kept, memory_order_relaxed);
+    pthread_mutex_unlock(&authorize->lock);
+    return stats;
 }
 
 void authorize_end(struct authorize *authorize)
@@ -564,5 +678,6 @@ void authorize_deinit(struct authorize *authorize)
         forget(authorize, container_of(authorize->by_age.next, struct answer, age));
     map_deinit(&authorize->cached);
     map_deinit(&authorize->asked);
+    quota_deinit(&authorize->addresses);
     pthread_mutex_destroy(&authorize->lock);
 }

@@ -8,11 +8,13 @@
  *     {"allow": true, "subject": "alice", "ttl_s": 300}
  *
  * Answers are kept for cache_s, and equal questions wait for the same request. Whatever is not an
- * answer of status 200 allows nothing. */
+ * answer of status 200 allows nothing. What waits and what is kept is bounded, and no address has
+ * more than its share of what may wait. */
 #pragma once
 
 #include "access/permission.h"
 #include "base/map.h"
+#include "base/quota.h"
 #include "base/sparing.h"
 #include "fetch/client.h"
 #include "fetch/sign.h"
@@ -22,6 +24,8 @@
 enum {
     AUTHORIZE_TERMS_MAX = 100,
     AUTHORIZE_HEADERS_MAX = 8,
+    AUTHORIZE_ADDRESS_MAX = 1000,    /* questions of one address that wait, unless configured */
+    AUTHORIZE_KEPT_MAX = 16 << 20,   /* bytes of the answers that are kept, unless configured */
     AUTHORIZE_TTL_S = 300,           /* how long a permission lasts if the answer does not say */
     AUTHORIZE_TTL_S_MAX = 86400,     /* and at most */
     AUTHORIZE_CACHED_MAX = 10000,    /* answers that are kept */
@@ -52,19 +56,63 @@ struct authorize_question {
     const struct evidence *evidence; /* fields that are not the server's are left out */
 };
 
+/* What is counted: the name in /stats and /metrics, and the help text of the metric. Each question
+ * is one of cached, coalesced, refused and asked; of those asked, some are denied, fail or time
+ * out. */
+#define AUTHORIZE_COUNTS(X)                                                                        \
+    X(ASKED, "asked", "Requests to the operator's servers about access")                           \
+    X(CACHED, "cached", "Questions about access whose answer was kept")                            \
+    X(COALESCED, "coalesced", "Questions about access that joined an equal one under way")         \
+    X(REFUSED, "refused", "Questions about access that were too many")                             \
+    X(DENIED, "denied", "Answers about access that allow nothing")                                 \
+    X(FAILED, "failed", "Requests about access without an answer that counts")                     \
+    X(TIMED_OUT, "timed_out", "Requests about access that were not answered in time")
+
+enum authorize_count {
+#define AUTHORIZE_COUNT_NAME(name, text, help) AUTHORIZE_##name,
+    AUTHORIZE_COUNTS(AUTHORIZE_COUNT_NAME)
+#undef AUTHORIZE_COUNT_NAME
+        AUTHORIZE_COUNT,
+};
+extern const char *const authorize_count_names[AUTHORIZE_COUNT];
+extern const char *const authorize_count_helps[AUTHORIZE_COUNT];
+
+struct authorize_limits {
+    size_t kept_max;      /* bytes of answers that are kept; 0: none is */
+    uint32_t address_max; /* questions of one address that wait; 0: as many as come */
+};
+
 struct authorize {
     struct client *client;
     pthread_mutex_t lock; /* of the cache */
     struct map cached;    /* by digest */
     struct list by_age;   /* of the same, the oldest first */
-    struct map asked;     /* requests under way, by digest; the thread's */
+    atomic_size_t kept;   /* bytes of the same; changed under the lock */
+    atomic_size_t kept_max;
+    struct map asked; /* requests under way, by digest; the thread's */
     struct list under_way;
     struct sparing failures; /* limits the log lines about them; the thread's */
     atomic_uint questions;
-    atomic_size_t held; /* bytes of the questions */
+    atomic_size_t held;     /* bytes of the questions */
+    struct quota addresses; /* the questions of each */
+    _Atomic uint32_t address_max;
+    _Atomic uint64_t counts[AUTHORIZE_COUNT];
 };
 
-void authorize_init(struct authorize *authorize, struct client *client);
+struct authorize_stats {
+    uint64_t counts[AUTHORIZE_COUNT];
+    uint64_t kept, kept_bytes;                  /* answers */
+    uint64_t waiting, waiting_bytes, addresses; /* questions, and those who ask them */
+};
+
+/* Returns 0, or -ENOMEM, and then nothing is left. */
+int authorize_init(struct authorize *authorize, struct client *client);
+
+/* Takes other limits; what exceeds them goes at once, or when it is answered. Any thread. */
+void authorize_limit(struct authorize *authorize, const struct authorize_limits *limits);
+
+/* NULL is fine: all zeroes. Any thread. */
+struct authorize_stats authorize_stats(struct authorize *authorize);
 
 /* Any thread. The answer is an identity: known, with a caller who may do this action on these
  * terms, beside what its credential grants, and which ends when the permission or the credential

@@ -27,6 +27,7 @@ struct rig {
     struct buf body; /* of the last call */
     struct buf headers;
     struct authorize_server server;
+    const char *address; /* of those who ask */
 };
 
 struct asker {
@@ -65,7 +66,8 @@ static void open_rig(struct rig *rig)
     assert_int_equal(loop_init(&rig->loop, &rig->clock.clock, rig), 0);
     rig->client = (struct client){.ops = &recorded, .loop = &rig->loop};
     assert_int_equal(mailbox_init(&rig->worker, rig), 0);
-    authorize_init(&rig->authorize, &rig->client);
+    rig->address = "192.0.2.1";
+    assert_int_equal(authorize_init(&rig->authorize, &rig->client), 0);
 }
 
 static void close_rig(struct rig *rig)
@@ -75,6 +77,7 @@ static void close_rig(struct rig *rig)
         ;
     assert_int_equal(atomic_load(&rig->authorize.questions), 0);
     assert_int_equal(atomic_load(&rig->authorize.held), 0);
+    assert_int_equal(quota_holders(&rig->authorize.addresses), 0);
     authorize_deinit(&rig->authorize);
     mailbox_deinit(&rig->worker);
     loop_deinit(&rig->loop);
@@ -94,7 +97,7 @@ static struct identity ask_as(struct rig *rig, struct asker *asker, const struct
     const struct str terms[] = {STR("chat/room1"), STR("news/*")};
     const struct evidence_field field = {STR("cookie"), str_from(session)};
     const struct evidence evidence = {
-        .address = STR("192.0.2.1"), .fields = &field, .fields_count = 1};
+        .address = str_from(rig->address), .fields = &field, .fields_count = 1};
     struct authorize_question question = {
         .server = &rig->server,
         .action = ACTION_READ,
@@ -122,6 +125,7 @@ static void end_by(struct rig *rig, unsigned number, int status, const char *bod
     struct call *call = rig->calls[number];
     call->status = status;
     call->error = status ? NULL : "timed out";
+    call->timed_out = !status;
     call->response_size = strlen(body);
     buf_add_str(&call->response, str_from(body));
     call_end(call);
@@ -466,6 +470,91 @@ static void the_bytes_of_questions_are_bounded(void **state)
     assert_int_equal(state_of(&second), IDENTITY_UNAVAILABLE);
 }
 
+static void the_bytes_of_kept_answers_are_bounded(void **state)
+{
+    enum { ROOM = 8 << 10 };
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    char session[16];
+    open_rig(&rig);
+    authorize_limit(&rig.authorize, &(struct authorize_limits){.kept_max = ROOM});
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(session, sizeof(session), "%u", i);
+        (void)ask(&rig, &asker, session);
+        end_by(&rig, i % CALLS_MAX, 200, "{\"allow\":true,\"subject\":\"alice\"}");
+        assert_int_equal(state_of(&asker), IDENTITY_KNOWN);
+    }
+    struct authorize_stats stats = authorize_stats(&rig.authorize);
+    assert_true(stats.kept > 5 && stats.kept < 100);
+    assert_true(stats.kept_bytes <= ROOM && stats.kept_bytes > ROOM / 2);
+    authorize_limit(&rig.authorize, &(struct authorize_limits){.kept_max = 0});
+    stats = authorize_stats(&rig.authorize);
+    assert_true(!stats.kept && !stats.kept_bytes);
+    (void)ask(&rig, &asker, "x");
+    end_by(&rig, 200 % CALLS_MAX, 200, "{\"allow\":false}");
+    assert_int_equal(authorize_stats(&rig.authorize).kept, 0);
+    close_rig(&rig);
+}
+
+static void an_address_cannot_take_all_places(void **state)
+{
+    enum { SHARE = 3 };
+    (void)state;
+    struct rig rig;
+    struct asker askers[SHARE + 4];
+    char session[16];
+    open_rig(&rig);
+    authorize_limit(&rig.authorize, &(struct authorize_limits){.address_max = SHARE});
+    for (unsigned i = 0; i < SHARE; i++) {
+        snprintf(session, sizeof(session), "%u", i);
+        assert_int_equal(ask(&rig, &askers[i], session).state, IDENTITY_LATER);
+    }
+    assert_int_equal(ask(&rig, &askers[SHARE], "x").state, IDENTITY_UNAVAILABLE);
+    rig.address = "::ffff:192.0.2.1"; /* the same one */
+    assert_int_equal(ask(&rig, &askers[SHARE], "x").state, IDENTITY_UNAVAILABLE);
+    rig.address = "2001:db8::1";
+    assert_int_equal(ask(&rig, &askers[SHARE], "x").state, IDENTITY_LATER);
+    rig.address = ""; /* by a Unix socket */
+    assert_int_equal(ask(&rig, &askers[SHARE + 1], "y").state, IDENTITY_LATER);
+    rig.address = "192.0.2.1";
+    end_by(&rig, 0, 200, "{\"allow\":false}");
+    assert_int_equal(ask(&rig, &askers[SHARE + 2], "z").state, IDENTITY_LATER);
+    struct authorize_stats stats = authorize_stats(&rig.authorize);
+    assert_int_equal(stats.counts[AUTHORIZE_REFUSED], 2);
+    assert_int_equal(stats.addresses, 2);
+    close_rig(&rig);
+}
+
+static void questions_and_their_outcomes_are_counted(void **state)
+{
+    static const uint64_t expected[AUTHORIZE_COUNT] = {
+        [AUTHORIZE_ASKED] = 4,  [AUTHORIZE_CACHED] = 2, [AUTHORIZE_COALESCED] = 1,
+        [AUTHORIZE_DENIED] = 1, [AUTHORIZE_FAILED] = 1, [AUTHORIZE_TIMED_OUT] = 1,
+    };
+    (void)state;
+    struct rig rig;
+    struct asker askers[5];
+    open_rig(&rig);
+    static const char *const sessions[] = {"a", "a", "b", "c", "d"};
+    for (unsigned i = 0; i < 5; i++)
+        (void)ask(&rig, &askers[i], sessions[i]);
+    assert_true(authorize_stats(&rig.authorize).waiting == 5);
+    assert_true(authorize_stats(&rig.authorize).waiting_bytes > 5 * sizeof(struct mail));
+    end_by(&rig, 0, 200, "{\"allow\":true}");
+    end_by(&rig, 1, 200, "{\"allow\":false}");
+    end_by(&rig, 2, 500, "");
+    end_by(&rig, 3, 0, "");
+    for (unsigned i = 0; i < 2; i++)
+        caller_unref(askers[i].identification.identity.caller);
+    for (unsigned i = 0; i < 2; i++)
+        caller_unref(ask(&rig, &askers[4], i ? "a" : "b").caller);
+    struct authorize_stats stats = authorize_stats(&rig.authorize);
+    assert_memory_equal(stats.counts, expected, sizeof(expected));
+    assert_true(stats.kept == 2 && !stats.waiting && !stats.waiting_bytes);
+    close_rig(&rig);
+}
+
 static void kept_answers_are_bounded(void **state)
 {
     (void)state;
@@ -502,6 +591,9 @@ int main(void)
         cmocka_unit_test(a_field_that_is_not_utf8_is_refused),
         cmocka_unit_test(questions_are_bounded),
         cmocka_unit_test(the_bytes_of_questions_are_bounded),
+        cmocka_unit_test(the_bytes_of_kept_answers_are_bounded),
+        cmocka_unit_test(an_address_cannot_take_all_places),
+        cmocka_unit_test(questions_and_their_outcomes_are_counted),
         cmocka_unit_test(kept_answers_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,14 +64,15 @@ int backend_open(const struct backend_config *config, struct backend **ret_backe
         free(backend);
         return result;
     }
-    result = open_clients(backend, config);
+    result = authorize_init(&backend->authorize, &backend->client);
+    if (!result && (result = open_clients(backend, config)))
+        authorize_deinit(&backend->authorize);
     if (result) {
         loop_deinit(&backend->loop);
         free(backend);
         return result;
     }
     jwks_init(&backend->jwks, config->issuers, &backend->key_client);
-    authorize_init(&backend->authorize, &backend->client);
     *ret_backend = backend;
     return 0;
 }
@@ -115,7 +116,7 @@ bool backend_is_idle(const struct backend *backend)
 
 struct authorize *backend_authorize(struct backend *backend)
 {
-    return &backend->authorize;
+    return backend ? &backend->authorize : NULL;
 }
 
 void backend_free(struct backend *backend)

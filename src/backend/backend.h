@@ -28,7 +28,7 @@ void backend_stop(struct backend *backend);
 /* Whether nobody waits for an answer. Any thread. */
 bool backend_is_idle(const struct backend *backend);
 
-/* For questions whether somebody may do something. */
+/* For questions whether somebody may do something; NULL without a backend. */
 struct authorize *backend_authorize(struct backend *backend);
 
 void backend_free(struct backend *backend);

@@ -366,6 +366,7 @@ static int start(struct client *client, struct call *call, const struct call_req
     client->inflight += call->is_under_way;
     return result;
 }
+    call->timed_out = false;
 
 int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
               struct str body)
@@ -475,6 +476,7 @@ void client_turn(struct client *client)
     if (client->due_ns && client->due_ns <= clock_now_ns(client->loop->clock)) {
         client->due_ns = 0;
         act(client, CURL_SOCKET_TIMEOUT, 0);
+    call->timed_out = call->error && result == CURLE_OPERATION_TIMEDOUT;
     }
     while ((message = curl_multi_info_read(client->multi, &left)))
         if (message->msg == CURLMSG_DONE)

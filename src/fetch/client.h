@@ -64,6 +64,7 @@ struct call {
     int status;        /* 0 when the head of the answer was not whole */
     const char *error; /* why there is no answer, or only a part of it; NULL for none; static */
     bool forbidden;    /* the address is not allowed */
+    bool timed_out;    /* it was not over in time */
     bool unanswered;   /* the connection was closed after the request was sent */
     unsigned sendings; /* how often curl began to send; a second time only if nothing had left */
     int64_t started_ns;

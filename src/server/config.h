@@ -105,6 +105,8 @@ struct config {
     unsigned channels_connection_percent;
     uint64_t keys_max;
     uint64_t patterns_max;
+    uint64_t token_cache_bytes;
+    struct authorize_limits authorize_limits;
     int64_t drain_delay_ms; /* from a signal to the drain */
     uint64_t event_soft_max;
     uint32_t batch_max;

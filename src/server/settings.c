@@ -112,6 +112,16 @@ static void list_vouchers(struct settings *settings)
 {
     const struct config *config = &settings->asker->config;
     size_t count = 0;
+/* The limits are those of the newest settings, whoever's the asker is. */
+static void limit_asker(const struct settings *settings)
+{
+    const struct config *config = &settings->config;
+    struct settings *asker = settings->asker;
+    issuers_remember(&asker->config.issuers, config->token_cache_bytes);
+    if (asker->backend)
+        authorize_limit(backend_authorize(asker->backend), &config->authorize_limits);
+}
+
     settings->vouchers =
         mem_alloc((config->issuers.count + config->authorizers_count + 1) * sizeof(uint64_t));
     for (size_t i = 0; i < config->issuers.count; i++)
@@ -153,6 +163,7 @@ static void fill_api(struct settings *settings)
     if (asker->authorizers_count) {
         settings->authorizers = (struct authorizers){backend_authorize(settings->asker->backend),
                                                      asker->authorizers, asker->authorizers_count};
+    api->issuers = &settings->asker->config.issuers;
         api->authorizers = &settings->authorizers;
     }
 }
@@ -198,6 +209,7 @@ int settings_prepare(struct settings *settings, const struct api *api, struct ke
     authority_add(&settings->authority, &keys->source);
     authority_add(&settings->authority, &settings->asker->config.issuers.source);
     settings->certificates = certificate_source();
+    limit_asker(settings);
     authority_add(&settings->authority, &settings->certificates);
     list_vouchers(settings);
     fill_api(settings);

@@ -1,0 +1,97 @@
+#include "api/access_info.h"
+
+#include "api/authorization.h"
+
+static struct token_cache_stats tokens_of(const struct api *api)
+{
+    return token_cache_stats(api->issuers ? api->issuers->cache : NULL);
+}
+
+static struct authorize_stats questions_of(const struct api *api)
+{
+    return authorize_stats(api->authorizers ? api->authorizers->authorize : NULL);
+}
+
+/* ---- /stats ---------------------------------------------------------------------------------- */
+
+static void write_tokens(struct json_writer *writer, const struct token_cache_stats *stats)
+{
+    json_name(writer, "tokens");
+    json_object_begin(writer);
+    json_member_number(writer, "remembered", stats->found);
+    json_member_number(writer, "verified", stats->missed);
+    json_member_number(writer, "kept", stats->tokens);
+    json_member_number(writer, "kept_bytes", stats->bytes);
+    json_object_end(writer);
+}
+
+static void write_questions(struct json_writer *writer, const struct authorize_stats *stats)
+{
+    json_name(writer, "authorize");
+    json_object_begin(writer);
+    for (unsigned i = 0; i < AUTHORIZE_COUNT; i++)
+        json_member_number(writer, authorize_count_names[i], stats->counts[i]);
+    json_member_number(writer, "waiting", stats->waiting);
+    json_member_number(writer, "waiting_bytes", stats->waiting_bytes);
+    json_member_number(writer, "addresses", stats->addresses);
+    json_member_number(writer, "kept", stats->kept);
+    json_member_number(writer, "kept_bytes", stats->kept_bytes);
+    json_object_end(writer);
+}
+
+void access_info_write(struct json_writer *writer, const struct api *api)
+{
+    const struct token_cache_stats tokens = tokens_of(api);
+    const struct authorize_stats questions = questions_of(api);
+    json_name(writer, "access");
+    json_object_begin(writer);
+    write_tokens(writer, &tokens);
+    write_questions(writer, &questions);
+    json_object_end(writer);
+}
+
+/* ---- /metrics -------------------------------------------------------------------------------- */
+
+static void add_metric(struct buf *out, const char *name, const char *kind, const char *help,
+                       uint64_t value)
+{
+    buf_addf(out, "# HELP freshet_%s %s\n# TYPE freshet_%s %s\nfreshet_%s %llu\n", name, help, name,
+             kind, name, (unsigned long long)value);
+}
+
+static void add_token_metrics(struct buf *out, const struct token_cache_stats *stats)
+{
+    add_metric(out, "tokens_remembered_total", "counter",
+               "Tokens that were found among those verified before", stats->found);
+    add_metric(out, "tokens_verified_total", "counter",
+               "Tokens that were not, and were verified or refused", stats->missed);
+    add_metric(out, "tokens_kept", "gauge", "Verified tokens that are remembered", stats->tokens);
+    add_metric(out, "tokens_kept_bytes", "gauge", "Their memory", stats->bytes);
+}
+
+static void add_question_metrics(struct buf *out, const struct authorize_stats *stats)
+{
+    for (unsigned i = 0; i < AUTHORIZE_COUNT; i++) {
+        const char *name = authorize_count_names[i];
+        buf_addf(out,
+                 "# HELP freshet_authorize_%s_total %s\n"
+                 "# TYPE freshet_authorize_%s_total counter\n"
+                 "freshet_authorize_%s_total %llu\n",
+                 name, authorize_count_helps[i], name, name, (unsigned long long)stats->counts[i]);
+    }
+    add_metric(out, "authorize_waiting", "gauge", "Questions about access that wait",
+               stats->waiting);
+    add_metric(out, "authorize_waiting_bytes", "gauge", "Their memory", stats->waiting_bytes);
+    add_metric(out, "authorize_addresses", "gauge", "Addresses that these come from",
+               stats->addresses);
+    add_metric(out, "authorize_kept", "gauge", "Answers about access that are kept", stats->kept);
+    add_metric(out, "authorize_kept_bytes", "gauge", "Their memory", stats->kept_bytes);
+}
+
+void access_info_add_metrics(struct buf *out, const struct api *api)
+{
+    const struct token_cache_stats tokens = tokens_of(api);
+    const struct authorize_stats questions = questions_of(api);
+    add_token_metrics(out, &tokens);
+    add_question_metrics(out, &questions);
+}
