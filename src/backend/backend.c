@@ -52,7 +52,7 @@ static int open_clients(struct backend *backend, const struct backend_config *co
                          KEYS_CONNECTIONS_MAX);
     if (result)
         client_deinit(&backend->client);
-    backend->client.ca_file = backend->key_client.ca_file = config->ca_file;
+    backend->client.authorities = backend->key_client.authorities = config->authorities;
     return result;
 }
 

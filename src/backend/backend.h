@@ -13,7 +13,7 @@ struct backend_config {
     struct clock *clock;
     struct issuers *issuers;
     struct address_policy policy; /* where it may connect */
-    const char *ca_file;          /* authorities beside the system's, or NULL */
+    struct str authorities;       /* beside the system's, in PEM form; empty: none */
 };
 
 /* 0 or a negative errno, and then nothing is left. Before the workers begin. */

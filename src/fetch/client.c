@@ -282,6 +282,17 @@ static void look_at_host(struct call *call, const char *url)
     curl_url_cleanup(parts);
 }
 
+/* The folder of the system's authorities counts besides. A connection that is kept from a time when
+ * the authorities were others is not used again: curl compares them. */
+static void set_authorities(CURL *easy, struct str authorities)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)authorities.at, /* it is only read */
+                             .len = authorities.len,
+                             .flags = CURL_BLOB_COPY};
+    if (authorities.len)
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+}
+
 static void set_call(struct call *call, const char *url)
 {
     CURL *easy = call->easy;
@@ -299,8 +310,7 @@ static void set_call(struct call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-    if (call->client->ca_file) /* the folder of the system's authorities counts besides */
-        curl_easy_setopt(easy, CURLOPT_CAINFO, call->client->ca_file);
+    set_authorities(easy, call->client->authorities);
     if (call->identified) {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, call->client->identity.cert_file);
         curl_easy_setopt(easy, CURLOPT_SSLKEY, call->client->identity.key_file);
@@ -356,6 +366,7 @@ static int start(struct client *client, struct call *call, const struct call_req
     call->client = client;
     call->status = 0;
     call->error = NULL;
+    call->timed_out = false;
     call->forbidden = call->unanswered = false;
     call->sendings = 0;
     call->retry_after[0] = call->allowed_origin[0] = '\0';
@@ -366,7 +377,6 @@ static int start(struct client *client, struct call *call, const struct call_req
     client->inflight += call->is_under_way;
     return result;
 }
-    call->timed_out = false;
 
 int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
               struct str body)
@@ -466,6 +476,7 @@ static void finish(CURL *easy, CURLcode result)
     /* An answer of endless length is an answer. */
     bool whole = result == CURLE_OK || call->response_size > DISCARD_MAX;
     call->error = whole && call->status ? NULL : error_of(call, result);
+    call->timed_out = call->error && result == CURLE_OPERATION_TIMEDOUT;
     call_end(call);
 }
 
@@ -476,7 +487,6 @@ void client_turn(struct client *client)
     if (client->due_ns && client->due_ns <= clock_now_ns(client->loop->clock)) {
         client->due_ns = 0;
         act(client, CURL_SOCKET_TIMEOUT, 0);
-    call->timed_out = call->error && result == CURLE_OPERATION_TIMEDOUT;
     }
     while ((message = curl_multi_info_read(client->multi, &left)))
         if (message->msg == CURLMSG_DONE)

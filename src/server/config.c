@@ -4,6 +4,7 @@
 #include "base/environment.h"
 #include "base/mem.h"
 #include "base/say.h"
+#include "server/authorities.h"
 #include "server/config_file.h"
 #include "server/keys.h"
 #include "server/yaml_file.h"
@@ -58,6 +59,7 @@ void config_free(struct config *config)
     free(config->publish_limits);
     free(config->rules);
     tls_server_unref(config->tls_server);
+    buf_free(&config->webhook_ca);
     yaml_file_free(config->file);
 }
 
@@ -242,6 +244,16 @@ static void check_tls(struct config *config, struct faults *faults)
 }
 
 static void take_all(struct config *config, const struct options *options, struct faults *faults)
+/* Reads the authorities now: what the file has later waits for a reload. */
+static void read_authorities(struct config *config, struct faults *faults)
+{
+    const char *why = config->webhook_ca_file
+                          ? authorities_read(config->webhook_ca_file, &config->webhook_ca)
+                          : NULL;
+    if (why)
+        faults_add(faults, NULL, "webhooks.ca_file", "%s %s", config->webhook_ca_file, why);
+}
+
 {
     read_environment(config, faults);
     if (options->file && !*options->file)
@@ -255,6 +267,8 @@ static void take_all(struct config *config, const struct options *options, struc
         check_addresses(config, faults);
     check_cookie(config, faults);
     if (!faults->count)
+    if (!faults->count)
+        read_authorities(config, faults);
         check_tls(config, faults);
 }
 

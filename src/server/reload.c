@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "server/changed.h"
+#include "server/process.h"
 
 #include <errno.h>
 #include <semaphore.h>
@@ -66,11 +67,21 @@ static void post_all(struct reloading *reloading, struct switching *switching,
     }
     switching->courier = (struct courier_change){.access = &next->api,
                                                  .allow_loopback = settings_are_local(next),
+                                                 .hub = next->config.limits.hub,
+                                                 .authorities = buf_str(&next->config.webhook_ca),
                                                  .before = reloading->current->rules,
                                                  .after = next->rules,
                                                  .done = courier_done};
     courier_switch(reloading->courier, &switching->courier);
     presence_switch(reloading->presence, next->presence, &next->config.presence_limits);
+}
+
+static void wait_for_all(sem_t *done, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        while (sem_wait(done))
+            ;
+    (void)sem_destroy(done);
 }
 
 /* Has all threads switch, and waits until they have. */
@@ -80,16 +91,36 @@ static void switch_all(struct reloading *reloading, struct settings *next, bool 
         mem_alloc(sizeof(*switching) + reloading->workers_count * sizeof(struct switching_worker));
     (void)sem_init(&switching->done, 0, 0);
     post_all(reloading, switching, next, keys_changed);
-    for (unsigned i = 0; i < reloading->workers_count + 1; i++)
-        while (sem_wait(&switching->done))
-            ;
-    (void)sem_destroy(&switching->done);
+    wait_for_all(&switching->done, reloading->workers_count + 1);
     free(switching);
 }
 
+struct sharing {
+    sem_t done;
+    struct sharing_worker {
+        struct worker_tickets tickets;
+        struct sharing *whole;
+    } workers[];
+};
+
+static void tickets_done(struct worker_tickets *tickets)
+{
+    (void)sem_post(&container_of(tickets, struct sharing_worker, tickets)->whole->done);
+}
+
+/* Nothing else changes: settings would have all streams and webhooks looked at anew. */
 void reloading_share_tickets(struct reloading *reloading)
 {
-    switch_all(reloading, reloading->current, false);
+    size_t count = reloading->workers_count;
+    struct sharing *sharing = mem_alloc(sizeof(*sharing) + count * sizeof(struct sharing_worker));
+    (void)sem_init(&sharing->done, 0, 0);
+    for (size_t i = 0; i < count; i++) {
+        sharing->workers[i] = (struct sharing_worker){
+            .tickets = {.keys = reloading->tickets, .done = tickets_done}, .whole = sharing};
+        worker_share_tickets(&reloading->workers[i], &sharing->workers[i].tickets);
+    }
+    wait_for_all(&sharing->done, (unsigned)count);
+    free(sharing);
 }
 
 /* ---- retiring -------------------------------------------------------------------------------- */
@@ -199,6 +230,7 @@ static void take(struct reloading *reloading, struct settings *next)
     atomic_fetch_add(&reloading->counts.done, 1);
     say_reloaded(next, keys);
     say_waiting(reloading, &next->config);
+    process_warn(&next->config);
     retire(reloading, before);
 }
 

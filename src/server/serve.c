@@ -245,7 +245,7 @@ static int open_courier(struct server *server)
         .networks_count = config->webhook_networks_count,
         .hosts = config->webhook_hosts,
         .hosts_count = config->webhook_hosts_count,
-        .ca_file = config->webhook_ca_file,
+        .authorities = buf_str(&config->webhook_ca),
         .identity = {.cert_file = config->webhook_cert_file,
                      .key_file = config->webhook_key_file,
                      .hosts = config->webhook_cert_hosts,

@@ -42,7 +42,9 @@ static bool server_equal(const struct authorize_server *a, const struct authoriz
     return a->voucher == b->voucher && a->cache_s == b->cache_s && a->timeout_ms == b->timeout_ms;
 }
 
-/* Whether both let the servers that are asked be at the same places. */
+/* Whether both let the servers that are asked be at the same places, and go by the same
+ * authorities.
+ */
 static bool allows_the_same(const struct config *a, const struct config *b)
 {
     if (a->access_networks_count != b->access_networks_count ||
@@ -50,6 +52,8 @@ static bool allows_the_same(const struct config *a, const struct config *b)
         return false;
     if (memcmp(a->access_networks, b->access_networks,
                a->access_networks_count * sizeof(a->access_networks[0])) != 0)
+        return false;
+    if (!str_eq(buf_str(&a->webhook_ca), buf_str(&b->webhook_ca)))
         return false;
     for (size_t i = 0; i < a->access_hosts_count; i++)
         if (strcmp(a->access_hosts[i], b->access_hosts[i]) != 0)
@@ -84,7 +88,7 @@ static int open_backend(struct settings *settings)
                    .networks_count = config->access_networks_count,
                    .hosts = config->access_hosts,
                    .hosts_count = config->access_hosts_count},
-        .ca_file = config->webhook_ca_file,
+        .authorities = buf_str(&config->webhook_ca),
     };
     int result = asks_others(config) ? backend_open(&backend, &settings->backend) : 0;
     if (result)
@@ -108,10 +112,6 @@ static int find_asker(struct settings *settings, struct settings *before)
     return open_backend(settings);
 }
 
-static void list_vouchers(struct settings *settings)
-{
-    const struct config *config = &settings->asker->config;
-    size_t count = 0;
 /* The limits are those of the newest settings, whoever's the asker is. */
 static void limit_asker(const struct settings *settings)
 {
@@ -122,6 +122,10 @@ static void limit_asker(const struct settings *settings)
         authorize_limit(backend_authorize(asker->backend), &config->authorize_limits);
 }
 
+static void list_vouchers(struct settings *settings)
+{
+    const struct config *config = &settings->asker->config;
+    size_t count = 0;
     settings->vouchers =
         mem_alloc((config->issuers.count + config->authorizers_count + 1) * sizeof(uint64_t));
     for (size_t i = 0; i < config->issuers.count; i++)
@@ -159,11 +163,11 @@ static void fill_api(struct settings *settings)
     api->event_soft_max = config->event_soft_max;
     api->sources = config->sources;
     api->sources_count = config->sources_count;
+    api->issuers = &settings->asker->config.issuers;
     api->authorizers = NULL;
     if (asker->authorizers_count) {
         settings->authorizers = (struct authorizers){backend_authorize(settings->asker->backend),
                                                      asker->authorizers, asker->authorizers_count};
-    api->issuers = &settings->asker->config.issuers;
         api->authorizers = &settings->authorizers;
     }
 }
@@ -202,6 +206,7 @@ int settings_prepare(struct settings *settings, const struct api *api, struct ke
     int result = find_asker(settings, before);
     if (result)
         return result;
+    limit_asker(settings);
     settings->api = *api;
     settings->presence = presence_settings_new(config->presence, config->presence_count);
     if (!settings->presence)
@@ -209,7 +214,6 @@ int settings_prepare(struct settings *settings, const struct api *api, struct ke
     authority_add(&settings->authority, &keys->source);
     authority_add(&settings->authority, &settings->asker->config.issuers.source);
     settings->certificates = certificate_source();
-    limit_asker(settings);
     authority_add(&settings->authority, &settings->certificates);
     list_vouchers(settings);
     fill_api(settings);

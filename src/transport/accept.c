@@ -119,8 +119,11 @@ static void set_timer(struct arrival *arrival)
     timer_set(&worker->loop, &arrival->timer, arrival->excess && ms > REFUSAL_MS ? REFUSAL_MS : ms);
 }
 
-static void say_unheard(struct worker *worker)
+/* Counts a connection at a door of the PROXY protocol that is closed for lack of a header which
+ * counts. */
+static void refuse_header(struct worker *worker)
 {
+    worker_hit(worker, LIMIT_PROXY);
     if (worker->loop.now_ns - worker->tls_said_ns < SAY_EACH_NS)
         return;
     worker->tls_said_ns = worker->loop.now_ns;
@@ -158,7 +161,7 @@ static int take_proxy_header(struct arrival *arrival)
                  : n   ? proxy_header_read((struct str){room, (size_t)n}, &header)
                        : -EPIPE;
     if (result == -EPROTO)
-        say_unheard(arrival->worker);
+        refuse_header(arrival->worker);
     if (result) {
         conn->readable = false; /* epoll tells when more has come */
         return result == -EPROTO ? -EPIPE : result;
@@ -240,9 +243,11 @@ static void finish(struct arrival *arrival)
     hand_over(arrival, kind_of(&arrival->conn));
 }
 
+/* At a door without TLS the connection has ended before its PROXY header was whole. */
 static void fail(struct arrival *arrival, int error)
 {
-    stat_add(&arrival->worker->stats.handshakes_failed, 1);
+    bool shakes = arrival->conn.door & DOOR_TLS;
+    stat_add(&arrival->worker->stats.handshakes_failed, shakes);
     if (error == -EPROTO)
         say_failed(arrival);
     conn_close(&arrival->conn);
@@ -371,7 +376,7 @@ static void turn_away(struct worker *worker, int fd, uint8_t door, enum entry_ex
 /* A peer that is not trusted could name any address. */
 static void refuse_peer(struct worker *worker, int fd, const struct entry *entry)
 {
-    say_unheard(worker);
+    refuse_header(worker);
     entry_end(worker, entry->excess, entry->place);
     close(fd);
 }

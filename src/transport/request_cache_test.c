@@ -64,6 +64,29 @@ static void a_known_head_is_answered_by_the_handler(void **state)
     peer_leave(bench, &second);
 }
 
+static void tickets_are_shared(struct worker_tickets *tickets)
+{
+    tickets->done = NULL;
+}
+
+/* Every few hours tickets of TLS get other keys. A change of settings would forget all heads, and
+ * look at all streams. */
+static void other_keys_of_tickets_change_nothing_else(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, second;
+    const struct tls_tickets keys = {.count = 0};
+    struct worker_tickets tickets = {.keys = &keys, .done = tickets_are_shared};
+    join_and_say(bench, &first, POLL);
+    worker_share_tickets(&bench->worker, &tickets);
+    bench_settle(bench);
+    assert_null(tickets.done);
+    join_and_say(bench, &second, POLL);
+    assert_int_equal(bench->known, 1);
+    peer_leave(bench, &first);
+    peer_leave(bench, &second);
+}
+
 static void a_late_repetition_gets_the_events_that_came_meanwhile(void **state)
 {
     struct bench *bench = *state;
@@ -280,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_head_that_is_repeated_is_not_read_again),
         CASE(a_known_head_is_answered_by_the_handler),
+        CASE(other_keys_of_tickets_change_nothing_else),
         CASE(a_late_repetition_gets_the_events_that_came_meanwhile),
         CASE(a_head_that_differs_in_a_byte_is_read),
         CASE(method_version_and_origin_are_repeated_with_the_request),

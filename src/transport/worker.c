@@ -304,6 +304,21 @@ int worker_speak_tls(struct worker *worker, struct tls_server *server,
     return 0;
 }
 
+static void open_tickets(struct mail *mail, void *owner)
+{
+    struct worker *worker = owner;
+    struct worker_tickets *tickets = container_of(mail, struct worker_tickets, mail);
+    if (worker->tls)
+        tls_use_tickets(worker->tls, tickets->keys);
+    tickets->done(tickets);
+}
+
+void worker_share_tickets(struct worker *worker, struct worker_tickets *tickets)
+{
+    tickets->mail.open = open_tickets;
+    mailbox_post(&worker->loop.mailbox, &tickets->mail);
+}
+
 static void open_change(struct mail *mail, void *owner)
 {
     struct worker *worker = owner;

@@ -48,6 +48,17 @@ struct worker_change {
  * with. Any thread; one change at a time. */
 void worker_switch(struct worker *worker, struct worker_change *change);
 
+/* Other keys of TLS tickets, lent to the worker until `done`, on its thread. */
+struct worker_tickets {
+    struct mail mail;
+    const struct tls_tickets *keys;
+    void (*done)(struct worker_tickets *tickets);
+};
+
+/* Connections that are made from now on get tickets by these keys, which the worker copies. Nothing
+ * else changes. Any thread, once it is started. */
+void worker_share_tickets(struct worker *worker, struct worker_tickets *tickets);
+
 int worker_start(struct worker *worker);
 
 /* Runs a turn: reads, publishes, answers what has come, and sends a slice of what is due. Waits

@@ -46,6 +46,9 @@ static void open_change(struct mail *mail, void *owner)
     courier->config.access = change->access;
     courier->config.rules = change->after;
     courier->config.allow_loopback = courier->client.policy.loopback = change->allow_loopback;
+    courier->config.authorities = courier->client.authorities = change->authorities;
+    opening_limit(courier, &change->hub);
+    hub_limit(&courier->hub, &courier->config.hub);
     revoked_by_change(courier, change->before, change->after);
     revoked_disable(courier);
     change->done(change);

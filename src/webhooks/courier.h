@@ -13,17 +13,19 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
 /* Hears of revocations, for changes_listen(). */
 struct change_listener *courier_revoked(struct courier *courier);
 
-/* A change to other rights, lent to the courier until `done`. */
+/* A change to other rights, limits and authorities, lent to the courier until `done`. */
 struct courier_change {
     struct mail mail;
     void *access;                                /* courier_config.access */
     bool allow_loopback;                         /* courier_config.allow_loopback */
+    struct hub_limits hub;                       /* courier_config.hub */
+    struct str authorities;                      /* courier_config.authorities */
     const struct rules *before, *after;          /* of access */
     void (*done)(struct courier_change *change); /* on the courier's thread */
 };
 
-/* Changes what rights are asked of. Webhooks that the change takes the rights away from are
- * disabled. Any thread, once it is started; one change at a time. */
+/* Takes the change as a whole, between two turns. Webhooks that the change takes the rights away
+ * from are disabled. Any thread, once it is started; one change at a time. */
 void courier_switch(struct courier *courier, struct courier_change *change);
 
 /* Starts the thread. 0 or a negative errno. */

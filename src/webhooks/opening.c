@@ -82,6 +82,19 @@ static void set_defaults(struct courier_config *config)
         config->leases = WEBSUB_LEASES_DEFAULT;
 }
 
+void opening_limit(struct courier *courier, const struct hub_limits *limits)
+{
+    struct hub_limits *own = &courier->config.hub;
+    *own = *limits;
+    own->branches_max = 0; /* bounded by endpoints_max and the terms of each */
+    own->backlog_max = courier->config.backlog_max;
+    own->on_missed = log_mail_on_missed;
+    if (own->chunk_bytes > CHUNK_MAX)
+        own->chunk_bytes = CHUNK_MAX;
+    own->slice_bytes = 0;
+    own->live_max = 0; /* chunks held by lanes, bounded elsewhere */
+}
+
 void opening_set_up(struct courier *courier, const struct courier_config *config)
 {
     *courier = (struct courier){
@@ -114,14 +127,8 @@ void opening_set_up(struct courier *courier, const struct courier_config *config
     snprintf(courier->loop_error, sizeof(courier->loop_error), "loop: %u hops",
              courier->config.hops_max);
     steady_init(&courier->time, courier->config.clock);
-    courier->config.hub.branches_max = 0; /* bounded by endpoints_max and the terms of each */
     pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);
-    courier->config.hub.backlog_max = courier->config.backlog_max;
-    courier->config.hub.on_missed = log_mail_on_missed;
-    if (config->hub.chunk_bytes > CHUNK_MAX)
-        courier->config.hub.chunk_bytes = CHUNK_MAX;
-    courier->config.hub.slice_bytes = 0;
-    courier->config.hub.live_max = 0; /* chunks held by lanes, bounded elsewhere */
+    opening_limit(courier, &config->hub);
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */
@@ -139,7 +146,7 @@ static int open_client(struct courier *courier)
     int result = client_init(&courier->client, &courier->loop, &policy, courier->config.timeout_ms,
                              courier->pool.total);
     courier->client.resolve = courier->config.resolve;
-    courier->client.ca_file = courier->config.ca_file;
+    courier->client.authorities = courier->config.authorities;
     courier->client.identity = courier->config.identity;
     return result;
 }

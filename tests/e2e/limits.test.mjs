@@ -196,7 +196,7 @@ test("every limit has a counter that begins at 0, in /stats and in /metrics", as
     const { limits } = (await server.get("/stats", ALONE)).json();
     const names = ["connections_refused", "address_connections_refused", "subject_connections_refused", "rates_refused", "memory_refused", "publishes_held", "publishes_paused", "rests_closed", "held_closed", "http2_floods", "http2_streams_refused", "patterns_refused", "channels_refused",
         "shares_refused", "keys_refused", "messages_refused", "idle_closed", "stalled_closed", "peers_gone", "unclosed_sockets",
-        "handshakes_late", "handshakes_shed", "unsent_closed", "websockets_unclosed"];
+        "handshakes_late", "handshakes_shed", "proxy_headers_refused", "unsent_closed", "websockets_unclosed"];
     assert.deepEqual(Object.keys(limits).sort(), [...names].sort());
     for (const name of names) {
         assert.equal(await counted(server, name), 0);

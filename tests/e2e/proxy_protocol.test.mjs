@@ -93,18 +93,27 @@ test("a client that is a trusted proxy itself may name another by X-Forwarded-Fo
     }
 });
 
+async function statsOf(server) {
+    return (await server.get("/stats")).json();
+}
+
+const ADMITS = RULES.replace("anybody: []", "anybody: [admin]");
+
 test("a connection without a good header is closed without an answer, and the rest goes on", async (t) => {
-    const { server, port } = await start(t);
+    const { server, port } = await start(t, { rules: ADMITS });
     for (const header of EVIL) {
         assert.equal(await send(port, Buffer.concat([Buffer.from(header), Buffer.from(GET)])), "", `${header}`);
     }
     assert.match(server.err, /event=proxy_header_refused/);
-    assert.equal((await server.get("/healthz")).status, 200);
+    const { limits, tls: { failed } } = await statsOf(server);
+    assert.equal(limits.proxy_headers_refused, EVIL.length);
+    assert.equal(failed, 0, "a plain door has no handshakes");
 });
 
 test("a peer that is not trusted is closed, and a listener without trusted proxies does not start", async (t) => {
-    const { port } = await start(t, { rules: "access: {anybody: []}\ntrusted_proxies: [10.0.0.0/8]\n" });
+    const { server, port } = await start(t, { rules: "access: {anybody: [admin]}\ntrusted_proxies: [10.0.0.0/8]\n" });
     assert.equal(await send(port, `${GOOD[0][0]}${GET}`), "");
+    assert.equal((await statsOf(server)).limits.proxy_headers_refused, 1);
     const checked = spawnSync(BIN, ["check", "--memory", "--listen", "proxy+http://127.0.0.1:0"]);
     assert.equal(checked.status, 2);
     assert.match(`${checked.stdout}${checked.stderr}`, /trusted_proxies/);

@@ -46,6 +46,17 @@ async function status(server, target, headers) {
     return (await server.get(target, headers)).status;
 }
 
+test("a file with secrets that others may read is reported by a reload", async (t) => {
+    const config = `${TOP}${KEYS}tokens: [{secret: "a secret that is long enough for HS256"}]\n`;
+    const server = await startServer(t, { config });
+    const file = path.join(server.dir, "freshet.yaml");
+    fs.chmodSync(file, 0o600);
+    assert.doesNotMatch(await reload(server, config), /event=secret_readable/);
+    fs.chmodSync(file, 0o604);
+    await reload(server, config);
+    await eventually(() => /event=secret_readable .*mode=604/.test(server.err), "a warning");
+});
+
 test("a request that was answered before is checked again", async (t) => {
     const site = (origin, hosts) => `${TOP}${rules({ a: "read" })}origins: ["${origin}"]\nhosts: [${hosts}]\n`;
     const server = await startServer(t, { config: site("https://app.example", "rt.example") });

@@ -116,6 +116,37 @@ test("an authority of one's own is trusted if webhooks.ca_file has it, and only 
     assert.match(refused.json().detail, /an authority that is not known here/);
 });
 
+/** Has the server read its configuration anew, and answers which event of the log says how that went. */
+async function reload(server) {
+    const before = server.err.length;
+    server.signal("SIGHUP");
+    return eventually(() => /event=(reloaded|reload_refused)/.exec(server.err.slice(before))?.[1], "a reload");
+}
+
+test("webhooks.ca_file is read by a reload, whole, and by nothing else", async (t) => {
+    const certificates = new Certificates(t);
+    const other = certificates.selfSigned("other", "DNS:another.authority").cert;
+    const own = readFileSync(certificates.path("ca.pem"));
+    const url = await receiver(t, certificates.signed("good", here, LONG_AGO, NEVER));
+    const file = certificates.path("trusted.pem");
+    writeFileSync(file, other);
+    const server = await startServer(t, { config: `webhooks:\n  ca_file: ${file}\n` });
+    const verified = async () => (await register(server, url, { verify: "ping" })).status;
+    assert.equal(await verified(), 400);
+    writeFileSync(file, Buffer.concat([other, own]));
+    assert.equal(await verified(), 400, "a file that is written waits for a reload");
+    assert.equal(await reload(server), "reloaded");
+    assert.ok(!server.err.includes("reload_incomplete"));
+    assert.equal(await verified(), 201);
+    writeFileSync(file, Buffer.concat([other, own]).subarray(0, other.length + 100));
+    assert.equal(await reload(server), "reload_refused");
+    assert.match(server.err, /webhooks\.ca_file/);
+    assert.equal(await verified(), 201, "a file with a fault changes nothing");
+    writeFileSync(file, other);
+    assert.equal(await reload(server), "reloaded");
+    assert.equal(await verified(), 400, "a connection of before does not count");
+});
+
 test("a receiver that asks for a certificate gets the one of webhooks.cert_file, if its host is to see it", async (t) => {
     const certificates = new Certificates(t);
     certificates.signed("client", "DNS:this.server", LONG_AGO, NEVER);

@@ -36,8 +36,8 @@ struct courier_config {
     uint64_t records_max;     /* successful deliveries kept in all; 0 for 250000 */
     const char *const *hosts; /* names of hosts to which webhooks may go at any address */
     size_t hosts_count;
-    const char *const *resolve; /* for tests: see client.h */
-    const char *ca_file;        /* the operator's own authorities, PEM; NULL: only the system's */
+    const char *const *resolve;      /* for tests: see client.h */
+    struct str authorities;          /* the operator's own, in PEM form; empty: only the system's */
     struct client_identity identity; /* for receivers that ask; zeroes for none */
     struct str base;                 /* the path under which the API hangs, for WebSub's topics */
     /* Whether the caller's credential was revoked; NULL: none is. Any thread. */
