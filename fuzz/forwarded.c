@@ -1,7 +1,7 @@
-/* Feeds what clients write to the reader of Forwarded and X-Forwarded-For: whatever stands in front
- * of the address that the nearest proxy adds, and whatever Host the proxy quotes beside it, the
- * first address that is read is the proxy's, and all lie within the fields. The first line of the
- * input is the field as the client sent it, the rest is its Host. */
+/* Feeds what clients write to the reader of Forwarded, X-Forwarded-For and X-Forwarded-Proto:
+ * whatever stands in front of what the nearest proxy adds, and whatever Host the proxy quotes
+ * beside it, the first address and scheme that are read are the proxy's, and all lie within the
+ * fields. The first line of the input is the field as the client sent it, the rest is its Host. */
 #include "require.h"
 
 #include "base/buf.h"
@@ -25,6 +25,11 @@ static void check(struct str lines, bool is_standard)
         require(count <= lines.len);
     }
     require(count);
+    require(str_eq(http_forwarded_proto(&fields, is_standard, 1), STR("http")));
+    for (unsigned steps = 1; steps < 4; steps++) {
+        struct str host = http_forwarded_host(&fields, is_standard, steps);
+        require(!host.len || (host.at >= lines.at && host.at + host.len <= lines.at + lines.len));
+    }
 }
 
 /* A string as RFC 9110 quotes it. */
@@ -52,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     add_quoted(&standard, host);
     buf_addf(&standard, ";for=%s\r\n", nearest);
     buf_addf(&usual, "X-Forwarded-For: %.*s, %s\r\n", STR_FMT(field), nearest);
+    buf_addf(&usual, "X-Forwarded-Proto: %.*s, http\r\n", STR_FMT(field));
     check(buf_str(&standard), true);
     check(buf_str(&usual), false);
     buf_free(&standard);

@@ -247,6 +247,17 @@ static const char *const load_advice[] = {
     "`origins` in the configuration",
     "without access rules pages of other sites may not load from this server"};
 
+static bool takes_page(const struct exchange *exchange)
+{
+    const struct http_head *head = exchange->head;
+    const struct sites *sites = &api_of(exchange)->sites;
+    const struct conn *conn = exchange_conn(exchange);
+    struct outside outside = {.authority = head->authority};
+    if (conn && http_header(head, STR("origin")).at)
+        outside = forwarding_outside(exchange->worker, conn, head);
+    return sites_take_page(sites, head, &outside);
+}
+
 /* Any website could use this server with the rights of its visitor's machine: by a request with its
  * own Origin, or by a name of its own that it has pointed here (Host). */
 static bool is_stranger(struct exchange *exchange)
@@ -256,7 +267,7 @@ static bool is_stranger(struct exchange *exchange)
     bool local = sites->trust == SITES_LOCAL;
     if (!sites_have_host(sites, head))
         refuse_stranger(exchange, PROBLEM_FORBIDDEN_HOST, host_advice[local]);
-    else if (!sites_take_page(sites, head))
+    else if (!takes_page(exchange))
         refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN, page_advice[local]);
     else if (sites_are_crossed(sites, head))
         refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN, load_advice[local]);
@@ -343,6 +354,15 @@ static enum http_gzip_wish answer_coding(const struct http_head *head)
     return is_read && !by_itself ? http_accept_gzip(&head->fields) : HTTP_GZIP_NO;
 }
 
+/* Whether the page of a request must be looked at although its head is known: the scheme by which
+ * the server was called is no part of the head. */
+static bool has_page_by_tls(const struct exchange *exchange)
+{
+    const struct conn *conn = exchange_conn(exchange);
+    return conn && conn->door & (DOOR_TLS | DOOR_TRUSTED) &&
+           http_header(exchange->head, STR("origin")).at;
+}
+
 /* A request whose head is known byte for byte skips the checks below, because they depend on its
  * bytes alone. It has no credential, and read_known() asks whether anybody may still read that. A
  * certificate is no part of the head. */
@@ -351,12 +371,17 @@ void api_handle(struct exchange *exchange)
     const struct http_head *head = exchange->head;
     struct str rest;
     exchange->gzip = answer_coding(head);
-    if (exchange->worker->known && !identity_certificate(exchange)) {
+    bool is_known = exchange->worker->known && !identity_certificate(exchange);
+    if (is_known && !has_page_by_tls(exchange)) {
         read_known(exchange);
         return;
     }
     if (is_stranger(exchange))
         return;
+    if (is_known) {
+        read_known(exchange);
+        return;
+    }
     if (head->method == HTTP_OPTIONS && str_eq(head->path, STR("*"))) {
         answer_options(exchange, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PUT |
                                      1U << HTTP_DELETE | 1U << HTTP_PATCH);

@@ -169,19 +169,27 @@ static unsigned port_of(const struct http_authority *authority, unsigned usual)
     return authority->has_port ? authority->port : usual;
 }
 
-/* Whether the page's origin is the host of the request itself, or one of `hosts` at the usual port:
- * a proxy in front may have put another Host in the place of that name. */
+static bool is_page_of(const struct http_authority *page, const struct http_authority *called,
+                       unsigned usual)
+{
+    return called->host.len && str_eq_nocase(page->host, called->host) &&
+           port_of(page, usual) == port_of(called, usual);
+}
+
+/* Whether the page's origin is the host of the request itself, as it came or as the client has
+ * called it before a trusted proxy, or one of `hosts` at the usual port: a proxy in front may have
+ * put another Host in the place of that name. */
 static bool is_own_origin(const struct sites *sites, const struct http_head *head,
-                          struct str origin)
+                          const struct outside *outside, struct str origin)
 {
     struct http_authority page;
     unsigned usual = take_scheme(&origin);
-    if (!usual || http_authority_parse(origin, &page))
+    if (!usual || http_authority_parse(origin, &page) ||
+        (outside->is_secure && usual != HTTPS_PORT))
         return false;
-    if (head->host.at && str_eq_nocase(page.host, head->authority.host) &&
-        port_of(&page, usual) == port_of(&head->authority, usual))
-        return true;
-    return port_of(&page, usual) == usual && is_named(sites, page.host);
+    return (head->host.at && is_page_of(&page, &head->authority, usual)) ||
+           is_page_of(&page, &outside->authority, usual) ||
+           (port_of(&page, usual) == usual && is_named(sites, page.host));
 }
 
 /* The same by what the browser says: no page can send this field itself. */
@@ -197,7 +205,8 @@ static bool is_local(const struct http_head *head, struct str origin)
            (!head->host.at || http_authority_is_loopback(&head->authority));
 }
 
-bool sites_take_page(const struct sites *sites, const struct http_head *head)
+bool sites_take_page(const struct sites *sites, const struct http_head *head,
+                     const struct outside *outside)
 {
     struct str origin = http_header(head, STR("origin"));
     if (sites->trust == SITES_ANY || !origin.at)
@@ -205,7 +214,7 @@ bool sites_take_page(const struct sites *sites, const struct http_head *head)
     if (http_fields_repeat(&head->fields, STR("origin")))
         return false;
     return admit_configured(sites, origin) || is_local(head, origin) || is_same_origin(head) ||
-           is_own_origin(sites, head, origin);
+           is_own_origin(sites, head, outside, origin);
 }
 
 static bool admit_all(const struct sites *sites)

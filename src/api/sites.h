@@ -9,7 +9,7 @@
 #pragma once
 
 #include "http/head.h"
-#include "transport/worker_state.h"
+#include "transport/forwarding.h"
 
 enum sites_trust {
     SITES_LOCAL, /* there are no access rules: names of this machine, and configured ones */
@@ -41,8 +41,10 @@ bool sites_have_host(const struct sites *sites, const struct http_head *head);
 enum admission sites_admit(const struct sites *sites, struct str origin);
 
 /* Whether the page that sent the request may use this server: one whose Origin is admitted, or one
- * of this server's own pages. True without an Origin. */
-bool sites_take_page(const struct sites *sites, const struct http_head *head);
+ * of this server's own pages. True without an Origin. A page that came without TLS, which others
+ * may have written on its way, is no page of a server that was called with TLS. */
+bool sites_take_page(const struct sites *sites, const struct http_head *head,
+                     const struct outside *outside);
 
 /* Whether a page of another site loads from this server in a way that has no Origin: by <img>,
  * <script>, a form or a frame. It cannot read the answer, but it can make the server work, a

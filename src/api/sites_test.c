@@ -221,9 +221,48 @@ static void a_page_is_taken_if_it_is_admitted_or_one_of_this_servers_own(void **
         char text[400], lines[300];
         snprintf(lines, sizeof(lines), "Host: %s\r\n%s", rows[i].host, rows[i].lines);
         struct http_head head = head_of(text, sizeof(text), lines);
-        if (sites_take_page(&named, &head) != rows[i].taken ||
-            sites_take_page(&local, &head) != rows[i].taken || !sites_take_page(&any, &head))
+        const struct outside plain = {.authority = head.authority};
+        if (sites_take_page(&named, &head, &plain) != rows[i].taken ||
+            sites_take_page(&local, &head, &plain) != rows[i].taken ||
+            !sites_take_page(&any, &head, &plain))
             fail_msg("row %zu: %s %s", i, rows[i].host, rows[i].lines);
+    }
+}
+
+/* Whoever is on the way of a page without TLS may have written it. */
+static void a_page_without_tls_is_no_page_of_a_server_that_was_called_with_tls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *forwarded_host, *origin;
+        bool is_secure, taken;
+    } rows[] = {
+        {"rt.example.org", "", "https://rt.example.org", true, true},
+        {"rt.example.org", "", "http://rt.example.org", true, false},
+        {"rt.example.org:8443", "", "https://rt.example.org:8443", true, true},
+        {"rt.example.org:8443", "", "http://rt.example.org:8443", true, false},
+        /* a proxy that speaks TLS may stand in front, and not say so */
+        {"rt.example.org", "", "https://rt.example.org", false, true},
+        {"rt.example.org", "", "http://rt.example.org", false, true},
+        /* a proxy that puts its own Host there, and says which one the client has called */
+        {"10.0.0.1:7070", "public.example", "https://public.example", true, true},
+        {"10.0.0.1:7070", "public.example", "http://public.example", true, false},
+        {"10.0.0.1:7070", "public.example", "http://public.example", false, true},
+        {"10.0.0.1:7070", "public.example", "https://other.example", true, false},
+        {"10.0.0.1:7070", "public.example:8443", "https://public.example:8443", true, true},
+        {"10.0.0.1:7070", "public.example", "https://public.example:8443", true, false},
+    };
+    struct sites sites = sites_of(SITES_NAMED);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[400], lines[300];
+        snprintf(lines, sizeof(lines), "Host: %s\r\nOrigin: %s\r\n", rows[i].host, rows[i].origin);
+        struct http_head head = head_of(text, sizeof(text), lines);
+        struct outside outside = {.is_secure = rows[i].is_secure, .authority = head.authority};
+        struct str forwarded = str_from(rows[i].forwarded_host);
+        if (forwarded.len)
+            assert_int_equal(http_authority_parse(forwarded, &outside.authority), 0);
+        if (sites_take_page(&sites, &head, &outside) != rows[i].taken)
+            fail_msg("row %zu: %s %s", i, rows[i].host, rows[i].origin);
     }
 }
 
@@ -326,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_host_that_is_no_host_never_gets_this_far),
         cmocka_unit_test(an_origin_has_the_rights_that_are_written_for_it),
         cmocka_unit_test(a_page_is_taken_if_it_is_admitted_or_one_of_this_servers_own),
+        cmocka_unit_test(a_page_without_tls_is_no_page_of_a_server_that_was_called_with_tls),
         cmocka_unit_test(a_load_by_another_site_is_crossed_but_for_a_link),
         cmocka_unit_test(an_item_that_can_match_nothing_or_too_much_is_not_valid),
     };

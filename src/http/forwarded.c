@@ -27,9 +27,8 @@ static struct str take_last(struct str *rest, bool has_quotes)
 }
 
 /* The field of that name before the last that was read. */
-static bool take_field(struct http_forwarded *walk)
+static bool take_field(struct http_forwarded *walk, struct str name)
 {
-    struct str name = walk->is_standard ? STR("forwarded") : STR("x-forwarded-for");
     while (walk->field && !walk->rest.at) {
         const struct http_field *field = &walk->fields->at[--walk->field];
         if (http_field_is(field, name))
@@ -58,17 +57,17 @@ static bool take_parameter(struct str *element, struct str *ret)
     return !quoted;
 }
 
-/* The value of `for` of an element. A proxy may have written names that its client chose into other
- * parameters, so a quote in one of them must not pass for its end. An element whose quotes do not
- * match may have swallowed others, and has no address. */
-static struct str for_of(struct str element)
+/* The value of a parameter of an element. A proxy may have written names that its client chose into
+ * other parameters, so a quote in one of them must not pass for its end. An element whose quotes do
+ * not match may have swallowed others, and has nothing. */
+static struct str parameter_of(struct str element, struct str wanted)
 {
     struct str value, found = STR_NONE;
     while (element.at) {
         if (!take_parameter(&element, &value))
             return STR("");
         struct str name = str_trim(str_cut(&value, '='));
-        if (!found.at && value.at && str_eq_nocase(name, STR("for")))
+        if (!found.at && value.at && str_eq_nocase(name, wanted))
             found = unquote(str_trim(value));
     }
     return found.at ? found : STR("");
@@ -99,14 +98,48 @@ static struct str without_port(struct str node)
     return is_port(port) ? address : STR("");
 }
 
+/* Takes the element before, of the field with that name. False: there are no more. */
+static bool take_element(struct http_forwarded *walk, struct str field, struct str *ret)
+{
+    *ret = STR("");
+    while (!ret->len) {
+        if (!take_field(walk, field))
+            return false;
+        *ret = take_last(&walk->rest, walk->is_standard);
+    }
+    return true;
+}
+
 bool http_forwarded_before(struct http_forwarded *walk, struct str *ret_address)
 {
-    struct str element = STR("");
-    while (!element.len) {
-        if (!take_field(walk))
-            return false;
-        element = take_last(&walk->rest, walk->is_standard);
-    }
-    *ret_address = without_port(walk->is_standard ? for_of(element) : element);
+    struct str field = walk->is_standard ? STR("forwarded") : STR("x-forwarded-for"), element;
+    if (!take_element(walk, field, &element))
+        return false;
+    *ret_address = without_port(walk->is_standard ? parameter_of(element, STR("for")) : element);
     return true;
+}
+
+/* The element of a field that is `steps` from its end, or the first. */
+static struct str element_at(const struct http_fields *fields, bool is_standard, struct str field,
+                             unsigned steps)
+{
+    struct http_forwarded walk = http_forwarded_walk(fields, is_standard);
+    struct str element, found = STR("");
+    while (steps-- && take_element(&walk, field, &element))
+        found = element;
+    return found;
+}
+
+struct str http_forwarded_proto(const struct http_fields *fields, bool is_standard, unsigned steps)
+{
+    if (is_standard)
+        return parameter_of(element_at(fields, true, STR("forwarded"), steps), STR("proto"));
+    return element_at(fields, false, STR("x-forwarded-proto"), steps);
+}
+
+struct str http_forwarded_host(const struct http_fields *fields, bool is_standard, unsigned steps)
+{
+    if (is_standard)
+        return parameter_of(element_at(fields, true, STR("forwarded"), steps), STR("host"));
+    return element_at(fields, false, STR("x-forwarded-host"), steps);
 }

@@ -78,9 +78,50 @@ static void elements_of_forwarded_are_read_from_the_end(void **state)
         check(&rows[i], true);
 }
 
+/* How the client has called, as the proxy says that is so many steps away. */
+static void the_scheme_and_the_host_are_those_of_the_proxy_that_the_client_has_reached(void **state)
+{
+    (void)state;
+    static const struct http_limits limits = HTTP_LIMITS_DEFAULT;
+    static const struct {
+        const char *lines;
+        bool is_standard;
+        unsigned steps;
+        const char *proto, *host;
+    } rows[] = {
+        {"X-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example\r\n", false, 1, "https",
+         "a.example"},
+        {"X-Forwarded-Proto: https\r\n", false, 3, "https", ""},
+        {"X-Forwarded-Proto: https, http\r\n", false, 1, "http", ""},
+        {"X-Forwarded-Proto: forged, https, http\r\n", false, 2, "https", ""},
+        {"X-Forwarded-Proto: https\r\nA: b\r\nX-Forwarded-Proto: http\r\n", false, 2, "https", ""},
+        {"Forwarded: proto=https;host=a.example\r\n", false, 1, "", ""},
+        {"X-Forwarded-Proto: https\r\n", true, 1, "", ""},
+        {"Forwarded: for=192.0.2.1;Proto=https;host=\"a.example:8443\", "
+         "for=10.0.0.1;proto=http\r\n",
+         true, 2, "https", "a.example:8443"},
+        {"Forwarded: for=192.0.2.1;proto=https, for=10.0.0.1\r\n", true, 1, "", ""},
+        {"Forwarded: host=\"open;proto=https\r\n", true, 1, "", ""},
+        {"A: b\r\n", true, 1, "", ""},
+        {"X-Forwarded-Proto: https\r\n", false, 0, "", ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_fields fields;
+        struct str bytes = exact(str_from(rows[i].lines));
+        assert_int_equal(http_fields_parse(bytes, &limits, &fields), 0);
+        struct str proto = http_forwarded_proto(&fields, rows[i].is_standard, rows[i].steps);
+        struct str host = http_forwarded_host(&fields, rows[i].is_standard, rows[i].steps);
+        if (!str_eq(proto, str_from(rows[i].proto)) || !str_eq(host, str_from(rows[i].host)))
+            fail_msg("%s: %.*s %.*s", rows[i].lines, STR_FMT(proto), STR_FMT(host));
+        exact_free(bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            the_scheme_and_the_host_are_those_of_the_proxy_that_the_client_has_reached),
         cmocka_unit_test(addresses_are_read_from_the_end),
         cmocka_unit_test(elements_of_forwarded_are_read_from_the_end),
     };

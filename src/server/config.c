@@ -237,13 +237,13 @@ static void check_tls(struct config *config, struct faults *faults)
         refuse(faults, "trusted_proxies",
                "is missing: only from there may connections with a header of the PROXY protocol "
                "come");
-    if (doors & DOOR_REDIRECT && !leads)
+    if (doors & DOOR_REDIRECT && !leads && !config->proxies_count && !config->proxies_unix)
         refuse(faults, "listen",
-               "redirect:// leads nowhere: there is no https:// address but for management");
+               "redirect:// leads nowhere: there is no https:// address but for management, and no "
+               "proxy of trusted_proxies that may have one");
     buf_free(&why);
 }
 
-static void take_all(struct config *config, const struct options *options, struct faults *faults)
 /* Reads the authorities now: what the file has later waits for a reload. */
 static void read_authorities(struct config *config, struct faults *faults)
 {
@@ -254,6 +254,7 @@ static void read_authorities(struct config *config, struct faults *faults)
         faults_add(faults, NULL, "webhooks.ca_file", "%s %s", config->webhook_ca_file, why);
 }
 
+static void take_all(struct config *config, const struct options *options, struct faults *faults)
 {
     read_environment(config, faults);
     if (options->file && !*options->file)
@@ -267,8 +268,8 @@ static void read_authorities(struct config *config, struct faults *faults)
         check_addresses(config, faults);
     check_cookie(config, faults);
     if (!faults->count)
-    if (!faults->count)
         read_authorities(config, faults);
+    if (!faults->count)
         check_tls(config, faults);
 }
 

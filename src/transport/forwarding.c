@@ -36,27 +36,77 @@ void forwarding_take(struct worker *worker, struct conn *conn, const union clien
     conn->door |= is_trusted(worker->config.proxies, client) ? DOOR_TRUSTED : 0;
 }
 
+/* Whether the peer is a proxy that is trusted still: it may have lost that by a reload since it
+ * connected. */
+static bool speaks_for_others(const struct worker *worker, const struct conn *conn)
+{
+    return conn->door & DOOR_TRUSTED && worker->config.proxies;
+}
+
 /* Goes from the nearest proxy to the first address that no trusted proxy has, or as far as
- * addresses can be read. The peer may have lost its trust by a reload since it connected. */
+ * addresses can be read; `*client` is that of the peer before. Returns the number of steps. */
+static unsigned walk_to_client(const struct trusted_proxies *proxies, const struct http_head *head,
+                               union client_address *client)
+{
+    union client_address before;
+    struct str text;
+    unsigned steps = 0;
+    struct http_forwarded walk = http_forwarded_walk(&head->fields, proxies->is_standard);
+    for (; is_trusted(proxies, client) && http_forwarded_before(&walk, &text) &&
+           !client_address_parse(text, &before);
+         steps++)
+        *client = before;
+    return steps;
+}
+
 void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id,
                      const struct http_head *head)
 {
-    const struct trusted_proxies *proxies = worker->config.proxies;
-    union client_address client, before;
-    struct str text;
+    union client_address client;
     if (!(conn->door & DOOR_TRUSTED))
         return;
     clients_remove(&conn->net->forwarded, id);
-    if (!proxies)
+    if (!speaks_for_others(worker, conn))
         return;
-    struct http_forwarded walk = http_forwarded_walk(&head->fields, proxies->is_standard);
     client_of(conn, id, &client);
-    bool found = false;
-    while (is_trusted(proxies, &client) && http_forwarded_before(&walk, &text) &&
-           !client_address_parse(text, &before)) {
-        client = before;
-        found = true;
-    }
-    if (found)
+    if (walk_to_client(worker->config.proxies, head, &client))
         clients_put(&conn->net->forwarded, id, &client);
+}
+
+static bool is_one_of(struct str text, struct str a, struct str b)
+{
+    return str_eq_nocase(text, a) || str_eq_nocase(text, b);
+}
+
+/* A proxy that says nothing of the scheme or the host, or nothing that can be read, passes on what
+ * its own request has. */
+static void take_forwarded(struct outside *outside, const struct http_head *head, bool is_standard,
+                           unsigned steps)
+{
+    struct http_authority authority;
+    struct str proto = http_forwarded_proto(&head->fields, is_standard, steps);
+    struct str host = http_forwarded_host(&head->fields, is_standard, steps);
+    if (is_one_of(proto, STR("https"), STR("wss")))
+        outside->is_secure = true;
+    else if (is_one_of(proto, STR("http"), STR("ws")))
+        outside->is_secure = false;
+    if (host.len && !http_authority_parse(host, &authority))
+        outside->authority = authority;
+}
+
+struct outside forwarding_outside(const struct worker *worker, const struct conn *conn,
+                                  const struct http_head *head)
+{
+    struct outside outside = {.is_secure = (conn->door & (DOOR_TLS | DOOR_BARE)) == DOOR_TLS,
+                              .authority = head->authority};
+    union client_address client;
+    if (!head->host.at)
+        outside.authority = (struct http_authority){.host = STR("")};
+    if (!speaks_for_others(worker, conn))
+        return outside;
+    client_of(conn, 0, &client); /* of no request: the peer */
+    unsigned steps = walk_to_client(worker->config.proxies, head, &client);
+    outside.is_forwarded = true;
+    take_forwarded(&outside, head, worker->config.proxies->is_standard, steps ? steps : 1);
+    return outside;
 }

@@ -1,4 +1,5 @@
-/* Trusted proxies: which peers may speak for others, and who they say has sent a request. */
+/* Trusted proxies: which peers may speak for others, who they say has sent a request, and how that
+ * client has called the server. */
 #pragma once
 
 #include "http/head.h"
@@ -14,3 +15,13 @@ void forwarding_take(struct worker *worker, struct conn *conn, const union clien
  * fields name one: client_of() then knows it, until the next request of that id. */
 void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id,
                      const struct http_head *head);
+
+/* How the client has called the server: by its connection, or as its trusted proxies say. */
+struct outside {
+    bool is_secure;                  /* by https or wss */
+    bool is_forwarded;               /* a trusted proxy stands between the client and this server */
+    struct http_authority authority; /* borrowed from the head; the host is empty if unknown */
+};
+
+struct outside forwarding_outside(const struct worker *worker, const struct conn *conn,
+                                  const struct http_head *head);

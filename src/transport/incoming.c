@@ -352,7 +352,7 @@ static enum step refuse_bare(struct http1 *http1, struct str bytes, const struct
 {
     struct exchange *exchange = refused_exchange(http1, bytes);
     if (exchange)
-        secure_refuse(exchange, head, http1->conn.door);
+        secure_refuse(exchange, &http1->conn, head);
     else
         conn_close(&http1->conn);
     return STEP_STOP;
@@ -434,7 +434,7 @@ static enum step step(struct http1 *http1, struct str *bytes)
         return refuse_head(http1, *bytes, result);
     if (http1->refused)
         return refuse_connection(http1, *bytes, head);
-    if (secure_refuses(http1->conn.door))
+    if (secure_refuses_request(worker, &http1->conn, head))
         return refuse_bare(http1, *bytes, head);
     if (must_wait(http1, head)) {
         hold(http1);
