@@ -10,7 +10,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, RETRY_MS = 1000 };
+/* Threads that share a descriptor take few connections at a time, so that a burst is divided among
+ * them. Between descriptors of their own the kernel divides. */
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, ACCEPTS_SHARED = 8, RETRY_MS = 1000 };
 
 static int parse_port(const char *text, in_port_t *ret_port)
 {
@@ -117,6 +119,29 @@ unsigned listen_find_port(const struct listen_address *address)
     return is_bound ? listen_port(&found) : 0;
 }
 
+static bool has_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    if (a->ss_family == AF_INET) {
+        struct sockaddr_in left, right;
+        memcpy(&left, a, sizeof(left));
+        memcpy(&right, b, sizeof(right));
+        return left.sin_addr.s_addr == right.sin_addr.s_addr;
+    }
+    struct sockaddr_in6 left, right;
+    memcpy(&left, a, sizeof(left));
+    memcpy(&right, b, sizeof(right));
+    return IN6_ARE_ADDR_EQUAL(&left.sin6_addr, &right.sin6_addr);
+}
+
+bool listen_is_same(const struct listen_address *a, const struct listen_address *b)
+{
+    if (a->at.ss_family != b->at.ss_family)
+        return false;
+    if (listen_is_unix(a))
+        return *unix_path(&a->at) && strcmp(unix_path(&a->at), unix_path(&b->at)) == 0;
+    return listen_port(a) == listen_port(b) && has_same_host(&a->at, &b->at);
+}
+
 bool listen_is_missing(int error)
 {
     return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
@@ -143,7 +168,8 @@ void listen_format(const struct sockaddr_storage *address, char *out, size_t siz
 {
     char host[INET6_ADDRSTRLEN] = "?";
     if (address->ss_family == AF_UNIX) {
-        snprintf(out, size, "unix:%s", unix_path(address));
+        const char *path = unix_path(address);
+        snprintf(out, size, "unix:%s%s", *path ? "" : "@", *path ? path : path + 1);
         return;
     }
     if (address->ss_family == AF_INET) {
@@ -192,8 +218,9 @@ static void accept_some(struct listener *listener, int most)
 
 static void ready(struct watch *watch, uint32_t events)
 {
+    struct listener *listener = container_of(watch, struct listener, watch);
     (void)events;
-    accept_some(container_of(watch, struct listener, watch), ACCEPTS_A_TURN);
+    accept_some(listener, listener->shared ? ACCEPTS_SHARED : ACCEPTS_A_TURN);
 }
 
 void listener_accept_rest(struct listener *listener)
@@ -254,8 +281,11 @@ int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_
 int listener_init_shared(struct listener *listener, struct loop *loop, int fd,
                          void (*accepted)(struct listener *listener, int fd))
 {
-    *listener = (struct listener){
-        .watch = {ready}, .loop = loop, .retry = {.ring = ring_retry}, .accepted = accepted};
+    *listener = (struct listener){.watch = {ready},
+                                  .loop = loop,
+                                  .retry = {.ring = ring_retry},
+                                  .accepted = accepted,
+                                  .shared = true};
     listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (listener->fd < 0)
         return -errno;

@@ -11,6 +11,7 @@ struct listener {
     struct watch watch;
     struct loop *loop;
     int fd;
+    bool shared;        /* other threads accept from the same descriptor */
     bool paused;        /* out of descriptors: waits for listener_resume() */
     struct timer retry; /* … or for this timer, since another thread may free descriptors */
     /* Hands over a new connection; the callee owns the fd. */
@@ -33,6 +34,7 @@ struct listen_address {
     int fd;
     struct unix_place place; /* of a Unix socket */
     uint8_t nth;             /* of the owner's list: a name's addresses have one port */
+    bool passed; /* another process has made the socket: its file stays when this one ends */
 };
 
 /* The same, "unix:PATH", and "localhost:7070": 127.0.0.1, and ::1 if there is IPv6, since clients
@@ -45,6 +47,9 @@ void listen_set_port(struct listen_address *address, unsigned port);
 
 /* A port that is free at the address now; 0 when there is none. */
 unsigned listen_find_port(const struct listen_address *address);
+
+/* Whether both are the same place to listen, whatever else is known of them. */
+bool listen_is_same(const struct listen_address *a, const struct listen_address *b);
 
 /* Whether the errno says that the machine does not have the address, or no addresses of that
  * family. */
@@ -59,7 +64,8 @@ static inline bool listen_is_unix(const struct listen_address *address)
     return address->at.ss_family == AF_UNIX;
 }
 
-/* Writes the address to `out`, such as "127.0.0.1:7070" or "unix:/run/freshet.sock". */
+/* Writes the address to `out`, such as "127.0.0.1:7070" or "unix:/run/freshet.sock"; a Unix
+ * socket with an abstract name is "unix:@NAME". */
 void listen_format(const struct sockaddr_storage *address, char *out, size_t size);
 
 /* Takes the address for all threads: a descriptor that listens, in `fd`. Its owner closes it. A

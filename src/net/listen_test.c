@@ -131,6 +131,57 @@ static void waiting_clients_are_accepted_before_the_listener_ends(void **state)
     place_free(place);
 }
 
+/* Another thread's listener, with a copy of the descriptor. */
+static struct place *place_share(const struct place *first)
+{
+    struct place *place = mem_alloc(sizeof(*place));
+    clock_fake_init(&place->clock, 1000000);
+    assert_int_equal(loop_init(&place->loop, &place->clock.clock, place), 0);
+    assert_int_equal(
+        listener_init_shared(&place->listener, &place->loop, first->listener.fd, on_accepted), 0);
+    return place;
+}
+
+static void threads_that_share_a_descriptor_divide_a_burst(void **state)
+{
+    struct place *first = place_new(NULL);
+    struct place *others[] = {place_share(first), place_share(first)};
+    int clients[MANY];
+    (void)state;
+    for (int i = 0; i < MANY; i++)
+        clients[i] = connect_to(first);
+    for (int i = 0; i < 2 * MANY; i++)
+        turn(others[i % 2]);
+    assert_int_equal(others[0]->count + others[1]->count, MANY);
+    assert_true(others[0]->count > MANY / 3 && others[1]->count > MANY / 3);
+    for (int i = 0; i < MANY; i++)
+        close(clients[i]);
+    place_free(others[0]);
+    place_free(others[1]);
+    place_free(first);
+}
+
+static void addresses_are_the_same_by_host_and_port_or_by_path(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } rows[] = {
+        {"127.0.0.1:80", "127.0.0.1:80", true},  {"127.0.0.1:80", "127.0.0.1:81", false},
+        {"127.0.0.1:80", "127.0.0.2:80", false}, {"[::1]:80", "[::1]:80", true},
+        {"[::1]:80", "[::]:80", false},          {"0.0.0.0:80", "[::]:80", false},
+        {"unix:/tmp/a", "unix:/tmp/a", true},    {"unix:/tmp/a", "unix:/tmp/b", false},
+        {"unix:/tmp/a", "127.0.0.1:80", false},
+    };
+    struct listen_address a[LISTEN_NAME_MAX], b[LISTEN_NAME_MAX];
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(listen_parse_all(rows[i].a, a), 1);
+        assert_int_equal(listen_parse_all(rows[i].b, b), 1);
+        assert_int_equal(listen_is_same(a, b), rows[i].same);
+    }
+}
+
 static void the_port_that_was_given_is_told(void **state)
 {
     (void)state;
@@ -338,6 +389,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_waiting_clients_are_accepted),
         cmocka_unit_test(waiting_clients_are_accepted_before_the_listener_ends),
+        cmocka_unit_test(threads_that_share_a_descriptor_divide_a_burst),
+        cmocka_unit_test(addresses_are_the_same_by_host_and_port_or_by_path),
         cmocka_unit_test(the_port_that_was_given_is_told),
         cmocka_unit_test(a_listener_without_descriptors_pauses_and_resumes),
         cmocka_unit_test(a_listener_without_descriptors_tries_again_after_a_while),

@@ -217,9 +217,17 @@ static void check_addresses(struct config *config, struct faults *faults)
 }
 
 /* Reads certificates and keys now: a wrong one would otherwise end the server, or a reload. */
-static void check_tls(struct config *config, struct faults *faults)
+static void read_certificates(struct config *config, struct faults *faults)
 {
     struct buf why = {0};
+    if (config->tls.pairs_count && tls_server_new(&config->tls, &config->tls_server, &why))
+        faults_add(faults, NULL, "tls", "%.*s", STR_FMT(buf_str(&why)));
+    buf_free(&why);
+}
+
+/* Whether each address has what its door needs. */
+static void check_doors(const struct config *config, struct faults *faults)
+{
     uint8_t doors = 0;
     bool leads = false; /* redirect:// does, and never to an address for management */
     for (unsigned i = 0; i < config->listening.count; i++) {
@@ -227,12 +235,8 @@ static void check_tls(struct config *config, struct faults *faults)
         leads |= (door & (DOOR_TLS | DOOR_ADMIN)) == DOOR_TLS;
         doors |= door;
     }
-    if (config->tls.pairs_count) {
-        if (tls_server_new(&config->tls, &config->tls_server, &why))
-            faults_add(faults, NULL, "tls", "%.*s", STR_FMT(buf_str(&why)));
-    } else if (doors & DOOR_TLS) {
+    if (doors & DOOR_TLS && !config->tls.pairs_count)
         refuse(faults, "tls.certificates", "is missing: https:// needs a certificate and its key");
-    }
     if (doors & DOOR_PROXY && !config->proxies_count && !config->proxies_unix)
         refuse(faults, "trusted_proxies",
                "is missing: only from there may connections with a header of the PROXY protocol "
@@ -241,7 +245,6 @@ static void check_tls(struct config *config, struct faults *faults)
         refuse(faults, "listen",
                "redirect:// leads nowhere: there is no https:// address but for management, and no "
                "proxy of trusted_proxies that may have one");
-    buf_free(&why);
 }
 
 /* Reads the authorities now: what the file has later waits for a reload. */
@@ -253,6 +256,49 @@ static void read_authorities(struct config *config, struct faults *faults)
     if (why)
         faults_add(faults, NULL, "webhooks.ca_file", "%s %s", config->webhook_ca_file, why);
 }
+
+static void check_tls(struct config *config, struct faults *faults)
+{
+    read_certificates(config, faults);
+    check_doors(config, faults);
+}
+
+/* ---- sockets of the service manager ---------------------------------------------------------- */
+
+static void adopt_one(struct config *config, const struct listen_address *passed,
+                      struct faults *faults)
+{
+    char at[160];
+    if (!listening_adopt(&config->listening, passed))
+        return;
+    listen_format(&passed->at, at, sizeof(at));
+    faults_add(faults, NULL, at,
+               "is a socket of the service manager, and no item of `listen` has that address: add "
+               "it there, or leave `listen` out to be served at all sockets that come");
+}
+
+static void adopt_all(struct config *config, const struct activation *activation)
+{
+    config->listening.count = activation->count;
+    memcpy(config->listening.addresses, activation->addresses,
+           activation->count * sizeof(activation->addresses[0]));
+}
+
+int config_adopt(struct config *config, const struct activation *activation, struct faults *faults)
+{
+    unsigned before = faults->count;
+    if (!activation->count)
+        return 0;
+    if (!config->listen_count)
+        adopt_all(config, activation);
+    for (unsigned i = 0; config->listen_count && i < activation->count; i++)
+        adopt_one(config, &activation->addresses[i], faults);
+    config_check_reach(config, &config->listening, faults);
+    check_doors(config, faults);
+    return faults->count == before ? 0 : -EINVAL;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void take_all(struct config *config, const struct options *options, struct faults *faults)
 {

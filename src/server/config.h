@@ -12,6 +12,7 @@
 #include "inbound/source.h"
 #include "log/channels.h"
 #include "net/tls_server.h"
+#include "server/activation.h"
 #include "server/faults.h"
 #include "server/listening.h"
 #include "transport/worker.h"
@@ -162,5 +163,10 @@ int config_options(struct config *config, int argc, char **argv, struct faults *
  * everybody do everything and does not say that this is meant. */
 void config_check_reach(const struct config *config, const struct listening *listening,
                         struct faults *faults);
+
+/* Takes over sockets that the service manager has opened: with `listen` each must be one of its
+ * addresses, without it they are all the addresses there are. The same checks hold for them.
+ * Returns 0, or -EINVAL with every fault in `faults`. */
+int config_adopt(struct config *config, const struct activation *activation, struct faults *faults);
 
 void config_free(struct config *config);

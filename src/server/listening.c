@@ -22,6 +22,16 @@ static const struct {
                {"proxy+http://", DOOR_PROXY},
                {"proxy+https://", DOOR_PROXY | DOOR_TLS}};
 
+uint8_t listening_door(struct str scheme)
+{
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        struct str prefix = str_from(schemes[i].prefix);
+        if (str_starts(prefix, scheme) && str_eq(str_skip(prefix, scheme.len), STR("://")))
+            return schemes[i].door;
+    }
+    return 0;
+}
+
 int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX])
 {
     uint8_t door = 0;
@@ -77,6 +87,21 @@ int listening_add(struct listening *listening, const struct listen_item *item, u
         listening->addresses[listening->count++] = found[i];
     }
     return count;
+}
+
+int listening_adopt(struct listening *listening, const struct listen_address *passed)
+{
+    for (unsigned i = 0; i < listening->count; i++) {
+        struct listen_address *item = &listening->addresses[i];
+        if (item->passed || !listen_is_same(item, passed))
+            continue;
+        uint8_t door = item->door, nth = item->nth;
+        *item = *passed;
+        item->door = door;
+        item->nth = nth;
+        return 0;
+    }
+    return -ENOENT;
 }
 
 /* ---- ports ----------------------------------------------------------------------------------- */
@@ -160,9 +185,11 @@ static unsigned count_item(const struct listening *listening, unsigned i)
 }
 
 /* Makes a Unix socket; of other addresses it only finds out whether they can be had, since each
- * worker has a socket of its own there. */
+ * worker has a socket of its own there. A socket that was passed is there already. */
 static int open_or_check(struct listen_address *address)
 {
+    if (address->passed)
+        return 0;
     if (!listen_is_unix(address))
         return check_port_is_free(address);
     int result = unix_listen(&address->at, &address->place, &address->fd);
@@ -232,7 +259,8 @@ void listening_close(struct listening *listening)
         struct listen_address *address = &listening->addresses[i];
         if (!address->shared)
             continue;
-        unix_remove(&address->at, &address->place);
+        if (!address->passed)
+            unix_remove(&address->at, &address->place);
         close(address->fd);
         address->shared = false;
     }

@@ -28,12 +28,20 @@ struct listen_item {
 bool listening_read_mode(const char *text, mode_t *ret);
 bool listening_read_group(const char *text, gid_t *ret);
 
+/* The door of a scheme such as `https` or `proxy+http`; 0 for `http`, and for a word that is no
+ * scheme. */
+uint8_t listening_door(struct str scheme);
+
 /* Reads an item of `listen`. Returns the number of addresses, with their doors, or -EINVAL. */
 int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX]);
 
 /* Adds the addresses of an item, which was checked but for its address; `nth` counts them. The same
  * results. */
 int listening_add(struct listening *listening, const struct listen_item *item, unsigned nth);
+
+/* Gives a socket that another process has made to the item of that address, whose door it gets.
+ * -ENOENT if there is none. */
+int listening_adopt(struct listening *listening, const struct listen_address *passed);
 
 /* Before any worker listens: makes Unix sockets, drops addresses that this machine does not have
  * and need not have, and chooses the ports that are to be free ones. Returns 0, or a negative errno

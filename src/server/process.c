@@ -137,7 +137,7 @@ static int allow_sockets(const struct folders *folders, const struct listening *
     int result = 0;
     for (unsigned i = 0; !result && i < listening->count; i++) {
         char path[120];
-        if (!listen_is_unix(&listening->addresses[i]))
+        if (!listen_is_unix(&listening->addresses[i]) || listening->addresses[i].passed)
             continue;
         (void)snprintf(path, sizeof(path), "%s", unix_path(&listening->addresses[i].at));
         result = allow_writes(folders, dirname(path));

@@ -13,6 +13,7 @@
 #include "server/process.h"
 #include "server/reload.h"
 #include "transport/presence_notes.h"
+#include "server/watchdog.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -77,6 +78,7 @@ struct server {
     struct conn_names names;      /* of connections, for their clients */
     struct tls_tickets tickets;
     int64_t tickets_ns; /* when their newest key was made */
+    struct watchdog watchdog;
 };
 
 /* The settings in force. */
@@ -657,6 +659,7 @@ static void drain(struct server *server)
     say(SAY_INFO, "draining", "within_ms=%lld", (long long)config_of(server)->limits.drain_ms);
     listening_close(&server->reloading.first->config.listening);
     presence_pause(server->presence);
+    watchdog_let_go(&server->watchdog);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_drain(&server->workers[i]);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
@@ -666,6 +669,7 @@ static void drain(struct server *server)
     presence_stop(server->presence);
     changes_close(server->changes);
     log_close(server->log);
+    watchdog_stop(&server->watchdog);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_deinit(&server->workers[i]);
     quota_deinit(&server->addresses);
@@ -695,6 +699,16 @@ static int start_threads(struct server *server)
     return result;
 }
 
+/* The manager watches from READY=1 on. A server that it cannot watch serves all the same. */
+static void watch(struct server *server)
+{
+    for (unsigned i = 0; i < config_of(server)->threads; i++)
+        watchdog_add(&server->watchdog, &server->workers[i].loop.mailbox);
+    int result = watchdog_start(&server->watchdog);
+    if (result)
+        say(SAY_ERROR, "watchdog_missing", "error=\"%s\"", strerror(-result));
+}
+
 static int confine(const struct server *server)
 {
     process_confine(config_of(server), config_of(server)->memory ? NULL : data_dir(server));
@@ -714,6 +728,7 @@ static int run(struct server *server)
     }
     greet(server);
     note("READY=1");
+    watch(server);
     wait_and_tidy(server);
     drain(server);
     free(server->workers);
@@ -729,6 +744,17 @@ static int explain(int result, const struct faults *faults)
     return 2;
 }
 
+/* Takes the sockets of the service manager first: the configuration opens files. */
+static int read_settings(struct settings **ret, int argc, char **argv, struct faults *faults)
+{
+    struct activation activation;
+    int taken = activation_take(&activation, faults);
+    int result = settings_read(ret, argc, argv, faults);
+    if (!result)
+        result = taken ? taken : config_adopt(&(*ret)->config, &activation, faults);
+    return result;
+}
+
 /* Blocks from this size on are mapped by themselves, and go back to the system when they are freed.
  * By default the allocator raises this size with the first large block that comes and goes, and
  * then keeps the memory of a burst of messages for good. Blocks that are made all the time, such as
@@ -742,9 +768,10 @@ int serve_main(int argc, char **argv)
     struct settings *settings;
     key_table_init(&server.keys);
     revocations_init(&server.revocations);
+    watchdog_init(&server.watchdog);
     struct faults faults = {0};
     block_signals();
-    int result = settings_read(&settings, argc, argv, &faults);
+    int result = read_settings(&settings, argc, argv, &faults);
     reloading_init(&server.reloading, argc, argv, settings);
     int code = result ? explain(result, &faults) : run(&server);
     faults_free(&faults);
