@@ -73,22 +73,46 @@ static int become(uid_t user, gid_t group)
     return user && !setuid(0) ? -EPERM : 0;
 }
 
+/* The user and the group that the configuration wants; those of the process where it wants none. */
+static void find_wanted(const struct config *config, uid_t *ret_user, gid_t *ret_group)
+{
+    *ret_user = getuid();
+    *ret_group = getgid();
+    if (config->user)
+        (void)find_user(config->user, ret_user, ret_group);
+    if (config->group)
+        (void)listening_read_group(config->group, ret_group);
+}
+
+/* A process that was started as the wanted user keeps its other groups: whoever started it has
+ * given it these on purpose, and only root can give them up. */
+bool process_changes_user(const struct config *config)
+{
+    uid_t user, real, effective, saved;
+    gid_t group, real_group, effective_group, saved_group;
+    find_wanted(config, &user, &group);
+    if (!user || getresuid(&real, &effective, &saved) ||
+        getresgid(&real_group, &effective_group, &saved_group))
+        return config->user || config->group;
+    return user != real || user != effective || user != saved || group != real_group ||
+           group != effective_group || group != saved_group;
+}
+
 int process_become(const struct config *config)
 {
-    uid_t user = getuid();
-    gid_t group = getgid();
-    if (!config->user && !config->group)
+    uid_t user;
+    gid_t group;
+    if (!process_changes_user(config))
         return 0;
-    if (config->user)
-        (void)find_user(config->user, &user, &group);
-    if (config->group)
-        (void)listening_read_group(config->group, &group);
+    find_wanted(config, &user, &group);
     int result = become(user, group);
     if (result)
         fprintf(stderr,
-                "freshet serve: cannot become user %u and group %u: %s. Start it as root, or "
-                "leave out `user` and `group`\n",
-                (unsigned)user, (unsigned)group, strerror(-result));
+                "freshet serve: cannot become user %u and group %u: %s. This is user %u and group "
+                "%u: start it as root, or as that user with that group, or leave out `user` and "
+                "`group`\n",
+                (unsigned)user, (unsigned)group, strerror(-result), (unsigned)getuid(),
+                (unsigned)getgid());
     return result;
 }
 
@@ -145,6 +169,18 @@ static int allow_sockets(const struct folders *folders, const struct listening *
     return result;
 }
 
+/* Without its folder the server does not start. The log finds out why, for which the folder above
+ * must be open to it, and Landlock stays on. */
+static void allow_data(const struct folders *folders, const char *data)
+{
+    char above[PATH_MAX];
+    (void)mkdir(data, 0700);
+    if (!allow_writes(folders, data))
+        return;
+    (void)snprintf(above, sizeof(above), "%s", data);
+    (void)allow_writes(folders, dirname(above));
+}
+
 /* The folders that are not there are nobody's to write to. */
 static int allow_folders(const struct folders *folders, const struct config *config,
                          const char *data)
@@ -155,10 +191,9 @@ static int allow_folders(const struct folders *folders, const struct config *con
         (void)allow_writes(folders, passing[i]);
     if (own)
         (void)allow_writes(folders, own);
-    if (data && mkdir(data, 0700) && errno != EEXIST)
-        return -errno;
-    int result = data ? allow_writes(folders, data) : 0;
-    return result ? result : allow_sockets(folders, &config->listening);
+    if (data)
+        allow_data(folders, data);
+    return allow_sockets(folders, &config->listening);
 }
 
 /* The version of the kernel's interface that is in force; 0: none. */

@@ -13,8 +13,11 @@
 bool process_has_user(const char *name);
 bool process_has_group(const char *name);
 
-/* Becomes the user and the group of the configuration, for good. Does nothing if it names neither.
- * Returns 0, or a negative errno after saying why. */
+/* Whether the process is another user, or has another group, than the configuration wants. */
+bool process_changes_user(const struct config *config);
+
+/* Becomes the user and the group of the configuration, for good. Does nothing if it names neither,
+ * or if the process was started as that user. Returns 0, or a negative errno after saying why. */
 int process_become(const struct config *config);
 
 /* Gives up what the server never needs: rights of programs that it might start, core files, writes

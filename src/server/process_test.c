@@ -17,7 +17,7 @@
 
 /* Whether a child process that has given up its rights does this. Its log lines have the rights
  * that are in force, which `ret_said` gets. */
-static bool child_may(bool (*try)(void), char *ret_said, size_t size)
+static bool child_may_beside(const char *data, bool (*try)(void), char *ret_said, size_t size)
 {
     int ends[2], status;
     assert_int_equal(pipe(ends), 0);
@@ -25,7 +25,7 @@ static bool child_may(bool (*try)(void), char *ret_said, size_t size)
     if (!child) {
         struct config *config = calloc(1, sizeof(*config));
         (void)dup2(ends[1], STDERR_FILENO);
-        process_confine(config, NULL);
+        process_confine(config, data);
         _exit(try());
     }
     close(ends[1]);
@@ -35,6 +35,11 @@ static bool child_may(bool (*try)(void), char *ret_said, size_t size)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static bool child_may(bool (*try)(void), char *ret_said, size_t size)
+{
+    return child_may_beside(NULL, try, ret_said, size);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -91,6 +96,42 @@ static void files_outside_of_its_folders_cannot_be_changed(void **state)
     (void)unlink(outside);
 }
 
+static bool try_nothing(void)
+{
+    return true;
+}
+
+static void landlock_stays_in_force_without_the_folder_of_the_data(void **state)
+{
+    char with[500], without[500];
+    (void)state;
+    assert_true(child_may(try_nothing, with, sizeof(with)));
+    assert_true(child_may_beside("/nowhere/at/all", try_nothing, without, sizeof(without)));
+    const char *at = strstr(with, "landlock="), *there = strstr(without, "landlock=");
+    assert_non_null(at);
+    assert_non_null(there);
+    assert_int_equal(strtol(at + 9, NULL, 10), strtol(there + 9, NULL, 10));
+}
+
+/* ---- another user ---------------------------------------------------------------------------- */
+
+static void a_process_changes_its_user_only_if_it_is_another(void **state)
+{
+    struct config *config = calloc(1, sizeof(*config));
+    char user[20], group[20];
+    (void)state;
+    assert_false(process_changes_user(config));
+    snprintf(user, sizeof(user), "%u", (unsigned)getuid());
+    snprintf(group, sizeof(group), "%u", (unsigned)getgid());
+    config->user = user;
+    config->group = group;
+    assert_int_equal(process_changes_user(config), getuid() == 0);
+    config->user = NULL;
+    config->group = "4242";
+    assert_true(process_changes_user(config));
+    free(config);
+}
+
 /* ---- system calls ---------------------------------------------------------------------------- */
 
 static long call;
@@ -136,6 +177,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_outside_of_its_folders_cannot_be_changed),
+        cmocka_unit_test(landlock_stays_in_force_without_the_folder_of_the_data),
+        cmocka_unit_test(a_process_changes_its_user_only_if_it_is_another),
         cmocka_unit_test(calls_that_no_server_makes_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -719,7 +719,7 @@ static int run(struct server *server)
 {
     struct config *config = config_of(server);
     struct listening *listening = &config->listening;
-    bool changes_user = config->user || config->group;
+    bool changes_user = process_changes_user(config);
     process_warn(config);
     if ((changes_user ? listening_take(listening) : listening_check(listening)) ||
         process_become(config) || confine(server) || open_all(server) || start_threads(server)) {

@@ -6,6 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { BIN, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { Program, run } from "./support/program.mjs";
 import { installed } from "./support/service.mjs";
 
 const UNIT = fileURLToPath(new URL("../../dist/freshet.service", import.meta.url));
@@ -43,6 +44,49 @@ test("the server becomes another user once it has its addresses", { skip: proces
         assert.equal((await fetch(`${server.url}/channels/a`, { method: "POST", body: "1", headers: { Connection: "close" } })).status, 201);
 });
 
+/** What `freshet serve` says that root starts as another user, with these groups, until it serves or ends. */
+async function serveAs(t, { user = 65534, group = 65534, groups = [] }, config) {
+    const dir = temporaryFolder(t), bin = path.join(dir, "freshet");
+    fs.chmodSync(dir, 0o777);
+    fs.copyFileSync(BIN, bin); /* the tree may be closed to others */
+    fs.writeFileSync(path.join(dir, "freshet.yaml"), config.replaceAll("DIR", dir));
+    const rights = ["--reuid", `${user}`, "--regid", `${group}`, ...(groups.length ? ["--groups", groups.join(",")] : ["--clear-groups"])];
+    const program = new Program(t, [...rights, bin, "serve", "--memory", "--config", path.join(dir, "freshet.yaml")], { bin: "setpriv", cwd: dir });
+    await Promise.race([program.exited, program.until(({ out }) => / serves /.test(out), "the server").catch(() => {})]);
+    return { dir, program, pid: program.child.pid };
+}
+
+test("a server that is started as the user that it should become stays it, and others are refused", { skip: process.getuid() !== 0 && "takes root" }, async (t) => {
+    const stays = await serveAs(t, { groups: [65534, 33] }, "listen: 127.0.0.1:0\nuser: 65534\n");
+    assert.match(stays.program.out, / serves /, stays.program.err);
+    assert.equal(fieldOf(stays.pid, "Uid"), "65534");
+    assert.match(fs.readFileSync(`/proc/${stays.pid}/status`, "utf8"), /^Groups:.*\b33\b/m, "its groups are its own");
+    for (const wanted of ["user: 65533", "user: root", "user: 65534\ngroup: 33"]) {
+        const { program } = await serveAs(t, {}, `listen: 127.0.0.1:0\n${wanted}\n`);
+        assert.deepEqual(program.end, { code: 1, signal: null }, wanted);
+        assert.match(program.err, /cannot become user \d+ and group \d+: Operation not permitted\. This is user 65534 and group 65534: start it as root/);
+    }
+});
+
+test("a Unix socket goes to a group that the process has, and to no other", { skip: process.getuid() !== 0 && "takes root" }, async (t) => {
+    const config = "listen: {address: \"unix:DIR/s\", group: 33}\n";
+    const has = await serveAs(t, { groups: [33] }, config.replace("{", "[{").replace("}", "}]"));
+    assert.match(has.program.out, / serves /, has.program.err);
+    assert.equal(fs.statSync(path.join(has.dir, "s")).gid, 33);
+    const { program } = await serveAs(t, {}, config.replace("{", "[{").replace("}", "}]"));
+    assert.equal(program.end?.code, 1);
+    assert.match(program.err, /This user may not give the socket to that group/);
+});
+
+test("Landlock stays in force where the data folder cannot be made, and the cause is told", async (t) => {
+    const dir = temporaryFolder(t);
+    const { code, stderr } = await run(t, ["serve", "--listen", "127.0.0.1:0", "--data", path.join(dir, "missing/data")]);
+    assert.equal(code, 1);
+    assert.match(stderr, /No such file|is not there/);
+    const [, here] = /landlock=(\d+)/.exec((await startServer(t)).err), [, there] = /landlock=(\d+)/.exec(stderr);
+    assert.equal(there, here);
+});
+
 test("files with secrets that others may read are named", async (t) => {
     const dir = temporaryFolder(t), secret = "tokens: [{secret: \"a secret that is long enough for it\"}]\n";
     const server = await startServer(t, { config: secret });
@@ -60,6 +104,24 @@ test("the program is position independent, and its tables are read-only", { skip
     assert.match(stdout, /GNU_RELRO/);
     assert.match(stdout, /BIND_NOW|Flags: NOW/);
     assert.doesNotMatch(stdout, /GNU_STACK.*RWE/);
+});
+
+test("every file of the program is compiled with the flags that make faults harder to use", { skip: !installed("readelf") && "no readelf" }, (t) => {
+    if (/asan|tsan/.test(BIN))
+        return t.skip("a sanitized program is compiled in another way");
+    const options = { encoding: "utf8", maxBuffer: 1 << 30 };
+    const { stdout: units } = spawnSync("readelf", ["--debug-dump=info", "--dwarf-depth=1", "-W", BIN], options);
+    const producers = units.split("\n").filter((line) => /DW_AT_producer.*GNU C17/.test(line));
+    assert.ok(producers.length > 200, `${producers.length} files`);
+    const flags = ["-fstack-protector-strong", "-fstack-clash-protection", "-O2"];
+    if (process.arch === "x64")
+        flags.push("-fcf-protection=full");
+    for (const flag of flags)
+        assert.deepEqual(producers.filter((line) => !line.includes(` ${flag}`)), [], flag);
+    const { stdout: symbols } = spawnSync("readelf", ["--dyn-syms", "-W", BIN], options);
+    assert.match(symbols, /UND __stack_chk_fail@/);
+    for (const name of ["__memcpy_chk", "__snprintf_chk", "__fprintf_chk"]) /* without _FORTIFY_SOURCE there are none */
+        assert.match(symbols, new RegExp(`UND ${name}@`), name);
 });
 
 test("systemd finds little to say against the unit", { skip: !installed("systemd-analyze") && "no systemd-analyze" }, () => {
