@@ -238,15 +238,22 @@ static void give_units(struct slot *slot, const struct charge *charge, enum rate
     }
 }
 
+/* The policies, as RateLimit tells them. */
+static const char *const names[RATE_HOLDERS][RATE_UNITS] = {
+    {"key-events", "key-bytes"},
+    {"subject-events", "subject-bytes"},
+    {"address-events", "address-bytes"},
+    {"channel-events", "channel-bytes"},
+};
+
+static uint64_t ms_of(int64_t wait_ns)
+{
+    return wait_ns > 0 ? (uint64_t)(wait_ns + 999999) / 1000000 : 1;
+}
+
 static void refuse(const struct charge *charge, enum rate_holder holder, enum rate_unit unit,
                    int64_t wait_ns, struct refusal *ret_refusal)
 {
-    static const char *const names[RATE_HOLDERS][RATE_UNITS] = {
-        {"key-events", "key-bytes"},
-        {"subject-events", "subject-bytes"},
-        {"address-events", "address-bytes"},
-        {"channel-events", "channel-bytes"},
-    };
     static const char *const details[RATE_HOLDERS] = {
         "this API key publishes faster than it may (rates.key): wait, then go on slower",
         "this subject publishes faster than it may (rates.subject): wait, then go on slower",
@@ -254,7 +261,7 @@ static void refuse(const struct charge *charge, enum rate_holder holder, enum ra
         "this channel gets events faster than it may (rates.channel): wait, then go on slower",
     };
     refusal_set(ret_refusal, PROBLEM_TOO_MANY, details[holder]);
-    ret_refusal->retry_ms = (uint64_t)(wait_ns + 999999) / 1000000;
+    ret_refusal->retry_ms = ms_of(wait_ns);
     ret_refusal->rate = (struct refusal_rate){
         .policy = names[holder][unit],
         .quota = rate_of(charge->limit, holder, unit).amount,
@@ -342,6 +349,28 @@ bool rates_take(struct rates *rates, const struct publish_limits *limits,
         return false;
     }
     return true;
+}
+
+static int64_t wait_of(struct rates *rates, uint64_t id, enum rate_unit unit, int64_t now_ns)
+{
+    pthread_mutex_lock(lock_of(rates, id));
+    const struct slot *slot = find_slot(rates, id);
+    int64_t wait_ns = slot ? slot->buckets[unit].full_ns - now_ns : 0;
+    pthread_mutex_unlock(lock_of(rates, id));
+    return wait_ns;
+}
+
+uint64_t rates_full_ms(struct rates *rates, const struct publish_limits *limits,
+                       const struct rate_event *event, int64_t now_ns,
+                       const struct refusal *refusal)
+{
+    const struct publish_limit *limit = &limits->at[find(limits, limits->count, event->channel)];
+    struct charge charge = charge_of(rates, limit, event);
+    for (unsigned holder = 0; holder < RATE_HOLDERS; holder++)
+        for (unsigned unit = 0; unit < RATE_UNITS; unit++)
+            if (refusal->rate.policy == names[holder][unit] && charge.holders[holder])
+                return ms_of(wait_of(rates, charge.holders[holder], unit, now_ns));
+    return refusal->retry_ms;
 }
 
 void rates_give(struct rates *rates, const struct publish_limits *limits,

@@ -66,6 +66,12 @@ struct rate_event {
 bool rates_take(struct rates *rates, const struct publish_limits *limits,
                 const struct rate_event *event, int64_t now_ns, struct refusal *ret_refusal);
 
+/* In how many ms the bucket is full that has refused an event; at least 1. A batch passes then as a
+ * whole, whatever its size. `refusal` is what rates_take() has said. */
+uint64_t rates_full_ms(struct rates *rates, const struct publish_limits *limits,
+                       const struct rate_event *event, int64_t now_ns,
+                       const struct refusal *refusal);
+
 /* Gives back what an event had taken. */
 void rates_give(struct rates *rates, const struct publish_limits *limits,
                 const struct rate_event *event);

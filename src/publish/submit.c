@@ -108,6 +108,18 @@ static bool add_event(struct submission *submission, const struct proposal *prop
                           proposal->key_stands);
 }
 
+/* The same, without a half of an event where memory lacks. */
+static bool add_whole_event(struct submission *submission, const struct proposal *proposal,
+                            bool ephemeral)
+{
+    struct batch *batch = submission->append->batch;
+    uint32_t before = batch->count;
+    bool added = add_event(submission, proposal, ephemeral);
+    if (!added)
+        batch->count = before;
+    return added;
+}
+
 static bool is_ephemeral(const struct submitter *submitter, const struct proposal *proposal)
 {
     return proposal->ephemeral || log_is_ephemeral(submitter->log, proposal->channel);
@@ -138,16 +150,44 @@ bool submitter_take(struct submitter *submitter, const struct publisher *publish
     return may_add(submitter, &proposal, publisher, 0, ret_refusal);
 }
 
+/* Gives back what an event has taken that is not published. */
+static void give_one(const struct submitter *submitter, const struct publisher *publisher,
+                     struct str channel, size_t bytes)
+{
+    const struct rate_event event = {publisher, channel, bytes, 0};
+    if (submitter->limits)
+        rates_give(submitter->rates, submitter->limits, &event);
+}
+
 /* Gives back what the events of a submission have taken that is dropped. */
 static void give_back(const struct submission *submission)
 {
-    struct submitter *submitter = submission->submitter;
     const struct batch *batch = submission->append->batch;
-    for (uint32_t i = submission->first; submitter->limits && i < batch->count; i++) {
-        const struct event *event = &batch->events[i];
-        rates_give(submitter->rates, submitter->limits,
-                   &(struct rate_event){submission->publisher, event->channel, event->data.len, 0});
-    }
+    for (uint32_t i = submission->first; i < batch->count; i++)
+        give_one(submission->submitter, submission->publisher, batch->events[i].channel,
+                 batch->events[i].data.len);
+}
+
+/* Refuses an event that has passed all checks, and for which memory lacks. */
+static bool refuse_for_memory(const struct submitter *submitter, const struct publisher *publisher,
+                              const struct proposal *proposal, struct refusal *ret_refusal)
+{
+    give_one(submitter, publisher, proposal->channel, proposal->data.len);
+    return refusal_no_memory(ret_refusal);
+}
+
+/* The first events of a batch have taken what the rate had. When they have given it back, and the
+ * bucket is full, the whole batch passes. */
+static void wait_for_all(struct submission *submission, const struct proposal *proposal,
+                         struct refusal *refusal)
+{
+    const struct submitter *submitter = submission->submitter;
+    const struct rate_event event = {submission->publisher, proposal->channel, proposal->data.len,
+                                     submission->number};
+    submission_drop(submission);
+    if (refusal->retry_ms)
+        refusal->retry_ms = rates_full_ms(submitter->rates, submitter->limits, &event,
+                                          clock_now_ns(submitter->clock), refusal);
 }
 
 /* ---- submissions ----------------------------------------------------------------------------- */
@@ -180,12 +220,16 @@ bool submission_begin(struct submission *submission, struct submitter *submitter
 bool submission_add(struct submission *submission, const struct proposal *proposal,
                     struct refusal *ret_refusal)
 {
-    if (!proposal_check(proposal, submission->publisher, ret_refusal) ||
-        !may_add(submission->submitter, proposal, submission->publisher, submission->number,
-                 ret_refusal))
+    struct submitter *submitter = submission->submitter;
+    const struct publisher *publisher = submission->publisher;
+    if (!proposal_check(proposal, publisher, ret_refusal))
         return false;
-    return add_event(submission, proposal, is_ephemeral(submission->submitter, proposal)) ||
-           refusal_no_memory(ret_refusal);
+    if (!may_add(submitter, proposal, publisher, submission->number, ret_refusal)) {
+        wait_for_all(submission, proposal, ret_refusal);
+        return false;
+    }
+    return add_whole_event(submission, proposal, is_ephemeral(submitter, proposal)) ||
+           refuse_for_memory(submitter, publisher, proposal, ret_refusal);
 }
 
 void submission_drop(struct submission *submission)
@@ -220,10 +264,8 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
     if (!may_add(submitter, proposal, publisher, 0, ret_refusal))
         return false;
     if (!begin(&submission, submitter, publisher, ephemeral) ||
-        !add_event(&submission, proposal, ephemeral)) {
-        submission_drop(&submission);
-        return refusal_no_memory(ret_refusal);
-    }
+        !add_whole_event(&submission, proposal, ephemeral))
+        return refuse_for_memory(submitter, publisher, proposal, ret_refusal);
     publish->has_if_match = proposal->has_if_match;
     publish->if_match = proposal->if_match;
     submission_end(&submission, publish);

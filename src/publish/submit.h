@@ -94,7 +94,8 @@ bool submission_begin(struct submission *submission, struct submitter *submitter
                       const struct publisher *publisher, struct refusal *ret_refusal);
 
 /* Adds an event, which is ephemeral if its namespace is. On false it was not added, and the
- * submission must be dropped. */
+ * submission must be dropped. Where a rate refused it, the submission was dropped already, and the
+ * refusal says when all of it can pass. */
 bool submission_add(struct submission *submission, const struct proposal *proposal,
                     struct refusal *ret_refusal);
 

@@ -299,6 +299,99 @@ static void a_publish_for_which_memory_lacks_leaves_nothing_behind(void **state)
     world_free(world);
 }
 
+/* Limits the world's publishes by channel: so many events in ten seconds. */
+static struct publish_limits *limit_world(struct world *world, struct rates *rates, uint64_t quota)
+{
+    struct publish_limit limit = {.window_s = 10};
+    struct publish_limits *limits;
+    limit.rates[RATE_CHANNEL][RATE_EVENTS] = quota / 10;
+    assert_int_equal(publish_limits_new(&limit, 1, &limits), 0);
+    submitter_limit(&world->submitter, limits, rates, NULL);
+    return limits;
+}
+
+/* Begins and drops submissions while each allocation fails in turn. */
+static void drop_some(struct world *world, const struct proposal *proposal)
+{
+    struct submission submission;
+    struct refusal refusal;
+    for (unsigned long nth = 1; nth < 30; nth++) {
+        turn(world);
+        mem_fail_nth(nth);
+        if (submission_begin(&submission, &world->submitter, &anybody, &refusal))
+            (void)submission_add(&submission, proposal, &refusal);
+        mem_fail_nth(0);
+        submission_drop(&submission);
+    }
+}
+
+static void an_event_for_which_memory_lacks_gives_its_rate_back(void **state)
+{
+    (void)state;
+    struct world *world = world_new(1000);
+    struct rates *rates = rates_new();
+    struct publish_limits *limits = limit_world(world, rates, 10);
+    struct proposal proposal = text_on("a"), keyed = proposal;
+    struct refusal refusal = {.problem = PROBLEM_UNAVAILABLE};
+    struct asked asked[10], more;
+    keyed.has_key = true;
+    keyed.key = STR("k");
+    drop_some(world, &keyed);
+    for (unsigned long nth = 1; refusal.problem == PROBLEM_UNAVAILABLE; nth++) {
+        turn(world);
+        mem_fail_nth(nth);
+        refusal = ask(world, &keyed, &asked[0]);
+        mem_fail_nth(0);
+    }
+    for (unsigned i = 1; i < 10; i++)
+        assert_accepted(world, &proposal, &asked[i]);
+    assert_int_equal(ask(world, &proposal, &more).problem, PROBLEM_TOO_MANY);
+    world_free(world);
+    rates_free(rates);
+    free(limits);
+}
+
+/* How many of so many events a submission takes, with the refusal of the first that it does not. */
+static unsigned add_many(struct world *world, unsigned count, struct asked *asked,
+                         struct refusal *ret_refusal)
+{
+    struct proposal proposal = text_on("a");
+    struct submission submission;
+    unsigned taken = 0;
+    *asked = (struct asked){.publish = {.done = done}};
+    assert_true(submission_begin(&submission, &world->submitter, &anybody, ret_refusal));
+    while (taken < count && submission_add(&submission, &proposal, ret_refusal))
+        taken++;
+    if (taken == count)
+        submission_end(&submission, &asked->publish);
+    else
+        submission_drop(&submission);
+    turn(world);
+    return taken;
+}
+
+static void a_batch_that_a_rate_refuses_passes_after_the_wait_that_it_was_told(void **state)
+{
+    (void)state;
+    static const unsigned counts[] = {100, 150, 1000};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct world *world = world_new(1000);
+        struct rates *rates = rates_new();
+        struct publish_limits *limits = limit_world(world, rates, 100);
+        struct refusal refusal;
+        struct asked asked, others;
+        assert_int_equal(add_many(world, 30, &asked, &refusal), 30);
+        assert_true(add_many(world, counts[i], &others, &refusal) < counts[i]);
+        assert_int_equal(refusal.problem, PROBLEM_TOO_MANY);
+        assert_int_equal(refusal.retry_ms, 3000); /* 30 of 10 a second */
+        clock_fake_advance(&world->clock, (int64_t)refusal.retry_ms * 1000);
+        assert_int_equal(add_many(world, counts[i], &others, &refusal), counts[i]);
+        world_free(world);
+        rates_free(rates);
+        free(limits);
+    }
+}
+
 static void a_deletion_empties_the_channel(void **state)
 {
     (void)state;
@@ -377,6 +470,8 @@ int main(void)
         cmocka_unit_test(a_refusal_by_a_limit_is_counted),
         cmocka_unit_test(a_submission_stands_or_falls_as_one),
         cmocka_unit_test(a_publish_for_which_memory_lacks_leaves_nothing_behind),
+        cmocka_unit_test(an_event_for_which_memory_lacks_gives_its_rate_back),
+        cmocka_unit_test(a_batch_that_a_rate_refuses_passes_after_the_wait_that_it_was_told),
         cmocka_unit_test(a_deletion_empties_the_channel),
         cmocka_unit_test(a_deletion_of_a_channel_of_the_server_is_the_servers_alone),
         cmocka_unit_test(a_deletion_takes_the_right_to_it),
