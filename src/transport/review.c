@@ -18,7 +18,7 @@ void review_some(struct worker *worker)
         return;
     for (unsigned i = 0; i < SLICE && (node = list_take_first(&worker->unreviewed)); i++) {
         struct conn *conn = container_of(node, struct conn, node);
-        list_add_last(&worker->connections, node);
+        list_add_last(worker->draining ? &worker->undrained : &worker->connections, node);
         if (!conn->dead && conn->ops->review)
             conn->ops->review(conn);
     }

@@ -531,9 +531,9 @@ static void drain(struct mail *mail, void *owner)
         listener_accept_rest(&worker->listeners[i].listener);
     stop_listening(worker);
     /* Connections are told at the end of the turn: bytes of one may be in hand, since mail is
-     * opened between the reading of bytes and their use. */
+     * opened between the reading of bytes and their use. Those that wait for a review have it
+     * first: what they have lost they must not get for the time of the drain either. */
     list_take_all(&worker->undrained, &worker->connections);
-    list_take_all(&worker->undrained, &worker->unreviewed);
 }
 
 void worker_drain(struct worker *worker)
