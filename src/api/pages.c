@@ -3,6 +3,7 @@
 #include "api/answers.h"
 #include "base/json_writer.h"
 #include "http/condition.h"
+#include "http/response_gzip.h"
 #include "pages/pages.h"
 
 /* A page may load and ask for what this server has, and nothing from elsewhere; nobody may frame
@@ -32,7 +33,9 @@ static void respond(struct exchange *exchange, const struct page_file *file)
     response.kept = true;
     buf_addf(response_compose(&response, STR("ETag")), "W/\"%s\"",
              file->tag); /* weak: it may be compressed */
-    if (!known) {
+    if (known) {
+        response_gzip_vary(&response, str_from(file->type), file->body.len);
+    } else {
         response_add(&response, STR("X-Content-Type-Options"), STR("nosniff"));
         response_add(&response, STR("Content-Security-Policy"), STR(PAGE_POLICY));
         response_add(&response, STR("Referrer-Policy"), STR("no-referrer"));

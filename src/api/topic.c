@@ -79,7 +79,9 @@ static void answer_event(const struct topic_read *read, const struct event *even
     buf_add_char(etag, '"');
     buf_add_id(etag, event->id);
     buf_add_char(etag, '"');
-    if (!known) {
+    if (known) {
+        response_gzip_vary(&response, event_media_type(event), event->data.len);
+    } else {
         response_add(&response, STR("X-Content-Type-Options"), STR("nosniff"));
         response_add(&response, STR("Content-Security-Policy"), STR("sandbox"));
         response.type = event_media_type(event);

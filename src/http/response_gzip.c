@@ -45,15 +45,30 @@ static bool compress(const struct response *response, struct deflater *deflater,
     return !buf_failed(out) && (always || out->len < response_length(response));
 }
 
+static bool is_long(size_t len)
+{
+    return len >= RESPONSE_GZIP_LEAST && len <= RESPONSE_GZIP_MOST;
+}
+
+static void add_vary(struct response *response)
+{
+    response_add(response, STR("Vary"), STR("Accept-Encoding"));
+}
+
+void response_gzip_vary(struct response *response, struct str type, size_t len)
+{
+    if (is_long(len) && is_text(type))
+        add_vary(response);
+}
+
 void response_gzip(struct response *response, enum http_gzip_wish wish, struct deflater *deflater)
 {
     size_t len = response_length(response);
-    bool is_long = len >= RESPONSE_GZIP_LEAST && len <= RESPONSE_GZIP_MOST;
     bool only = wish == HTTP_GZIP_ONLY && len && len <= RESPONSE_GZIP_MOST;
-    if (response->status != 200 || response->goes_on || response->bodiless || !(is_long || only) ||
-        !is_text(response->type))
+    if (response->status != 200 || response->goes_on || response->bodiless ||
+        !(is_long(len) || only) || !is_text(response->type))
         return;
-    response_add(response, STR("Vary"), STR("Accept-Encoding"));
+    add_vary(response);
     if (wish == HTTP_GZIP_NO || !compress(response, deflater, only))
         return;
     response_add(response, STR("Content-Encoding"), STR("gzip"));

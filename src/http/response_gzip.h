@@ -15,3 +15,7 @@ enum { RESPONSE_GZIP_LEAST = 1 << 10, RESPONSE_GZIP_MOST = 256 << 10 };
  * one compressed, too. The new body lies in the scratch buffer of the deflater, until its next use.
  */
 void response_gzip(struct response *response, enum http_gzip_wish wish, struct deflater *deflater);
+
+/* Adds the Vary that the response with this body would have to one without it: a 304, which a cache
+ * may have to compare with what it keeps (RFC 9110 section 15.4.5). */
+void response_gzip_vary(struct response *response, struct str type, size_t len);

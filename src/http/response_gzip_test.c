@@ -118,6 +118,31 @@ static void only_text_is_compressed(void **state)
     }
 }
 
+static void a_response_without_its_body_varies_as_it_would_with_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        size_t len;
+        bool varies;
+    } rows[] = {
+        {"text/html", RESPONSE_GZIP_LEAST, true},
+        {"text/html", RESPONSE_GZIP_LEAST - 1, false},
+        {"text/html", RESPONSE_GZIP_MOST + 1, false},
+        {"image/png", RESPONSE_GZIP_LEAST, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct response response;
+        response_init(&response, 304);
+        response.bodiless = true;
+        response_gzip_vary(&response, str_from(rows[i].type), rows[i].len);
+        response_gzip(&response, HTTP_GZIP_YES, &deflater);
+        assert_int_equal(has(&response, "Vary", "Accept-Encoding"), rows[i].varies);
+        assert_int_equal(response.count, rows[i].varies);
+        response_deinit(&response);
+    }
+}
+
 /* Refusals repeat what the request said, and partial answers mean bytes of the plain body. */
 static void other_statuses_are_sent_as_they_are(void **state)
 {
@@ -150,6 +175,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(a_body_is_compressed_within_bounds_if_the_client_wishes),
         TEST(only_text_is_compressed),
+        TEST(a_response_without_its_body_varies_as_it_would_with_it),
         TEST(other_statuses_are_sent_as_they_are),
         TEST(without_memory_the_body_stays_as_it_is),
     };

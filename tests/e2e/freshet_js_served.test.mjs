@@ -46,7 +46,10 @@ test("/freshet.js is that file, for pages of every site that may use the server,
     assert.equal(answer.headers["cache-control"], "no-cache");
     assert.equal(answer.text, file("freshet.min.js"));
     const { etag } = answer.headers;
-    assert.equal((await server.get("/freshet.js", { "If-None-Match": etag })).status, 304);
+    const known = await server.get("/freshet.js", { "If-None-Match": etag });
+    assert.equal(known.status, 304);
+    assert.equal(known.headers.vary, (await server.get("/freshet.js")).headers.vary, "RFC 9110, section 15.4.5");
+    assert.match(known.headers.vary, /Accept-Encoding/);
     assert.equal((await server.get("/freshet.js", { "If-None-Match": `W/"x", ${etag}` })).status, 304);
     assert.equal((await server.get("/freshet.js", { "If-None-Match": '"x"' })).status, 200);
     for (const path of ["/freshet.js/x", "/pages/", "/pages/nothing", "/pages/../api.c", "/pages/%2e%2e/x"]) {
