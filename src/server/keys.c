@@ -179,7 +179,7 @@ static const char *check_asked_url(const char *text)
 
 /* clang-format off */
 const struct key keys[] = {
-    {.name = "listen", .kind = KEY_LIST, .single = true, .items_max = CONFIG_LISTEN_MAX, .help = "where to listen: ADDRESS:PORT, https://ADDRESS:PORT, redirect://ADDRESS:PORT or unix:PATH"},
+    {.name = "listen", .kind = KEY_LIST, .single = true, .items_max = CONFIG_LISTEN_MAX, .help = "where to listen: ADDRESS:PORT, the same behind https://, redirect://, proxy+http:// or proxy+https://, or unix:PATH"},
     TEXT("listen.address", 1, PATH_MAX - 1, NULL, LISTEN(address), "the address, in an item that says more"),
     BOOLEAN("listen.admin", LISTEN(admin), "management is done at this address, and at no other"),
     TEXT("listen.mode", 1, 4, NULL, LISTEN(mode), "the mode of a Unix socket, octal; without it 660"),
