@@ -31,6 +31,9 @@ struct conn_ops {
     void (*drain)(struct conn *conn, uint32_t after_ms);
     /* For the owner's own use: what goes on may not be allowed any more. NULL: nothing does. */
     void (*review)(struct conn *conn);
+    /* For the owner's own use: shows `visitor` everything that goes on over the connection. NULL:
+     * nothing does. */
+    void (*visit)(struct conn *conn, void *visitor);
 };
 
 struct conn {

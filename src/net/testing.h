@@ -93,7 +93,7 @@ static inline void end_closed(struct conn *conn)
 }
 
 static const struct conn_ops end_ops = {end_readable, end_fill, end_sent, end_hung_up,
-                                        end_closed,   NULL,     NULL};
+                                        end_closed,   NULL,     NULL,     NULL};
 
 static inline struct harness *harness_new(bool uring)
 {

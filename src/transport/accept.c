@@ -336,7 +336,8 @@ static void drain(struct conn *conn, uint32_t after_ms)
         conn_close(conn);
 }
 
-static const struct conn_ops arrival_ops = {readable, fill, sent, hung_up, closed, drain, NULL};
+static const struct conn_ops arrival_ops = {readable, fill,  sent, hung_up,
+                                            closed,   drain, NULL, NULL};
 
 static void ring(struct timer *timer)
 {

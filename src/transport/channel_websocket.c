@@ -1,6 +1,7 @@
 /* A channel's WebSocket: every frame in is published there, every event of it is a frame out. */
 #include "transport/attendance.h"
 #include "transport/permits.h"
+#include "transport/rounds.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ struct channel_websocket {
     struct sub sub;
     struct channel_start *start; /* NULL once subscribed */
     uint16_t encoding;
+    uint32_t since_s; /* when it began; see rounds_now_s() */
 };
 
 static struct channel_websocket *of_websocket(struct websocket *websocket)
@@ -166,6 +168,18 @@ static bool channel_review(struct pull *pull, const struct access *access)
     return !selection || subscription_check_selection(selection, &subscriber, &refusal);
 }
 
+static void channel_tell(const struct pull *pull, struct subscription_facts *facts)
+{
+    const struct channel_websocket *channel =
+        container_of(pull, struct channel_websocket, websocket.pull);
+    facts->format = FORMAT_WEBSOCKET;
+    facts->since_s = channel->since_s;
+    if (channel->sub.view)
+        facts_add(facts, &pull->request->worker->hub, &channel->sub);
+    else if (channel->start)
+        facts_add_terms(facts, channel->start->reading->selection);
+}
+
 static void channel_free(struct pull *pull)
 {
     struct channel_websocket *channel = of_pull(pull);
@@ -187,7 +201,7 @@ static const struct websocket_ops channel_ops = {
 static const struct pull_ops channel_pull = {
     WEBSOCKET_PULL,           .fill = channel_fill, .sent = channel_sent,
     .drain = websocket_drain, .free = channel_free, .reads = channel_reads,
-    .review = channel_review,
+    .review = channel_review, .tell = channel_tell,
 };
 
 static void channel_subscribe(struct channel_websocket *channel)
@@ -243,7 +257,8 @@ static struct channel_websocket *channel_websocket_new(struct worker *worker,
     *channel = (struct channel_websocket){.websocket = {.pull = {.ops = &channel_pull},
                                                         .ops = &channel_ops,
                                                         .beat_s = (uint8_t)reading->beat_s},
-                                          .start = start};
+                                          .start = start,
+                                          .since_s = rounds_now_s(worker)};
     return channel;
 }
 

@@ -18,6 +18,8 @@ struct waiting_ops {
     void (*leave)(struct waiting *waiting); /* the client has shut its side, and may be gone */
     /* The client is gone: frees it, and the exchange. */
     void (*drop)(struct waiting *waiting);
+    /* Says what it subscribes to, see rounds.h. NULL: it is no subscription. */
+    void (*tell)(const struct waiting *waiting, struct subscription_facts *facts);
 };
 
 struct identity;

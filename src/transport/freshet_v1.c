@@ -5,6 +5,7 @@
 #include "transport/freshet_v1_messages.h"
 #include "transport/freshet_v1_ops.h"
 #include "transport/freshet_v1_presence.h"
+#include "transport/rounds.h"
 #include "ws/handshake.h"
 
 #include <errno.h>
@@ -106,6 +107,25 @@ static bool reads(const struct pull *pull, struct str channel)
     return false;
 }
 
+static void tell(const struct pull *pull, struct subscription_facts *facts)
+{
+    const struct freshet_v1 *v1 = container_of(pull, struct freshet_v1, websocket.pull);
+    facts->format = FORMAT_FRESHET_V1;
+    facts->since_s = v1->since_s;
+    list_each (&v1->terms, node) {
+        const struct term *term = container_of(node, struct term, node);
+        facts_add_term(facts, (struct str){term->name, term->len});
+    }
+    list_each (&v1->parts, node) {
+        const struct part *part = container_of(node, struct part, node);
+        if (part->waits || part->search)
+            facts->is_behind = true;
+        else if (part->sub.view)
+            facts_add_position(facts, &v1->worker->hub, &part->sub);
+    }
+    facts->cursor = freshet_v1_cursor(v1);
+}
+
 static void free_freshet_v1(struct pull *pull)
 {
     struct freshet_v1 *v1 = of_pull(pull);
@@ -137,7 +157,8 @@ static const struct pull_ops pull_ops = {WEBSOCKET_PULL,
                                          .drain = drain,
                                          .free = free_freshet_v1,
                                          .reads = reads,
-                                         .review = freshet_v1_review};
+                                         .review = freshet_v1_review,
+                                         .tell = tell};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
@@ -191,6 +212,7 @@ void freshet_v1_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     *v1 = (struct freshet_v1){.worker = worker,
+                              .since_s = rounds_now_s(worker),
                               .websocket = {.pull = {.ops = &pull_ops},
                                             .ops = &websocket_ops,
                                             .beat_s = (uint8_t)(reading ? reading->beat_s : 25)}};

@@ -213,7 +213,7 @@ static struct selection *select_asked(const struct freshet_v1 *v1, const struct 
  * read the clock after each change is enough. */
 static void charge(struct freshet_v1 *v1, const struct lists *lists)
 {
-    size_t parts = 1 + v1->joining - v1->waiting;
+    size_t parts = (size_t)1 + v1->joining - v1->waiting;
     (void)worker_spend(v1->worker,
                        parts * BUDGET_STRIDE + lists->subscription.terms_count * TERM_COST);
 }

@@ -248,7 +248,8 @@ static void part_free(struct part *part)
     start_drop(&part->search);
     if (part->serial)
         part->v1->joining--;
-    part->v1->waiting -= part->waits != NULL;
+    if (part->waits)
+        part->v1->waiting--;
     hub_unsubscribe(hub_of(part->v1), &part->sub);
     selection_unref(part->selection);
     list_remove(&part->node);

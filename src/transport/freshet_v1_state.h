@@ -58,7 +58,8 @@ struct freshet_v1 {
     struct part *taking;          /* between fill and sent */
     struct freshet_v1_asks *asks; /* about presence; NULL: none yet, and no name */
     uint32_t terms_count;
-    uint32_t joining;
-    uint32_t waiting; /* of those that join */
+    uint16_t joining;
+    uint16_t waiting; /* of those that join */
     uint32_t serials;
+    uint32_t since_s; /* when it began; see rounds_now_s() */
 };

@@ -16,6 +16,7 @@
 #include "transport/incoming.h"
 #include "transport/pipeline.h"
 #include "transport/review.h"
+#include "transport/rounds.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -483,7 +484,17 @@ static void review(struct conn *conn)
         pipeline_waiting(http1)->ops->ring(pipeline_waiting(http1));
 }
 
-static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed, drain, review};
+static void visit(struct conn *conn, void *visitor)
+{
+    struct http1 *http1 = of_conn(conn);
+    if (http1->request.pull)
+        rounds_show(visitor, &http1->request, NULL);
+    else if (http1->phase == PHASE_POLL)
+        rounds_show(visitor, &http1->request, pipeline_waiting(http1));
+}
+
+static const struct conn_ops conn_ops = {readable, fill,  sent,   hung_up,
+                                         closed,   drain, review, visit};
 
 /* ---- the request stream's calls -------------------------------------------------------------- */
 

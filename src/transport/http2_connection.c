@@ -17,6 +17,7 @@
 #include "transport/http2_requests.h"
 #include "transport/http2_streams.h"
 #include "transport/review.h"
+#include "transport/rounds.h"
 
 #include <stdlib.h>
 
@@ -401,7 +402,20 @@ static void review(struct conn *conn)
     }
 }
 
-static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed, drain, review};
+static void visit(struct conn *conn, void *visitor)
+{
+    list_each (&of_conn(conn)->streams, node) {
+        struct http2_request_stream *stream = container_of(node, struct http2_request_stream, node);
+        struct waiting *waiting = stream->exchange ? stream->exchange->waiting : NULL;
+        if (stream->state != REQUEST_OPEN)
+            continue;
+        if (stream->request.pull || (stream->phase == HTTP2_POLL && waiting))
+            rounds_show(visitor, &stream->request, stream->request.pull ? NULL : waiting);
+    }
+}
+
+static const struct conn_ops conn_ops = {readable, fill,  sent,   hung_up,
+                                         closed,   drain, review, visit};
 
 /* ---- the calls for the connection as a whole ------------------------------------------------- */
 

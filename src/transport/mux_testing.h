@@ -154,7 +154,7 @@ static inline void mux_closed(struct conn *conn)
 }
 
 static const struct conn_ops mux_conn_ops = {mux_readable, mux_fill, mux_sent, mux_hung_up,
-                                             mux_closed,   NULL,     NULL};
+                                             mux_closed,   NULL,     NULL,     NULL};
 
 /* ---- the operations of its request streams --------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include "transport/attendance.h"
 #include "transport/page_answer.h"
 #include "transport/page_before.h"
+#include "transport/rounds.h"
 
 #include <stdlib.h>
 
@@ -414,8 +415,21 @@ static void drop(struct waiting *waiting)
     exchange_free(exchange);
 }
 
+static void tell(const struct waiting *waiting, struct subscription_facts *facts)
+{
+    const struct page_wait *wait = container_of(waiting, struct page_wait, waiting);
+    const struct exchange *exchange = wait->exchange;
+    facts->format = FORMAT_PAGE;
+    facts->caller = exchange->caller;
+    facts->since_s = (uint32_t)(exchange->since_ns / 1000000000);
+    if (wait->sub.view)
+        facts_add(facts, &exchange->worker->hub, &wait->sub);
+    else
+        facts_add_terms(facts, wait->reading->selection);
+}
+
 static const struct waiting_ops waiting_ops = {
-    .look = look_again, .ring = ring, .leave = leave, .drop = drop};
+    .look = look_again, .ring = ring, .leave = leave, .drop = drop, .tell = tell};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 

@@ -28,6 +28,7 @@ struct exchange;
 struct page_key;
 struct response;
 struct request_stream;
+struct subscription_facts;
 
 struct pull {
     const struct pull_ops *ops;
@@ -64,6 +65,8 @@ struct pull_ops {
     /* Whether it may go on under rules that have changed. One that can do without a part of what it
      * sends drops that part, and goes on. NULL: it may. */
     bool (*review)(struct pull *pull, const struct access *access);
+    /* Says what it subscribes to, see rounds.h. NULL: it is no subscription. */
+    void (*tell)(const struct pull *pull, struct subscription_facts *facts);
 };
 
 /* A body that is being received. */

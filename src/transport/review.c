@@ -9,6 +9,8 @@ void review_begin(struct worker *worker)
 {
     worker->reviewed_ns = worker->loop.now_ns;
     list_take_all(&worker->unreviewed, &worker->connections);
+    list_take_all(&worker->unreviewed, &worker->unvisited);
+    worker->rounds_cut = true;
 }
 
 void review_some(struct worker *worker)

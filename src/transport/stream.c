@@ -8,6 +8,7 @@
 #include "transport/stream.h"
 #include "transport/attendance.h"
 #include "transport/page_answer.h"
+#include "transport/rounds.h"
 
 #include <stdlib.h>
 
@@ -18,8 +19,9 @@ struct stream {
     struct sub sub;
     uint16_t encoding; /* of the records: without HTTP's chunks if they are compressed */
     uint8_t beat_s;
-    bool gzip;    /* it is part of a struct gzip_body */
-    bool chunked; /* with `gzip`: what is sent is in chunks */
+    bool gzip : 1;    /* it is part of a struct gzip_body */
+    bool chunked : 1; /* with `gzip`: what is sent is in chunks */
+    uint32_t since_s; /* when it began; see rounds_now_s() */
 };
 
 /* A stream that is compressed. */
@@ -264,6 +266,14 @@ static bool review(struct pull *pull, const struct access *access)
            subscription_check_selection(hub_selection(&stream->sub), &subscriber, &refusal);
 }
 
+static void tell(const struct pull *pull, struct subscription_facts *facts)
+{
+    const struct stream *stream = container_of(pull, struct stream, pull);
+    facts->format = encoding_format(stream->encoding);
+    facts->since_s = stream->since_s;
+    facts_add(facts, &worker_of(stream)->hub, &stream->sub);
+}
+
 static void free_stream(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
@@ -287,7 +297,8 @@ static const struct pull_ops pull_ops = {.fill = fill,
                                          .drain = drain,
                                          .free = free_stream,
                                          .reads = reads,
-                                         .review = review};
+                                         .review = review,
+                                         .tell = tell};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
@@ -366,7 +377,8 @@ static struct stream *stream_new(struct exchange *exchange, const struct reading
             .encoding = (uint16_t)encoding_of(reading->format, reading->data, chunked, 0),
             .beat_s = (uint8_t)reading->beat_s,
             .gzip = reading->gzip,
-            .chunked = exchange->chunked};
+            .chunked = exchange->chunked,
+            .since_s = rounds_now_s(exchange->worker)};
     return stream;
 }
 

@@ -7,6 +7,7 @@
 #include "transport/accept.h"
 #include "transport/request_stream.h"
 #include "transport/review.h"
+#include "transport/rounds.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -233,6 +234,8 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         (struct change_listener){.mailbox = &worker->loop.mailbox, .look = on_revoked};
     list_init(&worker->paused);
     pace_init(&worker->pace);
+    list_init(&worker->rounds);
+    list_init(&worker->unvisited);
     holdings_init(&worker->holdings, &worker->account);
     worker->no_room.failed = true;
     list_init(&worker->resumed);
@@ -441,7 +444,8 @@ static bool is_busy(const struct worker *worker)
            !list_empty(&worker->resumed) || !list_empty(&worker->put_off) ||
            !list_empty(&worker->unfinished) || !list_empty(&worker->bodies) ||
            !list_empty(&worker->undrained) || !list_empty(&worker->shaking) ||
-           live_is_busy(worker) || review_is_busy(worker) || submitter_has_any(&worker->submitter);
+           live_is_busy(worker) || review_is_busy(worker) || rounds_are_busy(worker) ||
+           submitter_has_any(&worker->submitter);
 }
 
 /* Answers the polls that were held long enough, in this turn's flush. Returns in how many ms more
@@ -472,6 +476,7 @@ void worker_step(struct worker *worker, int wait_ms)
     while (worker_flush(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume_all(worker);
+    rounds_some(worker);
     accept_shake(worker);
     (void)worker_flush(worker);
     if (net_is_dirty(&worker->net))
@@ -514,11 +519,13 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
+    list_take_all(&worker->connections, &worker->unvisited);
 int worker_start(struct worker *worker)
 {
     return -pthread_create(&worker->thread, NULL, worker_main, worker);
 }
 
+    rounds_end(worker);
 static void drain(struct mail *mail, void *owner)
 {
     (void)mail;
@@ -542,6 +549,7 @@ void worker_drain(struct worker *worker)
     mailbox_post(&worker->loop.mailbox, &worker->drain_mail);
 }
 
+    list_take_all(&worker->undrained, &worker->unvisited);
 void worker_join(struct worker *worker)
 {
     pthread_join(worker->thread, NULL);
@@ -560,6 +568,7 @@ void worker_deinit(struct worker *worker)
     hub_deinit(&worker->hub);
     buf_free(&worker->usual_head.text);
     buf_free(&worker->receipt);
+    rounds_end(worker);
     spares_deinit(&worker->spare_exchanges);
     answer_cache_deinit(&worker->answer_cache);
     send_room_deinit(&worker->send_room);

@@ -21,6 +21,7 @@ void worker_review(struct worker *worker, struct conn *conn)
 {
     list_remove(&conn->node);
     list_add_last(&worker->unreviewed, &conn->node);
+    worker->rounds_cut = true; /* or the walk would pass it by */
 }
 
 bool worker_pressed(const struct worker *worker)

@@ -295,6 +295,9 @@ struct worker {
     struct list unfinished;           /* connections with an unfinished message */
     struct list bodies;               /* connections with a body whose JSON is being checked */
     struct budget turn_budget;        /* for reading all connections in this turn */
+    struct list rounds;      /* struct rounds: walks over all connections, the first is under way */
+    struct list unvisited;   /* connections that this walk has not come to yet */
+    bool rounds_cut;         /* the walk has lost its place, and begins anew */
     struct budget step_budget;        /* for the connection being read */
     uint32_t inflating;               /* WebSockets with an unfinished compressed message */
     bool decompresses;                /* whether a compressed message may begin now */
