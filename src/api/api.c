@@ -5,6 +5,7 @@
 #include "api/api_keys.h"
 #include "api/batch.h"
 #include "api/channel.h"
+#include "api/configuration.h"
 #include "api/hub.h"
 #include "api/identity.h"
 #include "api/inbound.h"
@@ -101,9 +102,12 @@ const struct api_route api_routes[] = {
      api_revocations_handle,
      {ANY_BY(SERVER, ADMIN)},
      "revoke subjects, tokens and keys"},
-    {"/subscribers", true, false, true, 1U << HTTP_DELETE, subscribers_handle,
-     {BY(DELETE, SERVER, ADMIN)},
-     "disconnect what goes on under a subject"},
+    {"/subscribers", true, false, true, METHODS_READ | 1U << HTTP_DELETE, subscribers_handle,
+     {ANY_BY(SERVER, ADMIN)},
+     "list who is subscribed; disconnect a subject or a single subscription"},
+    {"/configuration", true, false, false, METHODS_READ, configuration_handle,
+     {READ_BY(SERVER, ADMIN)},
+     "the configuration in force, without its secrets"},
     {"/stats", true, false, false, METHODS_READ, info_stats,
      {READ_BY(SERVER, ADMIN)},
      "figures of this server, as JSON"},

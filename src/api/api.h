@@ -9,6 +9,8 @@
 #include "inbound/source.h"
 #include "transport/exchange.h"
 
+struct figures;
+
 /* How often the configuration was read anew, and how often that was refused. */
 struct api_reloads {
     _Atomic uint64_t done, refused;
@@ -41,6 +43,8 @@ struct api {
     struct source *const *sources; /* sources whose webhooks become events */
     size_t sources_count;
     const struct api_reloads *reloads; /* NULL: none is possible */
+    struct figures *figures;           /* for FIGURES_CHANNEL; NULL: nobody makes them */
+    struct str configuration;          /* in force, as JSON without secrets; empty: none is told */
     atomic_bool draining;
 };
 

@@ -5,10 +5,11 @@
 #include "api/answers.h"
 #include "api/api.h"
 #include "api/query.h"
+#include "api/subscriber_list.h"
 
 #include <stdlib.h>
 
-enum { SUBJECT, CHANNEL, ROWS, SUBJECT_MAX = 255 };
+enum { SUBJECT, CHANNEL, ID, ROWS, SUBJECT_MAX = 255 };
 
 static const struct parameter rows[ROWS] = {
     [SUBJECT] = {.name = {"subject", 7},
@@ -21,6 +22,13 @@ static const struct parameter rows[ROWS] = {
                  .least = 1,
                  .most = NAME_MAX_BYTES,
                  .example = "chat/17"},
+    [ID] = {.name = {"id", 2},
+            .kind = PARAMETER_TEXT,
+            .least = CONN_NAME_SIZE,
+            .most = CONN_NAME_SIZE,
+            .right = "an id that GET /subscribers tells",
+            .example = "0123456789abcdef01234567",
+            .meant = "connection"},
 };
 
 /* A request to all workers, with mail for each. */
@@ -31,7 +39,8 @@ struct disconnection {
     atomic_uint left;  /* workers that have not looked yet */
     atomic_uint ended; /* the number that they have ended */
     char subject[SUBJECT_MAX], channel[NAME_MAX_BYTES];
-    size_t subject_len, channel_len;
+    char id[CONN_NAME_SIZE];
+    size_t subject_len, channel_len, id_len;
     struct order {
         struct mail mail;
         struct disconnection *all;
@@ -100,6 +109,9 @@ static void take(struct disconnection *all, const struct parameter_found *found)
     } else if (found->row == CHANNEL) {
         memcpy(all->channel, found->value.at, found->value.len);
         all->channel_len = found->value.len;
+    } else if (found->row == ID) {
+        memcpy(all->id, found->value.at, found->value.len);
+        all->id_len = found->value.len;
     }
 }
 
@@ -117,9 +129,10 @@ static bool read_query(struct disconnection *all)
     struct str channel = {all->channel, all->channel_len};
     if (result)
         query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    else if (!all->subject_len)
+    else if (!all->subject_len == !all->id_len || (all->id_len && channel.len))
         api_problem(exchange, PROBLEM_BAD_PARAMETER,
-                    "say who is to be disconnected, as in /subscribers?subject=alice");
+                    "say who is to be disconnected: either a subject, as in "
+                    "/subscribers?subject=alice, or the id of a single subscription");
     else if (channel.len && !name_valid(channel, &why))
         api_problem(exchange, PROBLEM_BAD_CHANNEL, why);
     else
@@ -134,14 +147,22 @@ void subscribers_handle(struct exchange *exchange, struct str rest)
     (void)rest;
     if (!api_is_admin(exchange))
         return;
+    if (exchange->head->method != HTTP_DELETE) {
+        subscriber_list_handle(exchange);
+        return;
+    }
     struct disconnection *all = mem_try_alloc(sizeof(*all) + count * sizeof(all->orders[0]));
     if (!all) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
         return;
     }
     *all = (struct disconnection){.exchange = exchange};
-    if (read_query(all))
+    bool good = read_query(all);
+    if (good && !all->id_len) {
         submit(all);
-    else
-        free(all);
+        return;
+    }
+    if (good)
+        subscriber_list_end(exchange, (struct str){all->id, all->id_len});
+    free(all);
 }

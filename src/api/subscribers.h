@@ -1,7 +1,7 @@
-/* /subscribers: disconnecting what goes on under a subject. */
+/* /subscribers: who is subscribed, and disconnecting. */
 #pragma once
 
 #include "transport/exchange.h"
 
-/* Answers DELETE /subscribers; `rest` is empty. */
+/* Answers all methods of /subscribers; `rest` is empty. */
 void subscribers_handle(struct exchange *exchange, struct str rest);

@@ -62,6 +62,20 @@ void hist_merge(struct hist *to, const struct hist *from)
     put(&to->sum, get(&to->sum) + get(&from->sum));
 }
 
+void hist_since(struct hist *to, const struct hist *now, const struct hist *before)
+{
+    uint64_t max = 0, count = 0;
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        uint64_t more = get(&now->buckets[i]) - get(&before->buckets[i]);
+        put(&to->buckets[i], more);
+        max = more ? bucket_most(i) : max;
+        count += more;
+    }
+    put(&to->max, max < get(&now->max) ? max : get(&now->max));
+    put(&to->count, count);
+    put(&to->sum, get(&now->sum) - get(&before->sum));
+}
+
 /* The number of observations that a quantile of them spans: at least one, at most all. */
 static uint64_t rank_of(double quantile, uint64_t count)
 {

@@ -20,6 +20,10 @@ void hist_add(struct hist *hist, uint64_t value, uint64_t n);
 /* Adds all of `from` to `to`, which must belong to the calling thread. */
 void hist_merge(struct hist *to, const struct hist *from);
 
+/* Sets `to` to what `now` has beyond `before`, an earlier copy of it. The greatest value is the
+ * bound of its bucket. */
+void hist_since(struct hist *to, const struct hist *now, const struct hist *before);
+
 /* The upper bound of the bucket in which the quantile (0…1) lies, at most the largest value seen; 0
  * if there are no observations. */
 uint64_t hist_quantile(const struct hist *hist, double quantile);

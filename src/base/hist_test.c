@@ -176,6 +176,24 @@ static void *write_many(void *arg)
     return NULL;
 }
 
+static void a_difference_tells_only_values_added_since_the_copy(void **state)
+{
+    (void)state;
+    static struct hist now, before, since;
+    hist_add(&now, 1000, 10);
+    hist_merge(&before, &now);
+    hist_since(&since, &now, &before);
+    assert_int_equal(since.count, 0);
+    assert_int_equal(hist_quantile(&since, 0.5), 0);
+    hist_add(&now, 100, 3);
+    hist_since(&since, &now, &before);
+    assert_int_equal(since.count, 3);
+    assert_int_equal(hist_count_le(&since, UINT64_MAX), 3);
+    assert_in_range(hist_quantile(&since, 0.99), 100, 112);
+    assert_in_range(since.max, 100, 112);
+    assert_int_equal(since.sum, 300);
+}
+
 static void another_thread_may_read_at_any_time(void **state)
 {
     (void)state;
@@ -205,6 +223,7 @@ int main(void)
         cmocka_unit_test(counting_up_to_a_value_never_flatters),
         cmocka_unit_test(the_ends_of_the_range_have_buckets),
         cmocka_unit_test(merging_adds_everything),
+        cmocka_unit_test(a_difference_tells_only_values_added_since_the_copy),
         cmocka_unit_test(another_thread_may_read_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

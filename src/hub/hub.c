@@ -159,6 +159,8 @@ static struct view *view_new(struct hub *hub, struct selection *selection, unsig
     }
     map_add(&hub->views, &view->node, key);
     hub->views_count++;
+    if (hub->on_view)
+        hub->on_view(hub->port.mailbox->owner, selection);
     return view;
 }
 
@@ -456,6 +458,12 @@ uint64_t hub_cursor(const struct hub *hub, const struct sub *sub)
 {
     bool live = sub->state == SUB_LIVE && sub->cursor < hub->applied;
     return live ? hub->applied : sub->cursor;
+}
+
+bool hub_has_name(const struct hub *hub, struct str channel)
+{
+    const struct topic *topic = topics_find(&hub->topics, channel);
+    return topic && topic->views.count;
 }
 
 struct selection *hub_selection(const struct sub *sub)

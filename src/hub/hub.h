@@ -146,6 +146,9 @@ struct hub {
     uint32_t subs;
     uint32_t views_count;
     bool closing;
+    /* Called, if not NULL, when somebody subscribes to a selection that nobody here has. `owner` is
+     * that of the mailbox. */
+    void (*on_view)(void *owner, const struct selection *selection);
     int64_t timed_ns;        /* deliveries that are not in latency_ns yet: when their events were
                               * accepted */
     uint32_t timed;          /* number of these deliveries */
@@ -217,6 +220,9 @@ void hub_stats(const struct hub *hub, struct hub_stats *ret_stats);
 /* Ends a flush: all subscribers that were woken have taken what they could. Lets go of live chunks,
  * unless the hub is busy. */
 void hub_turn_end(struct hub *hub);
+
+/* Whether somebody is subscribed to the channel by its name. */
+bool hub_has_name(const struct hub *hub, struct str channel);
 
 /* The newest position that this thread has seen. */
 static inline uint64_t hub_applied(const struct hub *hub)

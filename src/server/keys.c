@@ -338,7 +338,7 @@ const struct key keys[] = {
     LIST("inbound", NUMBER_COUNT, 0, 0, CONFIG_SOURCES_MAX, "sources whose webhooks become events"),
     TEXT("inbound.source", 1, 64, NULL, SOURCE(name), "the name in the path /inbound/{source}"),
     TEXT("inbound.kind", 1, 20, NULL, SOURCE(kind), "who sends, and so how it is verified"),
-    LIST("inbound.secrets", NUMBER_COUNT, 0, 0, VERIFY_SECRETS_MAX, "secrets, any of which may sign: the text, env:NAME or file:PATH"),
+    {.name = "inbound.secrets", .kind = KEY_LIST, .items_max = VERIFY_SECRETS_MAX, .secret = true, .help = "secrets, any of which may sign: the text, env:NAME or file:PATH"},
     SOURCE_TEXT("inbound.channel", channel, "the channel"),
     SOURCE_TEXT("inbound.type", type, "the type"),
     SOURCE_TEXT("inbound.id", id, "the idempotency key"),

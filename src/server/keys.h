@@ -26,7 +26,7 @@ struct key {
                         * struct issuer_item */
     size_t items_max;  /* for a list */
     bool single;       /* a text in place of the list stands for a list of it alone */
-    bool secret;       /* errors do not repeat the text */
+    bool secret;       /* neither errors nor GET /configuration repeat the text */
     const char *(*check)(const char *text); /* for a text: returns a hint if it is wrong, else
                                              * NULL */
     const char *help;

@@ -22,6 +22,39 @@ static void every_key_is_there_once_and_says_what_it_is_for(void **state)
     assert_null(key_find(STR("limits.")));
 }
 
+/* Whether the last part of a name sounds like that of a secret. */
+static bool sounds_secret(struct str name)
+{
+    static const char *const words[] = {"secret", "password", "passphrase", "credential",
+                                        "token",  "private",  "pin"};
+    struct str part = STR_NONE;
+    for (struct str rest = name; rest.at;)
+        part = str_cut(&rest, '.');
+    bool sounds = str_eq(part, STR("key"));
+    for (struct str rest = part; rest.at;) {
+        struct str word = str_cut(&rest, '_');
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+            sounds = sounds || str_starts(word, str_from(words[i]));
+    }
+    return sounds;
+}
+
+/* A new key whose value is a secret must say so, or GET /configuration would tell it. */
+static void a_key_that_sounds_like_a_secret_is_marked_as_one(void **state)
+{
+    (void)state;
+    unsigned marked = 0;
+    for (size_t i = 0; i < keys_count; i++) {
+        struct str name = str_from(keys[i].name);
+        bool is_text = keys[i].kind == KEY_TEXT || keys[i].kind == KEY_LIST;
+        bool is_file = str_eq(name, STR("tls.certificates.key")); /* the name of one */
+        marked += keys[i].secret;
+        if (is_text && !is_file && !key_is_section(name) && sounds_secret(name) && !keys[i].secret)
+            fail_msg("%s sounds like a secret: set `secret`, or list it here", keys[i].name);
+    }
+    assert_true(marked >= 5);
+}
+
 static void a_section_is_what_has_keys_below_it(void **state)
 {
     (void)state;
@@ -79,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_is_there_once_and_says_what_it_is_for),
+        cmocka_unit_test(a_key_that_sounds_like_a_secret_is_marked_as_one),
         cmocka_unit_test(a_section_is_what_has_keys_below_it),
         cmocka_unit_test(a_misspelled_key_is_found),
         cmocka_unit_test(the_table_is_printed_with_a_line_for_each_key),

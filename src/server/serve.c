@@ -1,6 +1,7 @@
 #include "server/serve.h"
 
 #include "api/api.h"
+#include "api/figures.h"
 #include "base/command_line.h"
 #include "base/heap.h"
 #include "base/hash.h"
@@ -75,6 +76,7 @@ struct server {
     struct quota subjects;        /* and streams */
     struct memory_mark memory;    /* whether it is past memory_max */
     struct rates *rates;          /* at which events are published */
+    struct figures *figures;      /* figures as events */
     struct conn_names names;      /* of connections, for their clients */
     struct tls_tickets tickets;
     int64_t tickets_ns; /* when their newest key was made */
@@ -392,6 +394,7 @@ static int open_worker(struct server *server, unsigned index)
         .admits = api_admits,
         .permissions = &authorization_source,
         .show = authorization_keep,
+        .figures_wanted = figures_wanted,
         .is_revoked = api_is_revoked,
         .renew = api_renew,
     };
@@ -416,6 +419,7 @@ static void fill_api(struct server *server)
         .keys = &server->keys,
         .revocations = &server->revocations,
         .reloads = &server->reloading.counts,
+        .figures = server->figures,
     };
 }
 
@@ -451,6 +455,7 @@ static int open_all(struct server *server)
         return result;
     conn_names_init(&server->names);
     server->workers = mem_alloc(config->threads * sizeof(*server->workers));
+    server->figures = figures_new(server->workers, config->threads);
     fill_api(server);
     if (config->tls_server && tls_tickets_turn(&server->tickets))
         return -EIO;
@@ -675,6 +680,7 @@ static void drain(struct server *server)
     quota_deinit(&server->addresses);
     quota_deinit(&server->subjects);
     rates_free(server->rates);
+    figures_free(server->figures);
     courier_free(server->courier);
     presence_free(server->presence);
     key_table_deinit(&server->keys);

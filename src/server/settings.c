@@ -2,6 +2,7 @@
 
 #include "access/certificate.h"
 #include "base/mem.h"
+#include "server/told.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -216,6 +217,8 @@ int settings_prepare(struct settings *settings, const struct api *api, struct ke
     settings->certificates = certificate_source();
     authority_add(&settings->authority, &settings->certificates);
     list_vouchers(settings);
+    told_add(&settings->told, config);
+    settings->api.configuration = buf_failed(&settings->told) ? STR_NONE : buf_str(&settings->told);
     fill_api(settings);
     fill_proxies(settings);
     return 0;
@@ -232,6 +235,7 @@ void settings_free(struct settings *settings)
     rules_unref(settings->rules);
     presence_settings_unref(settings->presence);
     free(settings->vouchers);
+    buf_free(&settings->told);
     config_free(&settings->config);
     free(settings);
 }

@@ -19,6 +19,7 @@ struct settings {
     struct authorizers authorizers;
     struct trusted_proxies proxies;
     uint64_t *vouchers;
+    struct buf told; /* the configuration as it is told */
     struct api api;
     struct list retired; /* while others may still wait for answers of its backend */
     int64_t retired_ns;

@@ -87,6 +87,21 @@ static bool is_noted(enum problem problem)
            problem == PROBLEM_FORBIDDEN;
 }
 
+/* Notes who has hit a limit: for people who want to know which client it is. */
+static void count_refused(struct worker *worker, const struct request_stream *request,
+                          const struct caller *caller, enum problem problem)
+{
+    char room[INET6_ADDRSTRLEN];
+    struct str name = caller_subject(caller);
+    bool is_subject = name.len > 0;
+    if (problem != PROBLEM_TOO_MANY && problem != PROBLEM_TOO_LARGE)
+        return;
+    if (!is_subject && request)
+        name = request_stream_address(request, room);
+    if (name.len)
+        top_add(&worker->refused, refused_kind(problem, is_subject), name, 1);
+}
+
 void audit_note_exchange(const struct exchange *exchange, enum problem problem, struct str why,
                          struct str members)
 {
@@ -95,6 +110,7 @@ void audit_note_exchange(const struct exchange *exchange, enum problem problem, 
                                 .problem = problem_slug(problem),
                                 .why = why,
                                 .members = members};
+    count_refused(exchange->worker, exchange->request, exchange->caller, problem);
     if (!is_noted(problem))
         return;
     audit_add_request(&entry, exchange);
@@ -105,6 +121,7 @@ void audit_note_refusal(struct worker *worker, const struct request_stream *requ
                         const struct caller *caller, enum problem problem, struct str why,
                         struct str members)
 {
+    count_refused(worker, request, caller, problem);
     if (!is_noted(problem))
         return;
     struct audit_entry entry = {.kind = AUDIT_REFUSED,

@@ -45,6 +45,13 @@ static void on_batch(void *owner, struct batch *batch)
     hub_on_batch(&worker->hub, batch);
 }
 
+static void on_view(void *owner, const struct selection *selection)
+{
+    const struct worker *worker = owner;
+    if (worker->config.figures_wanted && selection_has_channel(selection, FIGURES_CHANNEL))
+        worker->config.figures_wanted(worker->config.app);
+}
+
 static void accepted(struct listener *listener, int fd)
 {
     const struct worker_listener *own = container_of(listener, struct worker_listener, listener);
@@ -226,6 +233,8 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->undrained);
     list_init(&worker->unreviewed);
     worker->reviewed_ns = INT64_MIN;
+    list_init(&worker->rounds);
+    list_init(&worker->unvisited);
     list_init(&worker->auths);
     live_init(worker);
     begin_presence(worker);
@@ -234,8 +243,6 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         (struct change_listener){.mailbox = &worker->loop.mailbox, .look = on_revoked};
     list_init(&worker->paused);
     pace_init(&worker->pace);
-    list_init(&worker->rounds);
-    list_init(&worker->unvisited);
     holdings_init(&worker->holdings, &worker->account);
     worker->no_room.failed = true;
     list_init(&worker->resumed);
@@ -259,6 +266,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     submitter_init(&worker->submitter, config->log, &worker->hub.port, config->clock);
     watch_memory(worker);
     limit_publishing(worker);
+    worker->hub.on_view = on_view;
     worker->hub.latency_ns = &worker->stats.latency_ns;
     worker->hub.room.account = &worker->account;
     return result;
@@ -468,6 +476,7 @@ void worker_step(struct worker *worker, int wait_ms)
     hub_turn(&worker->hub);
     live_check_some(worker);
     review_some(worker);
+    rounds_some(worker);
     bool busy = is_busy(worker);
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
@@ -476,7 +485,6 @@ void worker_step(struct worker *worker, int wait_ms)
     while (worker_flush(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume_all(worker);
-    rounds_some(worker);
     accept_shake(worker);
     (void)worker_flush(worker);
     if (net_is_dirty(&worker->net))
@@ -510,22 +518,22 @@ static void *worker_main(void *arg)
     worker->stopping = true;
     list_take_all(&worker->connections, &worker->undrained);
     list_take_all(&worker->connections, &worker->unreviewed);
+    list_take_all(&worker->connections, &worker->unvisited);
     list_each (&worker->connections, node) {
         conn_close(container_of(node, struct conn, node));
     }
     while (net_bury(&worker->net))
         ; /* no connection is left that would wait for it */
     desk_flush(&worker->desk);
+    rounds_end(worker);
     return NULL;
 }
 
-    list_take_all(&worker->connections, &worker->unvisited);
 int worker_start(struct worker *worker)
 {
     return -pthread_create(&worker->thread, NULL, worker_main, worker);
 }
 
-    rounds_end(worker);
 static void drain(struct mail *mail, void *owner)
 {
     (void)mail;
@@ -541,6 +549,7 @@ static void drain(struct mail *mail, void *owner)
      * opened between the reading of bytes and their use. Those that wait for a review have it
      * first: what they have lost they must not get for the time of the drain either. */
     list_take_all(&worker->undrained, &worker->connections);
+    list_take_all(&worker->undrained, &worker->unvisited);
 }
 
 void worker_drain(struct worker *worker)
@@ -549,7 +558,6 @@ void worker_drain(struct worker *worker)
     mailbox_post(&worker->loop.mailbox, &worker->drain_mail);
 }
 
-    list_take_all(&worker->undrained, &worker->unvisited);
 void worker_join(struct worker *worker)
 {
     pthread_join(worker->thread, NULL);
@@ -559,6 +567,7 @@ void worker_deinit(struct worker *worker)
 {
     while (mailbox_empty(&worker->loop.mailbox))
         ;
+    rounds_end(worker);
     stop_listening(worker);
     live_deinit(worker);
     desk_deinit(&worker->desk);
@@ -568,7 +577,6 @@ void worker_deinit(struct worker *worker)
     hub_deinit(&worker->hub);
     buf_free(&worker->usual_head.text);
     buf_free(&worker->receipt);
-    rounds_end(worker);
     spares_deinit(&worker->spare_exchanges);
     answer_cache_deinit(&worker->answer_cache);
     send_room_deinit(&worker->send_room);

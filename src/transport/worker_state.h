@@ -14,6 +14,7 @@
 #include "base/quota.h"
 #include "base/slab.h"
 #include "base/spares.h"
+#include "base/top.h"
 #include "http/date.h"
 #include "http/head_memo.h"
 #include "http2/http2.h"
@@ -156,6 +157,9 @@ enum admission {
     ADMITS_CREDENTIALS, /* and may send requests with the user's credentials (cookies) */
 };
 
+/* The channel of the server's figures: an event a second while somebody listens. */
+#define FIGURES_CHANNEL STR("$stats")
+
 enum { WORKER_LISTENERS_MAX = 16 };
 
 /* The peers that speak for others. */
@@ -201,6 +205,9 @@ struct worker_config {
      * copies what it needs of the exchange for that. NULL without memory. */
     const struct permission_source *permissions;
     struct evidence *(*show)(struct exchange *exchange);
+    /* Somebody has subscribed to FIGURES_CHANNEL on the calling worker. NULL: nobody needs to know.
+     */
+    void (*figures_wanted)(void *app);
     /* Whether the caller's credential was revoked. NULL: none is. */
     bool (*is_revoked)(void *app, const struct caller *caller, int64_t now_us);
     /* The caller that a credential stands for now, with a reference: a key may have changed. NULL:
@@ -288,6 +295,9 @@ struct worker {
     struct list undrained;   /* connections to be told that the server stops */
     struct list unreviewed;  /* connections to be held against rules that have changed */
     int64_t reviewed_ns;     /* when the rules did so; INT64_MIN: never */
+    struct list rounds;      /* struct rounds: walks over all connections, the first is under way */
+    struct list unvisited;   /* connections that this walk has not come to yet */
+    bool rounds_cut;         /* the walk has lost its place, and begins anew */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;               /* connections whose publish waits for the log */
     struct list resumed;              /* connections that may continue with what they have read */
@@ -295,9 +305,6 @@ struct worker {
     struct list unfinished;           /* connections with an unfinished message */
     struct list bodies;               /* connections with a body whose JSON is being checked */
     struct budget turn_budget;        /* for reading all connections in this turn */
-    struct list rounds;      /* struct rounds: walks over all connections, the first is under way */
-    struct list unvisited;   /* connections that this walk has not come to yet */
-    bool rounds_cut;         /* the walk has lost its place, and begins anew */
     struct budget step_budget;        /* for the connection being read */
     uint32_t inflating;               /* WebSockets with an unfinished compressed message */
     bool decompresses;                /* whether a compressed message may begin now */
@@ -336,6 +343,7 @@ struct worker {
     struct packs packs;
     struct ws_inflater inflater;
     struct worker_stats stats;
+    struct top refused;     /* clients that hit limits, of late; see refused_kind() */
     struct account account; /* memory that peers make this worker hold */
     int64_t turn_ended_ns;  /* and the idle time up to then */
     int64_t turn_idle_ns;
@@ -384,6 +392,13 @@ bool worker_flush(struct worker *worker);
 static inline void worker_hit(struct worker *worker, enum limit limit)
 {
     stat_add(&worker->stats.limits[limit], 1);
+}
+
+/* The kind of an entry of worker->refused: the problem, and whether the name is a subject or an
+ * address. */
+static inline uint16_t refused_kind(enum problem problem, bool is_subject)
+{
+    return (uint16_t)(2 * (unsigned)problem + is_subject);
 }
 
 /* Counts that a budget ran out. */

@@ -74,8 +74,9 @@ const WAYS = [
 /* What names no channel, or nothing that this server decides about. */
 const NOBODY_IS_ASKED = ["GET /webhooks", "PATCH /webhooks", "DELETE /webhooks", "GET /inbound", "POST /inbound",
     "GET /healthz", "GET /readyz", "GET /errors", "GET /playground", "GET /freshet.js", "GET /freshet-presence.js", "GET /pages",
-    "GET /", "GET /stats", "GET /metrics", "GET /keys", "POST /keys",
-    "DELETE /keys", "GET /revocations", "POST /revocations", "DELETE /revocations", "DELETE /subscribers"];
+    "GET /", "GET /configuration", "GET /stats", "GET /metrics", "GET /keys", "POST /keys",
+    "DELETE /keys", "GET /revocations", "POST /revocations", "DELETE /revocations", "GET /subscribers",
+    "DELETE /subscribers"];
 
 test("each path and method that the server names is among the ways", async (t) => {
     const { server } = await start(t);

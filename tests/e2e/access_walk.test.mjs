@@ -57,6 +57,7 @@ const WAYS = [
     ["GET /presence", "presence", (c) => ["GET", `/presence/${c}?list=0&marks=1`], (c) => c],
     ["PUT /presence", "presence", (c) => ["PUT", `/presence/${c}/me`, {}, "{\"state\":1}"], (c) => c],
     ["DELETE /channels", "admin", (c) => ["DELETE", `/channels/${c}`], (c) => c],
+    ["GET /configuration", "admin", () => ["GET", "/configuration"], () => "**"],
     ["GET /stats", "admin", () => ["GET", "/stats"], () => "**"],
     ["GET /metrics", "admin", () => ["GET", "/metrics"], () => "**"],
     ["GET /keys", "admin", () => ["GET", "/keys"], () => "**"],
@@ -65,6 +66,7 @@ const WAYS = [
     ["GET /revocations", "admin", () => ["GET", "/revocations"], () => "**"],
     ["POST /revocations", "admin", () => ["POST", "/revocations", {}, "{\"subject\":\"nobody\"}"], () => "**"],
     ["DELETE /revocations", "admin", () => ["DELETE", "/revocations?subject=nobody"], () => "**"],
+    ["GET /subscribers", "admin", () => ["GET", "/subscribers"], () => "**"],
     ["DELETE /subscribers", "admin", () => ["DELETE", "/subscribers?subject=nobody"], () => "**"],
 ];
 

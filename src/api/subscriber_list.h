@@ -1,0 +1,11 @@
+/* GET /subscribers: a page of the subscriptions that go on, and the end of a single one. */
+#pragma once
+
+#include "transport/exchange.h"
+
+/* Answers GET /subscribers. */
+void subscriber_list_handle(struct exchange *exchange);
+
+/* Ends the subscription of this id, a connection's name, and answers how many were ended: one, or
+ * none if it is gone. */
+void subscriber_list_end(struct exchange *exchange, struct str id);
