@@ -6,6 +6,7 @@
 #include "api/batch.h"
 #include "api/channel.h"
 #include "api/configuration.h"
+#include "api/front.h"
 #include "api/hub.h"
 #include "api/identity.h"
 #include "api/inbound.h"
@@ -135,7 +136,7 @@ const struct api_route api_routes[] = {
     {"/pages", false, false, false, METHODS_READ, api_pages_handle,
      {READ_BY(NOTHING, READ)},
      "the style and the scripts of the pages"},
-    {"/", true, false, false, METHODS_READ, info_root,
+    {"/", true, false, false, METHODS_READ, front_handle,
      {READ_BY(NOTHING, READ)},
      "this list"},
 };

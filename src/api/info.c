@@ -5,7 +5,6 @@
 #include "api/channel.h"
 #include "base/heap.h"
 #include "base/json_writer.h"
-#include "http/accept.h"
 #include "http/target.h"
 
 #include <stdio.h>
@@ -748,12 +747,6 @@ void info_ready(struct exchange *exchange, struct str rest)
 
 /* ---- problems, and the way in ---------------------------------------------------------------- */
 
-static bool wants_html(const struct exchange *exchange)
-{
-    static const struct str offers[] = {{"application/json", 16}, {"text/html", 9}};
-    return http_accept_best(&exchange->head->fields, offers, 2) == 1;
-}
-
 static void add_problem_line(struct buf *body, struct str base, enum problem problem)
 {
     buf_add_lit(body, "<li><a href=\"");
@@ -791,18 +784,6 @@ void info_errors(struct exchange *exchange, struct str rest)
         buf_add_lit(&body, "</ul>\n");
     }
     answer(exchange, "text/html; charset=utf-8", &body);
-}
-
-static void add_root_html(struct buf *body, struct str base)
-{
-    buf_addf(body,
-             "<!doctype html><title>freshet</title><h1>freshet %s</h1>"
-             "<p>Publish an event once; it reaches every consumer.<ul>\n",
-             FRESHET_VERSION);
-    for (size_t i = 0; i < api_routes_count; i++)
-        buf_addf(body, "<li><a href=\"%.*s%s\">%s</a>: %s\n", STR_FMT(base), api_routes[i].path,
-                 api_routes[i].path, api_routes[i].doc);
-    buf_add_lit(body, "</ul>\n");
 }
 
 /* The access that each method takes: an action, `proof` of the sender, or `nothing`. */
@@ -860,8 +841,7 @@ static void add_root_json(struct buf *body, struct str base)
 void info_root(struct exchange *exchange, struct str rest)
 {
     struct buf body = {0};
-    bool html = wants_html(exchange);
     (void)rest;
-    (html ? add_root_html : add_root_json)(&body, api_of(exchange)->base);
-    answer(exchange, html ? "text/html; charset=utf-8" : "application/json", &body);
+    add_root_json(&body, api_of(exchange)->base);
+    answer(exchange, "application/json", &body);
 }

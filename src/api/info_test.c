@@ -100,19 +100,15 @@ static void each_problem_has_a_page_and_the_list_leads_to_it(void **state)
     buf_free(&list);
 }
 
-static void the_root_lists_every_route_to_programs_and_to_people(void **state)
+static void the_root_lists_every_route(void **state)
 {
     struct desk *desk = *state;
     char text[128];
     desk->api.base = STR("/x");
-    for (int html = 0; html < 2; html++) {
-        desk_ask(desk, "GET /x/", html ? "Accept: text/html\r\n" : "", STR_NONE);
-        assert_int_equal(desk->status, 200);
-        for (size_t i = 0; i < api_routes_count; i++) {
-            snprintf(text, sizeof(text), html ? "<a href=\"/x%s\">" : "\"href\":\"/x%s\"",
-                     api_routes[i].path);
-            assert_true(desk_says(&desk->body, text));
-        }
+    desk_ask(desk, "GET /x/", "", STR_NONE);
+    for (size_t i = 0; i < api_routes_count; i++) {
+        snprintf(text, sizeof(text), "\"href\":\"/x%s\"", api_routes[i].path);
+        assert_answer(desk, 200, text);
     }
 }
 
@@ -123,7 +119,7 @@ int main(void)
         WITH_DESK(stats_count_what_was_done),
         WITH_DESK(metrics_are_what_prometheus_reads),
         WITH_DESK(each_problem_has_a_page_and_the_list_leads_to_it),
-        WITH_DESK(the_root_lists_every_route_to_programs_and_to_people),
+        WITH_DESK(the_root_lists_every_route),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,13 @@ static bool is_known(const struct http_fields *fields, const struct page_file *f
     return false;
 }
 
+void api_pages_add_fields(struct response *response)
+{
+    response_add(response, STR("X-Content-Type-Options"), STR("nosniff"));
+    response_add(response, STR("Content-Security-Policy"), STR(PAGE_POLICY));
+    response_add(response, STR("Referrer-Policy"), STR("no-referrer"));
+}
+
 static void respond(struct exchange *exchange, const struct page_file *file)
 {
     bool known = is_known(&exchange->head->fields, file);
@@ -36,9 +43,7 @@ static void respond(struct exchange *exchange, const struct page_file *file)
     if (known) {
         response_gzip_vary(&response, str_from(file->type), file->body.len);
     } else {
-        response_add(&response, STR("X-Content-Type-Options"), STR("nosniff"));
-        response_add(&response, STR("Content-Security-Policy"), STR(PAGE_POLICY));
-        response_add(&response, STR("Referrer-Policy"), STR("no-referrer"));
+        api_pages_add_fields(&response);
         response.type = str_from(file->type);
         response.body[0] = file->body;
     }

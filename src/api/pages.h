@@ -5,3 +5,6 @@
 
 /* Answers with the file that the request's path names; /pages itself lists all. */
 void api_pages_handle(struct exchange *exchange, struct str rest);
+
+/* Adds what browsers must know of a page: it loads and asks for nothing from elsewhere. */
+void api_pages_add_fields(struct response *response);

@@ -1,6 +1,8 @@
 // Every read tells the other ways to read the same.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { SseStream, bothStores, linkOf, parseLinks, startServer, test } from "./support/index.mjs";
 
 const TYPES = ["text/event-stream", "application/x-ndjson"];
@@ -65,3 +67,13 @@ test("the root shows a person a page and a program the links", async (t) => {
         assert.equal(typeof program.json(), "object");
     }
 });
+
+for (const config of ["", "playground: true\naccess: {anybody: []}\n"])
+    test(`the line that publishes works as it stands: ${config.split("\n")[0] || "no rules"}`, async (t) => {
+        const server = await startServer(t, { config });
+        const { text } = await server.get("/", { Accept: "text/html" });
+        const line = /<code>(curl <span.*)<\/code>/.exec(text)[1].replace(/<[^>]*>/g, "");
+        const { stdout } = await promisify(execFile)("sh", ["-c", `${line} -s`]);
+        assert.match(JSON.parse(stdout).id, /^\d{16}$/);
+        assert.equal((await server.get("/", { Accept: "*/*" })).json().name, "freshet");
+    });
