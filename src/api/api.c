@@ -13,6 +13,7 @@
 #include "api/info.h"
 #include "api/listing.h"
 #include "api/pages.h"
+#include "api/playground.h"
 #include "api/presence.h"
 #include "api/publish.h"
 #include "api/query.h"
@@ -127,6 +128,10 @@ const struct api_route api_routes[] = {
     {"/playground", true, false, false, METHODS_READ, api_pages_handle,
      {READ_BY(NOTHING, READ)},
      "a page on which you see the same event arrive in four ways"},
+    {"/playground/webhooks", false, false, false, 1U << HTTP_POST | 1U << HTTP_DELETE,
+     playground_handle,
+     {ANY_BY(NOTHING, READ)},
+     "a visitor's webhook to a receiver inside of this server"},
     {"/freshet.js", true, false, false, METHODS_READ, api_pages_handle,
      {READ_BY(NOTHING, READ)},
      "a module for browsers: follow channels, publish"},

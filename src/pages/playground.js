@@ -86,7 +86,7 @@ class Way {
         this.isOut = true;
         this.say(`Refused: ${problem.detail ?? problem.title ?? problem.type}`);
         (this.by.end ?? this.by.cut)();
-        byId("rights").hidden &&= /forbidden-target/.test(problem.type);
+        byId("rights").hidden = false;
     }
 
     /* A position of the log without an event: all before it has been seen. */
@@ -231,38 +231,43 @@ const socket = (way) => loop(way, (signal) => new Promise((resolve, reject) => {
 const closed = (code, reason) => Object.assign(new Error("the connection was closed."),
     code > 4000 && { problem: { status: code - 4000, detail: `the server closed the connection with ${code} ${reason}` } });
 
-/* A webhook is a request of the server's to a receiver. The receiver here is a channel of the same server; this page reads it by a
- * WebSocket, since browsers open only six other connections to a host. The server keeps what a receiver is owed, so a plug that is
- * pulled is a receiver that answers nothing: the webhook is paused. */
+/* A webhook is a request of the server's to a receiver. The receiver here is inside of the server: it publishes each request as it came on
+ * a channel of its own, which this page reads by a WebSocket, since browsers open only six other connections to a host. The server keeps
+ * what a receiver is owed, so a plug that is pulled is a receiver that answers nothing: the webhook is paused. It lives for a minute after
+ * the page has last asked for it. */
 const calling = (way) => {
-    let hook;
+    let hook, again;
+    const hooks = `${origin}/playground/webhooks`;
     const inbox = `${channel}/received`;
-    const path = new URL(inbox).pathname;
     const headers = { "Content-Type": "application/json" };
-    const change = (step) => fetch(`${origin}/webhooks/${hook.id}/${step}`, { method: "POST" }).then(checked);
+    const body = JSON.stringify({ channel: room });
+    const ask = async () => (await checked(await fetch(hooks, { method: "POST", body, headers }))).json();
+    const change = (step) => fetch(`${hooks}/${hook.id}/${step}`, { method: "POST" }).then(checked);
     const received = ({ data }) => {
-        way.show(`POST ${path} HTTP/1.1\n`);
-        way.show("its head also has webhook-id, webhook-timestamp and webhook-signature, which a page cannot see", "note");
-        way.show(`\n\n${JSON.stringify(data)}\n\n`);
+        const event = JSON.parse(data.body);
+        way.show("POST /your/receiver HTTP/1.1\n");
+        way.show(data.headers.map(([name, value]) => `${name}: ${value}\n`).join(""));
+        way.show(`\n${data.body}\n\n`);
         way.show("HTTP/1.1 201 Created\n\n", "sent");
-        if (data.channel === room && data.id) { /* not the call by which the server tries the address */
-            way.event(data, performance.now());
+        if (event.channel === room && event.id) { /* not a gap */
+            way.event(event, performance.now());
         }
     };
     const register = async () => {
-        const body = JSON.stringify({ url: inbox, channels: [room] });
-        way.show(`POST /webhooks HTTP/1.1\nContent-Type: application/json\n\n${body}\n\n`, "sent");
-        hook = await (await checked(await fetch(`${origin}/webhooks`, { method: "POST", body, headers }))).json();
+        const url = "https://you.example/your/receiver";
+        way.show(`POST /webhooks HTTP/1.1\nContent-Type: application/json\n\n${JSON.stringify({ url, channels: [room] })}\n\n`, "sent");
+        hook = await ask();
         way.show("HTTP/1.1 201 Created\n\n");
+        way.note("on this page the receiver is inside of the server");
         way.say("Registered: the server calls when there is something.");
+        again ??= setInterval(() => ask().then((now) => (hook = now), () => {}), 20_000);
     };
-    /* A server that has begun anew may know nothing of the webhook. */
-    const isKnown = async () => hook && (await fetch(`${origin}/webhooks/${hook.id}`)).ok;
     let at = "earliest";
     const inward = loop(way, (signal) => new Promise((resolve, reject) => {
         const ws = new WebSocket(`${inbox.replace(/^http/, "ws")}?after=${at}`);
         signal.addEventListener("abort", () => (ws.onclose = null, ws.close(), resolve()));
-        ws.onopen = () => isKnown().then((known) => known || register()).catch((error) => (reject(error), ws.close()));
+        /* A server that has begun anew may know nothing of the webhook; to ask for one that is there changes nothing. */
+        ws.onopen = () => (hook ? ask().then((now) => (hook = now, way.live())) : register()).catch((error) => (reject(error), ws.close()));
         ws.onmessage = ({ data }) => {
             const record = JSON.parse(data);
             at = record.op === "gap" ? "earliest" : record.id ?? record.cursor ?? at;
@@ -270,7 +275,7 @@ const calling = (way) => {
         };
         ws.onclose = ({ code, reason }) => reject(closed(code, reason));
     }));
-    addEventListener("pagehide", () => hook && fetch(`${origin}/webhooks/${hook.id}`, { method: "DELETE", keepalive: true }));
+    addEventListener("pagehide", () => hook && fetch(`${hooks}/${hook.id}`, { method: "DELETE", keepalive: true }));
     return {
         async open() {
             if (hook && way.cursor) {

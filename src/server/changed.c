@@ -8,7 +8,7 @@
  * the listeners were made with. */
 static const char *const of_reload[] = {
     "access", "keys",  "tokens",     "hosts",   "origins", "trusted_proxies", "forwarded_header",
-    "limits", "rates", "namespaces", "inbound", "tls",     "webhooks.ca_file"};
+    "limits", "rates", "namespaces", "inbound", "tls",     "webhooks.ca_file", "playground"};
 static const char *const of_start[] = {
     "limits.channels_max",
     "limits.channels_address_percent",

@@ -26,9 +26,10 @@ void config_init(struct config *config)
     };
     issuers_init(&config->issuers);
     keys_set_defaults(config);
-    config->rules = mem_alloc((CONFIG_SPACES_MAX + 1) * sizeof(*config->rules));
+    /* Two more: that of all channels, and that of the playground. */
+    config->rules = mem_alloc((CONFIG_SPACES_MAX + 2) * sizeof(*config->rules));
     config->rules_count = 1;
-    config->publish_list = mem_alloc((CONFIG_SPACES_MAX + 1) * sizeof(*config->publish_list));
+    config->publish_list = mem_alloc((CONFIG_SPACES_MAX + 2) * sizeof(*config->publish_list));
     config->publish_count = 1;
     config->presence = mem_alloc((CONFIG_SPACES_MAX + 1) * sizeof(*config->presence));
     config->limits.ws.frame_max = config->limits.ws.message_max;

@@ -51,6 +51,7 @@ struct config {
     const char *data;
     const char *base;
     bool memory;
+    bool playground; /* anybody may use the channels of the playground, within small limits */
     bool insecure;
     bool no_uring;
     const char *path;         /* of the file; NULL: there is none */

@@ -859,6 +859,59 @@ static void read_map(struct reader *reader, struct yaml_value map, struct str pa
     }
 }
 
+/* ---- the playground -------------------------------------------------------------------------- */
+
+/* The limits of visitors who are nobody: enough to see an event arrive, too little to be of other
+ * use.
+ */
+enum {
+    PLAYGROUND_AGE_S = 600,
+    PLAYGROUND_EVENTS = 100, /* of a channel */
+    PLAYGROUND_EVENT_MAX = 1024,
+    PLAYGROUND_ADDRESS_EVENTS = 5, /* a second */
+    PLAYGROUND_CHANNEL_EVENTS = 20,
+    PLAYGROUND_WINDOW_S = 10,
+};
+
+/* The built-in namespace. An operator's own item for the prefix stands in its place. */
+static void add_playground_namespace(struct config *config)
+{
+    static const struct str prefix = {"playground", 10};
+    struct publish_limit publish = {
+        .prefix = prefix, .event_max = PLAYGROUND_EVENT_MAX, .window_s = PLAYGROUND_WINDOW_S};
+    publish.rates[RATE_ADDRESS][RATE_EVENTS] = PLAYGROUND_ADDRESS_EVENTS;
+    publish.rates[RATE_CHANNEL][RATE_EVENTS] = PLAYGROUND_CHANNEL_EVENTS;
+    if (!config->namespaces)
+        config->namespaces = mem_alloc(sizeof(*config->namespaces));
+    config->namespaces[config->namespaces_count++] =
+        (struct namespace_config){.prefix = prefix,
+                                  .age_us = PLAYGROUND_AGE_S * INT64_C(1000000),
+                                  .count = PLAYGROUND_EVENTS};
+    config->publish_list[config->publish_count++] = publish;
+}
+
+static bool has_rule(const struct config *config, struct str prefix)
+{
+    for (size_t i = 1; i < config->rules_count; i++)
+        if (str_eq(config->rules[i].prefix, prefix))
+            return true;
+    return false;
+}
+
+/* The rule is enforced only if there are others: without any, everybody may do everything. */
+static void add_playground(struct config *config)
+{
+    static const struct str prefix = {"playground", 10};
+    const struct rule rule = {.prefix = prefix,
+                              .anybody = 1U << ACTION_READ | 1U << ACTION_PUBLISH};
+    if (!config->playground)
+        return;
+    if (!find_namespace(config, prefix))
+        add_playground_namespace(config);
+    if (!has_rule(config, prefix))
+        config->rules[config->rules_count++] = rule;
+}
+
 /* ---- settings that depend on each other ------------------------------------------------------ */
 
 /* Checks the shares of the requests, in percent: some must be left for endpoints that answer
@@ -923,6 +976,7 @@ void config_file_read(struct config *config, const char *path, struct faults *fa
         read_map(&reader, root, STR(""), config);
     else if (yaml_kind(root) != YAML_NOTHING)
         fault(&reader, root, STR(""), "the file holds keys, as in `listen: 127.0.0.1:7070`");
+    add_playground(config);
     config->limits.ws.frame_max = config->limits.ws.message_max;
     config->publish_list[0] = config->publish;
     if (publish_limits_new(config->publish_list, config->publish_count, &config->publish_limits))

@@ -197,6 +197,7 @@ const struct key keys[] = {
     LIST("access.allow", NUMBER_COUNT, 0, 0, CONFIG_ALLOW_MAX, "where servers that are asked about access may be besides public addresses"),
     TEXT("access.cookie", 1, 64, check_cookie, CONFIG(cookie), "the cookie that holds a credential"),
     BOOLEAN("memory", CONFIG(memory), "keep the log in memory alone"),
+    BOOLEAN("playground", CONFIG(playground), "anybody may use the channels below playground/, within small limits"),
     COUNT("threads", 1, LOG_PORTS_MAX - 1, 0, CONFIG(threads), "worker threads"),
     NUMBER("spin_us", NUMBER_US, 0, S_US, 0, 1, CONFIG(spin_us), "how long a worker looks for more work before it sleeps"),
 

@@ -6,6 +6,7 @@
 #include "webhooks/delivery/packed.h"
 #include "webhooks/delivery/revoked.h"
 #include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/inside.h"
 #include "webhooks/endpoint/lane.h"
 #include "webhooks/endpoint/saving.h"
 #include "webhooks/requests/creation.h"
@@ -148,6 +149,7 @@ static int open_client(struct courier *courier)
     courier->client.resolve = courier->config.resolve;
     courier->client.authorities = courier->config.authorities;
     courier->client.identity = courier->config.identity;
+    inside_init(courier);
     return result;
 }
 

@@ -73,7 +73,8 @@ const WAYS = [
 
 /* What names no channel, or nothing that this server decides about. */
 const NOBODY_IS_ASKED = ["GET /webhooks", "PATCH /webhooks", "DELETE /webhooks", "GET /inbound", "POST /inbound",
-    "GET /healthz", "GET /readyz", "GET /errors", "GET /playground", "GET /freshet.js", "GET /freshet-presence.js", "GET /pages",
+    "GET /healthz", "GET /readyz", "GET /errors", "GET /playground", "POST /playground/webhooks", "DELETE /playground/webhooks",
+    "GET /freshet.js", "GET /freshet-presence.js", "GET /pages",
     "GET /", "GET /configuration", "GET /stats", "GET /metrics", "GET /keys", "POST /keys",
     "DELETE /keys", "GET /revocations", "POST /revocations", "DELETE /revocations", "GET /subscribers",
     "DELETE /subscribers"];

@@ -1,5 +1,6 @@
 #include "webhooks/delivery/attempt.h"
 
+#include "webhooks/endpoint/inside.h"
 #include "webhooks/endpoint/saving.h"
 #include "webhooks/endpoint/standing.h"
 
@@ -185,7 +186,7 @@ static bool post(struct attempt *attempt)
     attempt->call.done = call_done;
     attempt->call.timeout_ms = endpoint->row.options.timeout_ms;
     return headers &&
-           !call_post(&endpoint->courier->client, &attempt->call, endpoint->row.url, headers, body);
+           !call_post(inside_client(endpoint), &attempt->call, endpoint->row.url, headers, body);
 }
 
 bool attempt_start(struct lane *lane,

@@ -68,6 +68,8 @@ static bool loses(const struct endpoint *endpoint, const struct rules *before,
 {
     const struct courier_config *config = &endpoint->courier->config;
     const struct caller *maker = endpoint->row.maker;
+    if (row_is_inside(&endpoint->row))
+        return false; /* the lease ends before long, and nobody renews it without the right */
     if (revoked_has_expired(endpoint))
         return false;
     struct caller *now = config->renew && maker ? config->renew(config->access, maker) : NULL;

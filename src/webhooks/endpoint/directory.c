@@ -19,6 +19,7 @@ static bool key_is(const struct map_node *node, struct str key)
 void directory_init(struct courier *courier)
 {
     list_init(&courier->endpoints);
+    list_init(&courier->visits);
     map_init(&courier->by_id, id_is);
     map_init(&courier->by_key, key_is);
 }
@@ -62,6 +63,8 @@ void directory_add(struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
     list_add_last(&courier->endpoints, &endpoint->links.node);
+    if (row_is_inside(&endpoint->row))
+        list_add_last(&courier->visits, &endpoint->links.visit);
     map_add(&courier->by_id, &endpoint->links.in_map, str_from(endpoint->row.id));
     remember_key(endpoint);
     count_endpoints(courier);
@@ -73,6 +76,7 @@ void directory_remove(struct endpoint *endpoint)
     list_remove(&endpoint->links.ready);
     list_remove(&endpoint->links.changed);
     list_remove(&endpoint->links.node);
+    list_remove(&endpoint->links.visit);
     map_remove(&courier->by_id, &endpoint->links.in_map);
     forget_key(endpoint);
     count_endpoints(courier);

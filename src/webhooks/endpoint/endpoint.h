@@ -31,6 +31,7 @@ struct endpoint_links {
     struct map_node in_keys; /* courier->by_key, if has_key */
     bool has_key;
     struct list node;    /* courier->endpoints */
+    struct list visit;   /* courier->visits, if its receiver is inside */
     struct list ready;   /* courier->ready */
     struct list changed; /* courier->changed */
 };
@@ -135,6 +136,7 @@ struct endpoint {
     struct endpoint_resends resends;
     struct endpoint_last last;
     struct endpoint_change change;
+    uint64_t visitor; /* the visitor of the playground; 0: none, or unknown since a restart */
 };
 
 /* Makes an endpoint that is not in the directory yet. Takes the row over, also on failure. NULL if

@@ -31,6 +31,7 @@ enum courier_op {
     COURIER_RETRY,     /* of delivery n */
     COURIER_RETRY_ALL, /* of all that have failed */
     COURIER_DISCARD,   /* removes dead letter n */
+    COURIER_VISIT,     /* a webhook of the playground for the channel in the body, or its renewal */
     COURIER_HUB,       /* a WebSub form; answered before the subscriber is asked */
     COURIER_SUBSCRIBE, /* internal: a WebSub subscription was verified, */
     COURIER_RENEW,     /* or one that exists was verified again, */
@@ -61,7 +62,8 @@ struct courier_request {
     struct buf body; /* JSON, for create, change and replay; a form for the hub */
     struct buf key;  /* with create: its Idempotency-Key; empty for none; the asker's to free */
     struct access access; /* the rights of the asker, who owns caller and rules */
-    uint64_t n;           /* the delivery */
+    uint64_t n;           /* the delivery; of a visit, who visits */
+    bool is_visit;        /* of a visitor of the playground, whose webhooks are inside */
     struct courier_filter {
         uint64_t before; /* only deliveries with smaller numbers; 0 for all */
         uint64_t event;  /* only deliveries with this event; 0: all */

@@ -42,6 +42,7 @@ struct courier {
 
     /* Requests to receivers. */
     struct client client;
+    struct client inside;  /* to receivers inside of this server: see inside.h */
     struct pool pool;      /* the seats for them */
     int64_t press_at_ns;   /* when the next request may have to be aborted; 0: now */
     uint64_t queued_bytes; /* events in the lanes of all endpoints */
@@ -58,6 +59,7 @@ struct courier {
     struct map by_key;     /* by the Idempotency-Key that created them */
     struct map creating;   /* running requests that create under a key */
     struct list endpoints; /* the oldest first */
+    struct list visits;    /* the few of the playground: see inside.h */
     struct list loaded; /* while opening: endpoints whose lanes are not loaded, by `links.ready` */
     struct list ready;  /* endpoints that may have work */
     struct list listings; /* struct listing: lists of all endpoints being written */

@@ -69,6 +69,21 @@ static inline bool row_is_websub(const struct endpoint_row *row)
     return row->topic && *row->topic;
 }
 
+/* The start of the URL of a webhook whose receiver is this server itself: see endpoint/inside.h.
+ * Owners cannot give such a URL, since it is neither http nor https. */
+#define ROW_INSIDE "inside:"
+
+static inline bool row_is_inside(const struct endpoint_row *row)
+{
+    return strncmp(row->url, ROW_INSIDE, sizeof(ROW_INSIDE) - 1) == 0;
+}
+
+/* Whether the endpoint is deleted once its lease has ended. */
+static inline bool row_has_lease(const struct endpoint_row *row)
+{
+    return row_is_websub(row) || row_is_inside(row);
+}
+
 /* Events that are not settled although the cursor is beyond them: of a channel, or of a range. */
 struct lane_row {
     uint64_t endpoint;

@@ -2,9 +2,11 @@
 
 #include "base/base64.h"
 #include "base/hash.h"
+#include "base/json_writer.h"
 #include "base/say.h"
 #include "webhooks/delivery/anew.h"
 #include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/inside.h"
 #include "webhooks/endpoint/rights.h"
 #include "webhooks/requests/begin.h"
 #include "webhooks/requests/creation.h"
@@ -97,6 +99,8 @@ static void created(struct mail *mail, void *owner)
         say(SAY_INFO, "webhook_created", "id=%s", endpoint->row.id);
         endpoint_state_answer(endpoint, put->request, STATE_SECRET);
         directory_add(endpoint);
+        if (row_is_inside(&endpoint->row))
+            timer_set(&courier->loop, &courier->lease, 0);
         deliveries_begin(endpoint);
         request_answer(put->request);
         /* The first ping only informs the owner; nothing depends on its result. */
@@ -197,7 +201,7 @@ void create_webhook(struct courier *courier, struct courier_request *request)
     spec_free(&spec);
 }
 
-/* ---- WebSub ---------------------------------------------------------------------------------- */
+/* ---- with a lease ---------------------------------------------------------------------------- */
 
 /* Retries go on at short intervals however often they fail: subscribers want the newest state of
  * the topic. */
@@ -215,6 +219,82 @@ int64_t create_lease_until_us(struct courier *courier, uint64_t lease_s)
 {
     return courier_now_us(courier) + (int64_t)lease_s * 1000000;
 }
+
+/* ---- the playground -------------------------------------------------------------------------- */
+
+/* Whether there is room for one more; finds the one that has this URL. */
+static bool look_at_visits(struct courier *courier, const struct courier_request *request,
+                           const char *url, struct endpoint **ret)
+{
+    unsigned all = courier->creations, own = 0;
+    *ret = NULL;
+    list_each (&courier->visits, node) {
+        struct endpoint *endpoint = container_of(node, struct endpoint, links.visit);
+        all++;
+        own += endpoint->visitor == request->n;
+        if (strcmp(endpoint->row.url, url) == 0)
+            *ret = endpoint;
+    }
+    return all < INSIDE_MAX && own < INSIDE_MAX_OF_ONE;
+}
+
+/* The lease that is saved stays as it is: after a restart the visitor asks again. */
+static void renew_visit(struct courier_request *request, struct endpoint *endpoint)
+{
+    endpoint->row.lease_until_us = create_lease_until_us(endpoint->courier, INSIDE_LEASE_S);
+    endpoint->visitor = request->n;
+    request->repeated = true;
+    endpoint_state_answer(endpoint, request, STATE_ALL);
+    request_answer(request);
+}
+
+static void begin_visit(struct courier *courier, struct courier_request *request, char *url)
+{
+    struct buf channels = {0};
+    struct json_writer writer = json_writer(&channels);
+    json_array_begin(&writer);
+    json_add_string(&writer, buf_str(&request->body));
+    json_array_end(&writer);
+    struct spec spec = {
+        .url = url, .channels = create_text(&channels), .schedule = strdup(WEBSUB_SCHEDULE)};
+    struct endpoint_row row = row_of(courier, request, &spec);
+    row.lease_until_us = create_lease_until_us(courier, INSIDE_LEASE_S);
+    row.cursor = log_newest(courier->config.log);
+    struct endpoint *endpoint = endpoint_new(courier, &row);
+    if (endpoint)
+        endpoint->visitor = request->n;
+    if (endpoint && !buf_failed(&channels))
+        save_new(request, endpoint, false);
+    else
+        request_refuse(request, COURIER_E_NOW, "no memory: try again");
+    if (endpoint && buf_failed(&channels))
+        endpoint_free(endpoint);
+    buf_free(&channels);
+}
+
+void create_visit(struct courier *courier, struct courier_request *request)
+{
+    struct buf url = {0};
+    struct endpoint *before;
+    buf_add_lit(&url, ROW_INSIDE);
+    buf_add_str(&url, buf_str(&request->body));
+    char *text = create_text(&url);
+    buf_free(&url);
+    bool has_room = look_at_visits(courier, request, text, &before);
+    if (before && !before->change.expired)
+        renew_visit(request, before);
+    else if (before)
+        request_refuse(request, COURIER_E_NOW, "the webhook has just ended: try again");
+    else if (!has_room)
+        request_refuse(request, COURIER_E_MANY,
+                       "the playground has as many webhooks as it may have: try again later");
+    else
+        begin_visit(courier, request, text);
+    if (before || !has_room)
+        free(text);
+}
+
+/* ---- WebSub ---------------------------------------------------------------------------------- */
 
 void create_subscription(struct courier *courier, struct courier_request *request)
 {

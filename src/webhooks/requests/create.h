@@ -18,4 +18,8 @@ int create_fit_pair(struct endpoint_row *row);
 /* Copies; ends the program without memory. */
 char *create_text(const struct buf *buf);
 
+/* A webhook of the playground for the channel in the request's body: its receiver is inside of this
+ * server, and it ends with its lease unless the same request comes again. */
+void create_visit(struct courier *courier, struct courier_request *request);
+
 int64_t create_lease_until_us(struct courier *courier, uint64_t lease_s);

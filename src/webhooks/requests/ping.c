@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/rfc3339.h"
+#include "webhooks/endpoint/inside.h"
 #include "webhooks/endpoint/standing.h"
 
 #include <inttypes.h>
@@ -199,7 +200,7 @@ static bool post(struct ping *ping)
             ? NULL
             : body_headers(&terms, (struct str){id, (size_t)len}, body, NULL, 0);
     return headers &&
-           !call_post(&endpoint->courier->client, &ping->call, endpoint->row.url, headers, body);
+           !call_post(inside_client(endpoint), &ping->call, endpoint->row.url, headers, body);
 }
 
 static bool ask_options(struct ping *ping)

@@ -71,11 +71,15 @@ void requests_open(struct mail *mail, void *owner)
     struct courier_request *request = container_of(mail, struct courier_request, mail);
     log_mail_read(courier); /* the log's mail first: the answer must include earlier publishes */
     struct endpoint *endpoint = directory_find(courier, request->id);
+    if (endpoint && request->is_visit && !row_is_inside(&endpoint->row))
+        endpoint = NULL; /* visitors have the playground's alone */
     if (courier->stopping)
         request_refuse(request, COURIER_E_NOW,
                        "the server is stopping: try again after its restart");
     else if (request->op == COURIER_CREATE)
         create_webhook(courier, request);
+    else if (request->op == COURIER_VISIT)
+        create_visit(courier, request);
     else if (request->op == COURIER_SUBSCRIBE)
         create_subscription(courier, request);
     else if (request->op == COURIER_HUB)

@@ -369,7 +369,8 @@ static void expire(struct endpoint *endpoint)
     struct intent *intent = mem_alloc(sizeof(*intent));
     *intent = (struct intent){.courier = endpoint->courier};
     intent->wish.mode = WEBSUB_UNSUBSCRIBE;
-    say(SAY_INFO, "websub_expired", "id=%s", endpoint->row.id);
+    say(SAY_INFO, row_is_websub(&endpoint->row) ? "websub_expired" : "visit_expired", "id=%s",
+        endpoint->row.id);
     endpoint->change.expired = true;
     endpoint->change.expire_again_ns = 0;
     endpoint->change.held = true; /* nothing more goes out */
@@ -393,7 +394,7 @@ void websub_watch(struct courier *courier)
     int64_t next_ms = WATCH_MOST_MS;
     list_each (&courier->endpoints, node) {
         struct endpoint *endpoint = container_of(node, struct endpoint, links.node);
-        if (!row_is_websub(&endpoint->row))
+        if (!row_has_lease(&endpoint->row))
             continue;
         int64_t ms = left_ms(endpoint);
         if (ms <= 0 && !courier->stopping)

@@ -1,0 +1,87 @@
+// The playground of a server with access rules: a namespace of its own, with limits, and webhooks to a receiver inside.
+
+import assert from "node:assert/strict";
+import { eventually, startServer, test } from "./support/index.mjs";
+
+const CONFIG = "playground: true\naccess: {anybody: []}\n";
+const visit = (server, channel, headers = {}) =>
+    server.request("POST", "/playground/webhooks", { headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify({ channel }) });
+
+test("anybody may read and publish below playground/, a little, and nowhere else", async (t) => {
+    const server = await startServer(t, { config: CONFIG });
+    assert.equal((await server.post("playground/x", "hello")).status, 201);
+    assert.equal((await server.page("/channels/playground/x")).events.length, 1);
+    assert.equal((await server.post("playground/x", "y".repeat(2000))).status, 413);
+    assert.equal((await server.post("news", "hello")).status, 401);
+    assert.equal((await server.get("/channels/news")).status, 401);
+    assert.equal((await server.get("/channels/playground")).status, 200); /* the prefix itself belongs to it */
+    const statuses = [];
+    for (let i = 0; i < 80; i++) {
+        statuses.push((await server.post(`playground/${i % 8}`, "flood")).status);
+    }
+    assert.ok(statuses.includes(429), statuses.join());
+    for (const [method, path] of [["POST", "/webhooks"], ["GET", "/webhooks"], ["DELETE", "/channels/playground/x"], ["GET", "/stats"]]) {
+        assert.ok([401, 403].includes((await server.request(method, path)).status), `${method} ${path}`);
+    }
+});
+
+test("without the setting nothing is open, and the refusal says how to open it", async (t) => {
+    const server = await startServer(t, { config: "access: {anybody: []}\n" });
+    assert.equal((await server.post("playground/x", "hello")).status, 401);
+    const refused = await visit(server, "playground/x");
+    assert.equal(refused.status, 403);
+    assert.match(refused.json().detail, /playground: true/);
+    assert.equal((await server.get("/playground")).status, 200);
+});
+
+for (const data of [false, true])
+    test(`a visitor's webhook is delivered inside, signed, and ends (${data ? "disk" : "memory"})`, async (t) => {
+        const server = await startServer(t, { config: CONFIG, data });
+        const made = await visit(server, "playground/x");
+        assert.equal(made.status, 201, made.text);
+        const { id, url } = made.json();
+        assert.equal(url, "inside:playground/x");
+        const event = await server.publish("playground/x", { n: 1 });
+        const received = await eventually(async () => (await server.page("/channels/playground/x/received")).events[0]?.data, "the delivery");
+        assert.equal(received.method, "POST");
+        const headers = Object.fromEntries(received.headers.map(([name, value]) => [name.toLowerCase(), value]));
+        assert.equal(JSON.parse(received.body).id, event.id);
+        assert.match(headers["webhook-signature"], /^v1,/);
+        assert.match(headers["webhook-id"], /\d{16}/);
+        assert.equal((await visit(server, "playground/x")).status, 200); /* another minute */
+        assert.equal((await server.request("POST", `/playground/webhooks/${id}/pause`)).status, 200);
+        await server.publish("playground/x", { n: 2 });
+        assert.equal((await server.request("POST", `/playground/webhooks/${id}/resume`)).status, 200);
+        await eventually(async () => (await server.page("/channels/playground/x/received")).events.length === 2, "what was owed");
+        assert.equal((await server.request("DELETE", `/playground/webhooks/${id}`)).status, 204);
+        assert.equal((await server.request("DELETE", `/playground/webhooks/${id}`)).status, 404);
+    });
+
+test("a visitor can make few webhooks, for channels of the playground alone", async (t) => {
+    const server = await startServer(t, { config: CONFIG });
+    for (let i = 0; i < 10; i++) {
+        assert.equal((await visit(server, `playground/${i}`)).status, 201);
+    }
+    assert.equal((await visit(server, "playground/one-more")).status, 429);
+    for (const channel of ["news", "playground", "playground/**", "$audit", "playground/x//y", 7]) {
+        assert.equal((await visit(server, channel)).status, 400, String(channel));
+    }
+    const own = (await server.request("POST", "/playground/webhooks", { body: JSON.stringify({ channel: "playground/0", url: "http://127.0.0.1:1/" }) }));
+    assert.equal(own.json().url, "inside:playground/0"); /* nothing that is said leads elsewhere */
+});
+
+test("a webhook of somebody else is out of reach for visitors", async (t) => {
+    const server = await startServer(t, { config: "playground: true\n" });
+    const hook = await server.request("POST", "/webhooks", { headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ url: "http://127.0.0.1:9/x", channels: ["news"] }) });
+    assert.equal(hook.status, 201, hook.text);
+    for (const [method, path] of [["DELETE", ""], ["POST", "/pause"], ["POST", "/resume"]]) {
+        assert.equal((await server.request(method, `/playground/webhooks/${hook.json().id}${path}`)).status, 404, method);
+    }
+});
+
+test("the operator's own settings for the playground stand", async (t) => {
+    const server = await startServer(t, { config: "playground: true\naccess: {anybody: []}\nnamespaces:\n  - {prefix: playground, event_max: 3000}\n" });
+    assert.equal((await server.post("playground/x", "y".repeat(2000))).status, 201);
+    assert.equal((await server.post("playground/x", "y".repeat(4000))).status, 413);
+});
