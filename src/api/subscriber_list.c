@@ -517,7 +517,7 @@ static bool read_query(struct asked *asked)
     struct exchange *exchange = asked->exchange;
     struct parameters parameters;
     struct parameter_found found;
-    int result;
+    int result = 0;
     bool good = true;
     parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
     while (good && (result = parameters_next(&parameters, &found)) > 0)

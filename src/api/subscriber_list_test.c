@@ -173,7 +173,7 @@ static unsigned walk(struct crowd *crowd, const char *query)
                                 own);
         }
         const char *next = json_string_value(json_object_get(page, "next"));
-        snprintf(after, sizeof(after), next ? "&after=%s" : "", next);
+        snprintf(after, sizeof(after), "%s%s", next ? "&after=" : "", next ? next : "");
         assert_true(json_array_size(list) || !next);
         json_decref(page);
         pages++;
