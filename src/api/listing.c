@@ -52,6 +52,11 @@ static const struct parameter rows[ROWS] = {
                    .meant = "count size per_page page_size"},
 };
 
+struct parameter_table listing_parameters(void)
+{
+    return (struct parameter_table){rows, ROWS};
+}
+
 static void take_parameter(struct listing *listing, const struct parameter_found *found)
 {
     if (found->row == PREFIX)
@@ -71,7 +76,7 @@ static bool read_query(struct listing *listing, struct exchange *exchange)
     struct parameter_found found;
     int result;
     listing->limit = LIMIT;
-    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    parameters_begin(&parameters, listing_parameters(), exchange->head->query);
     while ((result = parameters_next(&parameters, &found)) > 0)
         take_parameter(listing, &found);
     if (!result &&

@@ -188,6 +188,11 @@ static const struct parameter rows[ROWS] = {
                 .meant = "connection exclude socket_id"},
 };
 
+struct parameter_table publish_parameters(void)
+{
+    return (struct parameter_table){rows, ROWS};
+}
+
 /* A header takes precedence over the parameter of the same meaning. */
 static bool take_parameter(struct exchange *exchange, struct proposal *proposal, struct room *room,
                            const struct parameter_found *found)
@@ -216,7 +221,7 @@ static bool read_query(struct exchange *exchange, struct proposal *proposal, str
     int result = 0;
     if (!exchange->head->query.len)
         return true; /* the common case */
-    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    parameters_begin(&parameters, publish_parameters(), exchange->head->query);
     while (good && (result = parameters_next(&parameters, &found)) > 0)
         good = take_parameter(exchange, proposal, room, &found);
     if (good && result)

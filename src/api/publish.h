@@ -3,9 +3,13 @@
 #pragma once
 
 #include "api/api.h"
+#include "http/parameters.h"
 
 void publish_handle(struct exchange *exchange, struct str rest);
 void publish_trim(struct exchange *exchange, struct str rest);
+
+/* The parameters of a publish. */
+struct parameter_table publish_parameters(void);
 
 /* The publisher of a request. */
 struct publisher publish_publisher(const struct exchange *exchange);

@@ -76,6 +76,16 @@ static const struct parameter rows[ROWS] = {
                .meant = "member user client_id clientId"),
 };
 
+struct parameter_table read_parameters_of_events(void)
+{
+    return (struct parameter_table){rows, ROWS};
+}
+
+struct parameter_table read_parameters_of_channel(void)
+{
+    return (struct parameter_table){rows + CHANNEL + 1, ROWS - CHANNEL - 1};
+}
+
 /* The parameters of query and header, before they are interpreted. */
 struct asked {
     struct exchange *exchange;
@@ -163,11 +173,13 @@ static bool read_query(struct asked *asked)
     struct exchange *exchange = asked->exchange;
     struct parameters parameters;
     struct parameter_found found;
-    unsigned first = asked->reading->channel.len ? CHANNEL + 1 : CHANNEL;
+    bool is_one = asked->reading->channel.len > 0;
+    struct parameter_table table =
+        is_one ? read_parameters_of_channel() : read_parameters_of_events();
+    unsigned first = (unsigned)(table.rows - rows);
     int result;
     bool good = true;
-    parameters_begin(&parameters, (struct parameter_table){&rows[first], ROWS - first},
-                     exchange->head->query);
+    parameters_begin(&parameters, table, exchange->head->query);
     while (good && (result = parameters_next(&parameters, &found)))
         good = result > 0 ? take_parameter(asked, first + found.row, &found)
                           : query_refuse(exchange, &parameters, result, PROBLEM_BAD_CURSOR);

@@ -20,6 +20,11 @@ static const struct parameter rows[REVOKED_KINDS] = {
     [REVOKED_KEY] = NAME_ROW("key", "abcdefghij"),
 };
 
+struct parameter_table revocations_parameters(void)
+{
+    return (struct parameter_table){rows, REVOKED_KINDS};
+}
+
 /* The id that the query names, if it names any; `named` counts. */
 struct asked_id {
     char text[CHANGE_ID_MAX];
@@ -46,8 +51,7 @@ static bool read_query(struct exchange *exchange, struct asked_id *id)
     struct parameter_found found;
     int result;
     *id = (struct asked_id){.named = 0};
-    parameters_begin(&parameters, (struct parameter_table){rows, REVOKED_KINDS},
-                     exchange->head->query);
+    parameters_begin(&parameters, revocations_parameters(), exchange->head->query);
     while ((result = parameters_next(&parameters, &found)) > 0)
         take_name(id, &found);
     if (result)

@@ -31,6 +31,11 @@ static const struct parameter rows[ROWS] = {
             .meant = "connection"},
 };
 
+struct parameter_table subscribers_parameters(void)
+{
+    return (struct parameter_table){rows, ROWS};
+}
+
 /* A request to all workers, with mail for each. */
 struct disconnection {
     struct exchange *exchange;
@@ -123,7 +128,7 @@ static bool read_query(struct disconnection *all)
     struct parameter_found found;
     const char *why = NULL;
     int result;
-    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    parameters_begin(&parameters, subscribers_parameters(), exchange->head->query);
     while ((result = parameters_next(&parameters, &found)) > 0)
         take(all, &found);
     struct str channel = {all->channel, all->channel_len};

@@ -141,6 +141,15 @@ static const struct route {
     {"deliveries/#/retry", HTTP_POST, COURIER_RETRY},
 };
 
+bool webhooks_path(size_t i, enum http_method *ret_method, const char **ret_path)
+{
+    if (i >= sizeof(routes) / sizeof(routes[0]))
+        return false;
+    *ret_method = routes[i].method;
+    *ret_path = routes[i].path;
+    return true;
+}
+
 /* Whether the rest of a path is that of the route; reads the number in it. */
 static bool path_is(const char *path, struct str rest, uint64_t *ret_n)
 {
@@ -233,6 +242,11 @@ static const struct parameter rows[ROWS] = {
                .meant = "count size per_page page_size"},
 };
 
+struct parameter_table webhooks_parameters(void)
+{
+    return (struct parameter_table){rows, ROWS};
+}
+
 static void take_parameter(const struct parameter_found *found, struct courier_filter *filter)
 {
     static const unsigned states[] = {
@@ -266,7 +280,7 @@ static bool read_query(struct exchange *exchange, struct courier_filter *filter)
     struct parameter_found found;
     int result;
     filter->limit = 100;
-    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    parameters_begin(&parameters, webhooks_parameters(), exchange->head->query);
     while ((result = parameters_next(&parameters, &found)) > 0)
         take_parameter(&found, filter);
     if (!result && (buf_failed(&filter->channel) || buf_failed(&filter->kept)))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/api.h"
+#include "http/parameters.h"
 
 /* Answers 413 and returns false if the body is larger than the courier takes. */
 bool webhooks_body_fits(struct exchange *exchange);
@@ -20,3 +21,10 @@ void webhooks_refuse(struct exchange *exchange, const struct courier_request *re
 
 /* `rest` is the raw path behind /webhooks. */
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest);
+
+/* The parameters of GET /webhooks/ID/deliveries. */
+struct parameter_table webhooks_parameters(void);
+
+/* A row of the table by which the rest of the path is read: the path behind /webhooks/ID, with #
+ * for a number, or NULL for /webhooks itself. False behind the last. */
+bool webhooks_path(size_t i, enum http_method *ret_method, const char **ret_path);
