@@ -6,6 +6,7 @@
 #include "api/batch.h"
 #include "api/channel.h"
 #include "api/configuration.h"
+#include "api/errors.h"
 #include "api/front.h"
 #include "api/hub.h"
 #include "api/identity.h"
@@ -122,7 +123,7 @@ const struct api_route api_routes[] = {
     {"/readyz", true, false, false, METHODS_READ, info_ready,
      {READ_BY(NOTHING, READ)},
      "200 while publishes can succeed"},
-    {"/errors", false, false, false, METHODS_READ, info_errors,
+    {"/errors", false, false, false, METHODS_READ, errors_handle,
      {READ_BY(NOTHING, READ)},
      "what each problem type means"},
     {"/playground", true, false, false, METHODS_READ, api_pages_handle,

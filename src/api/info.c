@@ -745,46 +745,7 @@ void info_ready(struct exchange *exchange, struct str rest)
         answer_status(exchange, "ready", &log.losses);
 }
 
-/* ---- problems, and the way in ---------------------------------------------------------------- */
-
-static void add_problem_line(struct buf *body, struct str base, enum problem problem)
-{
-    buf_add_lit(body, "<li><a href=\"");
-    problem_add_type(body, base, problem);
-    buf_addf(body, "\">%.*s</a> (%d): %.*s\n", STR_FMT(problem_slug(problem)),
-             problem_status(problem), STR_FMT(problem_title(problem)));
-}
-
-static void add_problem_page(struct buf *body, enum problem problem)
-{
-    buf_addf(body,
-             "<!doctype html><title>%.*s</title><h1>%.*s</h1>"
-             "<p>%.*s.<p>HTTP status %d; on a WebSocket, close code %u. "
-             "The field <code>detail</code> of the answer says what would be right.\n",
-             STR_FMT(problem_slug(problem)), STR_FMT(problem_slug(problem)),
-             STR_FMT(problem_title(problem)), problem_status(problem), problem_close_code(problem));
-}
-
-void info_errors(struct exchange *exchange, struct str rest)
-{
-    struct buf body = {0};
-    struct str slug = rest.len ? str_skip(rest, 1) : rest;
-    enum problem problem = problem_find(slug);
-    if (slug.len && problem == PROBLEM_COUNT) {
-        api_problem(exchange, PROBLEM_NOT_FOUND, "GET /errors/ lists all problem types");
-        return;
-    }
-    if (slug.len) {
-        add_problem_page(&body, problem);
-    } else {
-        buf_add_lit(&body,
-                    "<!doctype html><title>Problem types</title><h1>Problem types</h1><ul>\n");
-        for (unsigned i = 0; i < PROBLEM_COUNT; i++)
-            add_problem_line(&body, api_of(exchange)->base, (enum problem)i);
-        buf_add_lit(&body, "</ul>\n");
-    }
-    answer(exchange, "text/html; charset=utf-8", &body);
-}
+/* ---- the way in ------------------------------------------------------------------------------ */
 
 /* The access that each method takes: an action, `proof` of the sender, or `nothing`. */
 static void write_demands(struct json_writer *writer, const struct api_route *route)

@@ -1,5 +1,4 @@
-/* Information about the server: figures, health, channels, explanations of problems, and the index
- * page. */
+/* Information about the server: figures, health, and the index page. */
 #pragma once
 
 #include "api/api.h"
@@ -9,4 +8,3 @@ void info_stats(struct exchange *exchange, struct str rest);
 void info_metrics(struct exchange *exchange, struct str rest);
 void info_health(struct exchange *exchange, struct str rest);
 void info_ready(struct exchange *exchange, struct str rest);
-void info_errors(struct exchange *exchange, struct str rest);

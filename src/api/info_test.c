@@ -77,29 +77,6 @@ static void metrics_are_what_prometheus_reads(void **state)
     assert_true(count > 50);
 }
 
-static void each_problem_has_a_page_and_the_list_leads_to_it(void **state)
-{
-    struct desk *desk = *state;
-    struct buf list = {0};
-    desk->api.base = STR("/x");
-    desk_ask(desk, "GET /x/errors/", "", STR_NONE);
-    assert_int_equal(desk->status, 200);
-    buf_add_str(&list, buf_str(&desk->body));
-    for (unsigned i = 0; i < PROBLEM_COUNT; i++) {
-        char request[96], status[32];
-        struct str slug = problem_slug((enum problem)i);
-        snprintf(request, sizeof(request), "GET /x/errors/%.*s", STR_FMT(slug));
-        assert_true(desk_says(&list, request + 4));
-        desk_ask(desk, request, "", STR_NONE);
-        snprintf(status, sizeof(status), "HTTP status %d", problem_status((enum problem)i));
-        assert_answer(desk, 200, status);
-        assert_field(desk, "Content-Type: text/html; charset=utf-8");
-    }
-    desk_ask(desk, "GET /x/errors/no-such-thing", "", STR_NONE);
-    assert_answer(desk, 404, "lists all problem types");
-    buf_free(&list);
-}
-
 static void the_root_lists_every_route(void **state)
 {
     struct desk *desk = *state;
@@ -118,7 +95,6 @@ int main(void)
         WITH_DESK(the_server_is_healthy_though_it_is_not_ready),
         WITH_DESK(stats_count_what_was_done),
         WITH_DESK(metrics_are_what_prometheus_reads),
-        WITH_DESK(each_problem_has_a_page_and_the_list_leads_to_it),
         WITH_DESK(the_root_lists_every_route),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

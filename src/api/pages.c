@@ -1,6 +1,7 @@
 #include "api/pages.h"
 
 #include "api/answers.h"
+#include "base/hash.h"
 #include "base/json_writer.h"
 #include "http/condition.h"
 #include "http/response_gzip.h"
@@ -13,13 +14,13 @@
     "ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /* Whether the client says that it has the file as it is (RFC 9110 section 13.1.2). */
-static bool is_known(const struct http_fields *fields, const struct page_file *file)
+static bool is_known(const struct http_fields *fields, const char *tag)
 {
     struct http_etag etag;
     struct str value;
     for (size_t pos = 0; http_fields_next(fields, STR("if-none-match"), &pos, &value);)
         while (http_etag_next(&value, &etag) > 0)
-            if (str_eq(etag.opaque, str_from(file->tag)))
+            if (str_eq(etag.opaque, str_from(tag)))
                 return true;
     return false;
 }
@@ -31,23 +32,51 @@ void api_pages_add_fields(struct response *response)
     response_add(response, STR("Referrer-Policy"), STR("no-referrer"));
 }
 
-static void respond(struct exchange *exchange, const struct page_file *file)
+void api_pages_tag(struct str content, char ret[PAGE_TAG_SIZE])
 {
-    bool known = is_known(&exchange->head->fields, file);
+    static const char digits[] = "0123456789abcdef";
+    uint8_t sum[HASH_SHA256_SIZE];
+    hash_sha256(content, sum);
+    for (int i = 0; i < PAGE_TAG_SIZE / 2; i++) {
+        ret[2 * i] = digits[sum[i] >> 4];
+        ret[2 * i + 1] = digits[sum[i] & 15];
+    }
+    ret[PAGE_TAG_SIZE - 1] = '\0';
+}
+
+static size_t length_of(const struct page_answer *answer)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < RESPONSE_PARTS; i++)
+        length += answer->parts[i].len;
+    return length;
+}
+
+void api_pages_respond(struct exchange *exchange, const struct page_answer *answer)
+{
+    bool known = is_known(&exchange->head->fields, answer->tag);
     struct response response;
     response_init(&response, known ? 304 : 200);
     response.bodiless = known;
     response.kept = true;
     buf_addf(response_compose(&response, STR("ETag")), "W/\"%s\"",
-             file->tag); /* weak: it may be compressed */
+             answer->tag); /* weak: it may be compressed */
+    if (answer->by_accept)
+        response_add(&response, STR("Vary"), STR("Accept"));
     if (known) {
-        response_gzip_vary(&response, str_from(file->type), file->body.len);
+        response_gzip_vary(&response, str_from(answer->type), length_of(answer));
     } else {
         api_pages_add_fields(&response);
-        response.type = str_from(file->type);
-        response.body[0] = file->body;
+        response.type = str_from(answer->type);
+        memcpy(response.body, answer->parts, sizeof(answer->parts));
     }
     exchange_respond(exchange, &response);
+}
+
+static void respond(struct exchange *exchange, const struct page_file *file)
+{
+    const struct page_answer answer = {.type = file->type, .tag = file->tag, .parts = {file->body}};
+    api_pages_respond(exchange, &answer);
 }
 
 static void list(struct exchange *exchange)

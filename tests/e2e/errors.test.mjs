@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import {
-    UNKNOWN_CURSOR, assertProblem, assertTypeHasPage, bothStores, rawRequest, startServer, test,
+    UNKNOWN_CURSOR, assertProblem, argumentsOf, assertTypeHasPage, bothStores, curl, rawRequest, startServer, test,
 } from "./support/index.mjs";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
@@ -60,6 +60,25 @@ test("a method that a resource has not is answered with those it has", async (t)
     const read = await server.request("DELETE", "/healthz");
     assertProblem(read, 405);
     assert.ok(read.headers.allow.split(/\s*,\s*/).includes("GET"));
+});
+
+test("the example on each page of an error gets that error", async (t) => {
+    const server = await startServer(t);
+    await server.publish("news", "hello");
+    const list = (await server.get("/errors")).text;
+    const slugs = [...list.matchAll(/\/errors\/(\S+)/g)].map(([, slug]) => slug);
+    let examples = 0;
+    for (const slug of slugs) {
+        const { text, headers } = await server.get(`/errors/${slug}`);
+        assert.match(headers["content-type"], /^text\/plain/);
+        const line = /^ {2}(curl .*)$/m.exec(text)?.[1];
+        if (line) {
+            const { stdout } = await curl(argumentsOf(line.replace("localhost:7070", `127.0.0.1:${server.port}`)));
+            assert.match(stdout, new RegExp(`"type":"/errors/${slug}"`), `${line}: ${stdout}`);
+            examples++;
+        }
+    }
+    assert.ok(examples > 20, `${examples} examples`);
 });
 
 test("an errors page that does not exist is itself a problem", async (t) => {

@@ -19,6 +19,7 @@ plant() {
     printf '| 400 | `bad-one` |\n[one](../src/base/one.h)\n' >"$root/docs/api.md"
     printf '/* Errors. */\n#pragma once\n\n/* X(BAD_ONE, 400, "bad-one", "One") */\n' \
         >"$root/src/base/problem.h"
+    printf 'enum { PROBLEM_BAD_ONE };\n\nconst int problem_words[] = {[PROBLEM_BAD_ONE] = 1};\n' >"$root/src/api/problem_words.c"
     printf '#!/bin/sh\ncat keys\n' >"$root/freshet"
     chmod +x "$root/freshet"
     printf 'key unit least greatest default meaning\none text - - - x\na.two ms 1ms 1d 5s x\n' >"$root/keys"
@@ -115,6 +116,7 @@ refuses words "the number of a ticket" src/base/two.c '/* iss''ue 12 */\n'
 refuses docs "a link to nowhere" docs/other.md '[two](two.md)\n'
 refuses docs "an error that is not told" src/base/problem.h \
     '    X(BAD_TWO, 400, "bad-two", "Two")\n'
+refuses docs "an error without a page" src/api/problem_words.c 'const int problem_words[] = {0};\n'
 refuses docs "a key of the configuration that is not told" keys \
     'key\none text - - - x\na.two ms 1ms 1d 5s x\na.three ms 1ms 1d 5s x\n'
 refuses docs "a key that is told and does not exist" docs/configuration.md \

@@ -1,6 +1,6 @@
 #!/bin/sh
 # docs.sh ROOT BUILD: every relative link in a document leads to a file, docs/api.md has every error
-# that the program knows, and docs/configuration.md has every key of the configuration that the
+# that the program knows, which has its page in plain words, and docs/configuration.md has every key of the configuration that the
 # program in BUILD has, with the same unit, least, greatest and default, and no other.
 set -eu
 cd "$1"
@@ -25,6 +25,15 @@ slugs=$([ ! -f $problems ] || grep -oE 'X\([A-Z_]+, [0-9]+, "[a-z0-9-]+"' $probl
 for slug in $slugs; do
     grep -qF "| \`$slug\` |" docs/api.md || {
         echo "docs/api.md: no row for the error $slug of $problems"
+        bad=1
+    }
+done
+
+# Each error has its page in plain words.
+words=src/api/problem_words.c
+for name in $([ ! -f $problems ] || grep -oE 'X\([A-Z_]+, [0-9]+' $problems | sed 's/X(//; s/,.*//'); do
+    grep -qF "[PROBLEM_$name]" $words || {
+        echo "$words: no words for PROBLEM_$name of $problems"
         bad=1
     }
 done

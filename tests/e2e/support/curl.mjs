@@ -45,3 +45,9 @@ export function curlStream(server, args) {
     server.onStop(() => child.kill("SIGKILL"));
     return stream;
 }
+
+/** The arguments in a line that begins with curl, as a shell has them; single quotes at most. */
+export function argumentsOf(line) {
+    const [program, ...args] = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain);
+    return program === "curl" ? args : [];
+}

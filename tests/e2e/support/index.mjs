@@ -6,7 +6,7 @@ export { LINE, NdjsonStream, RawStream, SseStream, openNdjson, openRaw, openSse 
 export { encodeChannel, linkOf, page, parseLinks, post, publish, publishMany, request } from "./http.mjs";
 export { assertProblem, assertTypeHasPage, pathOfType } from "./problems.mjs";
 export { BIN, Server, bothStores, startServer, temporaryFolder, test, testWithin } from "./server.mjs";
-export { curl, curlStream } from "./curl.mjs";
+export { argumentsOf, curl, curlStream } from "./curl.mjs";
 export {
     ID, TIME, UNKNOWN_CURSOR, assertLogOrder, dataOf, idsOf, nestedArrays, nestedObjects, queryOf,
 } from "./events.mjs";
