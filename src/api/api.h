@@ -5,6 +5,7 @@
 #include "access/authority.h"
 #include "access/issuers.h"
 #include "api/sites.h"
+#include "api/describe/descriptions.h"
 #include "webhooks/courier.h"
 #include "inbound/source.h"
 #include "transport/exchange.h"
@@ -45,6 +46,7 @@ struct api {
     const struct api_reloads *reloads; /* NULL: none is possible */
     struct figures *figures;           /* for FIGURES_CHANNEL; NULL: nobody makes them */
     struct str configuration;          /* in force, as JSON without secrets; empty: none is told */
+    struct descriptions *descriptions; /* of this API; NULL: there was no memory */
     atomic_bool draining;
 };
 

@@ -147,8 +147,9 @@ static const struct way ways[] = {
 
 /* The routes that ask for nothing, or for a proof of their own. */
 static const char *const exempt[] = {
-    "/inbound",    "/healthz", "/readyz", "/errors",   "/playground", "/playground/webhooks",
-    "/freshet.js", "/pages",   "/",       "/freshet-presence.js"};
+    "/inbound",      "/healthz",       "/readyz", "/errors", "/playground", "/playground/webhooks",
+    "/freshet.js",   "/pages",         "/",       "/freshet-presence.js",
+    "/openapi.json", "/asyncapi.json", "/docs"};
 
 static bool is_exempt(const char *path)
 {

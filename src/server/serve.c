@@ -409,9 +409,10 @@ static int open_worker(struct server *server, unsigned index)
 static void fill_api(struct server *server)
 {
     const struct config *config = config_of(server);
+    const struct str base = config->base ? str_from(config->base) : STR("");
     server->api = (struct api){
         .clock = clock_system(),
-        .base = config->base ? str_from(config->base) : STR(""),
+        .base = base,
         .has_admin_door = listening_has_admin(&config->listening),
         .started_us = clock_wall_us(clock_system()),
         .workers = server->workers,
@@ -420,6 +421,7 @@ static void fill_api(struct server *server)
         .revocations = &server->revocations,
         .reloads = &server->reloading.counts,
         .figures = server->figures,
+        .descriptions = descriptions_new(base),
     };
 }
 
@@ -738,6 +740,7 @@ static int run(struct server *server)
     wait_and_tidy(server);
     drain(server);
     free(server->workers);
+    descriptions_free(server->api.descriptions);
     return 0;
 }
 
