@@ -37,7 +37,7 @@ void api_pages_tag(struct str content, char ret[PAGE_TAG_SIZE])
     static const char digits[] = "0123456789abcdef";
     uint8_t sum[HASH_SHA256_SIZE];
     hash_sha256(content, sum);
-    for (int i = 0; i < PAGE_TAG_SIZE / 2; i++) {
+    for (size_t i = 0; i < PAGE_TAG_SIZE / 2; i++) {
         ret[2 * i] = digits[sum[i] >> 4];
         ret[2 * i + 1] = digits[sum[i] & 15];
     }

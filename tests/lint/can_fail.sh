@@ -117,6 +117,8 @@ refuses docs "a link to nowhere" docs/other.md '[two](two.md)\n'
 refuses docs "an error that is not told" src/base/problem.h \
     '    X(BAD_TWO, 400, "bad-two", "Two")\n'
 refuses docs "an error without a page" src/api/problem_words.c 'const int problem_words[] = {0};\n'
+refuses docs "a key that a page of an error has made up" src/api/problem_words.c \
+    'enum { PROBLEM_BAD_ONE };\n\nconst char *problem_words[] = {[PROBLEM_BAD_ONE] = "limits.two_max"};\n'
 refuses docs "a key of the configuration that is not told" keys \
     'key\none text - - - x\na.two ms 1ms 1d 5s x\na.three ms 1ms 1d 5s x\n'
 refuses docs "a key that is told and does not exist" docs/configuration.md \

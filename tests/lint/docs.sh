@@ -57,6 +57,13 @@ room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 [ ! -x "$program" ] || keys_of_program "$program" >"$room/program"
 [ ! -f $document ] || keys_of_document $document >"$room/document"
+# Keys that the pages of errors and the description of the API name are keys of the program.
+for key in $(grep -ohE '\b(limits|webhooks|access)\.[a-z]+_?[a-z_]*' src/api/problem_words.c src/api/describe/*.json 2>/dev/null | LC_ALL=C sort -u); do
+    [ ! -s "$room/program" ] || grep -q "^$key " "$room/program" || {
+        echo "src/api: no key $key of the configuration"
+        bad=1
+    }
+done
 if [ -s "$room/program" ] && [ -s "$room/document" ]; then
     LC_ALL=C comm -3 "$room/program" "$room/document" >"$room/differ"
     [ ! -s "$room/differ" ] || {
