@@ -1,7 +1,8 @@
 /* The API for people, from the documents for programs: operations by task, each with a line of curl that works on this server. */
 
 const api = location.pathname.replace(/\/[^/]*$/, "");
-const METHODS = ["get", "post", "put", "patch", "delete"];
+const METHODS = ["post", "get", "put", "patch", "delete"];
+const MANY = 4294967295; /* and more: no bound that anybody meets */
 const DEPTH = 6; /* of schemas; a schema within itself is named, not shown */
 
 const byId = (id) => document.getElementById(id);
@@ -29,11 +30,11 @@ function kindOf(document, value) {
         return schema.enum.map((one) => JSON.stringify(one)).join(" or ");
     }
     if (schema.type === "array") {
-        return `list of ${kindOf(document, schema.items ?? {})}`;
+        return `list of ${kindOf(document, { ...resolve(document, schema.items ?? {}), default: undefined })}`;
     }
-    const words = [[schema.type ?? (schema.ref || "any")].flat().join(" or ")];
-    if (schema.minimum !== undefined || schema.maximum !== undefined) {
-        words.push(`${schema.minimum ?? ""} to ${schema.maximum ?? ""}`);
+    const words = [[schema.type ?? "anything"].flat().join(" or ")];
+    if (schema.maximum < MANY) {
+        words.push(`${schema.minimum ?? 0} to ${schema.maximum}`);
     }
     if (schema.format) {
         words.push(schema.format);
@@ -98,7 +99,7 @@ function table(caption, heads, rows) {
 
 function parameters(document, operation) {
     const rows = (operation.parameters ?? []).map((one) => resolve(document, one)).map((one) => [
-        [make("code", one.name), ...(one.required ? [" ", make("span", "required", "must")] : [])], one.in === "query" ? "?" : one.in,
+        [make("code", one.name), ...(one.required ? [" ", make("span", "required", "must")] : [])], one.in,
         [make("p", one.description), make("p", [kindOf(document, one.schema), one.example === undefined ? "" : `for example ${[one.example].flat().join(", ")}`]
             .filter(Boolean).join(" · "), "quiet")]]);
     return rows.length ? table("Parameters", ["name", "where", "what"], rows) : [];
@@ -118,7 +119,7 @@ function request(document, { requestBody }) {
 }
 
 function answers(document, operation) {
-    const good = Object.entries(operation.responses).filter(([status]) => Number(status) < 400);
+    const good = Object.entries(operation.responses).filter(([status]) => Number(status) < 400).sort(([a], [b]) => (b[0] === "2") - (a[0] === "2"));
     return good.flatMap(([status, value]) => {
         const answer = resolve(document, value);
         const headers = Object.keys(answer.headers ?? {});
