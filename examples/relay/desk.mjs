@@ -3,11 +3,14 @@
 // and become tickets, once each; a new ticket goes out as a webhook of its own, in the wording that
 // whoever set the desk up gave it.
 //
+// Its face, at http://localhost:PORT/, is the page where somebody answers. An answer is a webhook too; freshet
+// puts it into the channel of its conversation, which the visitor's page follows.
+//
 //   DESK_INBOX_SECRET=whsec_… DESK_SECRET=whsec_… node desk.mjs PORT WEBHOOK_URL [TICKETS_FILE]
 
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
-import { send, serve } from './http.mjs';
+import { pageOf, send, serve } from './http.mjs';
 
 const [port = '9002', url = 'http://127.0.0.1:7070/inbound/desk', file = 'tickets.ndjson'] =
     process.argv.slice(2);
@@ -37,45 +40,62 @@ function verified({ headers }, body) {
     });
 }
 
-/** Tells of a ticket; `text` is what Slack shows. */
-function announce(ticket) {
-    const { number, visitor, text } = ticket;
-    const body = JSON.stringify({
-        type: 'ticket.created',
-        timestamp: new Date().toISOString(),
-        data: { number },
-        text: `Inquiry ${number} from ${visitor}: ${text}`,
-    });
+/** Sends a webhook. Its channel of freshet is `desk/` and `to`; `text` is what Slack shows. */
+function announce(type, id, to, text, data) {
+    const body = JSON.stringify({ type, to, timestamp: new Date().toISOString(), data, text });
     return send(url, body, () => {
         const timestamp = Math.floor(Date.now() / 1000);
-        const mac = signature(outbox, `ticket_${number}`, timestamp, body).toString('base64');
+        const mac = signature(outbox, id, timestamp, body).toString('base64');
         return {
-            'webhook-id': `ticket_${number}`,
+            'webhook-id': id,
             'webhook-timestamp': String(timestamp),
             'webhook-signature': `v1,${mac}`,
         };
     });
 }
 
+function open(inquiry) {
+    const ticket = {
+        number: tickets.length + 1,
+        inquiry: inquiry.id,
+        visitor: inquiry.visitor,
+        text: inquiry.text,
+        conversation: inquiry.conversation,
+    };
+    fs.appendFileSync(file, `${JSON.stringify(ticket)}\n`);
+    tickets.push(ticket);
+    console.log(`ticket ${ticket.number}: ${ticket.text}`);
+    const { number, visitor, text } = ticket;
+    announce('ticket.created', `ticket_${number}`, 'tickets', `Inquiry ${number} from ${visitor}: ${text}`, { number, visitor, text });
+}
+
+/** Takes an answer from the desk's page. Pages of other sites cannot send JSON here. */
+function answer(request, bytes) {
+    const { number, agent, text } = JSON.parse(bytes.toString());
+    const ticket = tickets.find((one) => one.number === number);
+    if (!/^application\/json\b/.test(request.headers['content-type'] ?? '') || !ticket || typeof text !== 'string') {
+        return { status: 400 };
+    }
+    const to = `answers-${ticket.conversation ?? 'none'}`;
+    const data = { number, agent: String(agent), text };
+    announce('ticket.answered', `answer_${randomUUID()}`, to, `${agent} answered inquiry ${number}: ${text}`, data);
+    return { status: 202 };
+}
+
 serve('desk', Number(port), (request, bytes) => {
+    const page = pageOf(request, { '/': 'pages/desk.html', '/desk.js': 'pages/desk.js' }, { freshet: new URL(url).origin });
+    if (page) {
+        return page;
+    }
+    if (request.method === 'POST' && request.url === '/answers') {
+        return answer(request, bytes);
+    }
     if (request.method !== 'POST' || !verified(request, bytes)) {
         return { status: 401 };
     }
     const inquiry = JSON.parse(bytes.toString());
-    if (inquiry.event !== 'inquiry') {
-        return { status: 200 }; // a ping
+    if (inquiry.event === 'inquiry' && !tickets.some((ticket) => ticket.inquiry === inquiry.id)) {
+        open(inquiry);
     }
-    if (!tickets.some((ticket) => ticket.inquiry === inquiry.id)) {
-        const ticket = {
-            number: tickets.length + 1,
-            inquiry: inquiry.id,
-            visitor: inquiry.visitor,
-            text: inquiry.text,
-        };
-        fs.appendFileSync(file, `${JSON.stringify(ticket)}\n`);
-        tickets.push(ticket);
-        console.log(`ticket ${ticket.number}: ${ticket.text}`);
-        announce(ticket);
-    }
-    return { status: 200 };
+    return { status: 200 }; // also to a ping
 });
