@@ -1,0 +1,60 @@
+/* A player of recorded data, in a tab or in Node: each frame is a list of events, published as one batch, one frame every `intervalMs`.
+ *
+ * Two feeds at once would mix two times. So each event carries the name of its feed, and of two feeds the one with the lower name goes on. */
+
+export class Feed {
+    constructor(server, frames, { intervalMs, onState = () => {} }) {
+        Object.assign(this, { server, frames, intervalMs, onState, next: 0, name: String(Math.random()).slice(2, 12) });
+    }
+
+    start() {
+        this.isOn = true;
+        this.onState(true);
+        this.tick();
+    }
+
+    stop(why) {
+        this.isOn = false;
+        clearTimeout(this.timer);
+        this.onState(false, why);
+    }
+
+    /* Publishes the next frame. A batch that got no answer is sent again under the same keys, so it is published once. */
+    async tick() {
+        const at = this.next % this.frames.length;
+        this.batch ??= this.frames[at].map(({ data, ...event }, i) => ({ ...event, data: { ...data, feed: this.name, frame: at }, key: `${this.name}-${Date.now()}-${i}` }));
+        try {
+            await this.publish(this.batch);
+            this.batch = null;
+            this.next = at + 1;
+        } catch (error) {
+            if (error.status >= 400 && error.status < 500 && error.status !== 429) {
+                this.stop(`Not published: ${error.message}.`);
+            }
+        }
+        if (this.isOn) {
+            this.timer = setTimeout(() => this.tick(), this.intervalMs);
+        }
+    }
+
+    /* The server takes all of a batch or nothing. */
+    async publish(events) {
+        const response = await fetch(`${this.server}events`, { method: "POST", body: JSON.stringify(events), headers: { "Content-Type": "application/json" } });
+        if (!response.ok) {
+            const { detail, title } = await response.json().catch(() => ({}));
+            throw Object.assign(new Error(detail ?? title ?? `the server answered ${response.status}`), { status: response.status });
+        }
+    }
+
+    /* Takes note of an event of any feed: this feed goes on from there, or gives way. */
+    hear({ feed, frame }) {
+        if (feed === this.name || !Number.isInteger(frame) || frame < 0) {
+            return;
+        }
+        if (!this.isOn) {
+            this.next = frame + 1;
+        } else if (feed < this.name) {
+            this.stop("Another feed is at work already.");
+        }
+    }
+}

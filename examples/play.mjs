@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+// Feeds the ticker or the odds board from a terminal, so that no tab has to.
+//
+//   node examples/play.mjs ticker|odds [http://localhost:7070/]
+
+import { Feed } from './feed.mjs';
+
+const [demo, server = 'http://localhost:7070/'] = process.argv.slice(2);
+if (!['ticker', 'odds'].includes(demo)) {
+    console.error('usage: node play.mjs ticker|odds [URL]');
+    process.exit(2);
+}
+const { FRAMES, INTERVAL_MS } = await import(`./${demo}/frames.mjs`);
+const feed = new Feed(new URL(server).href.replace(/\/?$/, '/'), FRAMES, {
+    intervalMs: INTERVAL_MS,
+    onState: (isOn, why) => console.log(isOn ? `feeding ${server}demos/${demo}/` : why),
+});
+feed.start();
