@@ -94,6 +94,21 @@ static void list(struct exchange *exchange)
     buf_free(&body);
 }
 
+/* Sends a browser from the path of a folder to that of its page, so that relative links of the page
+ * lead into the folder. */
+static void redirect(struct exchange *exchange, struct str path)
+{
+    struct response response;
+    response_init(&response, 308);
+    size_t from = path.len;
+    while (from > 0 && path.at[from - 1] != '/')
+        from--;
+    struct buf *location = response_compose(&response, STR("Location"));
+    buf_add_str(location, str_skip(path, from));
+    buf_add_char(location, '/');
+    exchange_respond(exchange, &response);
+}
+
 void api_pages_handle(struct exchange *exchange, struct str rest)
 {
     struct str path = str_skip(exchange->head->path, api_of(exchange)->base.len + 1);
@@ -103,6 +118,8 @@ void api_pages_handle(struct exchange *exchange, struct str rest)
         respond(exchange, file);
     else if (str_eq(path, STR("pages")))
         list(exchange);
+    else if (page_is_folder(path))
+        redirect(exchange, path);
     else
         api_problem(exchange, PROBLEM_NOT_FOUND, "GET / lists the paths of this server");
 }

@@ -19,3 +19,6 @@ extern const size_t page_files_count;
 
 /* The file of a path; NULL if there is none. */
 const struct page_file *page_file_find(struct str path);
+
+/* Whether `path` with a slash added is the path of a file: of the page of a folder. */
+bool page_is_folder(struct str path);

@@ -18,6 +18,19 @@ static void a_file_is_found_by_its_whole_path_alone(void **state)
         assert_null(page_file_find(str_from(none[i])));
 }
 
+static void the_page_of_a_folder_is_found_with_its_slash_alone(void **state)
+{
+    (void)state;
+    assert_non_null(page_file_find(STR("demos/chat/")));
+    assert_null(page_file_find(STR("demos/chat")));
+    assert_true(page_is_folder(STR("demos/chat")));
+    assert_true(page_is_folder(STR("demos")));
+    static const char *const none[] = {"",           "demos/", "demos/cha", "demos/chat/",
+                                       "playground", "demo"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        assert_false(page_is_folder(str_from(none[i])));
+}
+
 static void every_file_holds_something_and_has_a_tag(void **state)
 {
     (void)state;
@@ -43,6 +56,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_found_by_its_whole_path_alone),
+        cmocka_unit_test(the_page_of_a_folder_is_found_with_its_slash_alone),
         cmocka_unit_test(every_file_holds_something_and_has_a_tag),
         cmocka_unit_test(a_page_loads_nothing_from_elsewhere),
     };

@@ -1,0 +1,410 @@
+// The demos in Chromium, each in two browsers, as two people have it: both see the same, also after one was cut off.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { BIN, eventually, startServer, test } from "./support/index.mjs";
+import { lacksBrowser, programOf } from "./support/browser.mjs";
+import { freePort, Program } from "./support/program.mjs";
+
+const EXAMPLES = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../examples");
+const CONFIG = fs.readFileSync(path.join(EXAMPLES, "freshet.yaml"), "utf8");
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const skip = lacksBrowser("chromium");
+
+/** A browser that the end of the server closes. */
+async function launch(server) {
+    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
+    server.onStop(() => browser.close());
+    return browser;
+}
+
+/** A page at `url` of somebody who has a browser of their own; `complaints` has what the browser complains of. */
+async function visit(browser, url, options = {}) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    const page = await context.newPage();
+    page.complaints = [];
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
+    page.on("pageerror", (error) => page.complaints.push(error.message));
+    await page.goto(url);
+    return page;
+}
+
+/** Two people at a demo, and the server. */
+async function two(t, demo, { config = CONFIG, ...options } = {}) {
+    const server = await startServer(t, { config, ...options });
+    const browser = await launch(server);
+    const pages = [await visit(browser, `${server.url}/demos/${demo}`), await visit(browser, `${server.url}/demos/${demo}`)];
+    for (const page of pages) {
+        await page.locator("#line", { hasText: "Live." }).waitFor();
+    }
+    return { server, browser, pages };
+}
+
+const plug = (page) => page.getByRole("switch", { name: "connected" });
+const all = (page, selector) => page.locator(selector).allTextContents();
+const noComplaints = (...pages) => pages.forEach((page) => assert.deepEqual(page.complaints, []));
+const attributes = (page, selector, name) => page.locator(selector).evaluateAll((found, name) => found.map((one) => one.getAttribute(name)), name);
+
+/** Both pages give the same by `look`, and `isRight` says that it is what is wanted. */
+async function same([one, other], look, isRight, what) {
+    return eventually(async () => {
+        const [here, there] = [await look(one), await look(other)];
+        return JSON.stringify(here) === JSON.stringify(there) && isRight(here) && [here];
+    }, what);
+}
+
+test("the list of demos leads to each of them, with and without the slash", { skip }, async (t) => {
+    const server = await startServer(t, { args: ["--base", "/rt"] });
+    const browser = await launch(server);
+    const page = await visit(browser, `${server.url}/rt/demos`);
+    assert.equal(page.url(), `${server.url}/rt/demos/`);
+    const links = await attributes(page, "main a", "href");
+    assert.deepEqual(links, ["chat/", "ticker/", "odds/", "weather/", "board/"]);
+    for (const link of links) {
+        const demo = await visit(browser, `${server.url}/rt/demos/${link.slice(0, -1)}`);
+        assert.equal(demo.url(), `${server.url}/rt/demos/${link}`);
+        await demo.locator("#line", { hasText: "Live." }).waitFor();
+    }
+    const playground = await visit(browser, `${server.url}/rt/playground`);
+    for (const link of links) {
+        assert.equal(await playground.locator(`a[href="demos/${link}"]`).count(), 1);
+    }
+});
+
+/* ---- replayed data ---- */
+
+test("prices of the ticker are the same for both, and a page that was cut off has the days between", { skip }, async (t) => {
+    const { pages } = await two(t, "ticker/");
+    const [one, other] = pages;
+    await one.getByRole("button", { name: "Start the feed" }).click();
+    await other.getByText("Somebody feeds.").waitFor();
+    const look = async (page) => [await page.locator("#date").textContent(), await all(page, ".rate"), await attributes(page, ".curve", "d")];
+    const count = ([, , curves]) => Math.min(...curves.map((d) => d.split("L").length));
+    await same(pages, look, ([date, rates, curves]) => /^2008-01-\d\d: /.test(date) && rates.length === 8 && count([0, 0, curves]) >= 2, "two days");
+    assert.match((await all(other, ".rate"))[0], /^1\.\d{4}$/);
+
+    await plug(other).uncheck();
+    const before = await other.locator("#date").textContent();
+    await eventually(async () => (await one.locator("#date").textContent()) > before && count(await look(one)) >= 5, "more days");
+    assert.equal(await other.locator("#date").textContent(), before);
+    await plug(other).check();
+    await other.getByText(/^Back, and missed nothing: \d+ events/).waitFor();
+    await one.getByRole("button", { name: "Stop the feed" }).click();
+    await same(pages, look, (seen) => count(seen) >= 5, "the days between");
+
+    /* Whoever feeds next goes on with the next day. */
+    await other.getByText("Nobody feeds just now").waitFor();
+    const last = await other.locator("#date").textContent();
+    await other.getByRole("button", { name: "Start the feed" }).click();
+    await same(pages, look, ([date]) => date > last, "the next day");
+    noComplaints(...pages);
+});
+
+test("two feeds at once become one", { skip }, async (t) => {
+    const { server, pages } = await two(t, "ticker/");
+    await Promise.all(pages.map((page) => page.getByRole("button", { name: "Start the feed" }).click()));
+    await eventually(async () => (await all(pages[0], "#feed")).concat(await all(pages[1], "#feed")).sort().join() === "Start the feed,Stop the feed", "one feed");
+    const events = (await server.page("/events?channel=demos/ticker/USD")).events;
+    assert.ok(events.length > 0);
+    noComplaints(...pages);
+});
+
+test("matches of the odds board are the same for both, for a late third too", { skip }, async (t) => {
+    const { server, browser, pages } = await two(t, "odds/");
+    const [one, other] = pages;
+    await one.getByRole("button", { name: "Start the feed" }).click();
+    await eventually(async () => /1–0/.test(await other.locator("#goals").textContent()), "the first goal", 60_000);
+    await plug(other).uncheck();
+    const news = await all(one, "#goals span");
+    await eventually(async () => (await all(one, "#goals span")).length > news.length, "another goal", 60_000);
+    await plug(other).check();
+    await other.getByText(/^Back, and missed nothing/).waitFor();
+    await one.getByRole("button", { name: "Stop the feed" }).click();
+    const look = async (page) => [await all(page, ".match"), await attributes(page, ".curve", "d"), await all(page, "#goals span")];
+    const [seen] = await same(pages, look, ([cards]) => cards.length === 8 && cards.some((text) => /Brazil\dVinícius Jr\. 7′/.test(text)), "both boards");
+    const third = await visit(browser, `${server.url}/demos/odds/`);
+    await same([one, third], look, ([cards]) => cards.length === 8, "the board of a page that came late");
+    assert.ok(seen[2].length >= 2);
+    noComplaints(...pages, third);
+});
+
+test("a feed plays from a terminal, and goes on over a restart of the server", { skip }, async (t) => {
+    const port = await freePort();
+    const server = await startServer(t, { data: true, listen: `127.0.0.1:${port}` });
+    const program = new Program(t, [path.join(EXAMPLES, "play.mjs"), "ticker", server.url], { bin: process.execPath });
+    await program.until((it) => /feeding/.test(it.out), "the feed");
+    const days = async () => (await server.page("/channels/demos/ticker/USD?limit=1000")).events.map(({ data }) => data.date);
+    await eventually(async () => (await days()).length >= 2, "two days");
+    await server.restart();
+    await eventually(async () => (await days()).length >= 4, "more days");
+    const seen = await days();
+    assert.deepEqual(seen, [...new Set(seen)].sort());
+});
+
+/* ---- weather ---- */
+
+const addReading = async (page, station, celsius) => {
+    await page.getByLabel("Station", { exact: true }).selectOption(station);
+    await page.getByLabel("Degrees Celsius").fill(String(celsius));
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByText(/^Added: /).waitFor();
+};
+
+test("a reading that somebody adds is on the map and in the figures of both", { skip }, async (t) => {
+    const { server, pages } = await two(t, "weather/");
+    const [one, other] = pages;
+    const look = async (page) => [await page.locator("#summary").textContent(), await all(page, "#stations tbody tr"), (await all(page, "#map .label")).sort()];
+    await addReading(one, "London", 10);
+    await same(pages, look, ([, rows]) => rows.length === 1, "the first");
+    await addReading(other, "London", 14);
+    await addReading(other, "Reykjavik", -2);
+    await same(pages, look, ([summary, rows, labels]) => /^3 readings of 2 stations; the mean is 6\.0 °C, from Reykjavik \(−2\.0 °C\) to London/.test(summary) &&
+        rows[0].replace(/\s+/g, " ") === "London14.0 °C12.0 °C10.0 °C14.0 °C2" && labels.join() === "14°,−2°", "three readings");
+
+    /* A new place, by a click on the map; it is in the other's list from then on. */
+    await plug(other).uncheck();
+    await one.locator("#map svg").click({ position: { x: 400, y: 200 } });
+    await one.getByLabel("Name of the place").fill("Ålesund Øst");
+    await one.getByLabel("Degrees Celsius").fill("3.5");
+    await one.getByRole("button", { name: "Add", exact: true }).click();
+    await one.getByText(/^Added: Ålesund Øst/).waitFor();
+    await plug(other).check();
+    await other.getByText("Back, and missed nothing: one event came").waitFor();
+    await same(pages, look, ([summary]) => /^4 readings of 3 stations/.test(summary), "the new place");
+    await addReading(other, "Ålesund Øst", 4);
+
+    /* Nonsense is passed over. */
+    for (const data of [{ station: "London", lat: 51, lon: 0, celsius: 900 }, { station: "Paris", lat: 51, lon: 0, celsius: 9 }, "warm", 7]) {
+        await server.publish("demos/weather/london", data, { "Event-Type": "reading" });
+    }
+    await addReading(one, "London", 15);
+    await same(pages, look, ([summary]) => /^6 readings of 3 stations/.test(summary), "six readings");
+    noComplaints(...pages);
+});
+
+/* ---- the board ---- */
+
+const notesOf = (page) => page.locator(".note").evaluateAll((notes) => notes.map((note) => [note.querySelector("textarea").value, note.style.left, note.style.top]).sort());
+
+async function write(page, text) {
+    await page.getByRole("button", { name: "New note" }).click();
+    await page.locator(".note textarea:focus").fill(text);
+    await page.keyboard.press("Escape");
+}
+
+test("notes are the same for both, whoever writes and moves them", { skip }, async (t) => {
+    const { server, browser, pages } = await two(t, "board/#test");
+    const [one, other] = pages;
+    await write(one, "buy tea");
+    await same(pages, notesOf, (notes) => notes.length === 1 && notes[0][0] === "buy tea", "the note");
+    await write(other, "water plants");
+    await same(pages, notesOf, (notes) => notes.length === 2, "two notes");
+
+    const note = other.locator(".note").first();
+    await note.focus();
+    for (const key of ["ArrowRight", "ArrowRight", "ArrowDown"]) {
+        await other.keyboard.press(key);
+    }
+    await same(pages, notesOf, (notes) => notes.some((it) => it.join() === "buy tea,80px,60px"), "the move by keys");
+    const box = await one.locator(".note").first().boundingBox();
+    await one.mouse.move(box.x + 20, box.y + 100);
+    await one.mouse.down();
+    await one.mouse.move(box.x + 120, box.y + 200, { steps: 8 });
+    await other.locator(".pointer").waitFor();
+    await eventually(async () => (await notesOf(other)).some(([text, left]) => text === "buy tea" && parseInt(left) > 80), "the note on its way");
+    await one.mouse.up();
+    await same(pages, notesOf, (notes) => notes.some((it) => it.join() === "buy tea,180px,160px"), "the move by mouse");
+
+    await other.locator(".note").first().focus();
+    await other.keyboard.press("Delete");
+    await same(pages, notesOf, (notes) => notes.length === 1, "one note");
+    const third = await visit(browser, `${server.url}/demos/board/#test`);
+    await same([one, third], notesOf, (notes) => notes.length === 1, "the board of a page that came late");
+    noComplaints(...pages, third);
+});
+
+test("of two who change a note at once, the second is told, and nothing is overwritten", { skip }, async (t) => {
+    const { pages } = await two(t, "board/#test");
+    const [one, other] = pages;
+    await write(one, "draft");
+    await same(pages, notesOf, (notes) => notes.length === 1, "the note");
+    for (const [page, text] of [[one, "by one"], [other, "by the other"]]) {
+        await page.locator(".note").focus();
+        await page.keyboard.press("Enter");
+        await page.locator(".note textarea:focus").fill(text);
+    }
+    await other.keyboard.press("Escape");
+    await same(pages, async (page) => page.locator(".note").getAttribute("aria-label").then((label) => label.replace(/^.*: /, "")), (text) => text === "by the other", "the first change");
+    await one.keyboard.press("Escape");
+    await one.getByText("Somebody was faster, so your change was not taken. You had written: “by one”").waitFor();
+    await same(pages, notesOf, ([[text]]) => text === "by the other", "the same note");
+    assert.deepEqual(other.complaints, []);
+    assert.ok(one.complaints.every((text) => /412/.test(text)), one.complaints.join());
+});
+
+/* ---- the chat ---- */
+
+const saidIn = (page) => all(page, ".message p");
+
+async function say(page, text) {
+    await page.getByLabel("Message", { exact: true }).fill(text);
+    await page.getByRole("button", { name: "Send" }).click();
+}
+
+test("messages of a room are the same for both, also those of a line that was cut", { skip }, async (t) => {
+    const { server, browser, pages } = await two(t, "chat/#test");
+    const [one, other] = pages;
+    await say(one, "hello <b>you</b>");
+    await same(pages, saidIn, (texts) => texts.join() === "hello <b>you</b>", "the first");
+    await other.getByLabel("Message", { exact: true }).pressSequentially("he");
+    await one.locator("#typing", { hasText: /is typing/ }).waitFor();
+    await say(other, "hello yourself");
+    await eventually(async () => (await one.locator("#typing").textContent()) === "", "the end of typing");
+
+    await plug(one).uncheck();
+    await say(other, "are you there?");
+    await say(one, "in a tunnel");
+    await one.getByText("waiting for the line").waitFor();
+    await plug(one).check();
+    await same(pages, saidIn, (texts) => texts.join() === "hello <b>you</b>,hello yourself,are you there?,in a tunnel", "all four");
+    const third = await visit(browser, `${server.url}/demos/chat/#test`);
+    await same([one, third], saidIn, (texts) => texts.length === 4, "the history");
+
+    const elsewhere = await visit(browser, `${server.url}/demos/chat/#kitchen`);
+    await say(elsewhere, "who has made coffee?");
+    await elsewhere.locator(".ticks.sent").waitFor();
+    await one.locator("#rooms").getByRole("link", { name: /^kitchen.*new messages$/ }).click();
+    await one.getByText("who has made coffee?").waitFor();
+    assert.equal((await server.history("demos/chat/test")).length, 4);
+});
+
+test("a chat goes on over a restart of the server, and a message that was on its way is there once", { skip }, async (t) => {
+    const port = await freePort();
+    const { server, pages } = await two(t, "chat/#test", { data: true, listen: `127.0.0.1:${port}` });
+    await say(pages[0], "before");
+    await same(pages, saidIn, (texts) => texts.length === 1, "the first");
+    await server.kill();
+    await say(pages[0], "meanwhile");
+    await server.start();
+    await same(pages, saidIn, (texts) => texts.join() === "before,meanwhile", "both");
+    assert.equal((await server.history("demos/chat/test")).length, 2);
+});
+
+test("a room with a long past shows its end, and what was before on demand", { skip }, async (t) => {
+    const server = await startServer(t, { config: CONFIG });
+    await server.publishMany("demos/chat/test", 180, (n) => ({ from: "Ann", text: `number ${n}`, key: `k${n}` }));
+    const page = await visit(await launch(server), `${server.url}/demos/chat/#test`);
+    await eventually(async () => (await saidIn(page)).length === 100, "the newest hundred");
+    await page.getByRole("button", { name: "Earlier messages" }).click();
+    await eventually(async () => (await saidIn(page)).length === 150, "fifty more");
+    await page.getByRole("button", { name: "Earlier messages" }).click();
+    await eventually(async () => (await saidIn(page)).length === 180, "all");
+    assert.deepEqual(await saidIn(page), Array.from({ length: 180 }, (_, n) => `number ${n}`));
+    assert.equal(await page.getByRole("button", { name: "Earlier messages" }).isVisible(), false);
+});
+
+/* ---- the relay ---- */
+
+test("a visitor's question is answered at the desk, and Slack has both", { skip }, async (t) => {
+    const server = await startServer(t); /* its end closes the browser */
+    const base = await freePort();
+    const program = new Program(t, [path.join(EXAMPLES, "relay/run.mjs"), String(base)], { bin: process.execPath, env: { FRESHET_BIN: BIN } });
+    try {
+        await program.until((it) => /The page listens/.test(it.out), "the page");
+        const browser = await launch(server);
+        const page = await visit(browser, `http://127.0.0.1:${base}/`);
+        const [chat, desk, slack] = ["#chat", "#desk", "#slack"].map((frame) => page.frameLocator(frame));
+        await chat.getByLabel("Your question").fill("Do you ship to Iceland?");
+        await chat.getByRole("button", { name: "Ask" }).click();
+        await slack.getByText("Inquiry 1 from Ada: Do you ship to Iceland?").waitFor();
+        await desk.getByLabel("Answer inquiry 1").fill("We do, on Mondays.");
+        await desk.getByRole("button", { name: "Answer" }).click();
+        await chat.getByText("We do, on Mondays.").waitFor();
+        await slack.getByText("Bea answered inquiry 1: We do, on Mondays.").waitFor();
+        await eventually(async () => /chat\/sales[^]*desk\/tickets[^]*desk\/answers-/.test(await page.locator("#log").textContent()), "the events");
+        const stranger = await visit(browser, `http://127.0.0.1:${base + 1}/`);
+        await stranger.getByText("Somebody is here to answer you.").waitFor();
+        assert.equal(await stranger.getByText("We do, on Mondays.").count(), 0);
+        const colleague = await visit(browser, `http://127.0.0.1:${base + 2}/`);
+        await colleague.getByText("We do, on Mondays.").waitFor();
+        noComplaints(page, stranger, colleague);
+    } finally {
+        program.child.kill("SIGTERM"); /* which ends the programs that it has started */
+        await program.exited;
+    }
+});
+
+/* ---- how they look ---- */
+
+const LOOKS = [["wide and light", { colorScheme: "light" }], ["wide and dark", { colorScheme: "dark" }],
+    ["narrow and light", { viewport: { width: 390, height: 844 } }], ["narrow and dark", { viewport: { width: 390, height: 844 }, colorScheme: "dark" }]];
+
+const FILL = {
+    "": async () => {},
+    "ticker/": async (page) => {
+        await page.getByRole("button", { name: "Start the feed" }).click();
+        await page.locator(".change", { hasText: "%" }).first().waitFor();
+    },
+    "odds/": async (page) => {
+        await page.getByRole("button", { name: "Start the feed" }).click();
+        await page.locator(".match").nth(7).waitFor();
+    },
+    "weather/": async (page) => {
+        await addReading(page, "London", 10);
+        await addReading(page, "Cairo", 31);
+    },
+    "board/": async (page) => {
+        await write(page, "buy tea, and whatever else goes with it on a rainy afternoon");
+        await write(page, "water plants");
+    },
+    "chat/": async (page) => {
+        await say(page, "a sentence that is long enough to be wrapped on a phone, twice even, if need be");
+        await page.locator(".ticks.sent").waitFor();
+    },
+};
+
+for (const [what, options] of LOOKS) {
+    test(`${what}, the demos fit, and axe finds nothing`, { skip }, async (t) => {
+        const server = await startServer(t, { config: CONFIG });
+        const browser = await launch(server);
+        for (const [demo, fill] of Object.entries(FILL)) {
+            const page = await visit(browser, `${server.url}/demos/${demo}`, { ...options, bypassCSP: true });
+            await fill(page);
+            await check(page, demo);
+            if (process.env.SCREENSHOTS) {
+                await page.screenshot({ path: `${process.env.SCREENSHOTS}/${demo.replace("/", "") || "index"}-${what.replaceAll(" ", "-")}.png`, fullPage: true });
+            }
+            await page.context().close();
+        }
+    });
+}
+
+/** The page is not wider than its window, axe finds nothing, and the browser did not complain. */
+async function check(page, demo) {
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${demo} is wider than the window`);
+    await page.addScriptTag({ path: AXE });
+    await page.evaluate(() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {}))));
+    const { violations } = await page.evaluate(() => globalThis.axe.run());
+    assert.deepEqual(violations.map(({ id, nodes }) => `${demo} ${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
+    noComplaints(page);
+}
+
+test("a server with access rules says what the demos lack, and with that they work", { skip }, async (t) => {
+    const server = await startServer(t, { config: "access: {anybody: []}\n" });
+    const browser = await launch(server);
+    for (const demo of ["ticker/", "weather/", "board/", "chat/"]) {
+        const page = await visit(browser, `${server.url}/demos/${demo}`);
+        await page.getByText("lets nobody use the demos").waitFor();
+        await page.getByText(/^Refused: /).waitFor();
+    }
+    const page = await visit(browser, `${server.url}/demos/ticker/`);
+    const rules = await page.locator("#rights pre").textContent();
+    const { pages } = await two(t, "weather/", { config: `access: {anybody: []}\n${rules}\n` });
+    await addReading(pages[0], "London", 10);
+    await pages[1].getByText(/^One reading of one station/).waitFor();
+    assert.equal(await pages[0].locator("#rights").count(), 0);
+});
