@@ -146,10 +146,20 @@ static const struct way ways[] = {
 };
 
 /* The routes that ask for nothing, or for a proof of their own. */
-static const char *const exempt[] = {
-    "/inbound",      "/healthz",       "/readyz", "/errors", "/playground", "/playground/webhooks",
-    "/freshet.js",   "/pages",         "/",       "/freshet-presence.js",
-    "/openapi.json", "/asyncapi.json", "/docs",     "/demos"};
+static const char *const exempt[] = {"/inbound",
+                                     "/healthz",
+                                     "/readyz",
+                                     "/errors",
+                                     "/playground",
+                                     "/playground/webhooks",
+                                     "/freshet.js",
+                                     "/pages",
+                                     "/",
+                                     "/freshet-presence.js",
+                                     "/openapi.json",
+                                     "/asyncapi.json",
+                                     "/docs",
+                                     "/demos"};
 
 static bool is_exempt(const char *path)
 {
