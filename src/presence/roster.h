@@ -13,7 +13,10 @@ enum { ROSTER_LEAF = 256 };
 struct roster_leaf;
 
 struct roster {
-    struct roster_leaf **leaves;
+    union {
+        struct roster_leaf *one;     /* the only leaf */
+        struct roster_leaf **leaves; /* from two leaves on */
+    };
     uint32_t leaves_count;
     uint32_t count;
 };
