@@ -122,14 +122,13 @@ static void a_change_must_be_an_object_with_a_state_or_a_mark(void **state)
 static void a_state_and_a_body_have_a_limit(void **state)
 {
     struct hall *hall = *state;
-    char body[5000] = "{\"state\":\"";
-    memset(body + 10, 'x', PRESENCE_STATE_MAX - 2);
-    memcpy(body + 10 + PRESENCE_STATE_MAX - 2, "\"}", 3);
+    char body[5000], text[PRESENCE_STATE_MAX + 1];
+    memset(text, 'x', sizeof(text));
+    snprintf(body, sizeof(body), "{\"state\":\"%.*s\"}", PRESENCE_STATE_MAX - 2, text);
     assert_int_equal(ask(hall, "PUT /presence/chat/a/me?as=alice", body), 409);
-    memcpy(body + 10 + PRESENCE_STATE_MAX - 2, "x\"}", 4);
+    snprintf(body, sizeof(body), "{\"state\":\"%.*s\"}", PRESENCE_STATE_MAX - 1, text);
     assert_int_equal(ask(hall, "PUT /presence/chat/a/me?as=alice", body), 413);
-    memset(body, ' ', sizeof(body) - 1);
-    memcpy(body, "{}", 2);
+    snprintf(body, sizeof(body), "{}%4500s", "");
     assert_int_equal(ask(hall, "PUT /presence/chat/a/me?as=alice", body), 413);
 }
 
