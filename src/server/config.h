@@ -139,7 +139,9 @@ struct config {
     int64_t webhook_records_age_us;
     struct websub_leases leases;
 
-    struct issuers issuers; /* of tokens; owned */
+    struct issuers issuers;                   /* of tokens; owned */
+    const char *token_key_files[ISSUERS_MAX]; /* those that have a key which signs */
+    size_t token_key_files_count;
 
     struct source **sources; /* webhooks of others that become events; owned */
     size_t sources_count;

@@ -605,6 +605,17 @@ static void read_sources(struct reader *reader, const struct key *key, const str
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
+/* Notes a file with a secret or a private key, which nobody else may read. */
+static void note_key_file(struct config *config, const struct issuer_item *item,
+                          const struct issuer *issuer)
+{
+    bool signs = false;
+    for (size_t i = 0; item->key_file && i < issuer->keys->count; i++)
+        signs |= token_key_signs(issuer->keys->at[i]);
+    if (signs)
+        config->token_key_files[config->token_key_files_count++] = item->key_file;
+}
+
 static void read_issuer(struct reader *reader, struct yaml_value map, const struct key *key)
 {
     struct issuer_item item = {0};
@@ -618,8 +629,8 @@ static void read_issuer(struct reader *reader, struct yaml_value map, const stru
         struct place place = place_of_setting(&map, setting);
         faults_add(reader->faults, &place, key->name, "%.*s:%.*s", STR_FMT(setting),
                    STR_FMT(sentence));
-    } else if (reader->faults->count == faults) {
-        (void)issuers_add(&reader->config->issuers, &issuer);
+    } else if (reader->faults->count == faults && issuers_add(&reader->config->issuers, &issuer)) {
+        note_key_file(reader->config, &item, &issuer);
     }
     buf_free(&why);
 }

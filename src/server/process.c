@@ -369,6 +369,8 @@ void process_warn(const struct config *config)
     for (size_t i = 0; i < config->tls.pairs_count; i++)
         warn_of(config->tls.pairs[i].key, "the private key of a certificate");
     warn_of(config->webhook_key_file, "the private key of webhooks");
+    for (size_t i = 0; i < config->token_key_files_count; i++)
+        warn_of(config->token_key_files[i], "a key that signs tokens");
     if (config->file &&
         (config->issuers.count || config->authorizers_count || config->sources_count))
         warn_of(config->path, "secrets, perhaps");

@@ -86,6 +86,45 @@ static void a_cursor_beyond_the_log_is_told_as_a_gap_and_begins_at_the_beginning
     await(world, "lag", "0");
 }
 
+static void switched(struct courier_change *change)
+{
+    change->done = NULL;
+}
+
+/* Those that webhooks bound in other ways stay as they are. */
+static void a_change_brings_other_limits_and_authorities(void **state)
+{
+    struct world *world = *state;
+    struct courier *courier = world->courier;
+    const struct hub_limits before = courier->hub.limits;
+    struct courier_change change = {.access = world->config.access,
+                                    .allow_loopback = true,
+                                    .hub = {.window_bytes = 12345,
+                                            .chunk_bytes = SIZE_MAX,
+                                            .cache_bytes = 54321,
+                                            .branches_max = 5,
+                                            .backlog_max = 6,
+                                            .slice_bytes = 7,
+                                            .live_max = 8},
+                                    .authorities = STR("others"),
+                                    .before = &rules_open,
+                                    .after = &rules_open,
+                                    .done = switched};
+    courier_switch(courier, &change);
+    world_settle(world);
+    assert_null(change.done);
+    const struct hub_limits *after = &courier->hub.limits;
+    assert_int_equal(after->window_bytes, 12345);
+    assert_int_equal(courier->hub.window.bytes_max, 12345);
+    assert_int_equal(after->cache_bytes, 54321);
+    assert_in_range(after->chunk_bytes, 1, 1 << 20);
+    assert_int_equal(after->branches_max, before.branches_max);
+    assert_int_equal(after->backlog_max, before.backlog_max);
+    assert_true(after->on_missed && after->on_missed == before.on_missed);
+    assert_int_equal(after->slice_bytes + after->live_max, 0);
+    assert_true(str_eq(courier->client.authorities, STR("others")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +132,7 @@ int main(void)
         ON_DISK(lanes_on_disk_that_do_not_fit_begin_anew),
         ON_DISK(nothing_is_changed_while_lanes_cannot_be_saved),
         ON_DISK(a_cursor_beyond_the_log_is_told_as_a_gap_and_begins_at_the_beginning),
+        ON_DISK(a_change_brings_other_limits_and_authorities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SIGHUP: rules, keys, issuers and limits from the file as it is now, without a connection that ends but by what it lost.
 
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import * as jose from "jose";
@@ -55,6 +55,18 @@ test("a file with secrets that others may read is reported by a reload", async (
     fs.chmodSync(file, 0o604);
     await reload(server, config);
     await eventually(() => /event=secret_readable .*mode=604/.test(server.err), "a warning");
+});
+
+test("a key file of tokens that a reload brings is reported if it signs and others may read it", async (t) => {
+    const server = await startServer(t, { config: TOP + KEYS });
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const files = Object.entries({ private: privateKey.export({ type: "pkcs8", format: "pem" }), public: publicKey.export({ type: "spki", format: "pem" }) });
+    for (const [name, pem] of files) {
+        fs.writeFileSync(path.join(server.dir, `${name}.pem`), pem, { mode: 0o644 });
+    }
+    const told = await reload(server, TOP + KEYS + "tokens:\n" + files.map(([name]) => `  - {key_file: ${path.join(server.dir, `${name}.pem`)}}\n`).join(""));
+    await eventually(() => /event=secret_readable path=\S*private\.pem/.test(server.err), "a warning");
+    assert.doesNotMatch(told, /public\.pem/);
 });
 
 test("a request that was answered before is checked again", async (t) => {
