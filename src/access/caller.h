@@ -30,7 +30,7 @@ struct caller_facts {
     const struct caller *base; /* the caller of the credential that this one rests on, or NULL */
     const struct grant *grants;
     size_t grants_count; /* at most GRANTS_MAX, each with at most GRANT_PATTERNS_MAX patterns */
-    bool lacks_grants;   /* what it grants is not known: see caller_ids_read() */
+    bool lacks_grants;   /* the grants are not known: see caller_ids_read() */
 };
 
 /* Shared between threads by reference, and never changed. NULL stands for anybody, wherever a

@@ -45,7 +45,7 @@ void token_cache_put(struct token_cache *cache, const struct token_digest *diges
 
 struct token_cache_stats {
     uint64_t found, missed; /* tokens that were looked for */
-    uint64_t tokens, bytes; /* that are kept */
+    uint64_t tokens, bytes; /* of the tokens that are kept */
 };
 
 /* NULL is fine: all zeroes. Any thread. */

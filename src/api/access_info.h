@@ -1,4 +1,4 @@
-/* What /stats and /metrics say of access: tokens that are remembered, and questions to the
+/* The figures of access in /stats and /metrics: tokens that are remembered, and questions to the
  * operator's servers. */
 #pragma once
 

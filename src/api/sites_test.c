@@ -229,7 +229,7 @@ static void a_page_is_taken_if_it_is_admitted_or_one_of_this_servers_own(void **
     }
 }
 
-/* Whoever is on the way of a page without TLS may have written it. */
+/* A page without TLS may have been written by anybody on its way. */
 static void a_page_without_tls_is_no_page_of_a_server_that_was_called_with_tls(void **state)
 {
     (void)state;

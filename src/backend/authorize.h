@@ -56,7 +56,7 @@ struct authorize_question {
     const struct evidence *evidence; /* fields that are not the server's are left out */
 };
 
-/* What is counted: the name in /stats and /metrics, and the help text of the metric. Each question
+/* The counters: the name in /stats and /metrics, and the help text of the metric. Each question
  * is one of cached, coalesced, refused and asked; of those asked, some are denied, fail or time
  * out. */
 #define AUTHORIZE_COUNTS(X)                                                                        \
