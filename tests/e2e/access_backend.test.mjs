@@ -132,6 +132,38 @@ test("an answer is kept, and many who ask the same wait for one", async (t) => {
     assert.equal(app.asked.length, 1);
 });
 
+test("an address has its share of the questions that wait, and /stats counts them all", async (t) => {
+    let release;
+    const held = new Promise((resolve) => { release = resolve; });
+    const app = await backend(t, async (question) => {
+        await held;
+        return decide(question);
+    });
+    const { stdout, stderr } = await run(t, ["key", "generate"]);
+    const [hash] = /fk_\w+:\w+/.exec(stderr), admin = { Authorization: `Bearer ${stdout.trimEnd()}` };
+    const rest = `keys: [{name: root, key: "${hash}", grants: [{channels: ["**"], may: [admin]}]}]\n` +
+        "trusted_proxies: [127.0.0.1]\nlimits: {authorize_address_max: 3}\n";
+    const server = await startServer(t, { config: config(app.port) + rest });
+    const get = (channel, address) =>
+        server.get(`/channels/chat/${channel}?last=1`, { Cookie: "sid=alice", "X-Forwarded-For": address });
+    const stats = async () => (await server.get("/stats", admin)).json().access.authorize;
+    const waiting = ["a", "b", "b", "c"].map((channel, i) => get(channel, i < 3 ? "192.0.2.1" : "192.0.2.2"));
+    await eventually(async () => (await stats()).waiting === 4, "four questions");
+    const refused = await get("d", "192.0.2.1");
+    assertProblem(refused, 503);
+    assert.match(refused.json().detail, /authorize_address_max/);
+    release();
+    for (const answer of await Promise.all(waiting))
+        assert.equal(answer.status, 200);
+    assert.equal((await get("a", "192.0.2.1")).status, 200);
+    assertProblem(await server.get("/channels/chat/a?last=1", { Cookie: "sid=bob" }), 401);
+    const { kept_bytes, ...counted } = await stats();
+    assert.deepEqual(counted, { asked: 4, cached: 1, coalesced: 1, refused: 1, denied: 1, failed: 0, timed_out: 0,
+        waiting: 0, waiting_bytes: 0, addresses: 0, kept: 4 });
+    assert.ok(kept_bytes > 400, `${kept_bytes}`);
+    assert.match((await server.get("/metrics", admin)).text, /^freshet_authorize_coalesced_total 1$/m);
+});
+
 for (const [why, answer] of [
     ["an error", () => ({ status: 500, body: "{\"allow\":true}" })],
     ["a redirect", () => ({ status: 302, body: "{\"allow\":true}" })],

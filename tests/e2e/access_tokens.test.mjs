@@ -58,6 +58,22 @@ test("a token gives what it grants, and nothing else", async (t) => {
     assertProblem(await server.get("/stats", writer), 403);
 });
 
+test("a token that comes again is not verified again, and ends at once when it is revoked", async (t) => {
+    const server = await startServer(t, { config: BY_SECRET.replace("anybody: []", "anybody: [admin]") });
+    const token = bearer(await sign(READ_CHAT, { claims: { jti: "t1" } }));
+    const tokens = async () => (await server.get("/stats")).json().access.tokens;
+    for (let i = 0; i < 4; i++) {
+        assert.equal((await server.get("/channels/chat/a?last=1", token)).status, 200);
+    }
+    assertProblem(await server.get("/channels/chat/a?last=1", bearer(await sign(READ_CHAT, { key: Buffer.alloc(32, "x") }))), 401);
+    const { remembered, verified, kept, kept_bytes } = await tokens();
+    assert.deepEqual([remembered, verified, kept], [3, 2, 1], "a token that is refused is not kept");
+    assert.ok(kept_bytes > 100 && kept_bytes < 2000, `${kept_bytes}`);
+    assert.equal((await server.request("POST", "/revocations", { body: { jti: "t1" } })).status, 201);
+    assertProblem(await server.get("/channels/chat/a?last=1", token), 401);
+    assert.match((await server.get("/metrics")).text, /^freshet_tokens_remembered_total 4$/m);
+});
+
 test("a token is carried by header, parameter, cookie and subprotocol", async (t) => {
     const server = await startServer(t, { config: BY_SECRET });
     const token = await sign(READ_CHAT);
