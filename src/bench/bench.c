@@ -45,8 +45,7 @@ const char bench_help[] =
     "  --settle MS                   between opening and load (200)\n"
     "  --patience S                  without progress until what is missing is lost (10)\n"
     "  --pid PID                     the server's process, to account for; may be repeated\n"
-    "  --json                        the result as JSON\n"
-    "  --token T                     who you are (FRESHET_TOKEN)\n" TRUST_HELP
+    "  --json                        the result as JSON\n" CREDENTIAL_HELP TRUST_HELP
     "  --target freshet|nchan|pushpin|bare, --publish-url URL\n"
     "                                other servers, as bench/ of the sources starts them\n";
 
@@ -96,6 +95,7 @@ int bench_main(int argc, char **argv)
     int code = result ? command_line_end(result, "freshet bench", &why, bench_help,
                                          "Try: freshet help bench\n")
                       : run(&plan);
+    credential_deinit(&plan.credential);
     buf_free(&why);
     return code;
 }

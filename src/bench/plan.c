@@ -113,8 +113,6 @@ static int read_urls(struct plan *plan, const char *url, const char *publish_url
     if (server_url_parse(url, &plan->url) ||
         server_url_parse(publish_url ? publish_url : url, &plan->publish_url))
         return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
-    if (plan->token && !server_url_token_valid(plan->token))
-        return refuse(why, "the token holds something that no token can");
     return trust_check(&plan->trust, why);
 }
 
@@ -208,7 +206,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
         {.name = "via", .value = &mechanism},
         {.name = "target", .value = &target},
         {.name = "publish-url", .value = &publish_url},
-        {.name = "token", .value = &plan->token},
+        CREDENTIAL_OPTIONS(&plan->credential),
         TRUST_OPTIONS(&plan->trust),
         {.name = "subscribers", .number = &plan->groups[GROUP_SINGLE], .most = many, .zero = true},
         {.name = "wide", .number = &plan->groups[GROUP_WIDE], .most = many, .zero = true},
@@ -258,12 +256,16 @@ int plan_read(int argc, char **argv, const char *environment_url, const char *en
               struct plan *ret, struct buf *why)
 {
     set_defaults(ret);
-    ret->token = environment_token;
     struct command_list pids = {.at = mem_alloc((size_t)argc * sizeof(char *))};
     struct command_list urls = {.at = mem_alloc((size_t)argc * sizeof(char *))};
     int result = read_all(argc, argv, environment_url ? environment_url : SERVER_URL_DEFAULT, ret,
                           &pids, &urls, why);
     free(pids.at);
     free(urls.at);
-    return result ? result : check(ret, why);
+    if (!result)
+        result = check(ret, why);
+    if (!result)
+        result = credential_read(&ret->credential, environment_token, why);
+    ret->token = ret->credential.text;
+    return result;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/lib/server_url.h"
+#include "client/lib/credential.h"
 #include "client/lib/trust.h"
 
 #include <sys/types.h>
@@ -43,7 +44,8 @@ struct plan {
     struct server_url url;
     struct server_url publish_url;
     struct trust trust;
-    const char *token; /* may be NULL */
+    struct credential credential; /* to be ended by the caller, in any case */
+    const char *token;            /* may be NULL */
     uint64_t groups[GROUPS];
     uint64_t rate; /* events a second; 0: as fast as possible */
     uint64_t size; /* bytes of data in an event */

@@ -209,6 +209,33 @@ test("the caller's own key is read from a file or the environment, never from th
     assert.equal(line.code, 2);
 });
 
+test("pub, sub, webhook and bench take a key from a file as well, and wrong files are told without their text", async (t) => {
+    const { stdout, stderr } = await run(t, ["key", "generate"]);
+    const [hash] = /fk_\w+:\w+/.exec(stderr);
+    const server = await startServer(t, { config: `access: {anybody: []}\nkeys: [{name: a, key: "${hash}", grants: [{channels: ["**"], may: [read, publish, webhooks, admin]}]}]\n` });
+    const dir = temporaryFolder(t), file = path.join(dir, "token"), bad = path.join(dir, "bad");
+    fs.writeFileSync(file, stdout);
+    fs.writeFileSync(bad, "very secret\n");
+    const commands = [["pub", "news", "hello"], ["sub", "news", "--last", "1", "--count", "1"], ["sub", "news", "--last", "1", "--count", "1", "--via", "ws"],
+        ["webhook", "ls"], ["bench", "--events", "5", "--subscribers", "2"]];
+    for (const args of commands) {
+        const at = args[0] === "bench" ? [args[0], server.url, ...args.slice(1)] : [...args, "--url", server.url];
+        const done = await run(t, [...at, "--token-file", file]);
+        assert.equal(done.code, 0, `${args}: ${done.stderr}`);
+        const read = await run(t, [...at, "--token-file", "-"], { input: stdout });
+        assert.equal(read.code, 0, `${args} from standard input: ${read.stderr}`);
+        assert.notEqual((await run(t, at)).code, 0, `${args} without`);
+        for (const more of [["--token-file", bad], ["--token-file", path.join(dir, "none")], ["--token-file", file, "--token", "x"]]) {
+            const refused = await run(t, [...at, ...more]);
+            assert.equal(refused.code, 2, `${args} ${more}`);
+            assert.ok(!/very secret/.test(refused.stderr), refused.stderr);
+        }
+    }
+    const both = await run(t, ["pub", "news", "--url", server.url, "--token-file", "-"], { input: stdout });
+    assert.equal(both.code, 2);
+    assert.match(both.stderr, /standard input has the events/);
+});
+
 test("there is help for the command and for each verb", async (t) => {
     for (const verb of ["create", "ls", "revoke", "generate"]) {
         const { code, stdout } = await run(t, ["key", verb, "--help"]);

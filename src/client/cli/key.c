@@ -8,15 +8,14 @@
 #include "client/cli/answer.h"
 #include "client/cli/key_request.h"
 #include "client/cli/output.h"
+#include "client/lib/credential.h"
 #include "client/lib/transfer.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
-enum { ANSWER_MAX = 16 << 20, QUIET_MS = 60000, GRACE_MS = 2000, TOKEN_FILE_MAX = 16384 };
+enum { ANSWER_MAX = 16 << 20, QUIET_MS = 60000, GRACE_MS = 2000 };
 
 const char client_key_help[] =
     "Usage: freshet key VERB ...\n\n"
@@ -31,49 +30,6 @@ const char *client_key_help_of(const char *verb)
 {
     const char *help = verb ? key_verb_help(verb) : NULL;
     return help ? help : client_key_help;
-}
-
-/* ---- the caller's own credential ------------------------------------------------------------- */
-
-/* Reads all of a descriptor, up to TOKEN_FILE_MAX bytes, and ends it with a zero. */
-static bool read_all(int fd, char *room)
-{
-    size_t len = 0;
-    ssize_t n = 1;
-    while (n > 0 && len < TOKEN_FILE_MAX) {
-        n = read(fd, room + len, TOKEN_FILE_MAX - len);
-        if (n > 0)
-            len += (size_t)n;
-        else if (n < 0 && errno == EINTR)
-            n = 1;
-    }
-    room[len < TOKEN_FILE_MAX ? len : 0] = '\0';
-    room[strcspn(room, "\r\n")] = '\0';
-    return !n;
-}
-
-static void wipe(char *token)
-{
-    if (token)
-        explicit_bzero(token, TOKEN_FILE_MAX + 1);
-    free(token);
-}
-
-/* The token of the file, to be wiped; NULL after a complaint. */
-static char *read_token(const char *path)
-{
-    bool is_input = strcmp(path, "-") == 0;
-    int fd = is_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    char *room = mem_alloc(TOKEN_FILE_MAX + 1);
-    bool good = fd >= 0 && read_all(fd, room);
-    if (fd >= 0 && !is_input)
-        close(fd);
-    if (good && server_url_token_valid(room))
-        return room;
-    fprintf(stderr, "freshet key: %s does not hold a key or a token, alone on its first line\n",
-            is_input ? "standard input" : path);
-    wipe(room);
-    return NULL;
 }
 
 /* ---- printing -------------------------------------------------------------------------------- */
@@ -168,11 +124,14 @@ static int run_with(const struct key_request *request, const char *token)
 
 static int run(const struct key_request *request)
 {
-    if (!request->token_file)
-        return run_with(request, environment("FRESHET_TOKEN"));
-    char *token = read_token(request->token_file);
-    int code = token ? run_with(request, token) : 2;
-    wipe(token);
+    struct credential credential = {.file = request->token_file};
+    struct buf why = {0};
+    int result = credential_read(&credential, environment("FRESHET_TOKEN"), &why);
+    if (result)
+        fprintf(stderr, "freshet key: %.*s\n", STR_FMT(buf_str(&why)));
+    int code = result ? 2 : run_with(request, credential.text);
+    credential_deinit(&credential);
+    buf_free(&why);
     return code;
 }
 

@@ -48,8 +48,8 @@ const char client_pub_help[] =
     "  --json            the data is JSON\n"
     "  --content-type T  the data's media type (text/plain; charset=utf-8)\n"
     "  --key K           idempotency key; with standard input K-1, K-2, ... for its lines\n"
-    "  --url URL         the server (FRESHET_URL, else http://127.0.0.1:7070)\n"
-    "  --token T         who you are (FRESHET_TOKEN)\n" TRUST_HELP;
+    "  --url URL         the server (FRESHET_URL, else http://127.0.0.1:7070)\n" CREDENTIAL_HELP
+        TRUST_HELP;
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
@@ -67,8 +67,9 @@ static int check(const struct pub_arguments *arguments, struct buf *why)
         return refuse(why, "--content-type is a media type, such as text/csv");
     if (!key_len || key_len > KEY_MAX)
         return refuse(why, "--key has 1 to 234 bytes");
-    if (arguments->token && !server_url_token_valid(arguments->token))
-        return refuse(why, "the token holds something that no token can");
+    if (arguments->credential.file && !arguments->data &&
+        strcmp(arguments->credential.file, "-") == 0)
+        return refuse(why, "standard input has the events: --token-file names another file");
     return trust_check(&arguments->trust, why);
 }
 
@@ -96,7 +97,7 @@ static int read_options(int argc, char **argv, struct command_list *positionals,
         {.name = "content-type", .value = &ret->content_type},
         {.name = "key", .value = &ret->key},
         {.name = "url", .value = ret_url},
-        {.name = "token", .value = &ret->token},
+        CREDENTIAL_OPTIONS(&ret->credential),
         TRUST_OPTIONS(&ret->trust),
     };
     size_t count = sizeof(options) / sizeof(options[0]);
@@ -115,7 +116,7 @@ int pub_read_arguments(int argc, char **argv, const char *environment_url,
 {
     const char *url = environment_url ? environment_url : SERVER_URL_DEFAULT;
     struct command_list positionals = {.at = mem_alloc((size_t)argc * sizeof(char *))};
-    *ret = (struct pub_arguments){.token = environment_token};
+    *ret = (struct pub_arguments){0};
     int result = read_options(argc, argv, &positionals, ret, &url, why);
     if (!result)
         result = read_positionals(&positionals, ret, why);
@@ -124,6 +125,9 @@ int pub_read_arguments(int argc, char **argv, const char *environment_url,
         result = refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
     if (!result)
         result = check(ret, why);
+    if (!result)
+        result = credential_read(&ret->credential, environment_token, why);
+    ret->token = ret->credential.text;
     if (!result)
         ret->kind = outgoing_kind_of(str_from(ret->content_type));
     return result;
@@ -507,6 +511,7 @@ int client_pub(int argc, char **argv)
     int code = result
                    ? command_line_end(result, "freshet pub", &why, client_pub_help, client_pub_help)
                    : run_with(&arguments);
+    credential_deinit(&arguments.credential);
     buf_free(&why);
     return code;
 }

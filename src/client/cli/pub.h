@@ -1,6 +1,7 @@
 /* `freshet pub`: its arguments. */
 #pragma once
 
+#include "client/lib/credential.h"
 #include "client/lib/outgoing.h"
 #include "client/lib/server_url.h"
 #include "client/lib/trust.h"
@@ -9,7 +10,8 @@
 struct pub_arguments {
     struct server_url url;
     struct trust trust;
-    const char *token; /* NULL: none */
+    struct credential credential; /* to be ended by the caller, in any case */
+    const char *token;            /* NULL: none */
     const char *channel;
     const char *data; /* NULL: standard input, line by line */
     const char *type; /* NULL: the server's default */

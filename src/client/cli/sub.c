@@ -28,8 +28,8 @@ const char client_sub_help[] =
     "  --type T                  only events of this type; may be repeated\n"
     "  --format event|data       the envelope as JSON, or the data alone (event)\n"
     "  --count N                 stop after N events\n"
-    "  --url URL                 the server (FRESHET_URL, else http://127.0.0.1:7070)\n"
-    "  --token T                 who you are (FRESHET_TOKEN)\n" TRUST_HELP;
+    "  --url URL                 the server (FRESHET_URL, else "
+    "http://127.0.0.1:7070)\n" CREDENTIAL_HELP TRUST_HELP;
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
@@ -85,8 +85,6 @@ static int check(const struct sub_arguments *arguments, const char *format, stru
         return refuse(why, "--after and --last exclude each other");
     if (wish->after && !is_position(wish->after))
         return refuse(why, "--after is an id, earliest, now, or an RFC 3339 time");
-    if (wish->token && !server_url_token_valid(wish->token))
-        return refuse(why, "the token holds something that no token can");
     return trust_check(&wish->trust, why);
 }
 
@@ -96,7 +94,6 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
     struct follow_wish *wish = &ret->wish;
     const char *url = environment_url ? environment_url : SERVER_URL_DEFAULT;
     const char *mechanism = NULL, *format = NULL;
-    wish->token = environment_token;
     const struct command_option options[] = {
         {.name = "via", .value = &mechanism},
         {.name = "after", .value = &wish->after},
@@ -105,7 +102,7 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
         {.name = "format", .value = &format},
         {.name = "count", .number = &ret->count, .most = UINT64_MAX},
         {.name = "url", .value = &url},
-        {.name = "token", .value = &wish->token},
+        CREDENTIAL_OPTIONS(&ret->credential),
         TRUST_OPTIONS(&wish->trust),
     };
     size_t count = sizeof(options) / sizeof(options[0]);
@@ -121,7 +118,11 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
     if (read_mechanism(mechanism, &wish->mechanism))
         return refuse(why, "--via is sse, ndjson, poll or ws");
     ret->data_only = format && strcmp(format, "data") == 0;
-    return check(ret, format, why);
+    result = check(ret, format, why);
+    if (!result)
+        result = credential_read(&ret->credential, environment_token, why);
+    wish->token = ret->credential.text;
+    return result;
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -206,6 +207,7 @@ int client_sub(int argc, char **argv)
     int code = result
                    ? command_line_end(result, "freshet sub", &why, client_sub_help, client_sub_help)
                    : run_with(&arguments);
+    credential_deinit(&arguments.credential);
     free(arguments.channels.at);
     free(arguments.types.at);
     buf_free(&why);

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "base/command_line.h"
+#include "client/lib/credential.h"
 #include "client/lib/follow.h"
 
 struct sub_arguments {
     struct follow_wish wish; /* borrows from the lists */
     struct command_list channels, types;
+    struct credential credential; /* to be ended by the caller, in any case */
     bool data_only;
     uint64_t count; /* 0: no end */
 };

@@ -14,8 +14,8 @@
 enum { BATCH_MOST = 1000, OPTIONS_MAX = 24 };
 
 #define SERVER_HELP                                                                                \
-    "  --url URL          the server (FRESHET_URL, else http://127.0.0.1:7070)\n"                  \
-    "  --token T          who you are (FRESHET_TOKEN)\n" TRUST_HELP
+    "  --url URL          the server (FRESHET_URL, else http://127.0.0.1:7070)\n" CREDENTIAL_HELP  \
+        TRUST_HELP
 
 enum verb_kind { VERB_ADD, VERB_LIST, VERB_ONE, VERB_RETRY, VERB_REPLAY, VERB_DELIVERIES };
 
@@ -99,7 +99,9 @@ struct said {
     struct command_list positionals;
     struct command_list types, headers, members;
     struct trust trust;
-    const char *url, *token, *after, *description, *secret, *state, *format, *verify;
+    struct credential credential;
+    const char *token; /* of the environment */
+    const char *url, *after, *description, *secret, *state, *format, *verify;
     uint64_t batch;
     bool unordered, asymmetric, json;
 };
@@ -118,7 +120,6 @@ static int read_options(int argc, char **argv, struct said *said, struct buf *wh
         struct command_option option;
     } all[] = {
         {true, {.name = "url", .value = &said->url}},
-        {true, {.name = "token", .value = &said->token}},
         {kind == VERB_ADD || kind == VERB_REPLAY, {.name = "after", .value = &said->after}},
         {kind == VERB_ADD, {.name = "type", .list = &said->types}},
         {kind == VERB_ADD, {.name = "description", .value = &said->description}},
@@ -133,8 +134,9 @@ static int read_options(int argc, char **argv, struct said *said, struct buf *wh
         {kind == VERB_LIST, {.name = "json", .flag = &said->json}},
         {kind == VERB_DELIVERIES, {.name = "state", .value = &said->state}},
     };
-    struct command_option options[OPTIONS_MAX] = {TRUST_OPTIONS(&said->trust)};
-    size_t count = TRUST_OPTIONS_COUNT;
+    struct command_option options[OPTIONS_MAX] = {TRUST_OPTIONS(&said->trust),
+                                                  CREDENTIAL_OPTIONS(&said->credential)};
+    size_t count = TRUST_OPTIONS_COUNT + CREDENTIAL_OPTIONS_COUNT;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i].taken)
             options[count++] = all[i].option;
@@ -297,14 +299,15 @@ static int read_said(int argc, char **argv, struct said *said, struct webhook_re
         result = read_options(argc, argv, said, why);
     if (!result && server_url_parse(said->url, &ret->url))
         result = refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
-    if (!result && said->token && !server_url_token_valid(said->token))
-        result = refuse(why, "the token holds something that no token can");
     if (!result)
         result = trust_check(&said->trust, why);
     if (!result)
         result = make_request(said, ret, why);
+    if (!result)
+        result = credential_read(&said->credential, said->token, why);
     ret->trust = said->trust;
-    ret->token = said->token;
+    ret->credential = said->credential;
+    ret->token = said->credential.text;
     ret->json = said->json;
     if (!result && (buf_failed(&ret->path) || buf_failed(&ret->body)))
         result = refuse(why, "there is no memory");
@@ -336,6 +339,7 @@ int webhook_read_arguments(int argc, char **argv, const char *environment_url,
 
 void webhook_request_deinit(struct webhook_request *request)
 {
+    credential_deinit(&request->credential);
     buf_free(&request->path);
     buf_free(&request->body);
 }

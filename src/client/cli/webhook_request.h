@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/lib/server_url.h"
+#include "client/lib/credential.h"
 #include "client/lib/trust.h"
 
 /* The format in which the answer is printed. */
@@ -15,6 +16,7 @@ enum webhook_show {
 struct webhook_request {
     struct server_url url; /* borrowed from the arguments */
     struct trust trust;
+    struct credential credential;
     const char *token;  /* NULL: none */
     const char *method; /* static */
     enum webhook_show show;
