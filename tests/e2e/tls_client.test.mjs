@@ -59,6 +59,22 @@ test("a certificate for another name or address is refused by every mechanism", 
     }
 });
 
+test("a certificate without names of its own is refused by every mechanism, whatever its subject says", async (t) => {
+    for (const san of [null, "email:localhost", "URI:https://localhost/"]) {
+        const certificates = new Certificates(t);
+        certificates.make("a", san, { subject: "/CN=localhost" });
+        const server = await startServer(t, { listen: LISTEN, config: certificates.config(["a"]) });
+        const url = `https://localhost:${server.portOf("https")}`;
+        for (const args of [["pub", "a", "b"], ["webhook", "ls"], ["sub", "a", "--last", "1", "--count", "1", "--via", "poll"],
+            ["sub", "a", "--last", "1", "--count", "1", "--via", "ws"], ["bench", "--events", "1", "--subscribers", "1"]]) {
+            const at = args[0] === "bench" ? [args[0], url, ...args.slice(1)] : [...args, "--url", url];
+            const { code, stderr } = await run(t, [...at, "--cacert", certificates.path("ca.pem")]);
+            assert.equal(code, FAILED, `${args} with ${san}`);
+            assert.match(stderr, /mismatch/i, `${args} with ${san}`);
+        }
+    }
+});
+
 test("the command shows the certificate that it was given, and the server's authorities decide", async (t) => {
     const { port, trust, certificates, server } = await secured(t,
         { more: (made) => `  client_ca: ${made.path("ca.pem")}\n  client_required: true\n` });

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "client/lib/certificate_names.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -81,6 +82,8 @@ static void use_trust(CURL *easy, const struct trust *trust)
     if (trust->insecure) {
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    } else {
+        (void)certificate_names_require(easy);
     }
 }
 

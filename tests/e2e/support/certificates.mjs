@@ -26,9 +26,9 @@ export class Certificates {
         return fs.readFileSync(this.path("ca.pem"));
     }
 
-    /** Makes NAME.pem and NAME.key for these names (`DNS:a.example,IP:127.0.0.1`); answers both as texts. */
+    /** Makes NAME.pem and NAME.key for these names (`DNS:a.example,IP:127.0.0.1`; null: none); answers both as texts. */
     make(name, san, { key = "ec", subject = `/CN=${name}` } = {}) {
-        fs.writeFileSync(this.path(`${name}.ext`), `subjectAltName=${san}\n`);
+        fs.writeFileSync(this.path(`${name}.ext`), san === null ? "basicConstraints=CA:FALSE\n" : `subjectAltName=${san}\n`);
         this.#openssl("req", "-newkey", ...KEYS[key], "-nodes", "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject);
         this.#openssl("x509", "-req", "-in", `${name}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
             "-extfile", `${name}.ext`, "-out", `${name}.pem`);
