@@ -2,7 +2,9 @@
 #include "net/testing.h"
 #include "net/tls.h"
 
+#include <malloc.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 
 enum { KEPT_MAX = 50000 };
@@ -288,16 +290,188 @@ static void a_connection_that_has_moved_is_the_one_that_makes_room(void **state)
         leave(&others[i]);
 }
 
+/* ---- what a handshake holds ------------------------------------------------------------------ */
+
+static size_t held; /* by OpenSSL, with what the allocator adds */
+
+static size_t taken_by(void *block)
+{
+    return block ? malloc_usable_size(block) + sizeof(size_t) : 0;
+}
+
+static void *count_malloc(size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    void *block = malloc(size);
+    held += taken_by(block);
+    return block;
+}
+
+static void *count_realloc(void *old, size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    size_t before = taken_by(old);
+    void *block = realloc(old, size);
+    if (block || !size)
+        held += taken_by(block) - before;
+    return block;
+}
+
+static void count_free(void *block, const char *file, int line)
+{
+    (void)file, (void)line;
+    held -= taken_by(block);
+    free(block);
+}
+
+/* A handshake that its client leaves unfinished. */
+struct half {
+    const char *name;
+    int version;        /* 0: any */
+    const char *groups; /* NULL: OpenSSL's own */
+    size_t offers;      /* protocols beside http/1.1, of two bytes each */
+    size_t comment;     /* of the client's certificate, in bytes; 0: it has none */
+    bool sends_second;  /* what follows the server's answer, but for its end */
+    size_t first_bytes; /* of the ClientHello; 0: all */
+};
+
+/* A certificate that is about as large as its comment. */
+static void show_certificate(SSL *client, size_t comment)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    ASN1_OCTET_STRING *text = ASN1_OCTET_STRING_new();
+    unsigned char *bytes = mem_alloc(comment);
+    assert_int_equal(ASN1_OCTET_STRING_set(text, bytes, (int)comment), 1);
+    X509_EXTENSION *extension = X509_EXTENSION_create_by_NID(NULL, NID_netscape_comment, 0, text);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_set_pubkey(cert, key);
+    assert_int_equal(X509_add_ext(cert, extension, -1), 1);
+    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+    assert_int_equal(SSL_use_certificate(client, cert), 1);
+    assert_int_equal(SSL_use_PrivateKey(client, key), 1);
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(text);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    free(bytes);
+}
+
+static void prepare_client(struct room *other, const struct half *half)
+{
+    other->context = SSL_CTX_new(TLS_client_method());
+    other->client = SSL_new(other->context);
+    SSL_set_connect_state(other->client);
+    SSL_set_bio(other->client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    if (half->version)
+        SSL_set_max_proto_version(other->client, half->version);
+    if (half->groups)
+        assert_int_equal(SSL_set1_groups_list(other->client, half->groups), 1);
+    if (half->comment)
+        show_certificate(other->client, half->comment);
+    struct buf protocols = {0};
+    buf_add_lit(&protocols, "\x08http/1.1");
+    for (size_t i = 0; i < half->offers; i++)
+        buf_add_lit(&protocols, "\x01x");
+    SSL_set_alpn_protos(other->client, (unsigned char *)protocols.at, (unsigned)protocols.len);
+    buf_free(&protocols);
+}
+
+/* Sends what the client has written but for the last bytes, and goes on with the handshake. Returns
+ * what the server holds more. */
+static size_t shake_some(struct room *other, size_t most, size_t kept_back)
+{
+    struct buf bytes = {0};
+    char part[4096];
+    size_t before = held;
+    int n, result = -EAGAIN;
+    while ((n = BIO_read(SSL_get_wbio(other->client), part, sizeof(part))) > 0)
+        buf_add(&bytes, part, (size_t)n);
+    bytes.len = most && most < bytes.len ? most : bytes.len - kept_back;
+    for (size_t at = 0; at < bytes.len && result == -EAGAIN; at += (size_t)n) {
+        size_t size = bytes.len - at < 4096 ? bytes.len - at : 4096;
+        n = (int)send(other->end->peer, bytes.at + at, size, MSG_NOSIGNAL);
+        assert_true(n > 0);
+        other->end->conn.readable = true;
+        result = tls_shake(&other->end->conn);
+    }
+    assert_int_equal(result, -EAGAIN);
+    buf_free(&bytes);
+    return held - before;
+}
+
+static size_t shake_half(struct room *other, const struct half *half)
+{
+    size_t before = held, taken;
+    assert_int_equal(tls_begin(other->tls, &other->end->conn), 0);
+    taken = held - before;
+    (void)SSL_do_handshake(other->client);
+    taken += shake_some(other, half->first_bytes, 0);
+    if (!half->sends_second)
+        return taken;
+    hear(other);
+    (void)SSL_do_handshake(other->client);
+    return taken + shake_some(other, 0, half->comment ? half->comment / 6 : 30);
+}
+
+static void ask_for_certificates(struct room *room)
+{
+    struct tls_settings settings = {
+        .pairs = {{room->cert, room->key}}, .pairs_count = 1, .client_ca = room->cert};
+    struct tls_server *server;
+    struct buf why = {0};
+    assert_int_equal(tls_server_new(&settings, &server, &why), 0);
+    tls_use(room->tls, server);
+    tls_server_unref(server);
+}
+
+/* The limit of unfinished handshakes is one of memory, so its measure must not be far off. */
+static void the_cost_of_a_handshake_is_about_what_it_holds(void **state)
+{
+    enum { MOST_PERCENT = 150 };
+    static const struct half halves[] = {
+        {.name = "TLS 1.3"},
+        {.name = "TLS 1.2", .version = TLS1_2_VERSION},
+        {.name = "X25519 alone", .groups = "X25519"},
+        {.name = "a ClientHello of 12 KiB", .offers = 6000},
+        {.name = "a ClientHello of 50 KiB", .offers = 25000},
+        {.name = "a byte", .first_bytes = 1},
+        {.name = "a half of 12 KiB", .offers = 6000, .first_bytes = 6000},
+        {.name = "all but its end, 1.3", .sends_second = true},
+        {.name = "all but its end, 1.2", .version = TLS1_2_VERSION, .sends_second = true},
+        {.name = "a certificate of 30 KiB, 1.3", .comment = 30000, .sends_second = true},
+        {.name = "a certificate of 30 KiB, 1.2",
+         .version = TLS1_2_VERSION,
+         .comment = 30000,
+         .sends_second = true},
+    };
+    struct room *room = room_of(state);
+    ask_for_certificates(room);
+    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
+        struct room other = {.harness = room->harness, .tls = room->tls};
+        other.end = end_new(room->harness);
+        prepare_client(&other, &halves[i]);
+        size_t taken = shake_half(&other, &halves[i]), cost = tls_shake_cost(&other.end->conn);
+        print_message("%s: %zu bytes, counted as %zu\n", halves[i].name, taken, cost);
+        assert_true(cost * 100 >= taken * 95);
+        assert_true(cost * 100 <= taken * MOST_PERCENT);
+        leave(&other);
+    }
+}
+
 #define WITH_ROOM(test) cmocka_unit_test_setup_teardown(test, open_room, close_room)
 
 int main(void)
 {
+    (void)CRYPTO_set_mem_functions(count_malloc, count_realloc, count_free); /* before its first */
     const struct CMUnitTest tests[] = {
         WITH_ROOM(a_client_that_changes_its_keys_is_understood),
         WITH_ROOM(a_flood_of_new_keys_ends_its_connection_in_the_first_read),
         WITH_ROOM(a_handshake_in_many_records_is_read_in_pieces),
         WITH_ROOM(peers_that_read_nothing_make_room_for_the_next),
         WITH_ROOM(a_connection_that_has_moved_is_the_one_that_makes_room),
+        WITH_ROOM(the_cost_of_a_handshake_is_about_what_it_holds),
         WITH_ROOM(new_keys_now_and_then_are_no_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
