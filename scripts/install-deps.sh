@@ -9,7 +9,7 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
 # curl is what the server's greeting and the README speak to it with.
 # libclang-rt holds the sanitizers; llvm, the symbols in their reports.
 test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy ca-certificates
-    python3-websockets python3-httpx nghttp2-client"
+    python3-websockets python3-httpx nghttp2-client gnutls-bin"
 # The proxies of docs/proxies.md (apache2-bin has no service), browsers, and the client of docs/acme.md.
 check="nginx haproxy caddy apache2-bin openssl chromium firefox-esr certbot"
 # The servers to compare with, the plots, and what tells where time goes.
