@@ -7,9 +7,7 @@
  * not kept, so the next question asks again. */
 #include "backend/authorize.h"
 
-#include "access/revocations.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/json_writer.h"
 #include "base/say.h"
 #include "base/utf8.h"
@@ -18,10 +16,7 @@
 #include "net/peer.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
-
-enum { ANSWER_DEPTH_MAX = 4 };
 
 #define AUTHORIZATION STR("authorization")
 
@@ -354,49 +349,18 @@ static void free_asked(struct asked *asked)
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
-/* An answer as it was read. */
-struct reply {
-    bool allow;
-    struct str subject;
-    int64_t ttl_s;
-};
-
-static bool read_ttl(const json_t *ttl, int64_t *ret_s)
+/* Reads the answer. False if it is none that counts, with the cause in `ret_why`. */
+static bool read_answer(const struct call *call, struct authorize_reply *ret, const char **ret_why)
 {
-    *ret_s = ttl ? json_integer_value(ttl) : AUTHORIZE_TTL_S;
-    return (!ttl || json_is_integer(ttl)) && *ret_s > 0 && *ret_s <= AUTHORIZE_TTL_S_MAX;
-}
-
-static bool read_subject(const json_t *subject, struct str *ret)
-{
-    if (!subject)
-        return true;
-    *ret = (struct str){json_string_value(subject), json_string_length(subject)};
-    return json_is_string(subject) && revoked_name_valid(*ret);
-}
-
-/* Reads the members; false if one is missing or of another type. Others are ignored. */
-static bool read_reply(const json_t *root, struct reply *ret)
-{
-    const json_t *allow = json_object_get(root, "allow");
-    *ret = (struct reply){.allow = json_is_true(allow)};
-    return json_is_boolean(allow) && read_ttl(json_object_get(root, "ttl_s"), &ret->ttl_s) &&
-           read_subject(json_object_get(root, "subject"), &ret->subject);
-}
-
-/* The document of an answer; NULL if it is none that counts, with the cause in `ret_why`. */
-static json_t *parse_reply(const struct call *call, const char **ret_why)
-{
+    *ret = (struct authorize_reply){0};
     *ret_why = call->error ? call->error : "the answer is not 200";
     if (call->error || call->status != 200)
-        return NULL;
+        return false;
     *ret_why = "the answer is larger than 16 KiB";
     if (buf_failed(&call->response) || call->response_size > call->response.len)
-        return NULL;
+        return false;
     *ret_why = "the answer is no JSON object with allow, and perhaps subject and ttl_s";
-    if (json_check(buf_str(&call->response), ANSWER_DEPTH_MAX, NULL) != JSON_OK)
-        return NULL;
-    return json_loadb(call->response.at, call->response.len, JSON_REJECT_DUPLICATES, NULL);
+    return authorize_reply_read(buf_str(&call->response), ret);
 }
 
 static int64_t sooner_us(int64_t a, int64_t b)
@@ -405,7 +369,7 @@ static int64_t sooner_us(int64_t a, int64_t b)
 }
 
 /* The caller that an answer allows. NULL if there is no memory. */
-static struct caller *make_caller(const struct asked *asked, const struct reply *reply,
+static struct caller *make_caller(const struct asked *asked, const struct authorize_reply *reply,
                                   int64_t now_us)
 {
     const struct grant grant = {asked->terms, asked->terms_count, action_bit(asked->action)};
@@ -447,7 +411,7 @@ static void answer_all(struct asked *first, const struct identity *identity)
     free_asked(first);
 }
 
-static struct identity judge(struct asked *asked, const struct reply *reply)
+static struct identity judge(struct asked *asked, const struct authorize_reply *reply)
 {
     int64_t now_us = clock_wall_us(asked->authorize->client->loop->clock);
     int64_t keep_s = asked->server->cache_s < reply->ttl_s ? asked->server->cache_s : reply->ttl_s;
@@ -482,10 +446,9 @@ static void on_done(struct call *call)
 {
     struct asked *asked = container_of(call, struct asked, call);
     const char *why;
-    struct reply reply;
-    json_t *root = parse_reply(call, &why);
+    struct authorize_reply reply;
     struct identity identity = unavailable(failed);
-    if (root && read_reply(root, &reply)) {
+    if (read_answer(call, &reply, &why)) {
         identity = judge(asked, &reply);
     } else {
         count(asked->authorize, call->timed_out ? AUTHORIZE_TIMED_OUT : AUTHORIZE_FAILED);
@@ -493,7 +456,7 @@ static void on_done(struct call *call)
     }
     answer_all(asked, &identity);
     caller_unref(identity.caller);
-    json_decref(root);
+    authorize_reply_deinit(&reply);
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "access/permission.h"
+#include "backend/authorize_reply.h"
 #include "base/map.h"
 #include "base/quota.h"
 #include "base/sparing.h"
@@ -26,8 +27,6 @@ enum {
     AUTHORIZE_HEADERS_MAX = 8,
     AUTHORIZE_ADDRESS_MAX = 1000,    /* questions of one address that wait, unless configured */
     AUTHORIZE_KEPT_MAX = 16 << 20,   /* bytes of the answers that are kept, unless configured */
-    AUTHORIZE_TTL_S = 300,           /* how long a permission lasts if the answer does not say */
-    AUTHORIZE_TTL_S_MAX = 86400,     /* and at most */
     AUTHORIZE_CACHED_MAX = 10000,    /* answers that are kept */
     AUTHORIZE_QUESTIONS_MAX = 10000, /* requests that wait for answers */
     AUTHORIZE_HELD_MAX = 64 << 20,   /* bytes of all of them */
