@@ -44,7 +44,7 @@ static void take_connections(struct worker *worker, struct rounds *rounds)
 
 static void visit_some(struct worker *worker, struct rounds *rounds)
 {
-    int64_t until_ns = clock_now_ns(worker->config.clock) + SLICE_US * 1000;
+    int64_t until_ns = clock_now_ns(worker->config.clock) + SLICE_US * INT64_C(1000);
     struct list *node;
     for (unsigned i = 0; i < SLICE && (node = list_take_first(&worker->unvisited)); i++) {
         struct conn *conn = container_of(node, struct conn, node);
