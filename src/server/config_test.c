@@ -936,6 +936,48 @@ static void a_certificate_of_ones_own_comes_with_its_key_and_its_hosts(void **st
         refuses(bad[i]);
 }
 
+static void the_playground_brings_its_namespace_and_its_rule(void **state)
+{
+    struct config config;
+    (void)state;
+    assert_int_equal(read_text(&config, "playground: true\naccess: {anybody: []}\n"), 0);
+    assert_int_equal(config.namespaces_count, 1);
+    assert_true(str_eq(config.namespaces[0].prefix, STR("playground")));
+    assert_true(config.namespaces[0].age_us > 0 && config.namespaces[0].count > 0);
+    assert_int_equal(config.publish_count, 2);
+    assert_int_equal(config.publish_list[1].event_max, 1024);
+    assert_true(config.publish_list[1].rates[RATE_ADDRESS][RATE_EVENTS] > 0);
+    assert_int_equal(config.rules_count, 2);
+    assert_int_equal(config.rules[1].anybody, 1 << ACTION_READ | 1 << ACTION_PUBLISH);
+    config_free(&config);
+
+    /* Without other rules it is no reason to enforce any. */
+    assert_int_equal(read_text(&config, "playground: true\n"), 0);
+    assert_false(config.has_access);
+    config_free(&config);
+
+    assert_int_equal(read_text(&config, "playground: false\n"), 0);
+    assert_int_equal(config.namespaces_count + config.rules_count + config.publish_count, 2);
+    config_free(&config);
+}
+
+static void own_settings_for_the_playground_stand(void **state)
+{
+    struct config config;
+    (void)state;
+    assert_int_equal(read_text(&config, "playground: true\n"
+                                        "namespaces:\n"
+                                        "  - prefix: playground\n"
+                                        "    event_max: 4KiB\n"
+                                        "    access: {anybody: [read]}\n"),
+                     0);
+    assert_int_equal(config.namespaces_count, 1);
+    assert_int_equal(config.publish_list[1].event_max, 4096);
+    assert_int_equal(config.rules_count, 2);
+    assert_int_equal(config.rules[1].anybody, 1 << ACTION_READ);
+    config_free(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -975,6 +1017,8 @@ int main(void)
         cmocka_unit_test(a_source_that_cannot_be_is_refused_with_its_line),
         cmocka_unit_test(all_faults_are_told_at_once),
         cmocka_unit_test(a_tree_of_unreasonable_depth_or_width_ends),
+        cmocka_unit_test(the_playground_brings_its_namespace_and_its_rule),
+        cmocka_unit_test(own_settings_for_the_playground_stand),
     };
     return cmocka_run_group_tests(tests, open_file, close_file);
 }
