@@ -82,7 +82,7 @@ function answerOf(stdout) {
 }
 
 /* Samples that take something away: run last, in this order. */
-const LATE = ["dropDelivery", "deleteWebhook", "deleteChannel", "deleteKey", "endRevocation"];
+const LATE = ["leavePlayground", "dropDelivery", "deleteWebhook", "deleteChannel", "deleteKey", "endRevocation"];
 
 const INBOUND = `
 inbound:
@@ -97,7 +97,9 @@ test("each line of curl in the description works, and what it gets is as describ
     const described = await Described.of(server);
     receiver.answer = ({ body }) => (body.channel === "orders/bad" ? 500 : 200);
     await server.publish("news", "hello");
-    const ids = { wh_8f2k: "wh_8f2k", abcdefghij: "abcdefghij", 17: "17" };
+    await server.publish("chat/17", "hello");
+    await server.ndjson("/channels/news"); /* somebody who reads */
+    const ids = { wh_8f2k: "wh_8f2k", wh_visit: "wh_visit", abcdefghij: "abcdefghij", "deliveries/17": "deliveries/17" };
     const run = async (operation) => {
         const [{ source }] = operation["x-codeSamples"];
         const line = Object.entries(ids).reduce((text, [name, id]) => text.replaceAll(name, id), source);
@@ -109,7 +111,7 @@ test("each line of curl in the description works, and what it gets is as describ
     };
     const streams = (operation) => /^curl -N/.test(operation["x-codeSamples"][0].source); /* they have a test of their own */
     const now = described.operations.filter((operation) => !LATE.includes(operation.operationId) && !streams(operation));
-    const first = ["publish", "publishMany", "createWebhook", "createKey", "revoke"];
+    const first = ["publish", "publishMany", "createWebhook", "createKey", "revoke", "visitPlayground"];
     now.sort((a, b) => first.includes(b.operationId) - first.includes(a.operationId));
     for (const operation of now) {
         const body = await run(operation);
@@ -120,15 +122,18 @@ test("each line of curl in the description works, and what it gets is as describ
             await server.publish("orders/good", "accepted");
             const path = `/webhooks/${body.id}/deliveries?state=dead`;
             const dead = await eventually(async () => (await server.get(path)).json().deliveries[0], "a dead letter");
-            ids[17] = String(dead.n);
+            ids["deliveries/17"] = `deliveries/${dead.n}`;
+        } else if (operation.operationId === "visitPlayground") {
+            ids.wh_visit = body.id;
         } else if (operation.operationId === "createKey") {
             ids.abcdefghij = body.id;
         } else if (operation.operationId === "retryDelivery") {
             await eventually(async () => receiver.deliveries.filter(({ body: { channel } }) => channel === "orders/bad").length > 2, "a retry");
         }
     }
-    for (const id of LATE) {
-        await run(described.operations.find(({ operationId }) => operationId === id));
+    const late = (operation) => LATE.indexOf(operation.operationId);
+    for (const operation of described.operations.filter((one) => late(one) >= 0).sort((a, b) => late(a) - late(b))) {
+        await run(operation);
     }
     /* The webhook itself. */
     const hooks = described.document.webhooks;
