@@ -164,6 +164,7 @@ class Note {
         }
         this.isWriting = false;
         this.text.readOnly = true;
+        this.text.scrollTop = 0;
         if (this.text.value !== this.state.text) {
             this.change({ text: this.text.value }, this.seen);
         }

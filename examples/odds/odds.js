@@ -50,7 +50,7 @@ class Match {
         const before = this.was[i];
         const cell = this.prices[i];
         const isUp = before && price > before, isDown = before && price && price < before;
-        cell.textContent = price ? `${isUp ? "▲" : isDown ? "▼" : ""} ${price >= 100 ? price.toFixed(0) : price.toFixed(2)}` : "–";
+        cell.textContent = price ? `${isUp ? "▲" : isDown ? "▼" : ""} ${price.toFixed(price >= 100 ? 0 : price >= 10 ? 1 : 2)}` : "–";
         cell.className = `price number ${isUp ? "up" : isDown ? "down" : ""}`;
         this.was[i] = price;
     }

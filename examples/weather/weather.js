@@ -26,7 +26,7 @@ map.onclick = ({ clientX, clientY }) => {
     $("lat").value = place.lat.toFixed(1);
     $("lon").value = place.lon.toFixed(1);
     choose(NEW);
-    placed();
+    $("answer").textContent = "Give the place a name, and say how warm it is there.";
 };
 
 function placed() {
@@ -36,8 +36,8 @@ function placed() {
     isNew && cross.setAttribute("transform", `translate(${project(place)})`);
 }
 
-/* From cold to warm by two colours that both grounds of the page carry. */
-const shade = (celsius) => `color-mix(in oklab, var(--warm) ${Math.round(Math.min(Math.max((celsius + 10) / 45, 0), 1) * 100)}%, var(--cold))`;
+/* From blue to red, by colours that both grounds of the page carry. */
+const shade = (celsius) => `hsl(${Math.round(225 - Math.min(Math.max((celsius + 15) / 50, 0), 1) * 215)} 65% 48%)`;
 
 /* ---- the stations ---- */
 
@@ -72,7 +72,7 @@ class Station {
     show() {
         const all = this.readings.map(({ celsius }) => celsius);
         const mean = all.reduce((sum, one) => sum + one, 0) / all.length;
-        const shown = [degrees(this.now), degrees(mean), degrees(Math.min(...all)), degrees(Math.max(...all)), all.length];
+        const shown = [...[this.now, mean, Math.min(...all), Math.max(...all)].map((one) => degrees(one).replace(" °C", "°")), all.length];
         shown.forEach((text, i) => (this.cells[i].textContent = text));
         this.circle.style.fill = shade(this.now);
         this.text.textContent = `${Math.round(this.now)}°`.replace("-", "−");

@@ -163,7 +163,7 @@ test("a reading that somebody adds is on the map and in the figures of both", { 
     await addReading(other, "London", 14);
     await addReading(other, "Reykjavik", -2);
     await same(pages, look, ([summary, rows, labels]) => /^3 readings of 2 stations; the mean is 6\.0 °C, from Reykjavik \(−2\.0 °C\) to London/.test(summary) &&
-        rows[0].replace(/\s+/g, " ") === "London14.0 °C12.0 °C10.0 °C14.0 °C2" && labels.join() === "14°,−2°", "three readings");
+        rows[0].replace(/\s+/g, " ") === "London14.0°12.0°10.0°14.0°2" && labels.join() === "14°,−2°", "three readings");
 
     /* A new place, by a click on the map; it is in the other's list from then on. */
     await plug(other).uncheck();
