@@ -159,7 +159,8 @@ static const char *const exempt[] = {"/inbound",
                                      "/openapi.json",
                                      "/asyncapi.json",
                                      "/docs",
-                                     "/demos"};
+                                     "/demos",
+                                     "/console"};
 
 static bool is_exempt(const char *path)
 {
@@ -321,9 +322,9 @@ static void webhooks_are_refused_to_those_who_may_have_none(void **state)
 static void a_route_that_asks_for_nothing_takes_any_credential(void **state)
 {
     struct gate *gate = *state;
-    static const char *const requests[] = {
-        "GET /healthz", "GET /readyz",     "GET /errors", "GET /playground",
-        "GET /demos/",  "GET /freshet.js", "GET /"};
+    static const char *const requests[] = {"GET /healthz",    "GET /readyz", "GET /errors",
+                                           "GET /playground", "GET /demos/", "GET /console",
+                                           "GET /freshet.js", "GET /"};
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
         desk_ask(gate->desk, requests[i], "Authorization: Bearer forged\r\n", STR_NONE);
         assert_int_equal(gate->desk->status, 200);

@@ -74,7 +74,8 @@ const WAYS = [
 /* What names no channel, or nothing that this server decides about. */
 const NOBODY_IS_ASKED = ["GET /webhooks", "PATCH /webhooks", "DELETE /webhooks", "GET /inbound", "POST /inbound",
     "GET /healthz", "GET /readyz", "GET /errors", "GET /playground", "POST /playground/webhooks", "DELETE /playground/webhooks",
-    "GET /freshet.js", "GET /freshet-presence.js", "GET /pages",
+    "GET /freshet.js", "GET /freshet-presence.js", "GET /pages", "GET /console", "GET /demos",
+    "GET /openapi.json", "GET /asyncapi.json", "GET /docs",
     "GET /", "GET /configuration", "GET /stats", "GET /metrics", "GET /keys", "POST /keys",
     "DELETE /keys", "GET /revocations", "POST /revocations", "DELETE /revocations", "GET /subscribers",
     "DELETE /subscribers"];

@@ -73,7 +73,7 @@ const WAYS = [
 /* Ways that have tests of their own below, or that ask for nothing. */
 const ELSEWHERE = ["GET /webhooks", "POST /webhooks", "PATCH /webhooks", "DELETE /webhooks", "POST /hub",
     "GET /inbound", "POST /inbound", "GET /healthz", "GET /readyz", "GET /errors", "GET /playground",
-    "POST /playground/webhooks", "DELETE /playground/webhooks", "GET /freshet.js", "GET /freshet-presence.js", "GET /pages",
+    "POST /playground/webhooks", "DELETE /playground/webhooks", "GET /freshet.js", "GET /freshet-presence.js", "GET /pages", "GET /console", "GET /demos",
     "GET /openapi.json", "GET /asyncapi.json", "GET /docs", "GET /"];
 
 test("each path and method that the server names is among the ways", async (t) => {

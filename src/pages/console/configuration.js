@@ -1,0 +1,71 @@
+/* The configuration in force, key by key. */
+
+import { get } from "./api.js";
+import { bytes, h } from "./dom.js";
+import { badge, card, check, code, empty, field, heading, table, text } from "./parts.js";
+
+const UNITS = { percent: "%", us: "µs", ms: "ms", s: "s" };
+
+/* A value with its unit. Sizes are shown as people say them, with the number of bytes behind. */
+function shown({ value, unit }) {
+    if (value === null || value === "") {
+        return h("span", { class: "quiet" }, "not set");
+    }
+    if (typeof value === "object") {
+        return Array.isArray(value) && value.every((one) => typeof one !== "object")
+            ? value.map((one, i) => [i > 0 && ", ", code(String(one))])
+            : h("pre", {}, JSON.stringify(value, null, 2));
+    }
+    const suffix = UNITS[unit] ?? (unit === "bytes" && value >= 1024 && `bytes, ${bytes(value)}`);
+    return [code(String(value)), suffix && h("span", { class: "quiet" }, ` ${suffix}`)];
+}
+
+export async function configuration(main, params, { signal }) {
+    const { file, keys: entries } = await get("/configuration", { signal });
+    const words = text({ type: "search", placeholder: "limits" });
+    const onlySet = check("only those that differ from the default", {});
+    const list = table("Configuration", [{ title: "key", kind: "wide" }, { title: "value" }, { title: "from" }]);
+    const none = empty();
+    const row = (entry) =>
+        list.row([
+            [code(entry.key), entry.meaning && h("span", { class: "under quiet" }, entry.meaning)],
+            shown(entry),
+            entry.default ? h("span", { class: "quiet" }, "default") : badge("set", "good"),
+        ]);
+    const show = () => {
+        const word = words.value.trim().toLowerCase();
+        const isWanted = (entry) =>
+            `${entry.key} ${entry.meaning ?? ""}`.toLowerCase().includes(word) &&
+            !(onlySet.querySelector("input").checked && entry.default);
+        const wanted = entries.filter(isWanted);
+        list.body.replaceChildren(...wanted.map(row));
+        none.textContent = word
+            ? "No key is like that."
+            : "Everything is as it is by default. What may be set is in freshet.yaml, or in docs/configuration.md.";
+        none.hidden = wanted.length > 0;
+        list.node.hidden = !wanted.length;
+    };
+    show();
+    main.replaceChildren(
+        heading("Configuration"),
+        h(
+            "p",
+            { class: "quiet" },
+            file
+                ? [
+                      "What is in force now, from ",
+                      code(file),
+                      " and the options. Much of it changes without a restart: edit the file, and send SIGHUP.",
+                  ]
+                : ["What is in force now. The server was started without a file: ", code("--config freshet.yaml"), " names one."],
+            " Secrets are hidden as ***.",
+        ),
+        h(
+            "form",
+            { class: "filters", role: "search", oninput: show, onsubmit: (event) => event.preventDefault() },
+            field("Contains", words),
+            onlySet,
+        ),
+        card("Keys", none, list.node),
+    );
+}
