@@ -1,0 +1,322 @@
+// The console in Chromium: each view in four looks, and each action seen to have effect by the API.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import path from "node:path";
+import * as jose from "jose";
+import { chromium } from "playwright-core";
+import { eventually, startServer, test } from "./support/index.mjs";
+import { lacksBrowser, programOf } from "./support/browser.mjs";
+import { Receiver } from "./support/receiver.mjs";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const VIEWS = ["overview", "channels", "subscribers", "webhooks", "keys", "audit", "configuration", "credential"];
+const PAGES_MOST = 400 * 1024;
+const skip = lacksBrowser("chromium");
+const SHOTS = process.env.CONSOLE_SHOTS; /* a folder for pictures, for people to look at */
+
+/** The console of `server` in a browser of its own; its `complaints` are what the browser complained of. */
+async function open(t, server, hash = "", options = {}) {
+    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+    page.complaints = [];
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
+    page.on("pageerror", (error) => page.complaints.push(error.message));
+    server.onStop(() => browser.close());
+    await page.goto(`${server.url}/console${hash}`);
+    await page.locator("h1").waitFor();
+    return page;
+}
+
+/** Goes to a view by its link, and waits until it is there. */
+async function go(page, title) {
+    await page.getByRole("navigation").getByRole("link", { name: title, exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: title, exact: true }).waitFor();
+}
+
+const said = (page, text) => page.locator("#said").getByText(text).waitFor();
+const button = (where, name) => where.getByRole("button", { name, exact: true });
+const post = (server, target, body, headers) => server.request("POST", target, { body, headers });
+
+/** A server in which each view has something to show: {server, hook, receiver}. */
+async function furnished(t) {
+    const server = await startServer(t);
+    const receiver = await Receiver.start(t);
+    receiver.answer = ({ body }) => (body.channel === "orders/bad" ? 500 : 204);
+    for (const [name, data] of [["orders/17", { order: 17, items: [{ sku: "A-1", count: 2 }], note: "leave it at the door" }], ["trades/btc", { price: 67123.5 }], ["news", "hello"]]) {
+        await server.publish(name, data, { "Event-Type": "created" });
+    }
+    const hook = (await post(server, "/webhooks", { url: receiver.url, channels: ["orders/**"], description: "the shop's backend" })).json();
+    await server.publish("orders/18", { order: 18 });
+    await server.publish("orders/bad", { order: "bad" });
+    await post(server, "/keys", { name: "backend", grants: [{ channels: ["orders/**"], may: ["read", "publish"] }], expires_in_s: 86400 });
+    await post(server, "/revocations", { subject: "mallory", reason: "left" });
+    const stream = await server.sse("/events?channel=orders/**&channel=news");
+    await server.ndjson("/channels/news");
+    await eventually(async () => (await deliveries(server, hook)).some(({ state }) => state === "failing"), "a failed delivery");
+    return { server, receiver, hook, stream };
+}
+
+const deliveries = async (server, { id }) => (await server.get(`/webhooks/${id}/deliveries`)).json().deliveries;
+
+const LOOKS = {
+    "wide and light": { colorScheme: "light" },
+    "wide and dark": { colorScheme: "dark" },
+    "narrow and light": { viewport: { width: 390, height: 844 }, colorScheme: "light" },
+    "narrow and dark": { viewport: { width: 390, height: 844 }, colorScheme: "dark" },
+};
+
+for (const [what, options] of Object.entries(LOOKS)) {
+    test(`${what}, each view of the console fits, and axe finds nothing`, { skip }, async (t) => {
+        const { server, hook } = await furnished(t);
+        const page = await open(t, server, "", { ...options, bypassCSP: true });
+        const places = [...VIEWS, "channels/orders%2F17", "channels/nothing%20here", `webhooks/${hook.id}`];
+        for (const place of places) {
+            await page.goto(`${server.url}/console#/${place}`);
+            await page.locator("#main:not([aria-busy]) h1").waitFor();
+            place === "overview" && await page.locator(".line-0[d*=L]").first().waitFor({ state: "attached" });
+            place.startsWith("webhooks/") && await page.locator("summary").first().click();
+            await page.addScriptTag({ path: AXE });
+            const { violations } = await page.evaluate(() => globalThis.axe.run());
+            assert.deepEqual(violations.map(({ id, nodes }) => `${place}: ${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
+            assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${place} is wider than the window`);
+            SHOTS && await page.screenshot({ path: path.join(SHOTS, `${place.replace(hook.id, "one").replaceAll(/\W+/g, "_")}-${what.replaceAll(" ", "_")}.png`), fullPage: true });
+        }
+        assert.deepEqual(page.complaints, []);
+    });
+}
+
+test("the overview shows rates, subscribers and latency as they change", { skip }, async (t) => {
+    const server = await startServer(t);
+    await server.sse("/channels/news");
+    const page = await open(t, server);
+    const tile = (name) => page.locator(".tile", { hasText: name }).locator("b");
+    const timer = setInterval(() => server.publish("news", "x").catch(() => {}), 50);
+    t.after(() => clearInterval(timer));
+    await eventually(async () => parseFloat(await tile("events").textContent()) > 5, "a rate of events");
+    await eventually(async () => /\d ms/.test(await page.locator(".legend b").last().textContent()), "a latency");
+    await eventually(async () => +(await tile("subscribers").textContent()) === 2, "two subscribers, the console is one of them");
+    clearInterval(timer);
+    assert.deepEqual(page.complaints, []);
+});
+
+test("a channel shows its history and what comes, and publishes", { skip }, async (t) => {
+    const server = await startServer(t);
+    await server.publish("trades/btc", '{"price": 12345678901234567890.25}', { "Content-Type": "application/json" });
+    await server.publishMany("trades/eth", 40);
+    const page = await open(t, server, "#/channels");
+    await page.getByLabel("Begins with").fill("trades/b");
+    await eventually(async () => await page.locator("tbody tr").count() === 1, "one channel");
+    await page.getByRole("link", { name: "trades/btc" }).click();
+    await page.getByText("12345678901234567890.25").waitFor();
+    await server.publish("trades/btc", "from elsewhere");
+    await page.getByText("from elsewhere").waitFor();
+    await page.getByLabel("Data").fill('{"price": 1}');
+    await page.getByText("goes as JSON").waitFor();
+    await page.getByLabel("Type").fill("trade");
+    await button(page, "Publish").click();
+    await page.locator(".event", { hasText: /"price": 1\s*}/ }).waitFor();
+    const last = (await server.history("trades/btc")).at(-1);
+    assert.deepEqual([last.type, last.data], ["trade", { price: 1 }]);
+    await page.getByText("this page").waitFor();
+    await page.getByRole("switch").uncheck();
+    await server.publish("trades/btc", "missed");
+    await page.getByRole("switch").check();
+    await page.getByText("missed", { exact: true }).waitFor();
+    await button(page, "Delete its events …").click();
+    await button(page.getByRole("dialog"), "Delete").click();
+    await eventually(async () => !(await server.get("/channels?prefix=trades/btc")).json().channels[0]?.count, "an empty channel");
+    await page.goto(`${server.url}/console#/channels/trades%2Feth`);
+    await button(page, "Older").click();
+    await eventually(async () => await page.locator(".event").count() === 40, "all forty");
+    assert.deepEqual(page.complaints, []);
+});
+
+test("a subscriber is found by filters, and disconnected", { skip }, async (t) => {
+    const server = await startServer(t);
+    const stream = await server.ndjson("/channels/chat/1");
+    await server.sse("/channels/news");
+    const page = await open(t, server, "#/subscribers");
+    await page.getByLabel("Reads the channel").fill("chat/1");
+    const rows = page.locator("tbody tr:visible");
+    await eventually(async () => await rows.count() === 1 && /NDJSON/.test(await rows.first().textContent()), "one subscriber");
+    await button(rows.first(), "Disconnect 127.0.0.1").click();
+    await said(page, "disconnected");
+    while (await stream.next() !== null); /* until its end */
+    await eventually(async () => (await server.get("/subscribers?channel=chat/1")).json().subscribers.length === 0, "no subscriber");
+    await page.getByText("No subscriber is like that now.").waitFor();
+    assert.deepEqual(page.complaints, []);
+});
+
+test("a webhook is registered, paused, resumed, replayed, and its failed delivery is retried", { skip }, async (t) => {
+    const server = await startServer(t);
+    const receiver = await Receiver.start(t);
+    let status = 500;
+    receiver.answer = () => status;
+    const page = await open(t, server, "#/webhooks");
+    await button(page, "Register a webhook").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("URL").fill(receiver.url);
+    await dialog.getByLabel("Channels").fill("orders/** refunds");
+    await button(dialog, "Register").click();
+    await page.getByText(/^whsec_/).waitFor();
+    const [hook] = (await server.get("/webhooks")).json().webhooks;
+    assert.deepEqual(hook.channels, ["orders/**", "refunds"]);
+    await page.getByRole("link", { name: "Open the webhook" }).click();
+    await server.publish("orders/1", { order: 1 });
+    await page.locator("summary", { hasText: "failing" }).click();
+    await page.getByText('"order": 1').waitFor();
+    await page.getByText(/POST \/hook/).waitFor();
+    status = 204;
+    await button(page, "Retry now").click();
+    await eventually(async () => (await deliveries(server, hook))[0].state === "delivered", "the delivery");
+    await page.locator("summary", { hasText: "delivered" }).waitFor();
+    const state = async () => (await server.get(`/webhooks/${hook.id}`)).json().state;
+    await button(page, "Pause").click();
+    await eventually(async () => await state() === "paused", "a pause");
+    await button(page, "Resume").click();
+    await eventually(async () => await state() === "active", "its end");
+    await button(page, "Replay …").click();
+    await dialog.getByLabel("From").selectOption("earliest");
+    await button(dialog, "Replay").click();
+    await eventually(() => receiver.deliveries.length >= 3, "the event again");
+    await button(page, "Send a ping").click();
+    await said(page, "accepted with 200");
+    await button(page, "New secret …").click();
+    await button(dialog, "Make it").click();
+    await page.getByText(/^whsec_/).waitFor();
+    await button(page, "Delete …").click();
+    await button(dialog, "Delete").click();
+    await eventually(async () => (await server.get("/webhooks")).json().webhooks.length === 0, "no webhook");
+    assert.deepEqual(page.complaints, []);
+});
+
+const SECRET = "a secret of more than thirty-two bytes, for a test";
+const ALL = ["read", "publish", "presence", "webhooks", "admin"];
+
+/** A token that may do `may` to every channel. */
+const tokenFor = (may) => new jose.SignJWT({ freshet: { grants: [{ channels: ["**"], may }] } }).setProtectedHeader({ alg: "HS256" })
+    .setSubject("operator").setExpirationTime("1h").sign(Buffer.from(SECRET));
+
+/** A server that lets nobody do anything without a token. */
+function closedServer(t, more = "") {
+    return startServer(t, { env: { CONSOLE_SECRET: SECRET }, config: `access: {anybody: []}\ntokens:\n  - secret: env:CONSOLE_SECRET\n${more}` });
+}
+
+test("a server with rules asks for a key, which stays out of URLs, and takes it", { skip }, async (t) => {
+    const server = await closedServer(t);
+    const token = await tokenFor(ALL);
+    const page = await open(t, server, "#/keys");
+    await page.getByRole("heading", { name: "Enter a key" }).waitFor();
+    await page.getByText("freshet key create console").waitFor();
+    await page.getByLabel("Key or token").fill("nonsense");
+    await button(page, "Use it").click();
+    await page.getByRole("heading", { name: "This credential is not valid" }).waitFor();
+    page.complaints.length = 0; /* browsers complain of each 401 */
+    await page.getByLabel("Key or token").fill(token);
+    await button(page, "Use it").click();
+    await page.getByText("There is no key yet.").waitFor();
+    await button(page, "Make a key").first().click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name").fill("backend");
+    await dialog.getByLabel("Channels").fill("orders/**");
+    await dialog.getByLabel("publish").check();
+    await button(dialog, "Make it").click();
+    const key = await page.getByText(/^fk_/).textContent();
+    const headers = { Authorization: `Bearer ${key}` };
+    assert.equal((await server.post("orders/1", "x", headers)).status, 201);
+    assert.equal((await server.post("news", "x", headers)).status, 403);
+    await button(page, "Revoke the key backend").click();
+    await button(dialog, "Revoke").click();
+    await eventually(async () => (await server.post("orders/1", "x", headers)).status === 401, "the end of the key");
+    await button(page, "Revoke …").click();
+    await dialog.getByLabel("Name").fill("alice");
+    await button(dialog, "Revoke").click();
+    await page.getByText("alice is revoked").waitFor();
+    const mine = { Authorization: `Bearer ${token}` };
+    assert.equal((await server.get("/revocations", mine)).json().revocations[0].subject, "alice");
+    await button(page, "End the revocation of alice").click();
+    await button(dialog, "End it").click();
+    await eventually(async () => (await server.get("/revocations", mine)).json().revocations.length === 0, "its end");
+    await go(page, "Audit");
+    await page.getByText("bad-credential").first().waitFor();
+    await server.get("/stats");
+    await page.getByText("/stats").first().waitFor();
+    await go(page, "Overview");
+    await page.locator(".tiles").waitFor();
+    assert.ok(!page.url().includes(token));
+    assert.ok(!server.log().includes(token));
+    await go(page, "Credential");
+    await button(page, "Forget it").click();
+    await page.getByText("None was entered.").waitFor();
+    assert.deepEqual(page.complaints.filter((text) => !/status of 40[13]/.test(text)), []);
+});
+
+test("a key that lacks a grant is told which", { skip }, async (t) => {
+    const server = await closedServer(t);
+    const page = await open(t, server, "#/credential");
+    await page.getByLabel("Key or token").fill(await tokenFor(["read"]));
+    await button(page, "Use it").click();
+    await page.getByText("limited").waitFor();
+    await go(page, "Channels");
+    await page.getByText("No channel has an event yet.").waitFor();
+    await go(page, "Subscribers");
+    await page.getByText("It lacks admin on **").waitFor();
+});
+
+test("the configuration is shown, its secrets are not", { skip }, async (t) => {
+    const server = await closedServer(t, "limits: {body_max: 300000}\n");
+    const page = await open(t, server, "#/configuration");
+    await page.getByLabel("Key or token").fill(await tokenFor(ALL));
+    await button(page, "Use it").click();
+    await page.getByText("limits.body_max").waitFor();
+    await page.getByLabel("only those that differ").check();
+    const rows = await page.locator("tbody tr").allTextContents();
+    assert.ok(rows.some((row) => /limits\.body_max.*300000/.test(row)), rows.join("\n"));
+    assert.ok(!(await page.content()).includes(SECRET));
+});
+
+test("the keyboard goes to a view and to its heading, and skips the links", { skip }, async (t) => {
+    const page = await open(t, await startServer(t));
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the view");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+    const link = page.getByRole("link", { name: "Channels" });
+    await link.focus();
+    await page.keyboard.press("Enter");
+    await eventually(() => page.evaluate(() => document.activeElement.textContent === "Channels" && document.activeElement.matches("h1")), "the heading to have the focus");
+    assert.equal(await page.title(), "Channels: freshet");
+});
+
+test("a server that is restarted is told of, and the console goes on", { skip }, async (t) => {
+    const server = await startServer(t);
+    const page = await open(t, server, "#/channels");
+    await page.getByText("No channel has an event yet.").waitFor();
+    await server.kill();
+    await page.getByText("The server does not answer.").waitFor();
+});
+
+test("the first view is there at once", { skip }, async (t) => {
+    const { server } = await furnished(t);
+    const page = await open(t, server);
+    const times = [];
+    for (let n = 0; n < 3; n++) {
+        await page.goto("about:blank");
+        const began = performance.now();
+        await page.goto(`${server.url}/console`, { waitUntil: "commit" });
+        await page.locator(".tiles").waitFor();
+        times.push(performance.now() - began);
+    }
+    t.diagnostic(`first view after ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`);
+});
+
+test("all pages together add less than 400 KiB", async (t) => {
+    const server = await startServer(t);
+    const { pages } = (await server.get("/pages")).json();
+    const sizes = await Promise.all(pages.map(async (name) => (await server.get(`/${name}`)).bytes.length));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    t.diagnostic(`${pages.length} files, ${total} bytes`);
+    assert.ok(pages.includes("console"));
+    assert.ok(total < PAGES_MOST, `${total} bytes`);
+});
