@@ -53,6 +53,7 @@ async function furnished(t) {
     await post(server, "/revocations", { subject: "mallory", reason: "left" });
     const stream = await server.sse("/events?channel=orders/**&channel=news");
     await server.ndjson("/channels/news");
+    await server.publishMany("news", 20);
     await eventually(async () => (await deliveries(server, hook)).some(({ state }) => state === "failing"), "a failed delivery");
     return { server, receiver, hook, stream };
 }
@@ -269,8 +270,9 @@ test("the configuration is shown, its secrets are not", { skip }, async (t) => {
     const page = await open(t, server, "#/configuration");
     await page.getByLabel("Key or token").fill(await tokenFor(ALL));
     await button(page, "Use it").click();
-    await page.getByText("limits.body_max").waitFor();
+    await page.getByText("limits", { exact: true }).waitFor();
     await page.getByLabel("only those that differ").check();
+    await page.getByText("limits.body_max").waitFor();
     const rows = await page.locator("tbody tr").allTextContents();
     assert.ok(rows.some((row) => /limits\.body_max.*300000/.test(row)), rows.join("\n"));
     assert.ok(!(await page.content()).includes(SECRET));

@@ -2,7 +2,7 @@
 
 import { channelPath, follow, get, query, Refused, send } from "./api.js";
 import { channelLink } from "./channels.js";
-import { ago, bytes, count, h, many, setText, timeOfId, when } from "./dom.js";
+import { ago, bytes, count, h, many, setText, when } from "./dom.js";
 import { button, card, check, confirmed, empty, field, heading, Paged, pretty, say, text } from "./parts.js";
 import { endButton, who } from "./subscribers.js";
 import { mechanismName } from "./overview.js";
@@ -25,7 +25,7 @@ export function eventItem(event, { isNew, named } = {}) {
         h(
             "div",
             { class: "bar" },
-            when(event.time ?? timeOfId(event.id)),
+            when(event.time),
             h("b", { class: "type" }, event.type),
             named && channelLink(event.channel),
             event.content_type && h("span", { class: "quiet" }, event.content_type),
@@ -234,7 +234,7 @@ const memberItem = ({ member, verified, connections, state, read }) =>
             h("b", {}, member),
             !verified && h("span", { class: "quiet", title: "It has named itself" }, " (unverified)"),
             state !== undefined && h("code", {}, ` ${JSON.stringify(state)}`),
-            read && h("span", { class: "quiet" }, " has read to ", when(timeOfId(read))),
+            read && h("span", { class: "quiet" }, ` has read up to ${read}`),
         ),
         h("span", { class: "quiet number" }, many(connections, "connection")),
     );
@@ -305,9 +305,7 @@ function trimButton(name, events) {
 async function showFigures(name, place) {
     const { channels } = await get(`/channels${query({ prefix: name, limit: 1 })}`);
     const own = channels.find(({ channel }) => channel === name);
-    place.replaceChildren(
-        ...(own ? [`${many(own.count, "event")} kept, ${bytes(own.bytes)}, the last `, ago(timeOfId(own.last))] : ["no event kept"]),
-    );
+    place.replaceChildren(own ? `${many(own.count, "event")} kept, ${bytes(own.bytes)}` : "no event kept");
 }
 
 export async function channel(main, params, { name, signal }) {

@@ -1,7 +1,7 @@
 /* The list of channels. */
 
 import { channelPath, get, origin, query, send } from "./api.js";
-import { ago, bytes, count, h, timeOfId } from "./dom.js";
+import { bytes, count, h } from "./dom.js";
 import { ask, button, card, code, command, empty, field, heading, Paged, table, text } from "./parts.js";
 
 const LIMIT = 100;
@@ -51,10 +51,10 @@ export async function channels(main, params, { signal }) {
         { title: "channel", kind: "wide" },
         { title: "events kept", kind: "number" },
         { title: "data", kind: "number" },
-        { title: "last event", kind: "time" },
+        { title: "newest id", kind: "number" },
     ]);
     const none = h("div", {});
-    const row = ({ channel, count: n, bytes: size, last }) => list.row([channelLink(channel), count(n), bytes(size), ago(timeOfId(last))]);
+    const row = ({ channel, count: n, bytes: size, last }) => list.row([channelLink(channel), count(n), bytes(size), last]);
     const paged = new Paged({
         parent: list.body,
         key: ({ channel }) => channel,

@@ -20,30 +20,58 @@ function shown({ value, unit }) {
     return [code(String(value)), suffix && h("span", { class: "quiet" }, ` ${suffix}`)];
 }
 
+/* The keys by their first part, in the order of the document; those of one part are together. */
+function sectionsOf(entries) {
+    const sections = new Map();
+    for (const entry of entries) {
+        const name = entry.key.includes(".") ? entry.key.split(".")[0] : "the server";
+        sections.set(name, [...(sections.get(name) ?? []), entry]);
+    }
+    return [...sections];
+}
+
+function sectionItem([name, entries], isOpen) {
+    const list = table(name, [{ title: "key", kind: "wide" }, { title: "value" }, { title: "from" }]);
+    const set = entries.filter((entry) => !entry.default).length;
+    list.body.append(
+        ...entries.map((entry) =>
+            list.row([
+                [code(entry.key), entry.meaning && h("span", { class: "under quiet" }, entry.meaning)],
+                shown(entry),
+                entry.default ? h("span", { class: "quiet" }, "default") : badge("set", "good"),
+            ]),
+        ),
+    );
+    const words = entries.length === 1 ? "one key" : `${entries.length} keys`;
+    return h(
+        "details",
+        { class: "section", open: isOpen },
+        h(
+            "summary",
+            {},
+            h("b", {}, name),
+            h("span", { class: "grow quiet" }, words),
+            set > 0 && badge(set === entries.length ? "set" : `${set} set`, "good"),
+        ),
+        list.node,
+    );
+}
+
 export async function configuration(main, params, { signal }) {
     const { file, keys: entries } = await get("/configuration", { signal });
-    const words = text({ type: "search", placeholder: "limits" });
+    const words = text({ type: "search", placeholder: "body_max" });
     const onlySet = check("only those that differ from the default", {});
-    const list = table("Configuration", [{ title: "key", kind: "wide" }, { title: "value" }, { title: "from" }]);
+    const sections = h("div", { class: "sections" });
     const none = empty();
-    const row = (entry) =>
-        list.row([
-            [code(entry.key), entry.meaning && h("span", { class: "under quiet" }, entry.meaning)],
-            shown(entry),
-            entry.default ? h("span", { class: "quiet" }, "default") : badge("set", "good"),
-        ]);
     const show = () => {
         const word = words.value.trim().toLowerCase();
-        const isWanted = (entry) =>
-            `${entry.key} ${entry.meaning ?? ""}`.toLowerCase().includes(word) &&
-            !(onlySet.querySelector("input").checked && entry.default);
-        const wanted = entries.filter(isWanted);
-        list.body.replaceChildren(...wanted.map(row));
-        none.textContent = word
-            ? "No key is like that."
-            : "Everything is as it is by default. What may be set is in freshet.yaml, or in docs/configuration.md.";
+        const isOnlySet = onlySet.querySelector("input").checked;
+        const wanted = entries.filter(
+            (entry) => `${entry.key} ${entry.meaning ?? ""}`.toLowerCase().includes(word) && !(isOnlySet && entry.default),
+        );
+        sections.replaceChildren(...sectionsOf(wanted).map((section) => sectionItem(section, Boolean(word) || isOnlySet)));
+        none.textContent = word ? "No key is like that." : "Everything is as it is by default.";
         none.hidden = wanted.length > 0;
-        list.node.hidden = !wanted.length;
     };
     show();
     main.replaceChildren(
@@ -66,6 +94,6 @@ export async function configuration(main, params, { signal }) {
             field("Contains", words),
             onlySet,
         ),
-        card("Keys", none, list.node),
+        card("Keys", none, sections),
     );
 }

@@ -63,9 +63,6 @@ export const ms = (n) => (Number.isFinite(+n) && n !== null ? `${(+n).toFixed(n 
 /** "one event", "1,234 events". */
 export const many = (n, one, more = `${one}s`) => (n === 1 ? `one ${one}` : `${count(n)} ${more}`);
 
-/** An id of an event is its time in microseconds. */
-export const timeOfId = (id) => (+id ? new Date(Number(id) / 1000) : null);
-
 const pad = (n) => String(n).padStart(2, "0");
 const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 

@@ -1,7 +1,7 @@
 /* The overview: whether all is well, in numbers that change each second. */
 
 import { get } from "./api.js";
-import { bytes, count, h, keyed, many, ms, rate, setText, span, svg, when } from "./dom.js";
+import { bytes, count, h, keyed, many, ms, rate, setText, span, svg } from "./dom.js";
 import { badge, card, empty, facts, heading, table } from "./parts.js";
 import { Plot } from "./plot.js";
 import { watchRates } from "./rates.js";
@@ -149,7 +149,7 @@ export async function overview(main, _, { signal, refused }) {
     const limits = limitsCard();
     const log = h("div"),
         webhooks = h("div"),
-        latency = h("p", { class: "quiet number" });
+        latency = h("p", { class: "quiet tabular" });
     const events = new Plot({
         title: "Events a second",
         least: 10,
@@ -187,9 +187,9 @@ export async function overview(main, _, { signal, refused }) {
                 ["events kept", h("span", { class: "number" }, count(kept.retained))],
                 ["their data", bytes(kept.retained_bytes)],
                 ["channels", count(kept.channels)],
-                ["oldest", +kept.oldest ? when(Number(kept.oldest) / 1000) : "none yet"],
-                ["on the disk", kept.store_bytes ? bytes(kept.store_bytes) : "in memory only"],
-                ["memory of the process", bytes(all.memory.rss)],
+                ["published so far", count(kept.published)],
+                ["in the store", bytes(kept.store_bytes)],
+                ["memory", bytes(all.memory.rss)],
             ]),
         );
         webhooks.replaceChildren(

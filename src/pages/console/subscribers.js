@@ -2,7 +2,7 @@
 
 import { get, ownStreams, query, send } from "./api.js";
 import { channelLink } from "./channels.js";
-import { ago, h, many, timeOfId, when } from "./dom.js";
+import { ago, h, many } from "./dom.js";
 import { mechanismName } from "./overview.js";
 import { badge, button, card, check, code, confirmed, empty, field, heading, Paged, say, select, table, text } from "./parts.js";
 
@@ -51,10 +51,10 @@ function channelNames(names) {
     ];
 }
 
-/* The cursor of one that is behind is the place that it has come to. */
-const behindOf = ({ behind, cursor }) =>
+/* Events of the whole log after its cursor: at most so many are for it. */
+const behindOf = ({ behind, behind_events: events }) =>
     behind
-        ? [badge("behind", "warn"), cursor && h("span", { class: "under quiet" }, "has come to ", when(timeOfId(cursor)))]
+        ? [badge("behind", "warn"), events > 0 && h("span", { class: "under quiet" }, `${many(events, "event")} of the log`)]
         : h("span", { class: "quiet" }, "caught up");
 
 /* A browser's name is long and says little: the title has the whole. */

@@ -29,7 +29,7 @@ const PLACES = [
 ];
 
 function replayFields() {
-    const time = field("Time", h("input", { type: "datetime-local", name: "time", step: 1 }));
+    const time = field("Time", h("input", { type: "datetime-local", name: "time", step: 1 }), "By the clock of this computer.");
     const id = field("Id", text({ name: "id", pattern: "[0-9]{16}", placeholder: "1795459080123456" }), "What comes behind it is sent.");
     const from = select({ name: "from", value: "time", onchange: () => show() }, PLACES);
     const show = () => {

@@ -120,5 +120,9 @@ export async function webhooks(main, params, { signal }) {
             ]),
     });
     await paged.begin();
-    main.replaceChildren(heading("Webhooks", button("Register", add, { class: "main" })), made, card("Registered", list.node, paged.after));
+    main.replaceChildren(
+        heading("Webhooks", button("Register", add, { class: "main" })),
+        made,
+        card("All webhooks", list.node, paged.after),
+    );
 }
