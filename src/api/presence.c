@@ -137,6 +137,16 @@ static const struct parameter rows[ROWS] = {
     [AFTER_MARK_VERIFIED] = BOOLEAN_ROW("after_mark_verified"),
 };
 
+struct parameter_table presence_parameters(void)
+{
+    return (struct parameter_table){rows, ROWS};
+}
+
+struct parameter_table presence_parameters_of_me(void)
+{
+    return (struct parameter_table){rows, AS + 1};
+}
+
 static void take_parameter(struct asked *asked, const struct parameter_found *found)
 {
     struct presence_request *request = request_of(asked);
@@ -178,8 +188,8 @@ static bool has_failed(const struct asked *asked)
            buf_failed(&asked->kept);
 }
 
-/* Reads the first `count` rows. False: the exchange was answered. */
-static bool read_query(struct asked *asked, size_t count)
+/* False: the exchange was answered. */
+static bool read_query(struct asked *asked, struct parameter_table table)
 {
     struct exchange *exchange = asked->exchange;
     struct presence_request *request = request_of(asked);
@@ -187,7 +197,7 @@ static bool read_query(struct asked *asked, size_t count)
     struct parameter_found found;
     int result;
     request->after.verified = request->after_mark.verified = true;
-    parameters_begin(&parameters, (struct parameter_table){rows, count}, exchange->head->query);
+    parameters_begin(&parameters, table, exchange->head->query);
     while ((result = parameters_next(&parameters, &found)) > 0)
         take_parameter(asked, &found);
     if (!result && has_failed(asked))
@@ -288,8 +298,8 @@ static bool read_all(struct asked *asked, struct str rest)
     bool is_change = asked->exchange->head->method == HTTP_PUT;
     asked->limit = PRESENCE_LIMIT_DEFAULT;
     return read_channel_path(asked, rest) && may_ask(asked) &&
-           read_query(asked, is_change ? LIMIT : ROWS) && (!is_change || read_body(asked)) &&
-           may_read(asked);
+           read_query(asked, is_change ? presence_parameters_of_me() : presence_parameters()) &&
+           (!is_change || read_body(asked)) && may_read(asked);
 }
 
 static bool ask(struct asked *asked)

@@ -112,6 +112,11 @@ const struct problem_words problem_words[PROBLEM_COUNT] = {
         "The path is misspelt, or what was there is gone: a webhook, a key, a delivery.",
         "GET / lists all paths, and /docs describes them. If the server hangs under a base path, that comes first.",
         "curl localhost:7070/nowhere"},
+    [PROBLEM_NO_PRESENCE] = {
+        "Presence is off for this channel.",
+        "It costs memory for everybody who listens, so it is switched on by namespace.",
+        "Whoever runs the server can say presence: true for a namespace of the configuration.",
+        "curl localhost:7070/presence/news"},
     [PROBLEM_METHOD_NOT_ALLOWED] = {
         "The path exists, and does not know this method.",
         "Each path does a few things. The header Allow lists their methods.",
@@ -126,6 +131,11 @@ const struct problem_words problem_words[PROBLEM_COUNT] = {
         "The request did not arrive completely in time.",
         "A client that sends a byte now and then would hold a connection for ever. limits.head_ms and limits.body_ms say how long it may take.",
         "Send it again on a new connection. On a slow line, send less at a time.",
+        NULL},
+    [PROBLEM_NOT_A_MEMBER] = {
+        "A state was set by somebody who is not on the channel.",
+        "A state belongs to a member, and goes when the member goes.",
+        "Subscribe to the channel by its name first, under the same credential or the same as. A read mark takes no subscription.",
         NULL},
     [PROBLEM_GAP] = {
         "Events after your position are gone for good, and you have not seen them.",

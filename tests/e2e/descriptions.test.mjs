@@ -7,7 +7,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Described } from "./support/described.mjs";
 import { Receiver } from "./support/receiver.mjs";
 import { Socket } from "./support/ws.mjs";
-import { argumentsOf, curl, curlStream, eventually, startServer, test } from "./support/index.mjs";
+import { argumentsOf, curl, curlStream, deadline, eventually, startServer, test } from "./support/index.mjs";
 
 const { Parser } = createRequire(import.meta.url)("@asyncapi/parser");
 
@@ -89,6 +89,8 @@ inbound:
   - source: github
     kind: none
     challenge: {method: GET, value: "{query.hub.challenge}"}
+namespaces:
+  - {prefix: chat, presence: true}
 `;
 
 test("each line of curl in the description works, and what it gets is as described", async (t) => {
@@ -198,6 +200,8 @@ const REFUSED = {
     pingWebhook: ["POST", "/webhooks/x/ping", { body: { a: 1 } }, "bad-webhook"],
     createKey: ["POST", "/keys", { body: { name: "" } }, "bad-access"],
     revoke: ["POST", "/revocations", { body: {} }, "bad-access"],
+    readPresence: ["GET", "/presence/a", {}, "no-presence"],
+    setPresence: ["PUT", "/presence/a/me", { body: { state: 1 } }, "no-presence"],
     websub: ["POST", "/hub", { body: "hub.mode=x", headers: { "Content-Type": "application/x-www-form-urlencoded" } }, "bad-parameter"],
 };
 
@@ -217,26 +221,33 @@ test("each operation is refused with a problem that is described", async (t) => 
 });
 
 test("messages of freshet.v1 are as described", async (t) => {
-    const server = await startServer(t);
+    const server = await startServer(t, { config: INBOUND });
     const described = await Described.of(server, "/asyncapi.json");
     const { channels, components } = described.document;
     const schemasOf = (names) => names.map((name) => components.messages[name].payload);
-    const sent = schemasOf(["subscribe", "unsubscribe", "publish", "ping", "auth"]);
+    const sent = schemasOf(["subscribe", "unsubscribe", "publish", "ping", "askPresence", "auth"]);
     const known = Object.values(channels.freshetV1.messages).map(({ $ref }) => described.resolve({ $ref }).payload);
     const socket = await Socket.open(t, server, "/events", { protocols: ["freshet.v1"] });
     await server.publish("news", "before");
     const ops = [
         { op: "subscribe", channels: ["news", "a/**"], after: "earliest", ref: 1 }, { op: "publish", channel: "news", data: { a: 1 }, type: "t", ref: 2 },
-        { op: "ping", ref: 3 }, { op: "publish", channel: "a//b", data: 1, ref: 4 }, { op: "auth", token: "x", ref: 5 }, { op: "unsubscribe", channels: ["news"], ref: 6 },
+        { op: "ping", ref: 3 }, { op: "publish", channel: "a//b", data: 1, ref: 4 }, { op: "auth", token: "x", ref: 5 }, { op: "presence", channel: "chat/1", ref: 7 },
     ];
-    ops.forEach((op) => {
+    const say = (op) => {
         described.assertIs({ anyOf: sent }, op, "a message to the server");
         socket.ws.send(JSON.stringify(op));
-    });
+    };
+    ops.forEach(say);
     const seen = new Set();
-    while (!["ok", "pong", "error", "event", "live"].every((op) => seen.has(op))) {
-        const message = JSON.parse((await socket.next()).text);
-        described.assertIs({ anyOf: known }, message, "a message from the server");
-        seen.add(message.op);
-    }
+    const hear = async () => {
+        while (!["ok", "pong", "presence", "error", "event", "live"].every((op) => seen.has(op))) {
+            const message = JSON.parse((await socket.next()).text);
+            described.assertIs({ anyOf: known }, message, "a message from the server");
+            seen.add(message.op);
+        }
+    };
+    await deadline(hear(), "a message of each kind"); /* beats go on for ever */
+    seen.delete("ok");
+    say({ op: "unsubscribe", channels: ["news"], ref: 6 });
+    await deadline(hear(), "the answer to an unsubscribe");
 });

@@ -69,8 +69,8 @@ struct task {
     size_t count;
 };
 
-extern const struct task task_publish, task_read, task_webhooks, task_websub, task_access,
-    task_watch, task_learn;
+extern const struct task task_publish, task_read, task_presence, task_webhooks, task_websub,
+    task_access, task_watch, task_learn;
 
 /* All of them, in the order in which they are described; ends with NULL. */
 extern const struct task *const tasks[];

@@ -1,7 +1,8 @@
 #include "api/describe/operation.h"
 
-const struct task *const tasks[] = {&task_publish, &task_read,  &task_webhooks, &task_websub,
-                                    &task_access,  &task_watch, &task_learn,    NULL};
+const struct task *const tasks[] = {&task_publish,  &task_read,   &task_presence,
+                                    &task_webhooks, &task_websub, &task_access,
+                                    &task_watch,    &task_learn,  NULL};
 
 const uint64_t problems_of_all =
     PROBLEM_BIT(BAD_REQUEST) | PROBLEM_BIT(BAD_PARAMETER) | PROBLEM_BIT(BAD_CODING) |

@@ -98,6 +98,7 @@ static const struct operation learn_operations[] = {
                  {200, NULL, "text/html", NULL, false, NULL}}},
     PAGE("/playground", "playground", "A page on which you see the same event arrive in four ways", "curl localhost:7070/playground", "text/html"),
     PAGE("/freshet.js", "freshetJs", "A module for browsers", "curl localhost:7070/freshet.js", "text/javascript"),
+    PAGE("/freshet-presence.js", "freshetPresenceJs", "Its part that watches who is on a channel", "curl localhost:7070/freshet-presence.js", "text/javascript"),
     {.route = "/pages", .method = HTTP_GET, .path = "/pages", .id = "listPages",
      .summary = "The files of the pages", .curl = "curl localhost:7070/pages",
      .answers = {IN_JSON(200, "Their paths.", "PageList")}},

@@ -19,6 +19,7 @@ static const struct parameter_doc read_docs[] = {
     {"limit", "events a page: 100 without it"},
     {"beat", "seconds between heartbeats of a stream: 25 without it"},
     {"echo", "WebSocket on a channel: 0 leaves out what this very socket has published"},
+    {"as", "the name under which a caller without a credential is a member of the channel"},
 };
 static const struct query_doc events_query = {read_parameters_of_events, read_docs,
                                               sizeof(read_docs) / sizeof(read_docs[0])};
