@@ -67,6 +67,11 @@ static const struct parameter rows[ROWS] = {
                .meant = "cursor from start_after"},
 };
 
+struct parameter_table subscriber_list_parameters(void)
+{
+    return (struct parameter_table){rows, ROWS};
+}
+
 /* A subscription as it is told. */
 struct told {
     uint32_t id;
@@ -519,7 +524,7 @@ static bool read_query(struct asked *asked)
     struct parameter_found found;
     int result = 0;
     bool good = true;
-    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    parameters_begin(&parameters, subscriber_list_parameters(), exchange->head->query);
     while (good && (result = parameters_next(&parameters, &found)) > 0)
         good = take(asked, &found);
     if (good && result)

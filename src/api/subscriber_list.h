@@ -1,10 +1,14 @@
 /* GET /subscribers: a page of the subscriptions that go on, and the end of a single one. */
 #pragma once
 
+#include "http/parameters.h"
 #include "transport/exchange.h"
 
 /* Answers GET /subscribers. */
 void subscriber_list_handle(struct exchange *exchange);
+
+/* Its parameters. */
+struct parameter_table subscriber_list_parameters(void);
 
 /* Ends the subscription of this id, a connection's name, and answers how many were ended: one, or
  * none if it is gone. */

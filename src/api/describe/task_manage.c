@@ -1,5 +1,6 @@
 #include "api/describe/operation.h"
 #include "api/revocations.h"
+#include "api/subscriber_list.h"
 #include "api/subscribers.h"
 
 static const struct parameter_doc revocations_docs[] = {
@@ -12,8 +13,21 @@ static const struct query_doc revocations_query = {revocations_parameters, revoc
 static const struct parameter_doc subscribers_docs[] = {
     {"subject", "who"},
     {"channel", "only what reads this channel"},
+    {"id", "a single subscription, and nothing else"},
 };
-static const struct query_doc subscribers_query = {subscribers_parameters, subscribers_docs, 2};
+static const struct query_doc subscribers_query = {subscribers_parameters, subscribers_docs, 3};
+
+static const struct parameter_doc subscriber_list_docs[] = {
+    {"subject", "of this subject"},
+    {"channel", "who gets events of this channel, by patterns too"},
+    {"mechanism", "by this mechanism"},
+    {"address", "from this address"},
+    {"behind", "1: those that are behind the newest event; 0: the others"},
+    {"limit", "so many: 100 without it"},
+    {"after", "next of the page before"},
+};
+static const struct query_doc subscriber_list_query = {subscriber_list_parameters,
+                                                       subscriber_list_docs, 7};
 
 /* clang-format off */
 #define IN_JSON(status, says, schema) {status, says, "application/json", schema, false, NULL}
@@ -57,10 +71,14 @@ static const struct operation access_operations[] = {
      .summary = "End a revocation", .curl = "curl -X DELETE 'localhost:7070/revocations?subject=alice'",
      .query = &revocations_query,
      .answers = {DONE("It has ended.")}, .problems = CHANGES},
+    {.route = "/subscribers", .method = HTTP_GET, .path = "/subscribers", .id = "listSubscribers",
+     .summary = "Who is subscribed", .curl = "curl 'localhost:7070/subscribers?channel=news'",
+     .query = &subscriber_list_query,
+     .answers = {IN_JSON(200, "Subscriptions of the moment.", "SubscriberList")}, .problems = PROBLEM_BIT(BAD_CHANNEL)},
     {.route = "/subscribers", .method = HTTP_DELETE, .path = "/subscribers", .id = "disconnect",
      .summary = "Disconnect somebody", .doc = "Streams and WebSockets end, polls are answered. They may connect again, unless a revocation keeps them out.",
      .curl = "curl -X DELETE 'localhost:7070/subscribers?subject=alice'",
-     .query = &subscribers_query, .required = "subject",
+     .query = &subscribers_query,
      .answers = {IN_JSON(200, "So many were disconnected.", "Disconnected")}, .problems = PROBLEM_BIT(BAD_CHANNEL)},
 };
 
@@ -75,6 +93,10 @@ static const struct operation watch_operations[] = {
     {.route = "/stats", .method = HTTP_GET, .path = "/stats", .id = "stats",
      .summary = "Figures of this server", .curl = "curl localhost:7070/stats",
      .answers = {IN_JSON(200, "The figures, since the start.", "Stats")}},
+    {.route = "/configuration", .method = HTTP_GET, .path = "/configuration", .id = "configuration",
+     .summary = "The configuration in force", .doc = "With defaults, and without secrets.",
+     .curl = "curl localhost:7070/configuration",
+     .answers = {IN_JSON(200, "Key by key, as in the file.", "Configuration")}},
     {.route = "/metrics", .method = HTTP_GET, .path = "/metrics", .id = "metrics",
      .summary = "The same for Prometheus", .curl = "curl localhost:7070/metrics",
      .answers = {{200, "The figures, as text.", "text/plain", NULL, false, NULL}}},
@@ -88,6 +110,20 @@ static const struct operation learn_operations[] = {
     DOCUMENT("/openapi.json", "openapi", "This API for programs, by OpenAPI", "curl localhost:7070/openapi.json"),
     DOCUMENT("/asyncapi.json", "asyncapi", "Its messages, by AsyncAPI", "curl localhost:7070/asyncapi.json"),
     PAGE("/docs", "docs", "This API for people", "curl localhost:7070/docs", "text/html"),
+    {.route = "/playground/webhooks", .method = HTTP_POST, .path = "/playground/webhooks", .id = "visitPlayground",
+     .summary = "A webhook to a receiver inside of the playground", .doc = "It lives for a minute; the same request again is another minute.",
+     .curl = "curl localhost:7070/playground/webhooks --json '{ \"channel\": \"playground/x\" }'",
+     .bodies = {{"application/json", "PlaygroundVisit"}},
+     .answers = {IN_JSON(201, "It is made.", "Webhook"), IN_JSON(200, "It was there, and lives on.", "Webhook")}, .problems = PROBLEM_BIT(BAD_WEBHOOK) | PROBLEM_BIT(NO_SPACE)},
+    {.route = "/playground/webhooks", .method = HTTP_POST, .path = "/playground/webhooks/{webhook}/pause", .id = "pausePlayground",
+     .summary = "Hold it", .curl = "curl -X POST localhost:7070/playground/webhooks/wh_visit/pause",
+     .answers = {IN_JSON(200, "As it is now.", "Webhook")}},
+    {.route = "/playground/webhooks", .method = HTTP_POST, .path = "/playground/webhooks/{webhook}/resume", .id = "resumePlayground",
+     .summary = "Let it go on", .curl = "curl -X POST localhost:7070/playground/webhooks/wh_visit/resume",
+     .answers = {IN_JSON(200, "As it is now.", "Webhook")}},
+    {.route = "/playground/webhooks", .method = HTTP_DELETE, .path = "/playground/webhooks/{webhook}", .id = "leavePlayground",
+     .summary = "End it", .curl = "curl -X DELETE localhost:7070/playground/webhooks/wh_visit",
+     .answers = {DONE("It is gone.")}},
     {.route = "/errors", .method = HTTP_GET, .path = "/errors", .id = "listErrors",
      .summary = "All types of problems", .curl = "curl localhost:7070/errors",
      .answers = {{200, "A list; a page for browsers.", "text/plain", NULL, false, NULL},
