@@ -107,6 +107,7 @@ static const struct operation learn_operations[] = {
      .summary = "The paths of this server", .curl = "curl localhost:7070/",
      .answers = {IN_JSON(200, "Links, and what each takes; a page for browsers.", "Root"),
                  {200, NULL, "text/html", NULL, false, NULL}}},
+    PAGE("/console", "console", "A page that shows and manages this server, with a key of yours", "curl localhost:7070/console", "text/html"),
     DOCUMENT("/openapi.json", "openapi", "This API for programs, by OpenAPI", "curl localhost:7070/openapi.json"),
     DOCUMENT("/asyncapi.json", "asyncapi", "Its messages, by AsyncAPI", "curl localhost:7070/asyncapi.json"),
     PAGE("/docs", "docs", "This API for people", "curl localhost:7070/docs", "text/html"),
