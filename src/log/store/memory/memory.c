@@ -528,17 +528,25 @@ static bool is_spent(const struct memory *memory, const struct chunk *chunk)
     return true;
 }
 
+static void sweep_next(struct memory *memory)
+{
+    size_t at = memory->swept++ % memory->chunks_cap;
+    struct chunk *chunk = memory->chunks[at];
+    if (!chunk || !is_spent(memory, chunk))
+        return;
+    free(chunk);
+    memory->chunks[at] = NULL;
+    memory->index_bytes -= sizeof(*chunk) + HEAP_OVERHEAD;
+}
+
+/* Takes the lock for each chunk anew, so that no append waits for more than one. */
 static void sweep(struct memory *memory)
 {
-    for (size_t n = 0; n < SWEEP && n < memory->chunks_cap; n++) {
+    for (size_t n = 0, cap = 1; n < SWEEP && n < cap; n++) {
         pthread_rwlock_wrlock(&memory->lock);
-        size_t at = memory->swept++ % memory->chunks_cap;
-        struct chunk *chunk = memory->chunks[at];
-        if (chunk && is_spent(memory, chunk)) {
-            free(chunk);
-            memory->chunks[at] = NULL;
-            memory->index_bytes -= sizeof(*chunk) + HEAP_OVERHEAD;
-        }
+        cap = memory->chunks_cap;
+        if (cap)
+            sweep_next(memory);
         pthread_rwlock_unlock(&memory->lock);
     }
 }
