@@ -5,11 +5,12 @@
  *
  * Subscribers who are nobody are in no table (live.h), and an idle one has no byte to spare. So a
  * list of subscriptions is made by a walk over the connections, when somebody asks for it. A slice
- * lasts half a millisecond, and one walk is under way at a time. Connections that were visited go
- * to the end of the worker's list, and new ones come behind them: a walk visits each connection
- * that is there from its beginning to its end, and no connection twice. If the rules of access
- * change meanwhile, the walk gives its connections up to the review (review.h), and begins anew
- * after it. All of it belongs to the thread of the worker. */
+ * lasts half a millisecond, and one walk is under way at a time. The streams of an HTTP/2
+ * connection are shown together: http2_streams_max bounds them. Connections that were visited go to
+ * the end of the worker's list, and new ones come behind them: a walk visits each connection that
+ * is there from its beginning to its end, and no connection twice. If the rules of access change
+ * meanwhile, the walk gives its connections up to the review (review.h), and begins anew after it.
+ * All of it belongs to the thread of the worker. */
 #pragma once
 
 #include "transport/exchange.h"
