@@ -51,7 +51,7 @@ function showRights(error) {
     if (![401, 403].includes(error.status) || $("rights")) {
         return;
     }
-    const rule = "namespaces:\n  - prefix: demos\n    access: {anybody: [read, publish, presence]}";
+    const rule = "namespaces:\n  - prefix: demos\n    presence: true\n    access: {anybody: [read, publish, presence]}";
     document.querySelector("main").prepend(make("div", { id: "rights", className: "notice", role: "status" },
         make("p", { textContent: "This server asks who you are, and lets nobody use the demos. If it is yours, put this into its configuration and start it again:" }),
         make("pre", { textContent: rule })));

@@ -162,9 +162,6 @@ let presence, telling, toldHas = "", toldRead = "";
 
 async function openPresence(client) {
     presence = null;
-    if (!client.presence) {
-        return;
-    }
     toldHas = toldRead = "";
     const answer = await fetch(`${SERVER}presence/${channel}?list=0&marks=1`).catch(() => null);
     if (answer?.status === 404) {

@@ -14,6 +14,7 @@ const EXAMPLES = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../
 const CONFIG = fs.readFileSync(path.join(EXAMPLES, "freshet.yaml"), "utf8");
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const skip = lacksBrowser("chromium");
+let people = 0;
 
 /** A browser that the end of the server closes. */
 async function launch(server) {
@@ -25,6 +26,7 @@ async function launch(server) {
 /** A page at `url` of somebody who has a browser of their own; `complaints` has what the browser complains of. */
 async function visit(browser, url, options = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    await context.addInitScript((name) => location.protocol === "http:" && (sessionStorage["freshet.demo.name"] ??= name), `Person ${++people}`);
     const page = await context.newPage();
     page.complaints = [];
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
@@ -282,6 +284,52 @@ test("messages of a room are the same for both, also those of a line that was cu
     assert.equal((await server.history("demos/chat/test")).length, 4);
 });
 
+const nameOf = (page) => page.getByLabel("You are").inputValue();
+const here = (page) => all(page, "#here .person span:first-child");
+
+async function beInSight(page, isInSight) {
+    await page.evaluate((value) => {
+        Object.defineProperty(document, "visibilityState", { value, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }, isInSight ? "visible" : "hidden");
+}
+
+test("both see who is here, and one sees at once that the other has got and has read a message", { skip }, async (t) => {
+    const { server, browser, pages } = await two(t, "chat/#test", { config: CONFIG.replace("presence: true", "presence: true\n    presence_grace_ms: 300") });
+    const [one, other] = pages;
+    const [me, you] = [await nameOf(one), await nameOf(other)];
+    await same(pages, here, (names) => names.join() === [...new Set([me, you])].sort().join(), "both names");
+    await say(one, "hello");
+    await one.locator(".ticks.read").waitFor();
+    await one.getByText(`Read by ${you}`).waitFor();
+
+    await beInSight(other, false);
+    await say(one, "look here");
+    await one.locator(".message", { hasText: "look here" }).locator(".ticks.delivered").waitFor();
+    await beInSight(other, true);
+    await one.locator(".message", { hasText: "look here" }).locator(".ticks.read").waitFor();
+
+    /* A read mark stays, also when its member has left. */
+    await plug(other).uncheck();
+    await eventually(async () => (await here(one)).join() === me, "one alone");
+    await say(one, "are you gone?");
+    await one.locator(".message", { hasText: "are you gone?" }).locator(".ticks.sent").waitFor();
+    const again = await visit(browser, `${server.url}/demos/chat/#test`);
+    await eventually(async () => (await here(one)).length === 2, "a third");
+    await plug(other).check();
+    await eventually(async () => (await here(one)).length === 3, "all three");
+    await eventually(async () => (await all(one, "#readers")).join().includes(you), "who has read it");
+    noComplaints(...pages, again);
+});
+
+test("a chat on a server without presence says so, and goes on without", { skip }, async (t) => {
+    const { pages } = await two(t, "chat/#test", { config: "" });
+    await pages[0].getByText("This server does not say who is here.").waitFor();
+    await say(pages[0], "hello");
+    await same(pages, saidIn, (texts) => texts.join() === "hello", "the message");
+    await pages[0].locator(".ticks.sent").waitFor();
+});
+
 test("a chat goes on over a restart of the server, and a message that was on its way is there once", { skip }, async (t) => {
     const port = await freePort();
     const { server, pages } = await two(t, "chat/#test", { data: true, listen: `127.0.0.1:${port}` });
@@ -316,7 +364,7 @@ test("a visitor's question is answered at the desk, and Slack has both", { skip 
     try {
         await program.until((it) => /The page listens/.test(it.out), "the page");
         const browser = await launch(server);
-        const page = await visit(browser, `http://127.0.0.1:${base}/`);
+        const page = await visit(browser, `http://127.0.0.1:${base}/`, { bypassCSP: true });
         const [chat, desk, slack] = ["#chat", "#desk", "#slack"].map((frame) => page.frameLocator(frame));
         await chat.getByLabel("Your question").fill("Do you ship to Iceland?");
         await chat.getByRole("button", { name: "Ask" }).click();
@@ -332,6 +380,12 @@ test("a visitor's question is answered at the desk, and Slack has both", { skip 
         const colleague = await visit(browser, `http://127.0.0.1:${base + 2}/`);
         await colleague.getByText("We do, on Mondays.").waitFor();
         noComplaints(page, stranger, colleague);
+        for (const [, options] of LOOKS) {
+            for (const place of [base, base + 1, base + 2, base + 3]) {
+                const one = await visit(browser, `http://127.0.0.1:${place}/`, { ...options, bypassCSP: true });
+                await check(one, `the relay's page at ${place - base}`);
+            }
+        }
     } finally {
         program.child.kill("SIGTERM"); /* which ends the programs that it has started */
         await program.exited;
@@ -388,7 +442,7 @@ async function check(page, demo) {
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${demo} is wider than the window`);
     await page.addScriptTag({ path: AXE });
     await page.evaluate(() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {}))));
-    const { violations } = await page.evaluate(() => globalThis.axe.run());
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { iframes: false }));
     assert.deepEqual(violations.map(({ id, nodes }) => `${demo} ${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
     noComplaints(page);
 }
