@@ -375,6 +375,28 @@ static void a_stream_keeps_its_connection_from_idling(void **state)
     h2_leave(&client);
 }
 
+static int say_nothing_is_acknowledged(int fd, struct conn_delivery *ret)
+{
+    (void)fd;
+    *ret = (struct conn_delivery){.unacked = true, .ack_ms = 200000};
+    return 0;
+}
+
+static void a_peer_that_vanishes_loses_its_connection_with_all_streams(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    for (int i = 0; i < 3; i++)
+        (void)h2_get(&client, "/stream");
+    bench->worker.net.ask_delivery = say_nothing_is_acknowledged;
+    bench_pass(bench, 26000);
+    bench_settle(bench);
+    assert_true(list_empty(&bench->worker.connections));
+    assert_int_equal(bench->worker.net.conns, 0);
+    h2_leave(&client);
+}
+
 static void a_drain_ends_streams_and_then_the_connection(void **state)
 {
     struct bench *bench = started(state);
@@ -762,6 +784,7 @@ int main(void)
         WITH_BENCH(heads_that_are_not_whole_give_way_over_held_max),
         WITH_BENCH(a_connection_that_floods_is_gone_in_a_moment),
         WITH_BENCH(a_stream_keeps_its_connection_from_idling),
+        WITH_BENCH(a_peer_that_vanishes_loses_its_connection_with_all_streams),
         WITH_BENCH(a_drain_ends_streams_and_then_the_connection),
         WITH_BENCH(a_request_that_came_before_the_drain_is_answered),
         WITH_BENCH(a_request_that_is_being_read_when_the_drain_comes_is_answered),

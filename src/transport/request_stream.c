@@ -8,10 +8,12 @@
  * that missed two from one that missed one. */
 bool request_stream_close_deserted(struct request_stream *request, unsigned beat_s)
 {
-    if (!conn_is_deserted(request_stream_conn(request), beat_s * INT64_C(2500)))
+    struct conn *conn = request_stream_conn(request);
+    if (!conn_is_deserted(conn, beat_s * INT64_C(2500)))
         return false;
     worker_hit(request->worker, LIMIT_GONE);
     request_stream_close(request);
+    conn_close(conn); /* which may have other streams, and nobody at its other end either */
     return true;
 }
 
