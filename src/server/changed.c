@@ -7,7 +7,7 @@
 /* Sections and keys that a reload puts into effect, but for those of `of_start`, which the log and
  * the listeners were made with. */
 static const char *const of_reload[] = {
-    "access", "keys",  "tokens",     "hosts",   "origins", "trusted_proxies", "forwarded_header",
+    "access", "keys",  "tokens",     "hosts",   "origins", "trusted_proxies",  "forwarded_header",
     "limits", "rates", "namespaces", "inbound", "tls",     "webhooks.ca_file", "playground"};
 static const char *const of_start[] = {
     "limits.channels_max",
