@@ -1,37 +1,38 @@
 /* The console: which view is shown, by the part of the URL behind #. Each view is a function (main, params, {name, signal, again,
  * refused}) that fills `main`; `signal` is aborted when it goes. What it throws is shown in its place. */
 
-import { audit } from "./console/audit.js";
-import { channel } from "./console/channel.js";
-import { channels } from "./console/channels.js";
-import { configuration } from "./console/configuration.js";
-import { credentialView } from "./console/credential.js";
-import { keys } from "./console/keys.js";
-import { overview } from "./console/overview.js";
 import { heading, problemCard } from "./console/parts.js";
-import { subscribers } from "./console/subscribers.js";
-import { webhook } from "./console/webhook.js";
-import { webhooks } from "./console/webhooks.js";
+
+/* The module of a view is fetched when it is shown first, so that the first view does not wait for the others. */
+const from = (file, name) => () => import(`./console/${file}.js`).then((module) => module[name]);
 
 const VIEWS = {
-    overview: { title: "Overview", all: overview },
-    channels: { title: "Channels", all: channels, one: channel },
-    subscribers: { title: "Subscribers", all: subscribers },
-    webhooks: { title: "Webhooks", all: webhooks, one: webhook },
-    keys: { title: "Keys", all: keys },
-    audit: { title: "Audit", all: audit },
-    configuration: { title: "Configuration", all: configuration },
-    credential: { title: "Credential", all: credentialView },
+    overview: { title: "Overview", all: from("overview", "overview") },
+    channels: { title: "Channels", all: from("channels", "channels"), one: from("channel", "channel") },
+    subscribers: { title: "Subscribers", all: from("subscribers", "subscribers") },
+    webhooks: { title: "Webhooks", all: from("webhooks", "webhooks"), one: from("webhook", "webhook") },
+    keys: { title: "Keys", all: from("keys", "keys") },
+    audit: { title: "Audit", all: from("audit", "audit") },
+    configuration: { title: "Configuration", all: from("configuration", "configuration") },
+    credential: { title: "Credential", all: from("credential", "credentialView") },
 };
 
 const main = document.getElementById("main");
 let control = new AbortController();
 
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    } catch {
+        return text; /* somebody has typed it */
+    }
+}
+
 /* "#/channels/trades%2Fbtc?x=1" as its view, the name behind it, and parameters. */
 function readHash() {
     const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
     const [word, name] = path.split("/");
-    return { word: VIEWS[word] ? word : "overview", name: name && decodeURIComponent(name), params: new URLSearchParams(search) };
+    return { word: Object.hasOwn(VIEWS, word) ? word : "overview", name: name && decoded(name), params: new URLSearchParams(search) };
 }
 
 function markLinks(word) {
@@ -60,7 +61,8 @@ async function show(isFirst) {
     const place = document.createElement("div");
     place.className = "view";
     try {
-        await (name && view.one ? view.one : view.all)(place, params, { name, signal: own.signal, again: () => show(false), refused });
+        const fill = await (name && view.one ? view.one : view.all)();
+        await fill(place, params, { name, signal: own.signal, again: () => show(false), refused });
         own.signal.aborted || main.replaceChildren(place);
     } catch (error) {
         refused(error);
@@ -78,4 +80,7 @@ document.querySelector(".skip").onclick = (event) => {
 };
 addEventListener("hashchange", () => show(false));
 addEventListener("pageshow", ({ persisted }) => persisted && show(true));
-show(true);
+show(true).then(() => {
+    performance.mark("first view");
+    Object.values(VIEWS).forEach(({ all, one }) => [all, one].forEach((load) => load?.().catch(() => {})));
+});

@@ -73,12 +73,20 @@ class Events {
     }
 
     async begin() {
+        const presence = this.name.startsWith("$") ? false : hasPresence(this.name, this.signal);
         const page = await get(`${channelPath(this.name)}${query({ last: FIRST })}`, { signal: this.signal, exact: true });
         this.cursor = page.cursor;
         this.list.append(...page.events.reverse().map((event) => eventItem(event)));
         this.first = page.events.at(-1);
         this.#settle();
-        this.start();
+        this.hasPresence = await presence;
+        this.hasPresence ? this.#stayAway() : this.start();
+    }
+
+    /* Whoever follows a channel with presence is a member of it. An operator who looks should not be seen as one by mistake. */
+    #stayAway() {
+        this.live.checked = false;
+        setText(this.state, "Not live, since this channel has presence: while it is on, this page counts as there.");
     }
 
     start() {
@@ -239,8 +247,16 @@ const memberItem = ({ member, verified, connections, state, read }) =>
         h("span", { class: "quiet number" }, many(connections, "connection")),
     );
 
-/* Whether a namespace of the channel has presence: the longest prefix decides. If the configuration may not be seen, try it. */
-async function mayHavePresence(name, signal) {
+const presencePath = (name) => `/presence/${channelPath(name).slice("/channels/".length)}`;
+
+const answers = (path, signal) =>
+    get(path, { signal }).then(
+        () => true,
+        () => false,
+    );
+
+/* Whether a namespace of the channel has presence: the longest prefix decides. If the configuration may not be seen, ask for it. */
+async function hasPresence(name, signal) {
     try {
         const { keys } = await get("/configuration", { signal });
         const namespaces = keys.find(({ key }) => key === "namespaces")?.value ?? [];
@@ -249,15 +265,11 @@ async function mayHavePresence(name, signal) {
             .sort((a, b) => (b.prefix ?? "").length - (a.prefix ?? "").length)[0];
         return Boolean(own?.presence);
     } catch (error) {
-        return error instanceof Refused && error.status !== 404;
+        return error instanceof Refused && answers(presencePath(name), signal);
     }
 }
 
-/* Where presence is off there is nothing to show. */
 async function membersCard(name, signal, place) {
-    if (!(await mayHavePresence(name, signal))) {
-        return;
-    }
     const list = h("ul", { class: "people" });
     const number = h("p", { class: "quiet number" });
     const paged = new Paged({
@@ -267,18 +279,16 @@ async function membersCard(name, signal, place) {
         make: memberItem,
         none: empty("No member has a name now."),
         page: async () => {
-            const { members, count: all, anonymous } = await get(`/presence/${channelPath(name).slice("/channels/".length)}`, { signal });
+            const { members, count: all, anonymous } = await get(presencePath(name), { signal });
             setText(number, `${many(all, "member")}${anonymous ? `, and ${many(anonymous, "connection")} without a name` : ""}`);
             return { items: members, next: null };
         },
     });
-    try {
-        await paged.begin();
-        place.replaceChildren(card("Members", number, list, paged.after));
-    } catch (error) {
-        const isOff = error instanceof Refused && error.status === 404;
-        !isOff && !signal.aborted && place.replaceChildren(card("Members", empty(error.message)));
-    }
+    const show = (...content) => place.replaceChildren(card("Members", ...content));
+    await paged.begin().then(
+        () => show(number, list, paged.after),
+        (error) => signal.aborted || show(empty(error.message)),
+    );
 }
 
 /* ---- the view ---- */
@@ -302,10 +312,11 @@ function trimButton(name, events) {
     );
 }
 
-async function showFigures(name, place) {
+async function showFigures(name, place, trim) {
     const { channels } = await get(`/channels${query({ prefix: name, limit: 1 })}`);
     const own = channels.find(({ channel }) => channel === name);
-    place.replaceChildren(own ? `${many(own.count, "event")} kept, ${bytes(own.bytes)}` : "no event kept");
+    trim.hidden = !own?.count;
+    place.replaceChildren(own?.count ? `${many(own.count, "event")} kept, ${bytes(own.bytes)}` : "no event kept");
 }
 
 export async function channel(main, params, { name, signal }) {
@@ -313,10 +324,12 @@ export async function channel(main, params, { name, signal }) {
     const figures = h("span", { class: "quiet number" });
     const members = h("div", { class: "bare" });
     const isOwn = name.startsWith("$");
+    const trim = trimButton(name, events);
+    trim.hidden = true;
     await events.begin();
     main.replaceChildren(
         h("p", { class: "trail" }, h("a", { href: "#/channels" }, "Channels")),
-        heading(name, figures, !isOwn && trimButton(name, events)),
+        heading(name, figures, !isOwn && trim),
         h(
             "div",
             { class: "beside" },
@@ -324,9 +337,9 @@ export async function channel(main, params, { name, signal }) {
             h("div", { class: "column" }, !isOwn && publishCard(name), readersCard(name, signal), members),
         ),
     );
-    const refresh = () => showFigures(name, figures).catch(() => {});
+    const refresh = () => showFigures(name, figures, trim).catch(() => {});
     refresh();
     const timer = setInterval(() => !document.hidden && refresh(), 3000);
     signal.addEventListener("abort", () => clearInterval(timer), { once: true });
-    !isOwn && membersCard(name, signal, members);
+    events.hasPresence && membersCard(name, signal, members);
 }

@@ -242,9 +242,10 @@ export function showOnce(title, why, secrets) {
 /* ---- what is said when something was refused ---- */
 
 /** The line that makes a key for all that the console does. */
-export const MAKE_KEY = `freshet key create console --read '**' \\
-  --publish '**' --presence '**' \\
-  --webhooks '**' --admin '**'`;
+export const MAKE_KEY = `freshet key create console \\
+  --read '**' --publish '**' \\
+  --presence '**' --webhooks '**' \\
+  --admin '**'`;
 
 /** The form for a credential. `onKept` is called when one was entered. */
 export function credentialForm(onKept) {
