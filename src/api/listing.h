@@ -8,5 +8,5 @@
  * reader's thread looks through the names: there may be a million. */
 void listing_handle(struct exchange *exchange);
 
-/* Its parameters. */
+/* The parameters of the list. */
 struct parameter_table listing_parameters(void);

@@ -4,9 +4,9 @@
 #include "base/problem.h"
 
 struct problem_words {
-    const char *happened; /* what happened */
+    const char *happened; /* the event that led here */
     const char *why;      /* why the server refuses it */
-    const char *to_do;    /* what to do */
+    const char *to_do;    /* advice */
     const char *example;  /* a request that gets it, as a line for a shell; NULL where none does */
 };
 

@@ -7,7 +7,7 @@
 /* Answers GET /subscribers. */
 void subscriber_list_handle(struct exchange *exchange);
 
-/* Its parameters. */
+/* The parameters of the list. */
 struct parameter_table subscriber_list_parameters(void);
 
 /* Ends the subscription of this id, a connection's name, and answers how many were ended: one, or

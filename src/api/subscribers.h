@@ -7,5 +7,5 @@
 /* Answers all methods of /subscribers; `rest` is empty. */
 void subscribers_handle(struct exchange *exchange, struct str rest);
 
-/* Its parameters. */
+/* The parameters of the request. */
 struct parameter_table subscribers_parameters(void);

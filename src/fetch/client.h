@@ -37,7 +37,7 @@ struct client {
     int64_t timeout_ms;         /* of a whole request, unless the call says otherwise */
     unsigned connections_max;   /* with connections that are kept open for later */
     const char *const *resolve; /* "name:port:address,…" for tests, ended by a NULL; or NULL */
-    struct str authorities;     /* that certificates may go by as well, in PEM form; borrowed, and
+    struct str authorities;     /* accepted besides those of the system, in PEM form; borrowed, and
                                  * may be replaced between two turns */
     struct client_identity identity;
     CURLM *multi;
@@ -64,7 +64,7 @@ struct call {
     /* The outcome; stands until the next start or call_free(): */
     int status;        /* 0 when the head of the answer was not whole */
     const char *error; /* why there is no answer, or only a part of it; NULL for none; static */
-    bool timed_out;    /* it was not over in time */
+    bool timed_out;    /* the request took too long */
     bool forbidden;    /* the address is not allowed */
     bool unanswered;   /* the connection was closed after the request was sent */
     unsigned sendings; /* how often curl began to send; a second time only if nothing had left */

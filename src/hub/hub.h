@@ -102,7 +102,7 @@ struct fan_out {
     bool put;       /* the event is in the live chunk of the view at `at` */
     bool paused;    /* there was a pause since it began */
     bool awaited;   /* a subscriber waits for a flush between two events, see hub_await_pause() */
-    bool stops;     /* it has waited for long: the turn ends with this event */
+    bool stops;     /* the wait was long: the turn ends with this event */
     uint32_t turns_within; /* turns since then that have ended within an event */
     struct budget budget;
 };

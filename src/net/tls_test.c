@@ -290,7 +290,7 @@ static void a_connection_that_has_moved_is_the_one_that_makes_room(void **state)
         leave(&others[i]);
 }
 
-/* ---- what a handshake holds ------------------------------------------------------------------ */
+/* ---- memory of a handshake ------------------------------------------------------------------- */
 
 static size_t held; /* by OpenSSL, with what the allocator adds */
 

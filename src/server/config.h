@@ -125,7 +125,7 @@ struct config {
     const char *webhook_hosts[CONFIG_ALLOW_MAX];
     size_t webhook_hosts_count;
     const char *webhook_ca_file; /* NULL: only the system's authorities */
-    struct buf webhook_ca;       /* what that file has */
+    struct buf webhook_ca;       /* the content of that file */
     const char *webhook_cert_file;
     const char *webhook_key_file;
     const char *webhook_cert_hosts[CONFIG_ALLOW_MAX];

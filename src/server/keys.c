@@ -53,7 +53,7 @@ static const char *check_forwarded_header(const char *text)
                : "x-forwarded-for or forwarded";
 }
 
-/* These have a retention of their own, for all channels or for some. */
+/* Namespaces of the server have a retention of their own, for all channels or for some. */
 static bool is_presence_prefix(const char *text)
 {
     static const char *const prefixes[] = {"$presence", "$occupied"};

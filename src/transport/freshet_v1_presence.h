@@ -8,7 +8,7 @@ struct freshet_v1_presence_said {
     struct str ref, channel, as;
     struct str state, read;                  /* of a change */
     struct str limit, list, marks;           /* of a question */
-    struct str after_member, after_verified; /* its place in the list */
+    struct str after_member, after_verified; /* place in the list */
     struct str after_mark, after_mark_verified;
 };
 

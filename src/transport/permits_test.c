@@ -12,7 +12,7 @@ enum { UNAVAILABLE_CODE = 4503, ALLOCATIONS = 60 };
 
 static struct {
     bool can_ask, lacks_memory, knows;
-    bool is_elsewhere; /* it decides about other channels */
+    bool is_elsewhere; /* decides about other channels */
     unsigned asked;
 } operator_server;
 

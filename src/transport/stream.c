@@ -19,7 +19,7 @@ struct stream {
     struct sub sub;
     uint16_t encoding; /* of the records: without HTTP's chunks if they are compressed */
     uint8_t beat_s;
-    bool gzip : 1;    /* it is part of a struct gzip_body */
+    bool gzip : 1;    /* part of a struct gzip_body */
     bool chunked : 1; /* with `gzip`: what is sent is in chunks */
     uint32_t since_s; /* when it began; see rounds_now_s() */
 };

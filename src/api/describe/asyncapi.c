@@ -98,7 +98,7 @@ static void write_channel_messages(struct json_writer *writer, const char *list)
     }
 }
 
-/* What the query of a WebSocket may say: what every read may. */
+/* The query of a WebSocket has the parameters of every read. */
 static void write_binding(struct json_writer *writer, bool is_one)
 {
     struct parameter_table table =

@@ -8,7 +8,7 @@ struct presence_arguments {
     struct server_url url;
     struct trust trust;
     const char *token;   /* NULL: none */
-    const char *channel; /* as it was given */
+    const char *channel; /* the argument, unchanged */
     bool once;           /* the list alone */
 };
 

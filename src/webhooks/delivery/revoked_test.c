@@ -95,7 +95,7 @@ static void a_webhook_ends_by_a_start_if_only_earlier_rules_gave_it(void **state
     await(world, "state", "disabled");
 }
 
-/* What the credential granted is not known. */
+/* The grants of the credential are not known. */
 static void a_webhook_of_an_older_version_stays_after_a_start(void **state)
 {
     struct world *world = *state;
