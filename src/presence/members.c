@@ -90,9 +90,15 @@ static void member_away(struct presence *presence, struct person *member)
     room_look(presence, room);
 }
 
+/* Names of channels cost a client nothing, so it could leave any number of them behind. */
+static bool has_too_many(const struct presence *presence)
+{
+    return load(&presence->stats.anonymous) > presence->config.limits.members_max;
+}
+
 static void anonymous_away(struct presence *presence, struct room *room, bool polls)
 {
-    int64_t ms = grace_ms(presence, room, polls);
+    int64_t ms = has_too_many(presence) ? 0 : grace_ms(presence, room, polls);
     struct departure *departure = ms ? mem_try_alloc(sizeof(*departure)) : NULL;
     if (departure) {
         *departure = (struct departure){.room = room};
@@ -180,11 +186,24 @@ static struct person *find_or_come(struct presence *presence, struct room *room,
     return member;
 }
 
+/* NULL if the channel has no presence, is one too many, or there is no memory. */
+static struct room *room_for(struct presence *presence, struct str channel)
+{
+    if (!presence_settings_find(presence->settings, channel))
+        return NULL;
+    struct room *room = rooms_find(presence, channel);
+    if (room && room->is_occupied)
+        return room;
+    if (load(&presence->stats.channels) < presence->config.limits.channels_max)
+        return room ? room : rooms_get(presence, channel);
+    presence_count(&presence->stats.refused, 1);
+    return NULL;
+}
+
 seat_ref member_join(struct presence *presence, struct str channel, struct presence_who who,
                      bool polls)
 {
-    struct room *room =
-        presence_settings_find(presence->settings, channel) ? rooms_get(presence, channel) : NULL;
+    struct room *room = room_for(presence, channel);
     if (!room)
         return 0;
     room_occupy(presence, room);

@@ -100,9 +100,12 @@ void presence_forget(struct presence *presence, struct str channel);
 
 /* ---- the parts of the server ----------------------------------------------------------------- */
 
-/* Beyond the limits of members a subscriber counts as anonymous. */
+/* Beyond the limits of members a subscriber counts as anonymous, and beyond that of channels not at
+ * all. */
 struct presence_limits {
-    uint64_t members_max;         /* of all channels together */
+    uint64_t channels_max; /* with a subscriber, or one that has its grace */
+    uint64_t members_max;  /* of all channels together; so many anonymous subscribers, too, have
+                            * a grace */
     uint64_t channel_members_max; /* of one channel */
     uint64_t marks_max;           /* read marks of all channels together */
 };
@@ -128,7 +131,7 @@ struct presence_stats {
     _Atomic uint64_t marks;     /* read marks */
     _Atomic uint64_t joins;
     _Atomic uint64_t leaves;
-    _Atomic uint64_t refused; /* subscriptions that are not members because of members_max or a name
+    _Atomic uint64_t refused; /* subscriptions that are not members because of a limit or a name
                                * that is too long */
     _Atomic uint64_t marks_refused; /* by marks_max */
     _Atomic uint64_t events_lost;   /* refused by the log */

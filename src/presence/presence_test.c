@@ -34,7 +34,7 @@ struct world {
     unsigned list_max;
 };
 
-static const struct presence_limits limits = {1000, 1000, 1000};
+static const struct presence_limits limits = {1000, 1000, 1000, 1000};
 
 /* ---- the log --------------------------------------------------------------------------------- */
 
@@ -460,7 +460,7 @@ static void a_large_channel_tells_its_count_alone(void **state)
 
 static void beyond_the_limit_of_members_a_subscriber_is_anonymous(void **state)
 {
-    struct world *world = world_new(false, &(struct presence_limits){1, 1000, 1000});
+    struct world *world = world_new(false, &(struct presence_limits){1000, 1, 1000, 1000});
     (void)state;
     join(world, &a, "chat/x", "alice", true, false);
     join(world, &b, "chat/y", "bob", true, false);
@@ -470,6 +470,43 @@ static void beyond_the_limit_of_members_a_subscriber_is_anonymous(void **state)
     leave(world, &b);
     wait_ms(world, 10000);
     assert_int_equal(STAT(world, anonymous), 0);
+    world_free(world);
+}
+
+static void beyond_the_limit_of_channels_a_subscriber_is_not_counted(void **state)
+{
+    struct world *world = world_new(false, &(struct presence_limits){1, 1000, 1000, 1000});
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    buf_clear(&world->told);
+    join(world, &b, "chat/y", "", false, false);
+    expect(world, "");
+    assert_int_equal(STAT(world, channels), 1);
+    assert_int_equal(STAT(world, anonymous), 0);
+    assert_int_equal(STAT(world, refused), 1);
+    join(world, &c, "chat/x", "carol", true, false);
+    assert_int_equal(STAT(world, members), 2);
+    leave(world, &a);
+    leave(world, &b);
+    leave(world, &c);
+    wait_ms(world, 11000);
+    join(world, &b, "chat/y", "", false, false);
+    assert_int_equal(STAT(world, anonymous), 1);
+    world_free(world);
+}
+
+static void anonymous_subscribers_beyond_the_limit_of_members_have_no_grace(void **state)
+{
+    struct world *world = world_new(false, &(struct presence_limits){1000, 1, 1000, 1000});
+    (void)state;
+    join(world, &a, "chat/x", "", false, false);
+    join(world, &b, "chat/y", "", false, false);
+    leave(world, &b);
+    assert_int_equal(STAT(world, channels), 1);
+    leave(world, &a);
+    assert_int_equal(STAT(world, channels), 1);
+    wait_ms(world, 11000);
+    assert_int_equal(STAT(world, channels), 0);
     world_free(world);
 }
 
@@ -591,7 +628,7 @@ static void a_read_mark_never_goes_back(void **state)
 
 static void read_marks_are_bounded_and_go_with_the_channel(void **state)
 {
-    struct world *world = world_new(false, &(struct presence_limits){10, 10, 1});
+    struct world *world = world_new(false, &(struct presence_limits){10, 10, 10, 1});
     (void)state;
     uint64_t id = publish_event(world, "chat/x");
     struct presence_request put = put_read("alice", id);
@@ -764,6 +801,8 @@ int main(void)
         cmocka_unit_test(an_anonymous_poller_is_one_and_not_many),
         cmocka_unit_test(a_large_channel_tells_its_count_alone),
         cmocka_unit_test(beyond_the_limit_of_members_a_subscriber_is_anonymous),
+        cmocka_unit_test(beyond_the_limit_of_channels_a_subscriber_is_not_counted),
+        cmocka_unit_test(anonymous_subscribers_beyond_the_limit_of_members_have_no_grace),
         cmocka_unit_test(a_subject_that_is_too_long_is_anonymous),
         cmocka_unit_test(a_list_is_told_by_pages_in_the_order_of_names),
         cmocka_unit_test(a_state_is_told_once_and_goes_with_null),

@@ -3,8 +3,9 @@
 #include "net/conn.h"
 #include "net/peer.h"
 
-/* The maker for a publish whose connection is gone. */
-enum { NOBODY = 1 };
+/* The makers for a publish whose connection is gone, and for the server on behalf of its clients.
+ */
+enum { NOBODY = 1, SERVER = 2 };
 
 uint64_t publisher_address(const struct publisher *publisher)
 {
@@ -24,5 +25,7 @@ struct maker maker_of(const struct log *log, const struct publisher *publisher)
         maker.ids[MAKER_ADDRESS] = address != PEER_NONE ? address : NOBODY;
         maker.ids[MAKER_CONNECTION] = conn ? conn->id : NOBODY;
     }
+    if (publisher->takes_share && log_wants_makers(log))
+        maker.ids[MAKER_ADDRESS] = SERVER;
     return maker;
 }

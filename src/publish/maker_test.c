@@ -117,6 +117,9 @@ static void a_maker_is_an_address_and_a_connection(void **state)
     assert_int_equal(maker.ids[MAKER_ADDRESS], 1);
     maker = maker_of(log, &(struct publisher){.is_server = true});
     assert_int_equal(maker.ids[MAKER_ADDRESS], 0);
+    maker = maker_of(log, &(struct publisher){.is_server = true, .takes_share = true});
+    assert_int_equal(maker.ids[MAKER_ADDRESS], 2);
+    assert_int_equal(maker.ids[MAKER_CONNECTION], 0);
     close(client);
     close(fd);
     log_end(log, &mail);

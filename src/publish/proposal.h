@@ -29,6 +29,9 @@ struct publisher {
     /* number of webhook deliveries that led to these events, each by the one before */
     uint8_t hops;
     bool is_server; /* may use reserved channels, and takes no share of new channels */
+    /* with `is_server`: clients cause its events by what they read, so it has the share of one
+     * address */
+    bool takes_share;
 };
 
 /* A proposal. Its strings are borrowed until it was submitted. */

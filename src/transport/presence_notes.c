@@ -22,7 +22,8 @@ static void on_published(struct publish *publish, struct batch *batch)
 
 static void submit(struct worker *worker, struct presence_note *note)
 {
-    const struct publisher server = {.is_server = true, .access = ACCESS_OF_SERVER};
+    const struct publisher server = {
+        .is_server = true, .takes_share = true, .access = ACCESS_OF_SERVER};
     const struct proposal proposal = {.channel = note->channel,
                                       .type = str_from(note->type),
                                       .data = note->data,
