@@ -153,18 +153,31 @@ struct switching {
     struct presence_limits limits;
 };
 
-/* Rooms of namespaces that have lost their presence are left by all. */
+static bool mark_lost(struct presence *presence)
+{
+    bool any = false;
+    for (struct map_node *node = map_next(&presence->rooms, NULL); node;
+         node = map_next(&presence->rooms, node)) {
+        struct room *room = container_of(node, struct room, node);
+        room->is_lost =
+            room->is_occupied && !presence_settings_find(presence->settings, room_name(room));
+        any |= room->is_lost;
+    }
+    return any;
+}
+
+/* Rooms of namespaces that have lost their presence are left by all. The seats are gone through
+ * once for all of these rooms. */
 static void evict(struct presence *presence)
 {
-    struct map_node *node = map_next(&presence->rooms, NULL);
-    while (node) {
-        struct map_node *next = map_next(&presence->rooms, node);
+    if (!mark_lost(presence))
+        return;
+    seats_forget_lost(presence);
+    for (struct map_node *node = map_next(&presence->rooms, NULL), *next; node; node = next) {
         struct room *room = container_of(node, struct room, node);
-        if (room->is_occupied && !presence_settings_find(presence->settings, room_name(room))) {
-            seats_forget(presence, room);
+        next = map_next(&presence->rooms, node);
+        if (room->is_lost)
             room_evict(presence, room);
-        }
-        node = next;
     }
 }
 

@@ -131,22 +131,22 @@ void seats_open_sheet(struct mail *mail, void *owner)
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-static void forget(seat_ref *ref, const struct room *room)
+static void forget_lost(seat_ref *ref)
 {
-    if (*ref && seat_room(*ref) == room)
+    if (*ref && seat_room(*ref)->is_lost)
         *ref = 0;
 }
 
-void seats_forget(struct presence *presence, const struct room *room)
+void seats_forget_lost(struct presence *presence)
 {
     for (size_t i = 0; i < PRESENCE_DESKS_MAX; i++) {
         struct parties *parties = &presence->parties[i];
         for (uint32_t j = 0; j < parties->cap; j++) {
             struct seats *seats = seats_of(parties->at[j]);
             for (uint32_t k = 0; seats && k < seats->count; k++)
-                forget(&seats->at[k], room);
+                forget_lost(&seats->at[k]);
             if (!seats)
-                forget(&parties->at[j], room);
+                forget_lost(&parties->at[j]);
         }
     }
 }

@@ -6,7 +6,7 @@
 /* Opens a desk's sheet, which it frees: the mail of a worker. */
 void seats_open_sheet(struct mail *mail, void *owner);
 
-/* Forgets what refers to the room, before everybody is evicted from it. */
-void seats_forget(struct presence *presence, const struct room *room);
+/* Forgets what refers to rooms that are lost, before everybody is evicted from them. */
+void seats_forget_lost(struct presence *presence);
 
 void seats_deinit(struct presence *presence);

@@ -36,7 +36,8 @@ struct room {
     struct list departures;    /* of anonymous subscribers */
     uint32_t anonymous;        /* connections, and departures */
     uint32_t saving;           /* marks that are being saved */
-    uint8_t is_occupied;
+    uint8_t is_occupied : 1;
+    uint8_t is_lost : 1; /* its namespace has lost its presence: all are about to leave */
     uint8_t name_len;
     char name[];
 };
