@@ -60,6 +60,8 @@ static void post_all(struct reloading *reloading, struct switching *switching,
         .tickets = reloading->tickets,
         .keys_changed = keys_changed,
     };
+    /* First, for workers report to it what has presence from now on. */
+    presence_switch(reloading->presence, next->presence, &next->config.presence_limits);
     for (unsigned i = 0; i < reloading->workers_count; i++) {
         switching->workers[i] = (struct switching_worker){
             .change = {.settings = settings, .done = worker_done}, .whole = switching};
@@ -73,7 +75,6 @@ static void post_all(struct reloading *reloading, struct switching *switching,
                                                  .after = next->rules,
                                                  .done = courier_done};
     courier_switch(reloading->courier, &switching->courier);
-    presence_switch(reloading->presence, next->presence, &next->config.presence_limits);
 }
 
 static void wait_for_all(sem_t *done, unsigned count)
