@@ -157,6 +157,30 @@ static void a_pattern_makes_no_member(void **state)
     peer_leave(world->bench, &peer);
 }
 
+static void a_stream_that_is_refused_makes_no_member(void **state)
+{
+    struct world *world = *state;
+    struct worker *worker = &world->bench->worker;
+    const char *pattern = world->bench->pattern;
+    struct quota subjects;
+    struct peer first, second;
+    assert_int_equal(quota_init(&subjects, 100), 0);
+    worker->config.subjects = &subjects;
+    worker->config.limits.subject_connections_max = 1;
+    world->bench->pattern = "*";
+    join(world, &first, AS("/stream", "alice"));
+    world->bench->pattern = pattern;
+    join(world, &second, AS("/stream", "alice"));
+    peer_hear(world->bench, &second);
+    assert_true(peer_has(&second, "HTTP/1.1 429 "));
+    assert_int_equal(atomic_load(&presence_stats(world->presence)->joins), 0);
+    peer_leave(world->bench, &first);
+    peer_leave(world->bench, &second);
+    settle(world);
+    worker->config.subjects = NULL;
+    quota_deinit(&subjects);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +188,7 @@ int main(void)
             subscribers_of_all_mechanisms_are_members_and_their_events_are_in_the_log, begin, end),
         cmocka_unit_test_setup_teardown(a_subscriber_that_falls_behind_stays_a_member, begin, end),
         cmocka_unit_test_setup_teardown(a_pattern_makes_no_member, begin, end),
+        cmocka_unit_test_setup_teardown(a_stream_that_is_refused_makes_no_member, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -406,9 +406,10 @@ static void begin(struct exchange *exchange, struct reading *reading)
     stat_add(&worker->stats.compressed, reading->gzip);
     make_head(&response, exchange, reading);
     stream->pull.request = exchange->request;
-    attend(worker, &stream->pull, reading->selection, exchange->caller, reading->as);
     struct request_stream *request = exchange_pull(exchange, &response, &stream->pull);
     if (request) {
+        attend(worker, &stream->pull, reading->selection, live_caller(worker, &stream->pull),
+               reading->as);
         add_first_records(stream, reading);
         beat_later(stream);
     }
