@@ -55,7 +55,8 @@ bool freshet_v1_set_name(struct freshet_v1 *v1, struct str as)
 bool freshet_v1_name(const struct freshet_v1 *v1, struct str as, struct buf *room,
                      struct str *ret_name, struct refusal *ret_refusal)
 {
-    bool is_named = v1->asks && v1->asks->name_len;
+    const struct caller *caller = live_caller(v1->worker, &v1->websocket.pull);
+    bool is_named = v1->asks && v1->asks->name_len && !caller_subject(caller).len;
     *ret_name = is_named ? (struct str){v1->asks->name, v1->asks->name_len} : STR_NONE;
     if (!as.len)
         return true;

@@ -19,8 +19,9 @@ void freshet_v1_presence(struct freshet_v1 *v1, const struct freshet_v1_presence
  * memory. */
 bool freshet_v1_set_name(struct freshet_v1 *v1, struct str as);
 
-/* The name of a message that says `as`, raw JSON, or empty: the one of the handshake then. Decodes
- * it into `room`. False if it is no string. */
+/* The name of a message that says `as`, raw JSON, or empty: the one of the handshake then, unless
+ * `auth` has given the connection a subject since. Decodes it into `room`. False if it is no
+ * string. */
 bool freshet_v1_name(const struct freshet_v1 *v1, struct str as, struct buf *room,
                      struct str *ret_name, struct refusal *ret_refusal);
 

@@ -289,6 +289,20 @@ test("freshet.v1 asks and changes as HTTP does", async (t) => {
     assert.equal((await v1.answer({ op: "ping" })).op, "pong");
 });
 
+test("the name of a handshake gives way to the subject that auth brings", async (t) => {
+    const server = await startServer(t, { config: RULES });
+    const v1 = await Freshet.open(t, server, { path: "/events?as=bob" });
+    await v1.subscribe(["chat/a"]);
+    await becomes(server, "chat/a", ["bob 1"]);
+    assert.equal((await v1.answer({ op: "auth", token: await token("alice") })).op, "ok");
+    await becomes(server, "chat/a", ["alice 1"]);
+    await v1.subscribe(["chat/b"]);
+    await becomes(server, "chat/b", ["alice 1"]);
+    const changed = await v1.answer({ op: "presence", channel: "chat/b", state: 1 });
+    assert.deepEqual([changed.member, changed.verified], ["alice", true]);
+    assert.equal((await v1.answer({ op: "presence", channel: "chat/b", state: 1, as: "bob" })).problem.status, 400);
+});
+
 test("a connection that asks and leaves harms nobody, and one that asks too much at once is told so", async (t) => {
     const server = await startServer(t, { config: ON });
     for (let round = 0; round < 20; round++) {
