@@ -4,12 +4,13 @@
  *     {{if /console}} … {{end}}     only if the server has this path
  *     {{if rules}} … {{end}}        only if nobody may publish without a credential
  *
- * What is filled in is our own text, but for the origin, which is the Host of the request: that is
- * used only if it is the name of a host. */
+ * What is filled in is our own text, but for the origin, by which the client has called the server
+ * (called.h). */
 #include "api/front.h"
 
 #include "api/answers.h"
 #include "api/api.h"
+#include "api/called.h"
 #include "api/info.h"
 #include "api/pages.h"
 #include "http/accept.h"
@@ -55,24 +56,15 @@ static bool holds(const struct front *front, struct str condition)
     return has_path(condition);
 }
 
-static bool is_host(struct str host)
-{
-    static const char allowed[] =
-        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:[]-_";
-    for (size_t i = 0; i < host.len; i++)
-        if (!memchr(allowed, host.at[i], sizeof(allowed) - 1))
-            return false;
-    return host.len > 0;
-}
-
 static void add_origin(const struct front *front)
 {
-    const struct conn *conn = exchange_conn(front->exchange);
-    struct str host = http_header(front->exchange->head, STR("host"));
-    bool is_tls = conn && conn->door & DOOR_TLS;
-    buf_add_str(front->out, is_tls ? STR("https://") : STR("http://"));
-    buf_add_str(front->out, is_host(host) ? host : STR("localhost:7070"));
+    struct buf host = {0};
+    bool is_secure = called_add_host(&host, front->exchange, STR("localhost:7070"));
+    buf_add_str(front->out, is_secure ? STR("https://") : STR("http://"));
+    buf_add_str(front->out, buf_str(&host));
     buf_add_str(front->out, front->api->base);
+    front->out->failed |= buf_failed(&host);
+    buf_free(&host);
 }
 
 static void add_paths(const struct front *front)

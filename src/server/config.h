@@ -1,7 +1,6 @@
 /* The operator's settings, from file and flags, with every default in one place. */
 #pragma once
 
-#include "presence/presence.h"
 #include "access/api_key.h"
 #include "access/issuers.h"
 #include "access/rules.h"
@@ -12,6 +11,7 @@
 #include "inbound/source.h"
 #include "log/channels.h"
 #include "net/tls_server.h"
+#include "presence/presence.h"
 #include "server/activation.h"
 #include "server/faults.h"
 #include "server/listening.h"

@@ -13,8 +13,8 @@
 #include "server/notify.h"
 #include "server/process.h"
 #include "server/reload.h"
-#include "transport/presence_notes.h"
 #include "server/watchdog.h"
+#include "transport/presence_notes.h"
 
 #include <errno.h>
 #include <malloc.h>

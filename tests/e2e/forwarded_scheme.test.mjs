@@ -53,6 +53,16 @@ test("`forwarded_header: forwarded` has the scheme and the host as well", async 
     }
 });
 
+test("pages and documents lead back to the server by the name that the proxy was called by", async (t) => {
+    const server = await startServer(t, { config: `${RULES}${TRUSTS}hosts: [rt.example.org]\n` });
+    const by = { "X-Forwarded-Proto": "https", "X-Forwarded-Host": "public.example:8443" };
+    const page = await ask(server, { ...by, Accept: "text/html" }, { target: "/" });
+    assert.match(page.text, /https:\/\/public\.example:8443/);
+    const { servers } = JSON.parse((await ask(server, by, { target: "/asyncapi.json" })).text);
+    assert.deepEqual(Object.values(servers).map(({ host, protocol }) => `${protocol}://${host}`),
+        ["wss://public.example:8443", "https://public.example:8443"]);
+});
+
 test("a peer that is not trusted is redirected, whatever it says", async (t) => {
     const server = await startServer(t, { ...REDIRECTS, config: `${RULES}trusted_proxies: [10.0.0.0/8]\nhosts: [rt.example.org]\n` });
     for (const fields of [{ "X-Forwarded-Proto": "https" }, { Forwarded: "proto=https" }, { "X-Forwarded-Host": "evil.example" }]) {

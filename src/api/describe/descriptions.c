@@ -2,6 +2,7 @@
 
 #include "api/answers.h"
 #include "api/api.h"
+#include "api/called.h"
 #include "api/describe/asyncapi.h"
 #include "api/describe/openapi.h"
 #include "api/pages.h"
@@ -63,31 +64,19 @@ void descriptions_openapi(struct exchange *exchange, struct str rest)
     api_pages_respond(exchange, &answer);
 }
 
-/* The host by which the client calls the server. Only HTTP/1.0 has requests without one. */
-static struct str host_of(const struct exchange *exchange)
-{
-    struct str host = exchange->head->host;
-    return host.len ? host : STR("localhost");
-}
-
-static bool is_tls(const struct exchange *exchange)
-{
-    const struct conn *conn = exchange_conn(exchange);
-    return conn && conn->door & DOOR_TLS;
-}
-
 void descriptions_asyncapi(struct exchange *exchange, struct str rest)
 {
     const struct descriptions *descriptions = find(exchange);
     char tag[PAGE_TAG_SIZE];
-    struct buf servers = {0}, tagged = {0};
+    struct buf servers = {0}, tagged = {0}, host = {0};
     (void)rest;
     if (!descriptions)
         return;
-    asyncapi_add_servers(&servers, api_of(exchange)->base, host_of(exchange), is_tls(exchange));
+    bool is_secure = called_add_host(&host, exchange, STR("localhost"));
+    asyncapi_add_servers(&servers, api_of(exchange)->base, buf_str(&host), is_secure);
     buf_add_str(&tagged, str_from(descriptions->asyncapi_tag));
     buf_add_str(&tagged, buf_str(&servers));
-    if (buf_failed(&servers) || buf_failed(&tagged)) {
+    if (buf_failed(&servers) || buf_failed(&tagged) || buf_failed(&host)) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
     } else {
         api_pages_tag(buf_str(&tagged), tag);
@@ -100,4 +89,5 @@ void descriptions_asyncapi(struct exchange *exchange, struct str rest)
     }
     buf_free(&servers);
     buf_free(&tagged);
+    buf_free(&host);
 }
