@@ -477,6 +477,7 @@ void worker_step(struct worker *worker, int wait_ms)
     live_check_some(worker);
     review_some(worker);
     rounds_some(worker);
+    desk_flush(&worker->desk); /* a review may have found members, and the wait below may be long */
     bool busy = is_busy(worker);
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
