@@ -1,15 +1,15 @@
 /* A visitor of the playground sees what a webhook is sent, without a receiver of their own, and
  * without the right to `webhooks`: such a webhook leads to a channel of this server and nowhere
  * else (webhooks/endpoint/inside.h), lives for a minute unless it is asked for again, and there are
- * few. It is for those channels of the playground that anybody may read and publish on. Its id is a
- * secret of its visitor, who alone is told it. */
+ * few. It is for those channels of the playground that anybody may read and publish on, and is as
+ * public as they are: whoever names its channel is told its id, and may pause or delete it. */
 #include "api/playground.h"
 
 #include "api/answers.h"
 #include "api/api.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "http/target.h"
+#include "net/peer.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -80,6 +80,15 @@ static json_t *read_body(struct str body)
     return json_loadb(body.at, body.len, JSON_REJECT_DUPLICATES, NULL);
 }
 
+/* Whether a receiver publishes on the channel. A webhook on it would send what another webhook was
+ * sent, and each level doubles the quotes and backslashes of the one before: with twenty of them a
+ * kilobyte becomes a gigabyte. */
+static bool is_of_receiver(struct str channel)
+{
+    return channel.len > RECEIVED.len &&
+           str_eq(str_skip(channel, channel.len - RECEIVED.len), RECEIVED);
+}
+
 /* False if the exchange was answered. */
 static bool take_channel(struct visit *visit)
 {
@@ -88,12 +97,14 @@ static bool take_channel(struct visit *visit)
     const json_t *text = json_object_get(root, "channel");
     struct str channel = {json_string_value(text), json_string_length(text)};
     bool good = channel.at && str_starts(channel, STR("playground/")) &&
-                channel.len + RECEIVED.len <= NAME_MAX_BYTES && name_valid(channel, NULL);
+                channel.len + RECEIVED.len <= NAME_MAX_BYTES && name_valid(channel, NULL) &&
+                !is_of_receiver(channel);
     bool may = good && may_use(exchange, channel);
     if (!good)
         api_problem(
             exchange, PROBLEM_BAD_WEBHOOK,
-            "send an object whose member channel is one of the playground, such as playground/x");
+            "send an object whose member channel is one of the playground, such as playground/x, "
+            "and not one that a webhook's requests come on (…/received)");
     else if (!may)
         api_problem(exchange, PROBLEM_FORBIDDEN,
                     "the playground of this server is not open to everybody: its operator can say "
@@ -104,15 +115,13 @@ static bool take_channel(struct visit *visit)
     return may;
 }
 
-/* A number for the client's address. */
+/* The number of the client's address. All that come by Unix sockets are one visitor. */
 static uint64_t visitor_of(const struct exchange *exchange)
 {
-    char room[INET6_ADDRSTRLEN];
-    uint8_t digest[HASH_SHA256_SIZE];
-    uint64_t number;
-    hash_sha256(request_stream_address(exchange->request, room), digest);
-    memcpy(&number, digest, sizeof(number));
-    return number | 1;
+    union client_address client;
+    request_stream_client(exchange->request, &client);
+    uint64_t number = peer_number(&client.any);
+    return number != PEER_NONE ? number : 1;
 }
 
 /* ---- the path -------------------------------------------------------------------------------- */

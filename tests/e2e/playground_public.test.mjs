@@ -63,7 +63,7 @@ test("a visitor can make few webhooks, for channels of the playground alone", as
         assert.equal((await visit(server, `playground/${i}`)).status, 201);
     }
     assert.equal((await visit(server, "playground/one-more")).status, 429);
-    for (const channel of ["news", "playground", "playground/**", "$audit", "playground/x//y", 7]) {
+    for (const channel of ["news", "playground", "playground/**", "$audit", "playground/x//y", "playground/x/received", 7]) {
         assert.equal((await visit(server, channel)).status, 400, String(channel));
     }
     const own = (await server.request("POST", "/playground/webhooks", { body: JSON.stringify({ channel: "playground/0", url: "http://127.0.0.1:1/" }) }));

@@ -78,6 +78,22 @@ static void an_owner_cannot_give_such_a_url(void **state)
     assert_null(spec_url_host("inside:playground/x"));
 }
 
+/* What the receiver publishes is for everybody, and must not be sent to itself. */
+static void an_owner_cannot_give_the_receiver_other_channels(void **state)
+{
+    static const char *const changes[] = {"{\"channels\":[\"secrets\"]}",
+                                          "{\"channels\":[\"playground/**\"]}",
+                                          "{\"url\":\"http://127.0.0.1:9/\"}"};
+    struct world *world = *state;
+    assert_int_equal(visit(world, 1, CHANNEL), COURIER_FINE);
+    char *id = told(world, "id");
+    snprintf(world->id, sizeof(world->id), "%s", id);
+    free(id);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+        assert_int_equal(ask(world, COURIER_CHANGE, changes[i]), COURIER_E_BAD);
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"timeout\":5}"), COURIER_FINE);
+}
+
 static void a_visitor_reaches_no_other_webhook(void **state)
 {
     struct world *world = *state;
@@ -98,6 +114,7 @@ int main(void)
         WITH_WORLD(a_visit_ends_with_its_minute_unless_it_is_renewed),
         WITH_WORLD(visitors_have_few_webhooks),
         WITH_WORLD(an_owner_cannot_give_such_a_url),
+        WITH_WORLD(an_owner_cannot_give_the_receiver_other_channels),
         WITH_WORLD(a_visitor_reaches_no_other_webhook),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,7 +189,11 @@ static void op_change(struct courier_request *request, struct endpoint *endpoint
         request_refuse(request, COURIER_E_BAD, why);
         return;
     }
-    if (spec.url && !courier_may_call(endpoint->courier, spec.url))
+    if (takes_over(&spec) && row_is_inside(&endpoint->row))
+        request_refuse(request, COURIER_E_BAD,
+                       "a visitor's webhook of the playground keeps its channel and its receiver: "
+                       "register one of your own");
+    else if (spec.url && !courier_may_call(endpoint->courier, spec.url))
         create_refuse_target(request);
     else if (may_change(request, endpoint, &spec))
         change(request, endpoint, &spec);
