@@ -72,6 +72,20 @@ static void add_escaped(struct buf *out, struct str text)
     }
 }
 
+/* The links to the other pages, as the files of src/pages have them. */
+static void add_nav(struct buf *out, struct str base)
+{
+    static const char *const pages[][2] = {{"playground", "Playground"},
+                                           {"demos/", "Demos"},
+                                           {"console", "Console"},
+                                           {"docs", "API"},
+                                           {"errors/", "Errors"}};
+    buf_add_lit(out, "<nav class=\"pages\" aria-label=\"Pages\">");
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+        buf_addf(out, "<a href=\"%.*s/%s\">%s</a> ", STR_FMT(base), pages[i][0], pages[i][1]);
+    buf_add_lit(out, "</nav>");
+}
+
 static void add_head(struct buf *out, struct str base, struct str title)
 {
     buf_addf(out,
@@ -80,8 +94,10 @@ static void add_head(struct buf *out, struct str base, struct str title)
              "<title>freshet: %.*s</title>\n<link rel=icon href=data:,>\n"
              "<link rel=\"stylesheet\" href=\"%.*s/pages/style.css\">\n"
              "<header><div class=\"bar\"><a class=\"brand\" href=\"%.*s/\">freshet</a>"
-             "<span class=\"grow\"></span><a href=\"%.*s/docs\">the API</a></div>\n",
-             STR_FMT(title), STR_FMT(base), STR_FMT(base), STR_FMT(base));
+             "<span class=\"grow\"></span>",
+             STR_FMT(title), STR_FMT(base), STR_FMT(base));
+    add_nav(out, base);
+    buf_add_lit(out, "</div>\n");
 }
 
 static void add_part(struct buf *out, const char *name, const char *words)
@@ -109,7 +125,9 @@ static void add_html_page(struct buf *out, struct str base, enum problem problem
         add_escaped(out, str_from(words->example));
         buf_add_lit(out, "</pre>\n");
     }
-    buf_addf(out, "</section>\n<p><a href=\"%.*s/errors\">All errors</a></p></main>\n</html>\n",
+    buf_addf(out,
+             "</section></main>\n<footer><p><a href=\"%.*s/errors/\">All errors</a></p></footer>\n"
+             "</html>\n",
              STR_FMT(base));
 }
 

@@ -1,0 +1,26 @@
+// The pages of the server lead to each other, wherever the server hangs.
+
+import assert from "node:assert/strict";
+import { startServer, test } from "./support/index.mjs";
+
+const OTHERS = ["playground", "demos/", "console", "docs", "errors/"];
+const PAGES = ["", ...OTHERS, "errors/gap", "demos/chat/", "demos/ticker/", "demos/odds/", "demos/weather/", "demos/board/"];
+
+/** The addresses that a page links to. */
+async function linksOf(url) {
+    const answer = await fetch(url, { headers: { Accept: "text/html" } });
+    assert.equal(answer.status, 200, url);
+    const links = [...(await answer.text()).matchAll(/<a [^>]*href="([^"#]+)/g)].map(([, href]) => new URL(href, answer.url).href);
+    return new Set(links);
+}
+
+for (const base of ["", "/rt"]) {
+    test(`below "${base}/", each page leads to the first page and to all others`, async (t) => {
+        const server = await startServer(t, base ? { args: ["--base", base] } : {});
+        for (const page of PAGES) {
+            const links = await linksOf(`${server.url}${base}/${page}`);
+            const missing = ["", ...OTHERS].filter((other) => other !== page && !links.has(`${server.url}${base}/${other}`));
+            assert.deepEqual(missing, [], `/${page} does not lead there`);
+        }
+    });
+}
