@@ -344,8 +344,8 @@ async function publish(texts, url, type, body, byHand) {
         const response = await fetch(url, { method: "POST", body, headers: { "Content-Type": type } });
         const receipt = await response.json();
         byId("rights").hidden &&= ![401, 403].includes(response.status);
-        byId("answer").textContent = response.ok ? `Published as ${(receipt.events ?? [receipt]).at(-1).id}. By hand: ${byHand}`
-            : `Not published: ${receipt.detail ?? receipt.title}`;
+        byId("answer").replaceChildren(...response.ok ? [`Published as ${(receipt.events ?? [receipt]).at(-1).id}. By hand: `, make("code", byHand)]
+            : [`Not published: ${receipt.detail ?? receipt.title}`]);
     } catch (error) {
         byId("answer").textContent = `Not published: ${said(error)} If it has just been restarted, try again.`;
     }
