@@ -48,6 +48,7 @@ for (const data of [false, true])
         assert.equal(JSON.parse(received.body).id, event.id);
         assert.match(headers["webhook-signature"], /^v1,/);
         assert.match(headers["webhook-id"], /\d{16}/);
+        assert.equal(headers.expect, undefined); /* is not sent, so it is not told */
         assert.equal((await visit(server, "playground/x")).status, 200); /* another minute */
         assert.equal((await server.request("POST", `/playground/webhooks/${id}/pause`)).status, 200);
         await server.publish("playground/x", { n: 2 });

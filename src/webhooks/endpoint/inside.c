@@ -25,13 +25,16 @@ static void received(struct publish *publish, struct batch *batch)
     call_end(call);
 }
 
-/* "Name: value" as a member. Names that come twice, as those of signatures, are told twice. */
+/* "Name: value" as a member. Names that come twice, as those of signatures, are told twice. A name
+ * without a value tells curl to send no such header. */
 static void write_header(struct json_writer *writer, const char *line)
 {
-    struct str value = str_from(line), name = str_cut(&value, ':');
+    struct str rest = str_from(line), name = str_cut(&rest, ':'), value = str_trim(rest);
+    if (!value.len)
+        return;
     json_array_begin(writer);
     json_add_string(writer, name);
-    json_add_string(writer, str_trim(value));
+    json_add_string(writer, value);
     json_array_end(writer);
 }
 
