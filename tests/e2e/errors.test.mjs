@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import {
     UNKNOWN_CURSOR, assertProblem, argumentsOf, assertTypeHasPage, bothStores, curl, rawRequest, startServer, test,
 } from "./support/index.mjs";
+import { documents } from "./support/documents.mjs";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 
@@ -127,4 +128,12 @@ test("an error to an HTTP/1.0 client is one that it can read", async (t) => {
         server.port, `GET /nowhere HTTP/1.0\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`);
     assert.equal(answer.headers["transfer-encoding"], undefined);
     assertProblem(answer, 404);
+});
+
+test("documents name the status of a problem type as it is", async (t) => {
+    const server = await startServer(t);
+    const statuses = new Map([...(await server.get("/errors")).text.matchAll(/^(\d+) +\/errors\/(\S+)/gm)].map(([, status, slug]) => [slug, status]));
+    const wrong = documents().flatMap(([name, text]) => [...text.matchAll(/\b([45]\d\d) \[?`([a-z]+(?:-[a-z]+)*)`/g)]
+        .filter(([, status, slug]) => statuses.has(slug) && statuses.get(slug) !== status).map(([words]) => `${name}: ${words}`));
+    assert.deepEqual(wrong, []);
 });

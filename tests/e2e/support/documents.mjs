@@ -12,6 +12,12 @@ export function documentText(name) {
     return fs.readFileSync(path.join(DOCS, name), "utf8");
 }
 
+/** [name, text] of each document in docs/, those of folders as well. */
+export function documents() {
+    const names = fs.readdirSync(DOCS, { recursive: true }).filter((name) => name.endsWith(".md"));
+    return names.map((name) => [name, documentText(name)]);
+}
+
 /** The one fenced block of a language. */
 export function fencedBlock(text, language) {
     const blocks = [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, "gm"))];
