@@ -392,6 +392,15 @@ static bool has_page_by_tls(const struct exchange *exchange)
 /* A request whose head is known byte for byte skips the checks below, because they depend on its
  * bytes alone. It has no credential, and read_known() asks whether anybody may still read that. A
  * certificate is no part of the head. */
+/* A path that is nowhere, or not for WebSockets. */
+static void answer_nowhere(struct exchange *exchange, bool socket)
+{
+    unsigned method = exchange->head->method;
+    bool reads = !socket && (method == HTTP_GET || method == HTTP_HEAD);
+    if (!reads || !api_pages_redirect(exchange))
+        api_refuse(exchange, PROBLEM_NOT_FOUND, "GET / lists the paths of this server");
+}
+
 void api_handle(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
@@ -416,7 +425,7 @@ void api_handle(struct exchange *exchange)
     const struct api_route *route = find_route(exchange, &rest);
     bool socket = head->upgrade_websocket && head->method == HTTP_GET;
     if (!route || (socket && !route->upgrades))
-        api_refuse(exchange, PROBLEM_NOT_FOUND, "GET / lists the paths of this server");
+        answer_nowhere(exchange, socket);
     else if (route->upgrades && has_lost_upgrade(head))
         refuse_lost_upgrade(exchange);
     else if (head->method == HTTP_OPTIONS)

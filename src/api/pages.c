@@ -94,9 +94,9 @@ static void list(struct exchange *exchange)
     buf_free(&body);
 }
 
-/* Sends a browser from the path of a folder to that of its page, so that relative links of the page
- * lead into the folder. */
-static void redirect(struct exchange *exchange, struct str path)
+/* Sends a browser to the last part of `path`, between `before` and `behind`. */
+static void redirect(struct exchange *exchange, const char *before, struct str path,
+                     const char *behind)
 {
     struct response response;
     response_init(&response, 308);
@@ -104,9 +104,28 @@ static void redirect(struct exchange *exchange, struct str path)
     while (from > 0 && path.at[from - 1] != '/')
         from--;
     struct buf *location = response_compose(&response, STR("Location"));
+    buf_add_str(location, str_from(before));
     buf_add_str(location, str_skip(path, from));
-    buf_add_char(location, '/');
+    buf_add_str(location, str_from(behind));
     exchange_respond(exchange, &response);
+}
+
+bool api_pages_redirect(struct exchange *exchange)
+{
+    struct str path = exchange->head->path, base = api_of(exchange)->base;
+    if (!str_starts(path, base) || !path.len)
+        return false;
+    if (path.len == base.len) {
+        redirect(exchange, "", path, "/");
+        return true;
+    }
+    if (path.at[base.len] != '/' || path.at[path.len - 1] != '/' || path.len < base.len + 2)
+        return false;
+    struct str page = {path.at + base.len + 1, path.len - base.len - 2};
+    if (!page_file_find(page))
+        return false;
+    redirect(exchange, "../", page, "");
+    return true;
 }
 
 void api_pages_handle(struct exchange *exchange, struct str rest)
@@ -119,7 +138,7 @@ void api_pages_handle(struct exchange *exchange, struct str rest)
     else if (str_eq(path, STR("pages")))
         list(exchange);
     else if (page_is_folder(path))
-        redirect(exchange, path);
+        redirect(exchange, "", path, "/"); /* so that relative links lead into the folder */
     else
         api_problem(exchange, PROBLEM_NOT_FOUND, "GET / lists the paths of this server");
 }

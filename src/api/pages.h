@@ -22,5 +22,9 @@ void api_pages_tag(struct str content, char ret[PAGE_TAG_SIZE]);
 /* Answers with the file that the request's path names; /pages itself lists all. */
 void api_pages_handle(struct exchange *exchange, struct str rest);
 
+/* For a GET of a path that is nowhere: sends a browser to the page that was meant, if that differs
+ * by a slash at the end. False if there is none; then nothing was answered. */
+bool api_pages_redirect(struct exchange *exchange);
+
 /* Adds what browsers must know of a page: it loads and asks for nothing from elsewhere. */
 void api_pages_add_fields(struct response *response);

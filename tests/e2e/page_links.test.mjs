@@ -24,3 +24,19 @@ for (const base of ["", "/rt"]) {
         }
     });
 }
+
+test("the path of a page with a slash too many, or that of the server with one too few, leads to the page", async (t) => {
+    const server = await startServer(t, { args: ["--base", "/x/rt"] });
+    const leadsTo = async (path) => {
+        const { status, headers } = await server.get(path);
+        return status === 308 && new URL(headers.location, server.url + path).pathname;
+    };
+    assert.equal(await leadsTo("/x/rt"), "/x/rt/");
+    for (const page of ["playground", "console", "docs"]) {
+        assert.equal(await leadsTo(`/x/rt/${page}/`), `/x/rt/${page}`);
+    }
+    for (const path of ["/x", "/x/", "/x/rt//", "/x/rtxconsole/", "/x/rt/healthz/", "/x/rt/nowhere/", "/console/"]) {
+        assert.equal((await server.get(path)).status, 404, path);
+    }
+    assert.equal((await server.request("POST", "/x/rt/console/", { body: "x" })).status, 404);
+});
