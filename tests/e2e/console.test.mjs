@@ -256,6 +256,7 @@ test("a server with rules asks for a key, which stays out of URLs, and takes it"
     await eventually(async () => (await server.get("/revocations", mine)).json().revocations.length === 0, "its end");
     await go(page, "Audit");
     await page.getByText("bad-credential").first().waitFor();
+    await page.getByText(/^key [a-z0-9]+$/).first().waitFor(); /* what the key for orders was refused */
     await server.get("/stats");
     await page.getByText("/stats").first().waitFor();
     await go(page, "Overview");

@@ -11,7 +11,7 @@ const SHOWN_APART = new Set(["by", "subject", "key", "jti", "address"]);
 
 const whoDid = ({ by, subject, key, jti }) => [
     subject ? h("b", {}, subject) : by,
-    h("span", { class: "under quiet" }, subject && by, key && ` key ${key}`, jti && ` jti ${jti}`),
+    h("span", { class: "under quiet" }, subject && by !== "key" && `${by} `, key && `key ${key}`, jti && ` jti ${jti}`),
 ];
 
 /* The members of an object, those of inner objects as well; empty ones are left out. */

@@ -296,7 +296,7 @@ export function problemCard(error, again) {
                     : "This server asks who you are before it shows this.",
             ),
             credentialForm(again),
-            howToMake("To make one, where you have the key that freshet init has printed (as FRESHET_TOKEN):"),
+            howToMake("The key that freshet init has printed will do. With it as FRESHET_TOKEN, this makes another one:"),
         );
     }
     if (error.status === 403 && error.kind === "forbidden") {
