@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { eventually, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { UNKNOWN_CURSOR, eventually, startServer, temporaryFolder, test } from "./support/index.mjs";
 import { documentText } from "./support/documents.mjs";
 import { freePort } from "./support/program.mjs";
 import { blocksOf, documentedListen, forServer, runBlocks } from "./support/tour.mjs";
@@ -69,6 +69,17 @@ for (const name of ["http-streaming", "long-polling", "websocket"]) {
         await server.publish("news", "third");
         await page.prints(/^third$/m);
         assert.deepEqual(page.out.match(/^(first|second|third)$/gm), ["first", "second", "third"]);
+    });
+}
+
+for (const [name, code] of [["mechanisms/long-polling.md", () => codeOf("mechanisms/long-polling.md")],
+    ["tutorial.md", () => `const channel = "http://localhost:7070/channels/news";\nconst show = (list, text) => console.log(text);\n${
+        blocksOf(documentText("tutorial.md")).find(({ body }) => body.startsWith("let next")).body}`]]) {
+    test(`the polls of docs/${name} go on with a cursor that is of another log`, async (t) => {
+        const server = await startServer(t);
+        await server.publish("news", "anew");
+        const page = runCode(t, BROWSER + forServer(server, code()).replace("after=earliest", `after=${UNKNOWN_CURSOR}`));
+        await page.prints(/^anew$/m);
     });
 }
 
