@@ -16,7 +16,7 @@ function newKey() {
     return `fk_${letters(10)}_${letters(52)}`;
 }
 
-const NAMES = ["root", "alice", "bob", "reader"];
+const NAMES = ["root", "alice", "bob", "reader", "caller"];
 const KEYS = Object.fromEntries(NAMES.map((name) => [name, newKey()]));
 const ENV = Object.fromEntries(NAMES.map((name) => [`KEY_${name}`, KEYS[name]]));
 const GRANTS = {
@@ -24,6 +24,7 @@ const GRANTS = {
     alice: `{channels: ["chat/**"], may: [read, publish, presence]}`,
     bob: `{channels: ["chat/**"], may: [read, presence]}`,
     reader: `{channels: ["**", "$presence/**"], may: [read]}`,
+    caller: `{channels: ["**"], may: [read, webhooks]}`,
 };
 const GRACE_MS = 500;
 
@@ -259,4 +260,12 @@ test("a reload that turns presence on is told at once, though nothing else happe
     server.signal("SIGHUP");
     /* The courier has a thread of its own: nothing wakes the worker but what it told itself to do. Its next beat comes after 15 s. */
     await receiver.events(1, 10_000);
+});
+
+test("a webhook on presence takes the right to presence, and the refusal says so", async (t) => {
+    const server = await start(t);
+    const refused = await server.request("POST", "/webhooks", { headers: bearer("caller"),
+        body: JSON.stringify({ url: "http://127.0.0.1:9/", channels: ["$presence/chat/**"] }) });
+    assert.equal(refused.status, 403, refused.text);
+    assert.deepEqual([refused.json().may, refused.json().channel], ["presence", "chat/**"]);
 });

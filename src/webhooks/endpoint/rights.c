@@ -30,9 +30,12 @@ static bool allow(struct courier_request *request, struct str term)
 {
     static const enum action actions_needed[] = {ACTION_WEBHOOKS, ACTION_READ};
     for (size_t i = 0; i < sizeof(actions_needed) / sizeof(actions_needed[0]); i++) {
-        enum access_verdict verdict = access_decide(&request->access, actions_needed[i], term);
-        if (verdict)
-            return refuse(request, verdict, actions_needed[i], term);
+        enum action action = actions_needed[i];
+        enum access_verdict verdict = access_decide(&request->access, action, term);
+        if (!verdict)
+            continue;
+        (void)access_translate(&action, &term);
+        return refuse(request, verdict, action, term);
     }
     return true;
 }
