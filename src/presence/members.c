@@ -26,7 +26,7 @@ static void member_remove(struct presence *presence, struct person *member)
 {
     struct room *room = member->room;
     if (room_is_large(presence, room))
-        tell_count_later(presence, room);
+        tell_member_later(presence, room);
     else
         tell_person(presence, room_name(room), "left", person_who(member), STR_NONE, 0);
     member_drop(presence, member);
@@ -169,7 +169,7 @@ static struct person *member_come(struct presence *presence, struct room *room,
         return NULL;
     presence_count(&presence->stats.joins, 1);
     if (room_is_large(presence, room))
-        tell_count_later(presence, room);
+        tell_member_later(presence, room);
     else
         tell_person(presence, room_name(room), "joined", who, STR_NONE, 0);
     save_member(presence, member, true);

@@ -166,18 +166,19 @@ static bool mark_lost(struct presence *presence)
     return any;
 }
 
-/* Rooms of namespaces that have lost their presence are left by all. The seats are gone through
- * once for all of these rooms. */
-static void evict(struct presence *presence)
+/* Rooms of namespaces that have lost their presence are left by all; the seats are gone through once
+ * for all of these rooms. The others may have another presence_list_max now. */
+static void apply_to_all(struct presence *presence)
 {
-    if (!mark_lost(presence))
-        return;
-    seats_forget_lost(presence);
+    if (mark_lost(presence))
+        seats_forget_lost(presence);
     for (struct map_node *node = map_next(&presence->rooms, NULL), *next; node; node = next) {
         struct room *room = container_of(node, struct room, node);
         next = map_next(&presence->rooms, node);
         if (room->is_lost)
             room_evict(presence, room);
+        else if (room->is_occupied)
+            tell_count_anew(presence, room);
     }
 }
 
@@ -190,7 +191,7 @@ static void open_switching(struct mail *mail, void *owner)
     presence->config.limits = switching->limits;
     free(switching);
     if (!presence->paused)
-        evict(presence);
+        apply_to_all(presence);
 }
 
 void presence_switch(struct presence *presence, const struct presence_settings *settings,

@@ -436,14 +436,24 @@ static void an_anonymous_poller_is_one_and_not_many(void **state)
 
 /* ---- large channels and limits --------------------------------------------------------------- */
 
-static void a_large_channel_tells_its_count_alone(void **state)
+#define LISTED(count, listed)                                                                      \
+    "$presence/chat/x count {\"count\":" #count ",\"anonymous\":0,\"listed\":" #listed "}\n"
+
+/* Two members are told singly. */
+static struct world *world_new_small(void)
 {
-    static char owners[8];
     struct world *world = world_new(false, NULL);
-    (void)state;
     world->list_max = 2;
     close_presence(world);
     open_presence(world);
+    return world;
+}
+
+static void a_large_channel_tells_its_count_alone(void **state)
+{
+    static char owners[8];
+    struct world *world = world_new_small();
+    (void)state;
     join(world, &owners[0], "chat/x", "m0", false, false);
     join(world, &owners[1], "chat/x", "m1", false, false);
     buf_clear(&world->told);
@@ -451,10 +461,55 @@ static void a_large_channel_tells_its_count_alone(void **state)
     expect(world, "$presence/chat/x count {\"count\":3,\"anonymous\":0,\"listed\":false}\n");
     leave(world, &owners[0]);
     wait_ms(world, 11000);
-    expect(world, "$presence/chat/x count {\"count\":2,\"anonymous\":0,\"listed\":true}\n");
+    expect(world, LISTED(2, false) LISTED(2, true));
     leave(world, &owners[1]);
     wait_ms(world, 11000);
     expect(world, "$presence/chat/x left {\"member\":\"m1\",\"verified\":false}\n");
+    world_free(world);
+}
+
+static void a_list_is_read_anew_after_a_channel_was_large_for_a_moment(void **state)
+{
+    static char owners[8];
+    struct world *world = world_new_small();
+    (void)state;
+    join(world, &a, "chat/x", "", false,
+         false); /* its count is told, and the next a second later */
+    join(world, &owners[0], "chat/x", "m0", false, false);
+    leave(world, &owners[0]);
+    wait_ms(world, 9500);
+    join(world, &b, "chat/x", "", false, false);
+    join(world, &owners[1], "chat/x", "m1", false, false);
+    buf_clear(&world->told);
+    join(world, &owners[2], "chat/x", "m2", false, false); /* the third: not told, and m0 goes */
+    wait_ms(world, 1000);
+    expect(world, "$presence/chat/x count {\"count\":2,\"anonymous\":2,\"listed\":false}\n");
+    wait_ms(world, 1000);
+    expect(world, "$presence/chat/x count {\"count\":2,\"anonymous\":2,\"listed\":true}\n");
+    wait_ms(world, 5000);
+    expect(world, "");
+    world_free(world);
+}
+
+static void another_limit_of_a_large_channel_is_told(void **state)
+{
+    static char owners[3];
+    struct world *world = world_new_small();
+    (void)state;
+    join(world, &owners[0], "chat/x", "m0", false, false);
+    join(world, &owners[1], "chat/x", "m1", false, false);
+    join(world, &owners[2], "chat/x", "m2", false, false);
+    wait_ms(world, 2000);
+    buf_clear(&world->told);
+    const struct presence_settings *wide = settings_of(10000, 3), *narrow = settings_of(10000, 1);
+    presence_switch(world->presence, wide, &limits);
+    turn(world);
+    expect(world, LISTED(3, true));
+    presence_switch(world->presence, narrow, &limits);
+    wait_ms(world, 1000);
+    expect(world, LISTED(3, false));
+    presence_settings_unref(wide);
+    presence_settings_unref(narrow);
     world_free(world);
 }
 
@@ -800,6 +855,8 @@ int main(void)
         cmocka_unit_test(anonymous_subscribers_are_counted_once_a_second_and_not_listed),
         cmocka_unit_test(an_anonymous_poller_is_one_and_not_many),
         cmocka_unit_test(a_large_channel_tells_its_count_alone),
+        cmocka_unit_test(a_list_is_read_anew_after_a_channel_was_large_for_a_moment),
+        cmocka_unit_test(another_limit_of_a_large_channel_is_told),
         cmocka_unit_test(beyond_the_limit_of_members_a_subscriber_is_anonymous),
         cmocka_unit_test(beyond_the_limit_of_channels_a_subscriber_is_not_counted),
         cmocka_unit_test(anonymous_subscribers_beyond_the_limit_of_members_have_no_grace),

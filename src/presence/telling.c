@@ -123,12 +123,16 @@ bool room_is_large(const struct presence *presence, const struct room *room)
     return rule && room->members.count > rule->list_max;
 }
 
-static void tell_count(struct presence *presence, const struct room *room)
+/* Clients that keep a list read it anew when "listed" becomes true. So a change that was not told
+ * singly is told with "listed":false even if the room is small again. */
+static void tell_count(struct presence *presence, struct room *room)
 {
+    room->is_unlisted = room->has_untold || room_is_large(presence, room);
+    room->has_untold = false;
     struct json_writer writer = open_data(presence);
     json_member_number(&writer, "count", room->members.count);
     json_member_number(&writer, "anonymous", room->anonymous);
-    json_member_bool(&writer, "listed", !room_is_large(presence, room));
+    json_member_bool(&writer, "listed", !room->is_unlisted);
     json_object_end(&writer);
     add_note(presence, PRESENCE_CHANNELS, room_name(room), "count");
 }
@@ -176,12 +180,25 @@ void tell_count_later(struct presence *presence, struct room *room)
         list_add_last(&presence->stale, &room->counting->node);
 }
 
+void tell_member_later(struct presence *presence, struct room *room)
+{
+    room->has_untold = true;
+    tell_count_later(presence, room);
+}
+
+void tell_count_anew(struct presence *presence, struct room *room)
+{
+    if (room->is_unlisted != room_is_large(presence, room))
+        tell_count_later(presence, room);
+}
+
 static void tell_counts(struct presence *presence)
 {
     for (struct list *node; (node = list_take_first(&presence->stale));) {
         struct counting *counting = container_of(node, struct counting, node);
-        counting->is_stale = false;
-        tell_count(presence, counting->room);
+        struct room *room = counting->room;
+        tell_count(presence, room);
+        counting->is_stale = room->is_unlisted && !room_is_large(presence, room);
         timer_set(&presence->loop, &counting->timer, COUNT_MS);
     }
 }

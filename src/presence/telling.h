@@ -19,6 +19,13 @@ void tell_occupied(struct presence *presence, struct str channel, bool is_occupi
  * of the turn, and at most once a second. */
 void tell_count_later(struct presence *presence, struct room *room);
 
+/* The same for a member that has come or gone, in a room that is too large to tell who. */
+void tell_member_later(struct presence *presence, struct room *room);
+
+/* The limit of a large room may be another: tells whether members are told singly, if that changes.
+ */
+void tell_count_anew(struct presence *presence, struct room *room);
+
 /* Stops telling the room's count. */
 void tell_count_end(struct room *room);
 
