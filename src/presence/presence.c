@@ -166,8 +166,8 @@ static bool mark_lost(struct presence *presence)
     return any;
 }
 
-/* Rooms of namespaces that have lost their presence are left by all; the seats are gone through once
- * for all of these rooms. The others may have another presence_list_max now. */
+/* Rooms of namespaces that have lost their presence are left by all; the seats are gone through
+ * once for all of these rooms. The others may have another presence_list_max now. */
 static void apply_to_all(struct presence *presence)
 {
     if (mark_lost(presence))

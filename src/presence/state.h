@@ -37,7 +37,7 @@ struct room {
     uint32_t anonymous;        /* connections, and departures */
     uint32_t saving;           /* marks that are being saved */
     uint8_t is_occupied : 1;
-    uint8_t is_lost : 1; /* its namespace has lost its presence: all are about to leave */
+    uint8_t is_lost : 1;     /* its namespace has lost its presence: all are about to leave */
     uint8_t has_untold : 1;  /* members came or went untold since the count was told */
     uint8_t is_unlisted : 1; /* the last count was told with "listed":false */
     uint8_t name_len;
