@@ -60,10 +60,9 @@ bool mark_put(struct presence *presence, struct room *room, struct presence_who 
     return true;
 }
 
-void marks_forget(struct presence *presence, struct str channel)
+void marks_forget(struct presence *presence, struct room *room)
 {
-    struct room *room = rooms_find(presence, channel);
-    if (!room || !room->marks)
+    if (!room->marks)
         return;
     struct person *mark;
     struct roster_place place = roster_after(room->marks, (struct presence_who){STR_NONE, false});
@@ -73,6 +72,6 @@ void marks_forget(struct presence *presence, struct str channel)
     roster_deinit(room->marks);
     free(room->marks);
     room->marks = NULL;
-    save_drop_marks(presence, channel);
+    save_drop_marks(presence, room_name(room));
     room_look(presence, room);
 }

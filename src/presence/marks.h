@@ -15,5 +15,5 @@ bool mark_put(struct presence *presence, struct room *room, struct presence_who 
 bool marks_have_place(const struct presence *presence, const struct room *room,
                       struct presence_who who);
 
-/* Removes all marks of the channel. */
-void marks_forget(struct presence *presence, struct str channel);
+/* Removes all marks of the room, and may free it. */
+void marks_forget(struct presence *presence, struct room *room);

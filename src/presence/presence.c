@@ -132,7 +132,9 @@ struct forgetting {
 static void open_forgetting(struct mail *mail, void *owner)
 {
     struct forgetting *forgetting = container_of(mail, struct forgetting, mail);
-    marks_forget(owner, forgetting->channel);
+    struct room *room = rooms_find(owner, forgetting->channel);
+    if (room)
+        marks_forget(owner, room);
     free(forgetting);
 }
 

@@ -730,6 +730,43 @@ static void a_read_mark_survives_a_restart(void **state)
     world_free(world);
 }
 
+static void trim_done(struct publish *publish, struct batch *batch)
+{
+    (void)batch;
+    assert_int_equal(publish->verdict, 0);
+    publish->done = NULL;
+}
+
+/* As DELETE does it, but for presence_forget(). */
+static void delete_channel(struct world *world, const char *channel)
+{
+    struct publish publish = {.done = trim_done, .count = 1};
+    struct append *append = append_new(world->log, &world->port);
+    struct event *event = batch_add(append->batch);
+    event->channel = batch_copy(append->batch, str_from(channel));
+    event->state = EVENT_TRIM;
+    append_add(append, &publish);
+    log_append(world->log, append);
+    while (publish.done)
+        mailbox_empty(&world->loop.mailbox);
+}
+
+static void the_marks_of_a_channel_that_was_deleted_just_before_a_crash_are_gone(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    struct presence_request put = put_read("alice", publish_event(world, "chat/x"));
+    ask(world, &put);
+    assert_int_equal(STAT(world, marks), 1);
+    delete_channel(world, "chat/x");
+    restart(world);
+    assert_int_equal(STAT(world, marks), 0);
+    publish_event(world, "chat/x");
+    restart(world);
+    assert_int_equal(STAT(world, marks), 0);
+    world_free(world);
+}
+
 /* The file has nothing yet, or everything: the events say the rest. */
 static void members_of_before_a_restart_leave_if_they_do_not_come_back(int64_t saved_ms)
 {
@@ -867,6 +904,7 @@ int main(void)
         cmocka_unit_test(a_read_mark_never_goes_back),
         cmocka_unit_test(read_marks_are_bounded_and_go_with_the_channel),
         cmocka_unit_test(a_read_mark_survives_a_restart),
+        cmocka_unit_test(the_marks_of_a_channel_that_was_deleted_just_before_a_crash_are_gone),
         cmocka_unit_test(a_restart_reads_members_from_the_events_that_the_file_lacks),
         cmocka_unit_test(a_restart_reads_members_from_the_file),
         cmocka_unit_test(a_change_whose_event_is_not_in_the_log_is_not_saved),

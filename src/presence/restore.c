@@ -146,6 +146,26 @@ static int replay(struct presence *presence, uint64_t after)
     return result;
 }
 
+static bool is_empty(struct presence *presence, const struct room *room)
+{
+    struct log_channel channel;
+    return !log_channel(presence->config.log, room_name(room), &channel) || !channel.count;
+}
+
+/* A crash may come between the deletion of a channel and that of its marks. The marks of a channel
+ * that retention has emptied say nothing either: no event is left that was read. */
+static void forget_marks_of_empty_channels(struct presence *presence)
+{
+    struct map_node *node = map_next(&presence->rooms, NULL);
+    while (node) {
+        struct map_node *next = map_next(&presence->rooms, node);
+        struct room *room = container_of(node, struct room, node);
+        if (room->marks && is_empty(presence, room))
+            marks_forget(presence, room);
+        node = next;
+    }
+}
+
 int restore(struct presence *presence, struct presence_store *store)
 {
     uint64_t position = 0;
@@ -153,6 +173,8 @@ int restore(struct presence *presence, struct presence_store *store)
     uint64_t newest = log_newest(presence->config.log);
     if (!result && position < newest) /* a log that was made anew has ids of its own */
         result = replay(presence, position);
+    if (!result)
+        forget_marks_of_empty_channels(presence);
     presence->taken_id = position < newest ? position : newest;
     presence->save.position = presence->taken_id;
     return result;
