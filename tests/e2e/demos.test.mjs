@@ -134,6 +134,14 @@ test("matches of the odds board are the same for both, for a late third too", { 
     noComplaints(...pages, third);
 });
 
+test("a feed from a terminal says when nothing answers", async (t) => {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const program = new Program(t, [path.join(EXAMPLES, "play.mjs"), "ticker", url], { bin: process.execPath });
+    assert.equal((await program.exited).code, 1);
+    assert.match(program.err, new RegExp(`nothing answers at ${url}/`));
+    assert.equal(program.out, "");
+});
+
 test("a feed plays from a terminal, and goes on over a restart of the server", { skip }, async (t) => {
     const port = await freePort();
     const server = await startServer(t, { data: true, listen: `127.0.0.1:${port}` });
