@@ -47,7 +47,7 @@ export function roomOfAddress(fallback) {
 }
 
 /* The server lets nobody use these channels: the page says what its configuration lacks. */
-function showRights(error) {
+export function showRights(error) {
     if (![401, 403].includes(error.status) || $("rights")) {
         return;
     }

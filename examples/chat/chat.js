@@ -4,7 +4,7 @@
  *
  * A message that is written while the line is cut waits in the outbox. It bears a key, under which it is published once however often it is sent. */
 
-import { $, Line, SERVER, make, myName, rename, roomOfAddress } from "../demo.js";
+import { $, Line, SERVER, make, myName, rename, roomOfAddress, showRights } from "../demo.js";
 
 const ROOMS = ["lobby", "kitchen", "garden"];
 const TYPING_MS = 2000; /* "is typing" is told this often, and shown for twice as long */
@@ -166,6 +166,10 @@ async function openPresence(client) {
     const answer = await fetch(`${SERVER}presence/${channel}?list=0&marks=1`).catch(() => null);
     if (answer?.status === 404) {
         $("here").replaceChildren(make("li", { className: "quiet", textContent: "This server does not say who is here. Start it with --config examples/freshet.yaml." }));
+        return;
+    }
+    if ([401, 403].includes(answer?.status)) {
+        showRights(answer);
         return;
     }
     const told = answer?.ok ? await answer.json() : {};

@@ -134,6 +134,12 @@ test("matches of the odds board are the same for both, for a late third too", { 
     noComplaints(...pages, third);
 });
 
+test("a chat that anybody may read alone says what the configuration lacks", { skip }, async (t) => {
+    const server = await startServer(t, { config: "access: {anybody: [read]}\n" });
+    const page = await visit(await launch(server), `${server.url}/demos/chat/`);
+    await page.locator("#rights pre").waitFor();
+});
+
 test("a feed from a terminal says when nothing answers", async (t) => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const program = new Program(t, [path.join(EXAMPLES, "play.mjs"), "ticker", url], { bin: process.execPath });
