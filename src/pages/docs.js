@@ -16,6 +16,17 @@ function here(line) {
     return line.replaceAll("localhost:7070", host + api);
 }
 
+/* Copies the text of an element. Browsers give a clipboard to pages of https and localhost alone; elsewhere the older way may do. */
+async function copy(place, button) {
+    try {
+        await navigator.clipboard.writeText(place.textContent);
+        button.textContent = "Copied";
+    } catch {
+        getSelection().selectAllChildren(place);
+        button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
+    }
+}
+
 /* ---- schemas ---- */
 
 const resolve = (document, value) => (value?.$ref ? { ...resolve(document, value.$ref.slice(2).split("/").reduce((at, name) => at[name], document)),
@@ -154,7 +165,7 @@ function show(document, operation) {
     part(".doc").textContent = operation.description ?? `${operation.summary}.`;
     part(".access").textContent = accessOf(operation);
     part(".curl").textContent = line;
-    part(".copy").onclick = ({ target }) => navigator.clipboard.writeText(line).then(() => (target.textContent = "Copied"));
+    part(".copy").onclick = ({ target }) => copy(part(".curl"), target);
     /* Made when it is opened: all of them at once would be ten thousand nodes. */
     card.addEventListener("toggle", () => part(".parts").children.length ||
         put(part(".parts"), ...parameters(document, operation), ...request(document, operation), ...answers(document, operation), ...problems(document, operation)));

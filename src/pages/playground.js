@@ -13,6 +13,17 @@ const byId = (id) => document.getElementById(id);
 const make = (name, text, className) => Object.assign(document.createElement(name), { textContent: text, className: className ?? "" });
 const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
+/* Copies the text of an element. Browsers give a clipboard to pages of https and localhost alone; elsewhere the older way may do. */
+async function copy(place, button) {
+    try {
+        await navigator.clipboard.writeText(place.textContent);
+        button.textContent = "Copied";
+    } catch {
+        getSelection().selectAllChildren(place);
+        button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
+    }
+}
+
 /* ---- what the four have in common ---- */
 
 class Way {
@@ -23,7 +34,7 @@ class Way {
         part(".name").textContent = name;
         part(".idea").textContent = idea;
         part(".curl").textContent = curl;
-        part(".copy").onclick = ({ target }) => navigator.clipboard.writeText(curl).then(() => (target.textContent = "Copied"));
+        part(".copy").onclick = ({ target }) => copy(part(".curl"), target);
         part(".switch input").setAttribute("aria-label", `${name} is connected`);
         this.label = part(".switch span");
         part(".switch input").onchange = ({ target }) => (target.checked ? this.connect() : this.disconnect());

@@ -1,7 +1,9 @@
-// The pages of the server lead to each other, wherever the server hangs.
+// The pages of the server lead to each other, wherever the server hangs, and work where it has no https.
 
 import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
 import { startServer, test } from "./support/index.mjs";
+import { lacksBrowser, programOf } from "./support/browser.mjs";
 
 const OTHERS = ["playground", "demos/", "console", "docs", "errors/"];
 const PAGES = ["", ...OTHERS, "errors/gap", "demos/chat/", "demos/ticker/", "demos/odds/", "demos/weather/", "demos/board/"];
@@ -39,4 +41,28 @@ test("the path of a page with a slash too many, or that of the server with one t
         assert.equal((await server.get(path)).status, 404, path);
     }
     assert.equal((await server.request("POST", "/x/rt/console/", { body: "x" })).status, 404);
+});
+
+/* Over http, under another name than localhost, pages have no navigator.clipboard. */
+test("lines are copied on pages of plain http, too", { skip: lacksBrowser("chromium") }, async (t) => {
+    const server = await startServer(t, { config: "hosts: [rt.example]\n" });
+    const args = ["--no-sandbox", "--host-resolver-rules=MAP rt.example 127.0.0.1"];
+    const browser = await chromium.launch({ executablePath: programOf("chromium"), args });
+    server.onStop(() => browser.close());
+    const context = await browser.newContext({ permissions: [] });
+    const pasted = await context.newPage();
+    await pasted.setContent("<textarea></textarea>");
+    for (const [path, line] of [["playground", ".way .curl"], ["docs#publish", "#publish .curl"], ["console#/credential", ".command pre"]]) {
+        const page = await context.newPage();
+        await page.goto(`http://rt.example:${server.port}/${path}`);
+        await page.locator(line).first().waitFor();
+        assert.equal(await page.evaluate(() => typeof navigator.clipboard), "undefined");
+        await page.getByRole("button", { name: "Copy", exact: true }).and(page.locator(":visible")).first().click();
+        await page.getByText(/^Copied\.?$/).first().waitFor();
+        const text = await page.locator(line).first().textContent();
+        await page.close();
+        await pasted.locator("textarea").fill("");
+        await pasted.locator("textarea").press("Control+v");
+        assert.equal((await pasted.locator("textarea").inputValue()).trim(), text.trim(), path);
+    }
 });

@@ -33,17 +33,21 @@ export const empty = (...children) => h("p", { class: "empty" }, children);
 
 export const code = (text) => h("code", {}, text);
 
+/* Browsers give a clipboard to pages of https and localhost alone; elsewhere the older way may do. */
+async function copy(place) {
+    try {
+        await navigator.clipboard.writeText(place.textContent);
+        say("Copied.");
+    } catch {
+        getSelection().selectAllChildren(place);
+        say(document.execCommand("copy") ? "Copied." : "Marked: press Ctrl+C.");
+    }
+}
+
 /** A line for a terminal that can be copied. */
 export function command(text) {
-    const copy = button(
-        "Copy",
-        async () => {
-            await navigator.clipboard?.writeText(text);
-            say("Copied.");
-        },
-        { class: "small" },
-    );
-    return h("div", { class: "command" }, h("pre", {}, text), copy);
+    const place = h("pre", {}, text);
+    return h("div", { class: "command" }, place, button("Copy", () => copy(place), { class: "small" }));
 }
 
 /** A label above its field. */
