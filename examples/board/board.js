@@ -2,7 +2,8 @@
  *
  * A change carries the id of the state that it was made from (`If-Match`). If somebody was faster, the server refuses it with 412: the page
  * then shows their state, and says so. While a note is dragged, ephemeral events on `demos/board/BOARD` show it to others; the place where it
- * is dropped is published. Pointers are ephemeral events on the same channel. */
+ * is dropped is published. Pointers are ephemeral events on the same channel. A note that somebody carries is shown where they carry it, until
+ * their pointer comes without the note or is gone: then it is where the log has it, whether their change was taken or not. */
 
 import { $, Line, make, myName, rename, roomOfAddress } from "../demo.js";
 
@@ -28,6 +29,7 @@ class Note {
     constructor(name) {
         this.name = name;
         this.channel = `${base}/${name}`;
+        this.turn = Promise.resolve();
         this.by = make("span", { className: "by" });
         const remove = make("button", { type: "button", className: "remove", textContent: "×", tabIndex: -1, title: "Remove" });
         remove.setAttribute("aria-label", "Remove the note");
@@ -49,7 +51,7 @@ class Note {
     take({ id, data }) {
         this.id = id;
         this.state = { text: String(data.text ?? "").slice(0, 300), color: COLORS.includes(data.color) ? data.color : COLORS[0], by: String(data.by ?? "").slice(0, 30), ...inside(data) };
-        this.isHeld || this.place(this.state);
+        this.show();
         this.body.className = `note ${this.state.color}`;
         this.by.textContent = this.state.by;
         this.body.setAttribute("aria-label", `Note by ${this.state.by}: ${this.state.text || "empty"}`);
@@ -58,20 +60,48 @@ class Note {
         }
     }
 
+    /* Takes the place to which somebody carries the note; without one, this person has let go of it. */
+    carry(who, at) {
+        if (at || this.carried?.who === who) {
+            this.carried = at && { who, at: inside(at) };
+            this.show();
+        }
+    }
+
+    /* Shows the note at its place, unless it is held here. It does not run from a writer's hands until they end. */
+    show() {
+        const at = (!this.isWriting && this.carried?.at) || this.state;
+        this.isHeld || !at || this.place(at);
+    }
+
+    /* Ends the hold: publishes the place, and tells others afterwards that the note is no longer carried. */
+    async release() {
+        this.isHeld = false;
+        const at = this.at;
+        await this.change(at);
+        point(at);
+    }
+
     place({ x, y }) {
         this.body.style.left = `${x}px`;
         this.body.style.top = `${y}px`;
         this.at = { x, y };
     }
 
-    /* Publishes the state with changes, unless somebody has changed the note since the state `seen`. */
-    async change(changes, seen = this.id) {
+    /* Publishes the state with changes, unless somebody has changed the note since the state that `seen` gives. The page's own changes take
+     * turns, so that none is refused because of another. */
+    change(changes, seen = () => this.id) {
+        return this.turn = this.turn.then(() => this.changeNow(changes, seen()));
+    }
+
+    async changeNow(changes, seen) {
         const state = { ...this.state, ...changes, by: myName() };
         try {
             const receipt = await line.publish(this.channel, state, { type: "note", ifMatch: seen });
             if (receipt.id > (this.id ?? "")) {
                 this.take({ id: receipt.id, data: state });
             }
+            this.seen = this.seen === seen ? receipt.id : this.seen;
             return true;
         } catch (error) {
             this.refused(error, state);
@@ -114,10 +144,8 @@ class Note {
         };
         const drop = () => {
             this.body.onpointermove = this.body.onpointerup = this.body.onpointercancel = null;
-            const hasMoved = this.isHeld;
-            this.isHeld = false;
-            if (hasMoved) {
-                this.change(this.at);
+            if (this.isHeld) {
+                this.release();
             } else if (event.pointerType === "touch") {
                 this.write(); /* a tap; a mouse clicks twice */
             }
@@ -147,7 +175,7 @@ class Note {
         this.place(inside({ x: this.at.x + dx, y: this.at.y + dy }));
         point(this.at, { note: this.name, ...this.at });
         clearTimeout(this.settling);
-        this.settling = setTimeout(() => (this.isHeld = false, this.change(this.at)), 300);
+        this.settling = setTimeout(() => this.release(), 300);
     }
 
     write() {
@@ -165,8 +193,9 @@ class Note {
         this.isWriting = false;
         this.text.readOnly = true;
         this.text.scrollTop = 0;
+        this.show();
         if (this.text.value !== this.state.text) {
-            this.change({ text: this.text.value }, this.seen);
+            this.change({ text: this.text.value }, () => this.seen);
         }
     }
 }
@@ -233,12 +262,14 @@ function takePointer({ data }) {
     pointer.mark.textContent = String(data.by).slice(0, 30);
     pointer.mark.style.transform = `translate(${clamp(data.x, WIDTH)}px, ${clamp(data.y, HEIGHT)}px)`;
     clearTimeout(pointer.timer);
-    pointer.timer = setTimeout(() => (pointer.mark.remove(), pointers.delete(data.me), showOthers()), GONE_MS);
-    const note = isPlace(data.held) && notes.get(data.held.note);
-    if (note && !note.isHeld && !note.isWriting) {
-        note.place(inside(data.held));
-    }
+    pointer.timer = setTimeout(() => (pointer.mark.remove(), pointers.delete(data.me), showCarried(data.me), showOthers()), GONE_MS);
+    showCarried(data.me, data.held);
     showOthers();
+}
+
+/* Shows which note somebody carries, if any, and lets all others of theirs go. */
+function showCarried(who, held) {
+    notes.forEach((note) => note.carry(who, isPlace(held) && held.note === note.name ? held : undefined));
 }
 
 function showOthers() {

@@ -212,6 +212,14 @@ async function write(page, text) {
     await page.keyboard.press("Escape");
 }
 
+/** Takes the first note by the mouse and moves it by 100 in both directions, without letting go of it. */
+async function drag(page) {
+    const box = await page.locator(".note").first().boundingBox();
+    await page.mouse.move(box.x + 20, box.y + 100);
+    await page.mouse.down();
+    await page.mouse.move(box.x + 120, box.y + 200, { steps: 8 });
+}
+
 test("notes are the same for both, whoever writes and moves them", { skip }, async (t) => {
     const { server, browser, pages } = await two(t, "board/#test");
     const [one, other] = pages;
@@ -226,10 +234,9 @@ test("notes are the same for both, whoever writes and moves them", { skip }, asy
         await other.keyboard.press(key);
     }
     await same(pages, notesOf, (notes) => notes.some((it) => it.join() === "buy tea,80px,60px"), "the move by keys");
-    const box = await one.locator(".note").first().boundingBox();
-    await one.mouse.move(box.x + 20, box.y + 100);
-    await one.mouse.down();
-    await one.mouse.move(box.x + 120, box.y + 200, { steps: 8 });
+    const placeInLog = async () => (await server.page("/events?channel=demos/board/**")).events.at(-1).data.x;
+    await eventually(async () => (await placeInLog()) === 80, "the move in the log");
+    await drag(one);
     await other.locator(".pointer").waitFor();
     await eventually(async () => (await notesOf(other)).some(([text, left]) => text === "buy tea" && parseInt(left) > 80), "the note on its way");
     await one.mouse.up();
@@ -241,6 +248,43 @@ test("notes are the same for both, whoever writes and moves them", { skip }, asy
     const third = await visit(browser, `${server.url}/demos/board/#test`);
     await same([one, third], notesOf, (notes) => notes.length === 1, "the board of a page that came late");
     noComplaints(...pages, third);
+});
+
+test("a note that somebody carries is shown where they carry it, and where it was if they never put it down", { skip }, async (t) => {
+    const { server, pages } = await two(t, "board/#test");
+    const [one, other] = pages;
+    await write(one, "draft");
+    await same(pages, notesOf, ([note]) => note?.join() === "draft,40px,40px", "the note");
+
+    /* Both hold it; the first to let go sees where the other still holds it. */
+    await drag(other);
+    await drag(one);
+    await one.mouse.move(600, 600, { steps: 3 });
+    const [[, left, top]] = await notesOf(one);
+    await other.mouse.up();
+    await eventually(async () => (await server.page("/events?channel=demos/board/**")).events.at(-1).data.x === 140, "the place in the log");
+    await eventually(async () => (await notesOf(other))[0].join() === `draft,${left},${top}`, "the note in the hand of one");
+
+    await one.evaluate(() => document.getElementById("plug").click());
+    await one.mouse.up();
+    await eventually(async () => (await notesOf(other))[0].join() === "draft,140px,140px", "the note where it was put down");
+    noComplaints(...pages);
+});
+
+test("somebody who moves a note and writes at once is not in their own way", { skip }, async (t) => {
+    const { pages } = await two(t, "board/#test");
+    const [one] = pages;
+    await write(one, "draft");
+    await same(pages, notesOf, ([note]) => note?.[0] === "draft", "the note");
+    await one.locator(".note").focus();
+    await one.keyboard.press("ArrowRight");
+    await one.keyboard.press("Enter");
+    await one.locator(".note textarea:focus").fill("final");
+    await eventually(async () => (await notesOf(pages[1]))[0][1] === "60px", "the move");
+    await new Promise((resolve) => setTimeout(resolve, 500)); /* the move is published when the keys rest */
+    await one.keyboard.press("Escape");
+    await same(pages, notesOf, ([note]) => note.join() === "final,60px,40px", "the text");
+    noComplaints(...pages);
 });
 
 test("of two who change a note at once, the second is told, and nothing is overwritten", { skip }, async (t) => {
