@@ -40,6 +40,14 @@ static void anonymous_remove(struct presence *presence, struct room *room)
     tell_count_later(presence, room);
 }
 
+/* Anonymous subscribers are not saved, so after a restart the last count that was told may be of
+ * some who have not come back. */
+static void end_restart(struct presence *presence, struct room *room)
+{
+    if (!room->anonymous && room->members.count)
+        tell_count_later(presence, room);
+}
+
 static void departure_rings(struct timer *timer)
 {
     struct departure *departure = container_of(timer, struct departure, timer);
@@ -55,6 +63,8 @@ static void departure_rings(struct timer *timer)
         free(departure);
         if (counts)
             anonymous_remove(presence, room);
+        else
+            end_restart(presence, room);
     }
     room_look(presence, room);
 }

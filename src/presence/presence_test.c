@@ -809,6 +809,21 @@ static void a_restart_reads_members_from_the_file(void **state)
     members_of_before_a_restart_leave_if_they_do_not_come_back(3000);
 }
 
+static void anonymous_subscribers_who_do_not_come_back_after_a_restart_are_told(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &b, "chat/x", "", false, false);
+    restart(world);
+    join(world, &a, "chat/x", "alice", true, false);
+    wait_ms(world, 29000);
+    expect(world, "");
+    wait_ms(world, 1000);
+    expect(world, COUNT(1, 0));
+    world_free(world);
+}
+
 /* A change is saved only behind its event: otherwise nobody would tell it after a crash. */
 static void a_change_whose_event_is_not_in_the_log_is_not_saved(void **state)
 {
@@ -907,6 +922,7 @@ int main(void)
         cmocka_unit_test(the_marks_of_a_channel_that_was_deleted_just_before_a_crash_are_gone),
         cmocka_unit_test(a_restart_reads_members_from_the_events_that_the_file_lacks),
         cmocka_unit_test(a_restart_reads_members_from_the_file),
+        cmocka_unit_test(anonymous_subscribers_who_do_not_come_back_after_a_restart_are_told),
         cmocka_unit_test(a_change_whose_event_is_not_in_the_log_is_not_saved),
         cmocka_unit_test(everybody_leaves_a_namespace_that_loses_its_presence),
         cmocka_unit_test(a_thread_answers_what_it_was_asked_before_it_ends),

@@ -208,7 +208,7 @@ test("members of before a crash leave if they do not come back, and all others a
     end();
     /* She might be a poller: nobody knows that after a restart. */
     await eventually(() => again.words().includes("$occupied/chat/x vacated chat/x"), "vacated", 45_000);
-    assert.deepEqual(again.words(), [
+    assert.deepEqual(again.words().filter((word) => !word.includes(" count ")), [
         "$occupied/chat/x occupied chat/x", "$presence/chat/x joined alice", "$presence/chat/x joined bob",
         "$presence/chat/x left bob", "$presence/chat/x left alice", "$occupied/chat/x vacated chat/x",
     ]);
