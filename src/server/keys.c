@@ -231,7 +231,7 @@ const struct key keys[] = {
     BYTES("limits.chunk_bytes", 1, GIB(1), KIB(256), CONFIG(limits.hub.chunk_bytes), "a page for a consumer that catches up"),
     BYTES("limits.cache_bytes", 1, TIB(1), MIB(4), CONFIG(limits.hub.cache_bytes), "pages kept for other consumers at the same position"),
     COUNT("limits.presence_channels_max", 0, MANY, 100000, CONFIG(presence_limits.channels_max), "channels with presence that somebody subscribes to"),
-    COUNT("limits.presence_members_max", 0, MANY, 1000000, CONFIG(presence_limits.members_max), "members of all channels together"),
+    COUNT("limits.presence_members_max", 0, MANY, 250000, CONFIG(presence_limits.members_max), "members of all channels together"),
     COUNT("limits.presence_channel_members_max", 0, MANY, 1000000, CONFIG(presence_limits.channel_members_max), "members of one channel"),
     COUNT("limits.presence_marks_max", 0, MANY, 1000000, CONFIG(presence_limits.marks_max), "read marks of all channels together"),
     BYTES("limits.patterns_max", 1, TIB(1), MIB(16), CONFIG(patterns_max), "channel numbers remembered for the patterns of reads"),
