@@ -34,10 +34,11 @@ static void visit_free(struct visit *visit)
 
 static enum problem problem_of(enum courier_fault fault)
 {
-    return fault == COURIER_E_MISSING ? PROBLEM_NOT_FOUND
-           : fault == COURIER_E_MANY  ? PROBLEM_TOO_MANY
-           : fault == COURIER_E_SPACE ? PROBLEM_NO_SPACE
-                                      : PROBLEM_UNAVAILABLE;
+    return fault == COURIER_E_MISSING  ? PROBLEM_NOT_FOUND
+           : fault == COURIER_E_MANY   ? PROBLEM_TOO_MANY
+           : fault == COURIER_E_SPACE  ? PROBLEM_NO_SPACE
+           : fault == COURIER_E_CURSOR ? PROBLEM_BAD_CURSOR
+                                       : PROBLEM_UNAVAILABLE;
 }
 
 static void answer(struct exchange *exchange, const struct courier_request *request)
@@ -89,6 +90,14 @@ static bool is_of_receiver(struct str channel)
            str_eq(str_skip(channel, channel.len - RECEIVED.len), RECEIVED);
 }
 
+/* Where a new webhook begins: at the newest event, unless the member `after` says otherwise. */
+static bool read_after(const json_t *after, struct position *ret)
+{
+    struct str text = {json_string_value(after), json_string_length(after)};
+    *ret = (struct position){0};
+    return !after || (text.at && position_read(ret, text));
+}
+
 /* False if the exchange was answered. */
 static bool take_channel(struct visit *visit)
 {
@@ -99,12 +108,16 @@ static bool take_channel(struct visit *visit)
     bool good = channel.at && str_starts(channel, STR("playground/")) &&
                 channel.len + RECEIVED.len <= NAME_MAX_BYTES && name_valid(channel, NULL) &&
                 !is_of_receiver(channel);
-    bool may = good && may_use(exchange, channel);
+    bool has_start = read_after(json_object_get(root, "after"), &visit->request.from);
+    bool may = good && has_start && may_use(exchange, channel);
     if (!good)
         api_problem(
             exchange, PROBLEM_BAD_WEBHOOK,
             "send an object whose member channel is one of the playground, such as playground/x, "
             "and not one that a webhook's requests come on (…/received)");
+    else if (!has_start)
+        api_problem(exchange, PROBLEM_BAD_WEBHOOK,
+                    "after is an event's id, earliest, now, or an RFC 3339 time, as a text");
     else if (!may)
         api_problem(exchange, PROBLEM_FORBIDDEN,
                     "the playground of this server is not open to everybody: its operator can say "

@@ -207,8 +207,10 @@ const streaming = (way) => loop(way, async (signal) => {
     throw new Error("the stream has ended.");
 });
 
-const polling = (way) => loop(way, async (signal) => {
-    const url = `${channel}?after=${way.cursor ? `${way.cursor}&wait=25` : "earliest"}`;
+/* The first poll, and the first after a failure, does not wait: so the page knows at once that it is connected. */
+const polling = (way, it = { isIn: false }) => loop(way, async (signal) => {
+    const url = `${channel}?after=${way.cursor ?? "earliest"}${it.isIn ? "&wait=25" : ""}`;
+    it.isIn = false;
     way.show(shown("GET", url), "sent");
     const response = await checked(await fetch(url, { signal, cache: "no-store" }));
     const text = await response.text();
@@ -217,6 +219,7 @@ const polling = (way) => loop(way, async (signal) => {
     const page = JSON.parse(text);
     page.events.forEach((event) => way.event(event, now));
     way.at(page.cursor);
+    it.isIn = true;
 });
 
 const socket = (way) => loop(way, (signal) => new Promise((resolve, reject) => {
@@ -247,12 +250,21 @@ const closed = (code, reason) => Object.assign(new Error("the connection was clo
  * what a receiver is owed, so a plug that is pulled is a receiver that answers nothing: the webhook is paused. It lives for a minute after
  * the page has last asked for it. */
 const calling = (way) => {
-    let hook, again;
+    let hook, again, isOpen;
     const hooks = `${origin}/playground/webhooks`;
     const inbox = `${channel}/received`;
     const headers = { "Content-Type": "application/json" };
-    const body = JSON.stringify({ channel: room });
-    const ask = async () => (await checked(await fetch(hooks, { method: "POST", body, headers }))).json();
+    /* A webhook begins behind what this page has seen: its registration may come later than the first event, or again after a restart. */
+    const ask = async () => {
+        const body = JSON.stringify({ channel: room, after: way.cursor ?? "earliest" });
+        const answer = await fetch(hooks, { method: "POST", body, headers });
+        if (answer.status === 400 && way.cursor) {
+            way.cursor = null; /* it is of a log that is no more */
+            return ask();
+        }
+        hook = await (await checked(answer)).json();
+        way.on || await change("pause");
+    };
     const change = (step) => fetch(`${hooks}/${hook.id}/${step}`, { method: "POST" }).then(checked);
     const received = ({ data }) => {
         const event = JSON.parse(data.body);
@@ -267,18 +279,18 @@ const calling = (way) => {
     const register = async () => {
         const url = "https://you.example/your/receiver";
         way.show(`POST /webhooks HTTP/1.1\nContent-Type: application/json\n\n${JSON.stringify({ url, channels: [room] })}\n\n`, "sent");
-        hook = await ask();
+        await ask();
         way.show("HTTP/1.1 201 Created\n\n");
         way.note("on this page the receiver is inside of the server");
-        way.say("Registered: the server calls when there is something.");
-        again ??= setInterval(() => ask().then((now) => (hook = now), () => {}), 20_000);
+        way.on && way.say("Registered: the server calls when there is something.");
+        again ??= setInterval(() => ask().catch(() => {}), 20_000);
     };
     let at = "earliest";
     const inward = loop(way, (signal) => new Promise((resolve, reject) => {
         const ws = new WebSocket(`${inbox.replace(/^http/, "ws")}?after=${at}`);
         signal.addEventListener("abort", () => (ws.onclose = null, ws.close(), resolve()));
         /* A server that has begun anew may know nothing of the webhook; to ask for one that is there changes nothing. */
-        ws.onopen = () => (hook ? ask().then((now) => (hook = now, way.live())) : register()).catch((error) => (reject(error), ws.close()));
+        ws.onopen = () => (hook ? ask().then(() => way.on && way.live()) : register()).catch((error) => (reject(error), ws.close()));
         ws.onmessage = ({ data }) => {
             const record = JSON.parse(data);
             at = record.op === "gap" ? "earliest" : record.id ?? record.cursor ?? at;
@@ -289,14 +301,19 @@ const calling = (way) => {
     addEventListener("pagehide", () => hook && fetch(`${hooks}/${hook.id}`, { method: "DELETE", keepalive: true }));
     return {
         async open() {
-            if (hook && way.cursor) {
+            if (hook) {
                 await change("resume").then(() => way.say("Registered: the server calls when there is something."), () => {});
-            } else {
+            } else if (!isOpen) {
+                isOpen = true;
                 inward.open();
             }
         },
-        end: inward.cut,
-        cut: () => (hook ? change("pause").catch((error) => way.say(`Not paused: ${said(error)}`)) : inward.cut()),
+        end() {
+            hook = isOpen = undefined;
+            inward.cut();
+        },
+        /* A webhook that is being registered is paused when it is there. */
+        cut: () => hook && change("pause").catch((error) => way.say(`Not paused: ${said(error)}`)),
     };
 };
 

@@ -69,6 +69,31 @@ test("a way that is cut off misses events, and gets them in order when it is bac
     assert.deepEqual(page.complaints, []);
 });
 
+test("an event from before the webhook is registered arrives by it too, also if it was cut off first", { skip }, async (t) => {
+    const server = await startServer(t);
+    const page = await open(t, server, "/demos/");
+    let register;
+    const held = new Promise((resolve) => (register = resolve));
+    await page.route("**/playground/webhooks", (route) => held.then(() => route.continue()));
+    await page.goto(`${server.url}/playground`);
+    await say(page, "early", (all) => all.slice(0, 3).every(isTime));
+    await switchOf(page, "Webhook").uncheck();
+    await say(page, "without", (all) => all.slice(0, 3).every(isTime) && all[3] === "off");
+    register();
+    await switchOf(page, "Webhook").check();
+    await eventually(async () => (await cells(page, "early"))[3] !== "…" && (await cells(page, "without"))[3] !== "off", "the webhook's");
+
+    /* Nothing was said yet when the plug is pulled. */
+    await page.reload();
+    await page.getByText("Registered: the server calls").waitFor();
+    await switchOf(page, "Webhook").uncheck();
+    await say(page, "missed", (all) => all.slice(0, 3).every(isTime) && all[3] === "off");
+    await switchOf(page, "Webhook").check();
+    await eventually(async () => (await cells(page, "missed"))[3] === "caught up", "the missed one");
+    await say(page, "after", (all) => all.every(isTime));
+    assert.deepEqual(page.complaints, []);
+});
+
 test("five questions say which way is mine", { skip }, async (t) => {
     const page = await open(t, await startServer(t), "/playground");
     const table = [[{ browser: "yes" }, "Streaming"], [{ server: "yes", browser: "no" }, "Webhook"], [{ talks: "yes" }, "WebSocket"],
@@ -115,13 +140,13 @@ test("when a server that keeps nothing is restarted, all four go on", { skip }, 
     await say(page, "before", (all) => all.every(isTime));
     await server.kill();
     await server.start();
-    await eventually(async () => (await page.locator(".way .state").allTextContents()).every((text) => /^(Live|Registered)/.test(text)), "all four");
+    await eventually(async () => (await page.locator(".way .state").allTextContents()).every((text) => /^(Live|Registered)/.test(text)), "all four", 15_000);
     await say(page, "after", (all) => all.every(isTime));
 });
 
 test("two tabs leave room for each other, and a tab that is left takes its webhook along", { skip }, async (t) => {
     const server = await startServer(t);
-    const first = await open(t, server, "/playground");
+    const first = await open(t, server, "/demos/");
     const context = await first.context().browser().newContext();
     await first.goto("about:blank");
     const [one, second] = [await context.newPage(), await context.newPage()];

@@ -58,6 +58,23 @@ for (const data of [false, true])
         assert.equal((await server.request("DELETE", `/playground/webhooks/${id}`)).status, 404);
     });
 
+test("a visitor's webhook begins where its visitor says", async (t) => {
+    const server = await startServer(t, { config: CONFIG });
+    const [first, second] = [await server.publish("playground/x", 1), await server.publish("playground/x", 2)];
+    const from = (channel, after) => server.request("POST", "/playground/webhooks", { body: JSON.stringify({ channel, after }) });
+    const received = async () => (await server.page("/channels/playground/x/received")).events.map(({ data }) => JSON.parse(data.body).id);
+    const { id } = (await from("playground/x", first.id)).json();
+    await eventually(async () => (await received()).join() === second.id, "the second");
+    await server.request("DELETE", `/playground/webhooks/${id}`);
+    assert.equal((await from("playground/x", "earliest")).status, 201);
+    await eventually(async () => (await received()).join() === [second.id, first.id, second.id].join(), "all from the first on");
+    for (const [after, type] of [[7, "bad-webhook"], ["tomorrow", "bad-webhook"], ["1999999999999999", "bad-cursor"]]) {
+        const refused = await from("playground/y", after);
+        assert.equal(refused.status, 400, refused.text);
+        assert.match(refused.json().type, new RegExp(`${type}$`));
+    }
+});
+
 test("a visitor can make few webhooks, for channels of the playground alone", async (t) => {
     const server = await startServer(t, { config: CONFIG });
     for (let i = 0; i < 10; i++) {

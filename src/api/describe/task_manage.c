@@ -115,7 +115,7 @@ static const struct operation learn_operations[] = {
      .summary = "A webhook to a receiver inside of the playground", .doc = "It lives for a minute; the same request again is another minute.",
      .curl = "curl localhost:7070/playground/webhooks --json '{ \"channel\": \"playground/x\" }'",
      .bodies = {{"application/json", "PlaygroundVisit"}},
-     .answers = {IN_JSON(201, "It is made.", "Webhook"), IN_JSON(200, "It was there, and lives on.", "Webhook")}, .problems = PROBLEM_BIT(BAD_WEBHOOK) | PROBLEM_BIT(NO_SPACE)},
+     .answers = {IN_JSON(201, "It is made.", "Webhook"), IN_JSON(200, "It was there, and lives on.", "Webhook")}, .problems = PROBLEM_BIT(BAD_WEBHOOK) | PROBLEM_BIT(BAD_CURSOR) | PROBLEM_BIT(NO_SPACE)},
     {.route = "/playground/webhooks", .method = HTTP_POST, .path = "/playground/webhooks/{webhook}/pause", .id = "pausePlayground",
      .summary = "Hold it", .curl = "curl -X POST localhost:7070/playground/webhooks/wh_visit/pause",
      .answers = {IN_JSON(200, "As it is now.", "Webhook")}},

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "net/mailbox.h"
+#include "subscribe/start.h"
 
 struct courier;
 struct endpoint;
@@ -64,6 +65,7 @@ struct courier_request {
     struct access access; /* the rights of the asker, who owns caller and rules */
     uint64_t n;           /* the delivery; of a visit, who visits */
     bool is_visit;        /* of a visitor of the playground, whose webhooks are inside */
+    struct position from; /* of a visit: where a new webhook begins */
     struct courier_filter {
         uint64_t before; /* only deliveries with smaller numbers; 0 for all */
         uint64_t event;  /* only deliveries with this event; 0: all */

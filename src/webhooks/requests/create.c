@@ -248,6 +248,35 @@ static void renew_visit(struct courier_request *request, struct endpoint *endpoi
     request_answer(request);
 }
 
+/* Answers for the webhook that there is; without one, there is no room for it. */
+static void answer_visit(struct courier_request *request, struct endpoint *before)
+{
+    if (before && !before->change.expired)
+        renew_visit(request, before);
+    else if (before)
+        request_refuse(request, COURIER_E_NOW, "the webhook has just ended: try again");
+    else
+        request_refuse(request, COURIER_E_MANY,
+                       "the playground has as many webhooks as it may have: try again later");
+}
+
+/* Saves it, unless another request for the channel was faster while the start was found. */
+static void begin_visit_at(struct courier_request *request, struct endpoint *endpoint,
+                           enum spec_verify verify, const struct start *start)
+{
+    struct endpoint *before = NULL;
+    bool has_room = start && look_at_visits(endpoint->courier, request, endpoint->row.url, &before);
+    (void)verify;
+    if (start && !before && has_room) {
+        begin_at(endpoint, start);
+        save_new(request, endpoint, false);
+        return;
+    }
+    endpoint_free(endpoint);
+    if (start)
+        answer_visit(request, before);
+}
+
 static void begin_visit(struct courier *courier, struct courier_request *request, char *url)
 {
     struct buf channels = {0};
@@ -259,12 +288,12 @@ static void begin_visit(struct courier *courier, struct courier_request *request
         .url = url, .channels = create_text(&channels), .schedule = strdup(WEBSUB_SCHEDULE)};
     struct endpoint_row row = row_of(courier, request, &spec);
     row.lease_until_us = create_lease_until_us(courier, INSIDE_LEASE_S);
-    row.cursor = log_newest(courier->config.log);
     struct endpoint *endpoint = endpoint_new(courier, &row);
     if (endpoint)
         endpoint->visitor = request->n;
+    spec.from = request->from;
     if (endpoint && !buf_failed(&channels))
-        save_new(request, endpoint, false);
+        begin_find(request, endpoint, &spec, begin_visit_at);
     else
         request_refuse(request, COURIER_E_NOW, "no memory: try again");
     if (endpoint && buf_failed(&channels))
@@ -280,18 +309,12 @@ void create_visit(struct courier *courier, struct courier_request *request)
     buf_add_str(&url, buf_str(&request->body));
     char *text = create_text(&url);
     buf_free(&url);
-    bool has_room = look_at_visits(courier, request, text, &before);
-    if (before && !before->change.expired)
-        renew_visit(request, before);
-    else if (before)
-        request_refuse(request, COURIER_E_NOW, "the webhook has just ended: try again");
-    else if (!has_room)
-        request_refuse(request, COURIER_E_MANY,
-                       "the playground has as many webhooks as it may have: try again later");
-    else
+    if (look_at_visits(courier, request, text, &before) && !before) {
         begin_visit(courier, request, text);
-    if (before || !has_room)
-        free(text);
+        return;
+    }
+    answer_visit(request, before);
+    free(text);
 }
 
 /* ---- WebSub ---------------------------------------------------------------------------------- */
