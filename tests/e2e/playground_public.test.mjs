@@ -88,6 +88,17 @@ test("a visitor can make few webhooks, for channels of the playground alone", as
     assert.equal(own.json().url, "inside:playground/0"); /* nothing that is said leads elsewhere */
 });
 
+test("a visitor who asks many times at once gets no more webhooks than one by one", async (t) => {
+    const server = await startServer(t, { config: CONFIG, data: true });
+    const same = await Promise.all(Array.from({ length: 8 }, () => visit(server, "playground/z")));
+    assert.ok(same.every(({ status }) => [200, 201, 503].includes(status)));
+    assert.equal(same.filter(({ status }) => status === 201).length, 1);
+    const others = await Promise.all(Array.from({ length: 30 }, (_, n) => visit(server, `playground/${n}`)));
+    assert.equal(others.filter(({ status }) => status === 201).length, 9);
+    assert.equal(others.filter(({ status }) => status === 429).length, 21);
+    assert.equal((await visit(server, "playground/z")).status, 200);
+});
+
 test("a webhook of somebody else is out of reach for visitors", async (t) => {
     const server = await startServer(t, { config: "playground: true\n" });
     const hook = await server.request("POST", "/webhooks", { headers: { "Content-Type": "application/json" },

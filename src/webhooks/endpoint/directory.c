@@ -63,7 +63,7 @@ void directory_add(struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
     list_add_last(&courier->endpoints, &endpoint->links.node);
-    if (row_is_inside(&endpoint->row))
+    if (row_is_inside(&endpoint->row) && !list_linked(&endpoint->links.visit))
         list_add_last(&courier->visits, &endpoint->links.visit);
     map_add(&courier->by_id, &endpoint->links.in_map, str_from(endpoint->row.id));
     remember_key(endpoint);

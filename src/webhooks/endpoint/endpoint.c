@@ -107,6 +107,7 @@ void endpoint_free(struct endpoint *endpoint)
     assert(list_empty(&endpoint->lanes.all) && !list_linked(&endpoint->links.node));
     list_remove(&endpoint->links.ready);
     list_remove(&endpoint->links.changed);
+    list_remove(&endpoint->links.visit);
     hub_unsubscribe(&endpoint->courier->hub, &endpoint->scan.sub);
     endpoint->scan.chunk = chunk_unref(endpoint->scan.chunk);
     pool_forget(&endpoint->courier->pool, &endpoint->flow.waiter);

@@ -31,7 +31,7 @@ struct endpoint_links {
     struct map_node in_keys; /* courier->by_key, if has_key */
     bool has_key;
     struct list node;    /* courier->endpoints */
-    struct list visit;   /* courier->visits, if its receiver is inside */
+    struct list visit;   /* courier->visits, if its receiver is inside; from before it is saved */
     struct list ready;   /* courier->ready */
     struct list changed; /* courier->changed */
 };

@@ -222,11 +222,12 @@ int64_t create_lease_until_us(struct courier *courier, uint64_t lease_s)
 
 /* ---- the playground -------------------------------------------------------------------------- */
 
-/* Whether there is room for one more; finds the one that has this URL. */
+/* Whether there is room for one more; finds the one that has this URL. Those that are being saved
+ * count as well, or a visitor could make any number at the same moment. */
 static bool look_at_visits(struct courier *courier, const struct courier_request *request,
                            const char *url, struct endpoint **ret)
 {
-    unsigned all = courier->creations, own = 0;
+    unsigned all = 0, own = 0;
     *ret = NULL;
     list_each (&courier->visits, node) {
         struct endpoint *endpoint = container_of(node, struct endpoint, links.visit);
@@ -251,7 +252,9 @@ static void renew_visit(struct courier_request *request, struct endpoint *endpoi
 /* Answers for the webhook that there is; without one, there is no room for it. */
 static void answer_visit(struct courier_request *request, struct endpoint *before)
 {
-    if (before && !before->change.expired)
+    if (before && !list_linked(&before->links.node))
+        request_refuse(request, COURIER_E_NOW, "the webhook is being saved: try again");
+    else if (before && !before->change.expired)
         renew_visit(request, before);
     else if (before)
         request_refuse(request, COURIER_E_NOW, "the webhook has just ended: try again");
@@ -269,6 +272,7 @@ static void begin_visit_at(struct courier_request *request, struct endpoint *end
     (void)verify;
     if (start && !before && has_room) {
         begin_at(endpoint, start);
+        list_add_last(&endpoint->courier->visits, &endpoint->links.visit);
         save_new(request, endpoint, false);
         return;
     }
