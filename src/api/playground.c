@@ -94,7 +94,7 @@ static bool is_of_receiver(struct str channel)
 static bool read_after(const json_t *after, struct position *ret)
 {
     struct str text = {json_string_value(after), json_string_length(after)};
-    *ret = (struct position){0};
+    *ret = (struct position){.kind = POSITION_NOW};
     return !after || (text.at && position_read(ret, text));
 }
 

@@ -63,6 +63,9 @@ test("a visitor's webhook begins where its visitor says", async (t) => {
     const [first, second] = [await server.publish("playground/x", 1), await server.publish("playground/x", 2)];
     const from = (channel, after) => server.request("POST", "/playground/webhooks", { body: JSON.stringify({ channel, after }) });
     const received = async () => (await server.page("/channels/playground/x/received")).events.map(({ data }) => JSON.parse(data.body).id);
+    const now = (await visit(server, "playground/x")).json();
+    assert.equal(now.cursor, second.id);
+    await server.request("DELETE", `/playground/webhooks/${now.id}`);
     const { id } = (await from("playground/x", first.id)).json();
     await eventually(async () => (await received()).join() === second.id, "the second");
     await server.request("DELETE", `/playground/webhooks/${id}`);
