@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { webcrypto } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -11,6 +12,8 @@ import { destroyAgent, encodeChannel, page, post, publish, publishMany, request 
 import { destroyRawConns, RawConn } from "./raw.mjs";
 import { openNdjson, openRaw, openSse } from "./streams.mjs";
 import { deadline } from "./wait.mjs";
+
+globalThis.crypto ??= webcrypto; // browsers and Node from 19 on have it; freshet.js needs it
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 
