@@ -328,10 +328,10 @@ static void count_free(void *block, const char *file, int line)
 struct half {
     const char *name;
     int version;        /* 0: any */
+    bool sends_second;  /* what follows the server's answer, but for its end */
     const char *groups; /* NULL: OpenSSL's own */
     size_t offers;      /* protocols beside http/1.1, of two bytes each */
     size_t comment;     /* of the client's certificate, in bytes; 0: it has none */
-    bool sends_second;  /* what follows the server's answer, but for its end */
     size_t first_bytes; /* of the ClientHello; 0: all */
 };
 
