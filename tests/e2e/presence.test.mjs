@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
+import http from "node:http";
 import path from "node:path";
 import { assertProblem, eventually, startServer, test } from "./support/index.mjs";
 import { Receiver } from "./support/receiver.mjs";
@@ -39,22 +40,23 @@ const bearer = (name) => (name ? { Authorization: `Bearer ${KEYS[name]}` } : {})
 
 /** Opens a stream and reads its lines until it is closed. */
 async function open(t, server, target, name) {
-    const controller = new AbortController();
-    t.after(() => controller.abort());
-    server.onStop(() => controller.abort());
-    const answer = await fetch(server.url + target, { headers: bearer(name), signal: controller.signal });
-    assert.equal(answer.status, 200, target);
+    const request = http.get(server.url + target, { headers: bearer(name), agent: false });
+    const close = () => request.destroy();
+    t.after(close);
+    server.onStop(close);
+    const answer = await new Promise((resolve, reject) => request.once("response", resolve).on("error", reject));
+    assert.equal(answer.statusCode, 200, target);
     const lines = [];
     const done = (async () => {
         let rest = "";
-        for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
+        for await (const piece of answer.setEncoding("utf8")) {
             rest += piece;
             const parts = rest.split("\n");
             rest = parts.pop();
             lines.push(...parts);
         }
     })().catch(() => {});
-    return { lines, done, close: () => controller.abort() };
+    return { lines, done, close };
 }
 
 /** Follows what presence tells; each event as "channel type member". */
