@@ -737,7 +737,7 @@ static void trim_done(struct publish *publish, struct batch *batch)
     publish->done = NULL;
 }
 
-/* As DELETE does it, but for presence_forget(). */
+/* Deletes the channel like DELETE, without presence_forget(). */
 static void delete_channel(struct world *world, const char *channel)
 {
     struct publish publish = {.done = trim_done, .count = 1};

@@ -147,7 +147,7 @@ void tell_count_end(struct room *room)
     room->counting = NULL;
 }
 
-/* Nothing has changed for a second. */
+/* A second has passed without a change. */
 static void count_is_told(const struct counting *counting)
 {
     struct presence *presence = counting->presence;

@@ -109,7 +109,7 @@ static void tickets_done(struct worker_tickets *tickets)
     (void)sem_post(&container_of(tickets, struct sharing_worker, tickets)->whole->done);
 }
 
-/* Nothing else changes: settings would have all streams and webhooks looked at anew. */
+/* The ticket keys alone change: new settings would have all streams and webhooks looked at anew. */
 void reloading_share_tickets(struct reloading *reloading)
 {
     size_t count = reloading->workers_count;

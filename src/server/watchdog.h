@@ -49,6 +49,6 @@ void watchdog_let_go(struct watchdog *watchdog);
 /* Ends the thread. The mailboxes may have mail of it still, so the watchdog must outlive them. */
 void watchdog_stop(struct watchdog *watchdog);
 
-/* One beat: whether all have opened the mail of the beat before. Posts the next. For the watchdog's
- * thread, and for tests. */
+/* Does a beat: true if all have opened the mail of the beat before. Posts the next. For the
+ * watchdog's thread, and for tests. */
 bool watchdog_beat(struct watchdog *watchdog);

@@ -91,7 +91,7 @@ static void switched(struct courier_change *change)
     change->done = NULL;
 }
 
-/* Those that webhooks bound in other ways stay as they are. */
+/* Limits that webhooks bound in other ways stay as they are. */
 static void a_change_brings_other_limits_and_authorities(void **state)
 {
     struct world *world = *state;

@@ -78,7 +78,7 @@ static void an_owner_cannot_give_such_a_url(void **state)
     assert_null(spec_url_host("inside:playground/x"));
 }
 
-/* What the receiver publishes is for everybody, and must not be sent to itself. */
+/* Events of the receiver are for everybody, and must not be sent to itself. */
 static void an_owner_cannot_give_the_receiver_other_channels(void **state)
 {
     static const char *const changes[] = {"{\"channels\":[\"secrets\"]}",
