@@ -1,30 +1,10 @@
 #include "server/authorities.h"
 
+#include "server/read_file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <unistd.h>
-
-static int read_all(int fd, struct buf *out)
-{
-    enum { PIECE = 16 << 10 };
-    for (;;) {
-        char *room = buf_reserve(out, PIECE);
-        ssize_t n = room ? read(fd, room, PIECE) : -1;
-        if (!room)
-            return -ENOMEM;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (!n)
-            return 0;
-        out->len += (size_t)n;
-        if (out->len > AUTHORITIES_MAX)
-            return -EFBIG;
-    }
-}
 
 /* Whether the text has certificates, and all of them can be read. */
 static bool has_certificates(struct str text)
@@ -44,10 +24,7 @@ static bool has_certificates(struct str text)
 
 const char *authorities_read(const char *path, struct buf *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int result = fd < 0 ? -errno : read_all(fd, out);
-    if (fd >= 0)
-        close(fd);
+    int result = read_file(path, AUTHORITIES_MAX, out);
     if (result == -EFBIG)
         return "has more than 8 MiB: name a file with the authorities that receivers go by";
     if (result)

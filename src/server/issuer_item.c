@@ -2,12 +2,11 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "server/read_file.h"
 #include "server/sources.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static int refuse(struct buf *why, const char *setting, const char *sentence)
 {
@@ -21,34 +20,6 @@ static struct str text_or(const char *text, const char *otherwise)
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
-
-static int read_all(int fd, struct buf *out)
-{
-    for (;;) {
-        char *room = buf_reserve(out, 4096);
-        ssize_t n = room ? read(fd, room, 4096) : -1;
-        if (!room)
-            return -ENOMEM;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (!n)
-            return 0;
-        out->len += (size_t)n;
-        if (out->len > TOKEN_JWKS_MAX)
-            return -EFBIG;
-    }
-}
-
-static int read_file(const char *path, struct buf *out)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int result = fd < 0 ? -errno : read_all(fd, out);
-    if (fd >= 0)
-        close(fd);
-    return result;
-}
 
 /* A file may hold a private key. */
 static void wipe(struct buf *bytes)
@@ -125,7 +96,7 @@ static int read_key_file(const struct issuer_item *item, enum token_algorithm al
 {
     struct buf text = {0};
     const char *hint = NULL;
-    int result = read_file(item->key_file, &text);
+    int result = read_file(item->key_file, TOKEN_JWKS_MAX, &text);
     if (result)
         buf_addf(why, "key_file: cannot read %s: %s", item->key_file, strerror(-result));
     else if ((result = read_keys(item, algorithm, buf_str(&text), ret, &hint)))

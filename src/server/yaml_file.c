@@ -1,11 +1,10 @@
 #include "server/yaml_file.h"
 
 #include "base/mem.h"
+#include "server/read_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <yaml.h>
 
 struct yaml_file {
@@ -14,32 +13,6 @@ struct yaml_file {
 };
 
 /* ---- reading --------------------------------------------------------------------------------- */
-
-static int read_all(int fd, struct buf *text)
-{
-    char room[16384];
-    ssize_t n;
-    while ((n = read(fd, room, sizeof(room))) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (text->len + (size_t)n > YAML_FILE_MAX)
-            return -EFBIG;
-        buf_add(text, room, (size_t)n);
-    }
-    return buf_failed(text) ? -ENOMEM : 0;
-}
-
-static int read_file(const char *path, struct buf *text)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int result = read_all(fd, text);
-    close(fd);
-    return result;
-}
 
 static int refuse(struct faults *faults, const char *path, size_t line, const char *sentence)
 {
@@ -93,7 +66,7 @@ static int load(struct yaml_file *file, struct str text, struct faults *faults)
 int yaml_file_open(const char *path, struct yaml_file **ret_file, struct faults *faults)
 {
     struct buf text = {0};
-    int result = read_file(path, &text);
+    int result = read_file(path, YAML_FILE_MAX, &text);
     if (result) {
         buf_free(&text);
         return refuse(faults, path, 0, strerror(-result));
