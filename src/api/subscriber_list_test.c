@@ -47,12 +47,13 @@ static void fake_tell(const struct pull *pull, struct subscription_facts *facts)
         facts_add_term(facts, str_from(fake->channel));
 }
 
-static void fake_drain(struct pull *pull)
+static void fake_goodbye(struct pull *pull, enum ending why)
 {
+    (void)why;
     ++*of_pull(pull)->ended;
 }
 
-static const struct pull_ops fake_pull_ops = {.tell = fake_tell, .drain = fake_drain};
+static const struct pull_ops fake_pull_ops = {.tell = fake_tell, .goodbye = fake_goodbye};
 
 static struct fake *of_request(const struct request_stream *request)
 {
@@ -86,10 +87,10 @@ static void fake_visit(struct conn *conn, void *visitor)
 
 static const struct conn_ops fake_conn_ops = {.visit = fake_visit};
 
-static bool fake_end(void *owner, enum problem problem)
+static bool fake_end(void *owner, enum ending why)
 {
     (void)owner;
-    (void)problem;
+    (void)why;
     return true;
 }
 

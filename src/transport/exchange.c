@@ -231,20 +231,17 @@ void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, 
     buf_free(&more);
 }
 
-bool exchange_end_pull(struct pull *pull, enum problem problem)
+bool exchange_end_pull(struct pull *pull, enum ending why)
 {
     if (pull->request->ops->state(pull->request) != REQUEST_OPEN)
         return false; /* the client is to take the goodbye */
-    if (pull->ops->refuse)
-        pull->ops->refuse(pull, problem);
-    else
-        pull->ops->drain(pull);
+    pull->ops->goodbye(pull, why);
     return true;
 }
 
-static bool end_pull(void *owner, enum problem problem)
+static bool end_pull(void *owner, enum ending why)
 {
-    return exchange_end_pull(owner, problem);
+    return exchange_end_pull(owner, why);
 }
 
 static bool pull_reads(const void *owner, struct str channel)
@@ -297,10 +294,10 @@ int exchange_replace_caller(struct worker *worker, struct pull *pull, struct cal
 }
 
 /* A poll is answered early, and its client has to ask again, with a credential that is valid. */
-static bool end_wait(void *owner, enum problem problem)
+static bool end_wait(void *owner, enum ending why)
 {
     struct waiting *waiting = ((struct exchange *)owner)->waiting;
-    (void)problem;
+    (void)why;
     if (waiting)
         waiting->ops->ring(waiting);
     return waiting != NULL;

@@ -131,7 +131,7 @@ struct request_stream *exchange_pull(struct exchange *exchange, struct response 
 
 /* Ends what a pull sends, as politely as it can; false if it has ended before. It may be freed
  * within the call. */
-bool exchange_end_pull(struct pull *pull, enum problem problem);
+bool exchange_end_pull(struct pull *pull, enum ending why);
 
 /* Puts another caller, of whom a reference is taken, in the place of the one under whom a pull goes
  * on; NULL: anybody. Returns 0; -EDQUOT if its subject has as many streams as it may have, or

@@ -86,14 +86,17 @@ static void beat(struct websocket *websocket)
                 freshet_v1_cursor(v1));
 }
 
-static void drain(struct pull *pull)
+static void goodbye(struct pull *pull, enum ending why)
 {
     struct freshet_v1 *v1 = of_pull(pull);
     struct request_stream *request = pull->request;
+    const struct goodbye goodbye = {.why = why,
+                                    .cursor = freshet_v1_cursor(v1),
+                                    .retry_ms = 1000 + worker_random(2000)};
     if (!v1->websocket.close_sent)
         encode_bye(&request->worker->deflater, freshet_v1_encoding(v1), request_stream_add(request),
-                   freshet_v1_cursor(v1), 1000 + worker_random(2000));
-    websocket_drain(pull);
+                   &goodbye);
+    websocket_goodbye(pull, why);
 }
 
 static bool reads(const struct pull *pull, struct str channel)
@@ -154,7 +157,7 @@ static const struct websocket_ops websocket_ops = {
 static const struct pull_ops pull_ops = {WEBSOCKET_PULL,
                                          .fill = fill,
                                          .sent = sent,
-                                         .drain = drain,
+                                         .goodbye = goodbye,
                                          .free = free_freshet_v1,
                                          .reads = reads,
                                          .review = freshet_v1_review,

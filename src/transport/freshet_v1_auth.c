@@ -180,7 +180,7 @@ bool freshet_v1_review(struct pull *pull, const struct access *access)
     else if (count && freshet_v1_unsubscribe(v1, lost, count))
         send_list(v1, "lost", STR_NONE, "channels", lost, count);
     else if (count)
-        websocket_close_problem(&v1->websocket, PROBLEM_FORBIDDEN);
+        pull->ops->goodbye(pull, ENDING_RULES);
     arena_free(&arena);
     return true;
 }

@@ -94,14 +94,14 @@ static void remove_term(struct freshet_v1 *v1, struct term *term)
     free_term(v1, term);
 }
 
-static bool end_term(void *owner, enum problem problem)
+static bool end_term(void *owner, enum ending why)
 {
     const struct term *term = owner;
     struct pull *pull = &term->part->v1->websocket.pull;
     bool is_open = pull->request->ops->state(pull->request) == REQUEST_OPEN &&
                    !term->part->v1->websocket.close_sent;
     if (is_open)
-        websocket_refuse_rest(pull, problem);
+        pull->ops->goodbye(pull, why);
     return is_open;
 }
 

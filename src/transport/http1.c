@@ -646,7 +646,7 @@ static void ring_pull(struct http1 *http1)
     bool drain = http1->draining;
     http1->draining = false;
     if (drain)
-        pull->ops->drain(pull);
+        pull->ops->goodbye(pull, ENDING_DRAIN);
     else
         pull->ops->ring(pull);
 }

@@ -398,7 +398,7 @@ static void ring_pull(struct http2_request_stream *stream)
     bool drain = stream->draining;
     stream->draining = false;
     if (drain)
-        pull->ops->drain(pull);
+        pull->ops->goodbye(pull, ENDING_DRAIN);
     else
         pull->ops->ring(pull);
 }

@@ -178,14 +178,15 @@ struct caller *live_caller(const struct worker *worker, const void *owner)
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
-static bool end(struct worker *worker, struct live *live, struct str why)
+static bool end(struct worker *worker, struct live *live, enum ending why)
 {
     const struct live_ops *ops = live->ops;
     void *owner = live->owner;
-    struct audit_entry entry = {.kind = AUDIT_DISCONNECTED, .caller = live->caller, .why = why};
+    struct audit_entry entry = {
+        .kind = AUDIT_DISCONNECTED, .caller = live->caller, .why = ending_words(why)};
     audit_note(worker, NULL, &entry);
     live_free(worker, live);
-    return ops->end(owner, PROBLEM_BAD_CREDENTIAL);
+    return ops->end(owner, why);
 }
 
 void live_look(struct worker *worker)
@@ -196,16 +197,16 @@ void live_look(struct worker *worker)
     timer_stop(&table->timer);
 }
 
-/* Why the caller has no rights any more; NULL if it has. */
-static const char *find_end(const struct worker *worker, const struct caller *caller)
+/* Why the caller has no rights any more; ENDINGS_COUNT if it has. */
+static enum ending find_end(const struct worker *worker, const struct caller *caller)
 {
     int64_t now_us = clock_wall_us(worker->config.clock);
     if (!caller_is_authenticated(caller, now_us))
-        return "the credential has expired";
+        return ENDING_EXPIRED;
     return worker->config.is_revoked &&
                    worker->config.is_revoked(worker->config.app, caller, now_us)
-               ? "the credential was revoked"
-               : NULL;
+               ? ENDING_REVOKED
+               : ENDINGS_COUNT;
 }
 
 /* A key may have changed in the configuration. */
@@ -222,9 +223,9 @@ static void renew(struct worker *worker, struct live *live)
 static void check(struct worker *worker, struct live *live)
 {
     renew(worker, live);
-    const char *why = find_end(worker, live->caller);
-    if (why) {
-        (void)end(worker, live, str_from(why));
+    enum ending why = find_end(worker, live->caller);
+    if (why != ENDINGS_COUNT) {
+        (void)end(worker, live, why);
         return;
     }
     list_add_last(&worker->live.checked, &live->in_turn);
@@ -264,7 +265,6 @@ unsigned live_disconnect(struct worker *worker, struct str subject, struct str c
         list_add_last(&meant, at);
     }
     while ((node = list_take_first(&meant)))
-        count +=
-            end(worker, container_of(node, struct live, in_turn), STR("disconnected by request"));
+        count += end(worker, container_of(node, struct live, in_turn), ENDING_DISCONNECTED);
     return count;
 }

@@ -13,15 +13,15 @@
 #include "access/caller.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "base/problem.h"
 #include "net/loop.h"
+#include "transport/ending.h"
 
 struct worker;
 
 struct live_ops {
     /* Ends the owner, soon and as politely as it can. It may be freed within the call. False if it
      * was about to end. */
-    bool (*end)(void *owner, enum problem problem);
+    bool (*end)(void *owner, enum ending why);
     bool is_part; /* of another owner, which counts for the subject */
     /* Whether it reads the channel, or a pattern that has it. */
     bool (*reads)(const void *owner, struct str channel);

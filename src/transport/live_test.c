@@ -91,8 +91,10 @@ static void four_leave(struct bench *bench, struct four *four)
     peer_leave(bench, &four->v1);
 }
 
-static void assert_ended(struct bench *bench, struct four *four)
+static void assert_ended(struct bench *bench, struct four *four, const char *reason)
 {
+    char text[32];
+    snprintf(text, sizeof(text), "\"reason\":\"%s\"", reason);
     bench_settle(bench);
     peer_hear(bench, &four->stream);
     assert_true(four->stream.ended);
@@ -100,6 +102,8 @@ static void assert_ended(struct bench *bench, struct four *four)
     assert_true(peer_has(&four->poll, "HTTP/1.1 200"));
     assert_int_equal(peer_close_code(bench, &four->socket), UNAUTHORIZED_CODE);
     assert_int_equal(peer_close_code(bench, &four->v1), UNAUTHORIZED_CODE);
+    assert_true(peer_has(&four->stream, text));
+    assert_true(peer_has(&four->v1, text));
 }
 
 static void assert_goes_on(struct bench *bench, struct four *four)
@@ -120,7 +124,7 @@ static void a_response_that_has_ended_is_not_ended_again(void **state)
     join(bench, &peer, AS("/stream", "alice"));
     const struct conn *conn = container_of(bench->worker.connections.next, struct conn, node);
     struct pull *pull = container_of(conn, struct http1, conn)->request.pull;
-    pull->ops->drain(pull);
+    pull->ops->goodbye(pull, ENDING_DRAIN);
     revoked = "alice";
     live_look(&bench->worker);
     live_check_some(&bench->worker);
@@ -146,7 +150,7 @@ static void a_revocation_ends_all_mechanisms_of_its_caller_alone(void **state)
     revoked = "alice";
     assert_goes_on(bench, &alice); /* nobody has told the worker yet */
     live_look(&bench->worker);
-    assert_ended(bench, &alice);
+    assert_ended(bench, &alice, "revoked");
     assert_goes_on(bench, &bob);
     peer_hear(bench, &nobody);
     assert_false(nobody.ended);
@@ -167,7 +171,7 @@ static void streams_websockets_and_polls_end_when_their_credential_expires(void 
     bench_pass(bench, 99000);
     assert_goes_on(bench, &bob);
     bench_pass(bench, 2000);
-    assert_ended(bench, &bob);
+    assert_ended(bench, &bob, "expired");
     assert_goes_on(bench, &alice);
     four_leave(bench, &bob);
     four_leave(bench, &alice);
@@ -187,6 +191,7 @@ static void somebody_is_disconnected_by_subject_and_channel(void **state)
     bench_settle(bench);
     peer_hear(bench, &second);
     assert_true(second.ended);
+    assert_true(peer_has(&second, "\"reason\":\"disconnected\""));
     peer_hear(bench, &first);
     assert_false(first.ended);
     assert_int_equal(live_disconnect(&bench->worker, STR("alice"), STR_NONE), 1);

@@ -20,6 +20,7 @@
 #include "base/problem.h"
 #include "http/body.h"
 #include "http/gzip.h"
+#include "transport/ending.h"
 #include "transport/holding.h"
 #include "transport/rest.h"
 #include "transport/worker_state.h"
@@ -51,7 +52,8 @@ struct pull_ops {
      * request_stream_wake() or request_stream_pause(). */
     bool (*deaf)(struct pull *pull);
     void (*ring)(struct pull *pull);  /* the request stream's timer */
-    void (*drain)(struct pull *pull); /* end politely */
+    /* Ends politely, and says why. */
+    void (*goodbye)(struct pull *pull, enum ending why);
     void (*free)(struct pull *pull);
     /* With `input`: `held` is the number of bytes held for an unfinished message; `refuse` drops
      * them and ends the connection with a problem. */

@@ -163,7 +163,7 @@ static void a_stream_that_is_drained_ends_and_leaves_its_neighbours(void **state
     begin_stream(&mux, 1, FORMAT_SSE, WIDE);
     begin_stream(&mux, 2, FORMAT_SSE, WIDE);
     struct pull *pull = mux.streams[1].request.pull;
-    pull->ops->drain(pull);
+    pull->ops->goodbye(pull, ENDING_DRAIN);
     mux_hear(&mux);
     assert_int_equal(mux_count(&mux, 1, "event: $bye"), 1);
     assert_true(mux.got[1].ended);

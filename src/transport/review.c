@@ -38,9 +38,9 @@ void review_pull(struct pull *pull)
     const struct access access = worker_access(worker, caller);
     struct audit_entry entry = {.kind = AUDIT_DISCONNECTED,
                                 .caller = caller,
-                                .why = STR("the rules of access have changed")};
+                                .why = ending_words(ENDING_RULES)};
     if (!pull->ops->review || pull->ops->review(pull, &access))
         return;
     audit_note(worker, pull->request, &entry);
-    (void)exchange_end_pull(pull, PROBLEM_FORBIDDEN);
+    (void)exchange_end_pull(pull, ENDING_RULES);
 }

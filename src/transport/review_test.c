@@ -42,6 +42,7 @@ static void a_stream_ends_that_the_rules_allow_no_more(void **state)
     bench_settle(bench);
     peer_hear(bench, &peer);
     assert_true(peer.ended);
+    assert_true(peer_has(&peer, "\"reason\":\"rules\""));
     peer_leave(bench, &peer);
 }
 
@@ -81,7 +82,7 @@ static void a_drain_reaches_connections_that_a_review_lets_go_on(void **state)
     bench_settle(bench);
     peer_hear(bench, &peer);
     assert_true(peer.ended);
-    assert_true(peer_has(&peer, "bye"));
+    assert_true(peer_has(&peer, "\"reason\":\"drain\""));
     peer_leave(bench, &peer);
 }
 

@@ -105,7 +105,7 @@ bool facts_have_channel(const struct subscription_facts *facts, struct str chann
 bool rounds_end_shown(struct request_stream *request, struct waiting *waiting)
 {
     if (!waiting)
-        return exchange_end_pull(request->pull, PROBLEM_BAD_CREDENTIAL);
+        return exchange_end_pull(request->pull, ENDING_DISCONNECTED);
     waiting->ops->ring(waiting);
     return true;
 }

@@ -164,7 +164,7 @@ static void a_subscription_that_is_shown_can_be_ended(void **state)
     assert_int_equal(notes.count, 1);
     bench_settle(bench);
     peer_hear(bench, &peer);
-    assert_true(peer_has(&peer, "\"op\":\"bye\""));
+    assert_true(peer_has(&peer, "\"op\":\"bye\",\"reason\":\"disconnected\""));
     struct notes after = {.count = 0};
     walk(bench, &after);
     assert_int_equal(after.count, 0);

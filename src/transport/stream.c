@@ -122,14 +122,22 @@ static void end(struct stream *stream)
     request_stream_end(request);
 }
 
-static void end_busy(struct stream *stream)
+/* Sends the goodbye, and ends the stream behind it. */
+static void say_goodbye(struct stream *stream, enum ending why, uint64_t retry_ms)
 {
-    struct request_stream *request = stream->pull.request;
-    uint64_t cursor = hub_cursor(&request->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->encoding, own_open(stream), cursor,
-               RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
+    const struct goodbye goodbye = {
+        .why = why,
+        .cursor = hub_cursor(&worker_of(stream)->hub, &stream->sub),
+        .retry_ms = retry_ms,
+    };
+    encode_bye(NULL, stream->encoding, own_open(stream), &goodbye);
     own_close(stream);
     end(stream);
+}
+
+static void end_busy(struct stream *stream)
+{
+    say_goodbye(stream, ENDING_BUSY, RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
 }
 
 static void tell_gap(struct stream *stream, const struct taken *taken)
@@ -239,14 +247,9 @@ static uint64_t return_ms(const struct worker *worker)
     return left_ms + RETRY_MS + worker_random(RETRY_JITTER_MS);
 }
 
-static void drain(struct pull *pull)
+static void goodbye(struct pull *pull, enum ending why)
 {
-    struct stream *stream = of_pull(pull);
-    struct request_stream *request = pull->request;
-    uint64_t cursor = hub_cursor(&request->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->encoding, own_open(stream), cursor, return_ms(request->worker));
-    own_close(stream);
-    end(stream);
+    say_goodbye(of_pull(pull), why, return_ms(pull->request->worker));
 }
 
 static bool reads(const struct pull *pull, struct str channel)
@@ -294,7 +297,7 @@ static void free_stream(struct pull *pull)
 static const struct pull_ops pull_ops = {.fill = fill,
                                          .sent = sent,
                                          .ring = ring,
-                                         .drain = drain,
+                                         .goodbye = goodbye,
                                          .free = free_stream,
                                          .reads = reads,
                                          .review = review,

@@ -485,9 +485,13 @@ void websocket_ring(struct pull *pull)
         set_timer(websocket);
 }
 
-void websocket_drain(struct pull *pull)
+void websocket_goodbye(struct pull *pull, enum ending why)
 {
     struct websocket *websocket = of_pull(pull);
+    if (why != ENDING_DRAIN) {
+        websocket_refuse_rest(pull, ending_problem(why));
+        return;
+    }
     if (websocket->close_sent) {
         request_stream_close(pull->request);
         return;
@@ -679,7 +683,7 @@ static void refused_free(struct pull *pull)
 static const struct websocket_ops refused_ops = {.message = refused_message, .beat = refused_beat};
 static const struct pull_ops refused_pull = {
     WEBSOCKET_PULL,           .fill = refused_fill, .sent = refused_sent,
-    .drain = websocket_drain, .free = refused_free,
+    .goodbye = websocket_goodbye, .free = refused_free,
 };
 
 static struct str first_protocol(const struct http_head *head)

@@ -79,8 +79,8 @@ static inline bool websocket_sent(const struct websocket *websocket, bool more)
     return more || websocket->close_due;
 }
 
-/* pull_ops.drain, for a protocol without a goodbye of its own. */
-void websocket_drain(struct pull *pull);
+/* pull_ops.goodbye, for a protocol without a goodbye of its own: closes with a code. */
+void websocket_goodbye(struct pull *pull, enum ending why);
 
 /* For pull_ops.free, also of a WebSocket that was never opened. */
 void websocket_deinit(struct websocket *websocket);

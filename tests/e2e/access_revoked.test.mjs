@@ -58,18 +58,30 @@ async function openAll(t, server, key) {
     const v1 = await Socket.open(t, server, "/events", { protocols: ["freshet.v1", `freshet.token.${key}`] });
     v1.ws.send(JSON.stringify({ op: "subscribe", channels: ["chat/*"] }));
     await v1.next();
+    const v1Goodbye = new Promise((resolve) => v1.ws.on("message", (bytes) => {
+        const message = JSON.parse(bytes);
+        message.op === "bye" && resolve(message);
+    }));
     const code = ({ ws }) => new Promise((resolve) => ws.once("close", resolve));
     const stats = async () => (await ask(server, "GET", "/stats")).body.subscribers;
     await eventually(async () => (await stats()).total === 5, "five subscribers");
     return {
         ndjson: read(ndjson), poll: poll.then((answer) => answer.status), eventsource: refused,
-        websocket: code(socket), v1: code(v1),
+        websocket: code(socket), v1: code(v1), v1Goodbye,
     };
 }
 
-async function assertEnded(all, since) {
+/** The last line of NDJSON, which is a goodbye. */
+function goodbyeOf(text) {
+    const record = JSON.parse(text.trim().split("\n").at(-1));
+    assert.equal(record.op, "bye");
+    return record;
+}
+
+async function assertEnded(all, since, reason = "revoked") {
     assert.equal(await deadline(all.poll, "the poll to be answered"), 200);
-    assert.match(await deadline(all.ndjson, "the stream to end"), /bye|retry/);
+    assert.equal(goodbyeOf(await deadline(all.ndjson, "the stream to end")).reason, reason);
+    assert.equal((await all.v1Goodbye).reason, reason);
     assert.equal(await deadline(all.websocket, "the WebSocket to close"), 4401);
     assert.equal(await deadline(all.v1, "freshet.v1 to close"), 4401);
     assert.ok(Date.now() - since < SOON_MS, `${Date.now() - since} ms`);
@@ -109,7 +121,7 @@ test("a key that expires ends what goes on under it", async (t) => {
     const server = await closed(t);
     const key = await makeKey(server, "site", ["read"], { expires: new Date(Date.now() + 3000).toISOString() });
     const all = await openAll(t, server, key.key);
-    await assertEnded(all, Date.parse(key.expires));
+    await assertEnded(all, Date.parse(key.expires), "expired");
     await assertRefused(server, key.key);
 });
 

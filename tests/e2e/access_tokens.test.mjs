@@ -155,7 +155,7 @@ test("a stream ends when its token does", async (t) => {
     const headers = { ...bearer(token), Connection: "close" };
     const answer = await server.get("/channels/chat/a?stream=sse", headers); /* until it ends */
     assert.equal(answer.status, 200);
-    assert.match(String(answer.bytes), /event: \$bye/);
+    assert.match(String(answer.bytes), /event: \$bye\nid: \d{16}\ndata: \{"reason":"expired"\}/);
     assertProblem(await server.get("/channels/chat/a?stream=sse", headers), 401);
 });
 

@@ -85,7 +85,7 @@ test("a single subscription is ended by its id, and no other", async (t) => {
     const answer = await server.request("DELETE", `/subscribers?id=${connection}`);
     assert.deepEqual(answer.json(), { disconnected: 1 });
     const records = await streams[4].rest();
-    assert.equal(records.at(-1).op, "bye");
+    assert.deepEqual([records.at(-1).op, records.at(-1).reason], ["bye", "disconnected"]);
     assert.equal((await all(server)).length, 7);
     assert.deepEqual((await server.request("DELETE", `/subscribers?id=${connection}`)).json(), { disconnected: 0 });
     assert.equal((await server.request("DELETE", "/subscribers?id=nobody")).status, 400);

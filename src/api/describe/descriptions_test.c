@@ -3,6 +3,7 @@
 #include "api/testing.h"
 
 #include "api/describe/asyncapi.h"
+#include "api/describe/operation.h"
 
 static int set_up(void **state)
 {
@@ -108,6 +109,20 @@ a_client_that_has_the_document_is_told_so_and_another_host_is_another_document(v
         desk_says(&desk->body, "\"host\":\"localhost\",\"pathname\":\"/rt\",\"protocol\":\"ws\""));
 }
 
+static void the_schemas_list_every_reason_of_a_goodbye(void **state)
+{
+    (void)state;
+    struct str text = describe_schemas;
+    json_t *schemas = json_loadb(text.at, text.len, 0, NULL);
+    assert_non_null(schemas);
+    const json_t *reasons = json_object_get(json_object_get(schemas, "Ending"), "enum");
+    assert_int_equal(json_array_size(reasons), ENDINGS_COUNT);
+    for (size_t i = 0; i < ENDINGS_COUNT; i++)
+        assert_true(str_eq(ending_reason((enum ending)i),
+                           str_from(json_string_value(json_array_get(reasons, i)))));
+    json_decref(schemas);
+}
+
 static void each_route_that_upgrades_has_a_channel_of_messages(void **state)
 {
     (void)state;
@@ -139,6 +154,7 @@ int main(void)
             the_base_is_the_address_of_the_server_and_stands_before_the_types_of_problems),
         WITH_DOCUMENTS(
             a_client_that_has_the_document_is_told_so_and_another_host_is_another_document),
+        cmocka_unit_test(the_schemas_list_every_reason_of_a_goodbye),
         WITH_DOCUMENTS(each_route_that_upgrades_has_a_channel_of_messages),
         WITH_DOCUMENTS(a_server_without_memory_for_the_documents_says_so),
     };

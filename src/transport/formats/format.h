@@ -2,6 +2,7 @@
 #pragma once
 
 #include "subscribe/gap.h"
+#include "transport/ending.h"
 #include "ws/deflate.h"
 
 /* The mechanism that carries a format to its consumers. Webhooks have formats of their own. */
@@ -25,6 +26,13 @@ struct first_record {
     struct str connection; /* the name by which publishers can exclude the stream */
 };
 
+/* The last record of a stream that the server ends. */
+struct goodbye {
+    enum ending why;
+    uint64_t cursor;
+    uint64_t retry_ms; /* how long a client waits before it reconnects */
+};
+
 /* A row of the table of formats. A NULL writer means that the format has no such record, and
  * nothing is written. Writers add whole records, without HTTP's framing. */
 struct format {
@@ -45,6 +53,5 @@ struct format {
     /* The first record of a stream; NULL: a beat. */
     void (*first)(struct format_out *out, const struct first_record *first);
     void (*gap)(struct format_out *out, const struct gap *gap);
-    /* The last record when the server ends the stream. The client reconnects after `retry_ms`. */
-    void (*bye)(struct format_out *out, uint64_t cursor, uint64_t retry_ms);
+    void (*bye)(struct format_out *out, const struct goodbye *goodbye);
 };

@@ -99,11 +99,11 @@ void encode_gap(struct deflater *deflater, unsigned encoding, struct buf *out,
     end(&record, encoding);
 }
 
-void encode_bye(struct deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor,
-                uint64_t retry_ms)
+void encode_bye(struct deflater *deflater, unsigned encoding, struct buf *out,
+                const struct goodbye *goodbye)
 {
     struct record_out record = begin(deflater, encoding, out);
     if (record.format->bye)
-        record.format->bye(&record.out, cursor, retry_ms);
+        record.format->bye(&record.out, goodbye);
     end(&record, encoding);
 }

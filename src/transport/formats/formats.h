@@ -48,5 +48,5 @@ void encode_beat(struct deflater *deflater, unsigned encoding, struct buf *out, 
 void encode_first(unsigned encoding, struct buf *out, const struct first_record *first);
 void encode_gap(struct deflater *deflater, unsigned encoding, struct buf *out,
                 const struct gap *gap);
-void encode_bye(struct deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor,
-                uint64_t retry_ms);
+void encode_bye(struct deflater *deflater, unsigned encoding, struct buf *out,
+                const struct goodbye *goodbye);

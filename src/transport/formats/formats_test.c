@@ -515,15 +515,19 @@ static void every_gap_tells_what_is_gone(void **state)
 
 static void check_bye(struct tried *tried)
 {
-    encode_bye(tried->deflater, tried->encoding, &tried->out, CURSOR, BYE_MS);
+    const struct goodbye goodbye = {
+        .why = ENDING_REVOKED, .cursor = CURSOR, .retry_ms = BYE_MS};
+    encode_bye(tried->deflater, tried->encoding, &tried->out, &goodbye);
     struct parsed parsed = read_record(tried);
+    if (parsed.kind)
+        assert_string_equal(member(parsed.value, "reason"), "revoked");
     assert_int_equal(parsed.kind, tried->format->bye ? BYE : NOTHING);
     assert_int_equal(parsed.retry_ms, tried->format->bye ? BYE_MS : 0);
     assert_string_equal(parsed.id, tried->format->bye ? CURSOR_TEXT : "");
     parsed_free(&parsed);
 }
 
-static void every_goodbye_tells_the_cursor_and_when_to_come_back(void **state)
+static void every_goodbye_tells_its_reason_the_cursor_and_when_to_come_back(void **state)
 {
     (void)state;
     for_all(check_bye);
@@ -591,7 +595,7 @@ int main(void)
         cmocka_unit_test(every_beat_tells_the_cursor),
         cmocka_unit_test(every_stream_begins_with_a_beat),
         cmocka_unit_test(every_gap_tells_what_is_gone),
-        cmocka_unit_test(every_goodbye_tells_the_cursor_and_when_to_come_back),
+        cmocka_unit_test(every_goodbye_tells_its_reason_the_cursor_and_when_to_come_back),
         cmocka_unit_test(a_gap_of_freshet_v1_names_its_subscription),
         cmocka_unit_test(streams_stand_in_front_and_are_named_in_order),
         cmocka_unit_test(every_row_has_all_that_its_mechanism_needs),

@@ -31,10 +31,10 @@ static void write_gap(struct format_out *out, const struct gap *gap)
     message_add_text(out, &message);
 }
 
-static void write_bye(struct format_out *out, uint64_t cursor, uint64_t retry_ms)
+static void write_bye(struct format_out *out, const struct goodbye *goodbye)
 {
     struct buf message = {0};
-    ops_add_bye(&message, cursor, retry_ms);
+    ops_add_bye(&message, goodbye);
     message_add_text(out, &message);
 }
 

@@ -42,9 +42,9 @@ static void write_gap(struct format_out *out, const struct gap *gap)
     end_line(out);
 }
 
-static void write_bye(struct format_out *out, uint64_t cursor, uint64_t retry_ms)
+static void write_bye(struct format_out *out, const struct goodbye *goodbye)
 {
-    ops_add_bye(out->bytes, cursor, retry_ms);
+    ops_add_bye(out->bytes, goodbye);
     end_line(out);
 }
 

@@ -32,11 +32,11 @@ void ops_add_gap(struct buf *out, const struct gap *gap)
     json_object_end(&writer);
 }
 
-void ops_add_bye(struct buf *out, uint64_t cursor, uint64_t retry_ms)
+void ops_add_bye(struct buf *out, const struct goodbye *goodbye)
 {
     struct json_writer writer = ops_open(out, "bye");
-    json_member_string(&writer, "reason", STR("drain"));
-    json_member_id(&writer, "cursor", cursor);
-    json_member_number(&writer, "retry_ms", retry_ms);
+    json_member_string(&writer, "reason", ending_reason(goodbye->why));
+    json_member_id(&writer, "cursor", goodbye->cursor);
+    json_member_number(&writer, "retry_ms", goodbye->retry_ms);
     json_object_end(&writer);
 }

@@ -6,7 +6,7 @@
 
 void ops_add_beat(struct buf *out, uint64_t cursor);
 void ops_add_gap(struct buf *out, const struct gap *gap);
-void ops_add_bye(struct buf *out, uint64_t cursor, uint64_t retry_ms);
+void ops_add_bye(struct buf *out, const struct goodbye *goodbye);
 
 /* Begins {"op":"…", which the caller ends. */
 struct json_writer ops_open(struct buf *out, const char *op);

@@ -122,11 +122,12 @@ static void write_gap(struct format_out *out, const struct gap *gap)
     close_own(&data);
 }
 
-static void write_bye(struct format_out *out, uint64_t cursor, uint64_t retry_ms)
+static void write_bye(struct format_out *out, const struct goodbye *goodbye)
 {
-    buf_addf(out->bytes, "retry: %llu\nevent: $bye\n", (unsigned long long)retry_ms);
-    struct json_writer data = open_own(out->bytes, cursor);
-    json_member_string(&data, "reason", STR("drain"));
+    buf_addf(out->bytes, "retry: %llu\nevent: $bye\n",
+             (unsigned long long)goodbye->retry_ms);
+    struct json_writer data = open_own(out->bytes, goodbye->cursor);
+    json_member_string(&data, "reason", ending_reason(goodbye->why));
     close_own(&data);
 }
 
