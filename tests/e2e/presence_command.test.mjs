@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { BIN, eventually, startServer, test } from "./support/index.mjs";
-import { run } from "./support/program.mjs";
+import { Program, run } from "./support/program.mjs";
 
 const ON = "namespaces: [{prefix: chat, presence: true, presence_grace_ms: 200}]\n";
 
@@ -35,4 +35,24 @@ test("freshet presence says why there is no list", async (t) => {
     const wrong = await run(t, ["presence", "--url", server.url, "chat/*"]);
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /patterns have no members/);
+});
+
+for (const via of ["sse", "ndjson", "poll", "ws"]) {
+    test(`freshet sub --as is a member while it runs (${via})`, async (t) => {
+        const server = await startServer(t, { config: ON });
+        const members = async () => (await server.get("/presence/chat/1")).json().members.map(({ member }) => member);
+        const sub = new Program(t, ["sub", "--url", server.url, "--via", via, "--as", "Ada & Bob", "chat/1"]);
+        await eventually(async () => (await members()).join() === "Ada & Bob", "the member");
+        await server.publish("chat/1", "hello");
+        await sub.until(({ lines }) => lines.length === 1, "the event");
+        sub.child.kill("SIGTERM");
+        assert.equal((await sub.exited).code, 0);
+        await eventually(async () => (await members()).length === 0, "its end", 60_000);
+    });
+}
+
+test("freshet sub --as takes a name", async (t) => {
+    const empty = await run(t, ["sub", "--as", "", "chat/1"]);
+    assert.equal(empty.code, 2);
+    assert.match(empty.stderr, /--as takes a name/);
 });

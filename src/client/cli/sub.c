@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LAST_MAX = 1000, CHANNELS_MAX = 100 };
+enum { LAST_MAX = 1000, CHANNELS_MAX = 100, AS_MAX = 255 };
 
 const char client_sub_help[] =
     "Usage: freshet sub CHANNEL... [options]\n\n"
@@ -28,6 +28,8 @@ const char client_sub_help[] =
     "  --type T                  only events of this type; may be repeated\n"
     "  --format event|data       the envelope as JSON, or the data alone (event)\n"
     "  --count N                 stop after N events\n"
+    "  --as NAME                 be a member of this name where channels have presence, unless\n"
+    "                            a credential says who you are\n"
     "  --url URL                 the server (FRESHET_URL, else "
     "http://127.0.0.1:7070)\n" CREDENTIAL_HELP TRUST_HELP;
 
@@ -81,6 +83,8 @@ static int check(const struct sub_arguments *arguments, const char *format, stru
         return -EINVAL;
     if (format && strcmp(format, "event") != 0 && strcmp(format, "data") != 0)
         return refuse(why, "--format is event or data");
+    if (wish->as && (!wish->as[0] || strlen(wish->as) > AS_MAX))
+        return refuse(why, "--as takes a name of 1 to 255 bytes");
     if (wish->after && wish->last)
         return refuse(why, "--after and --last exclude each other");
     if (wish->after && !is_position(wish->after))
@@ -101,6 +105,7 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
         {.name = "type", .list = &ret->types},
         {.name = "format", .value = &format},
         {.name = "count", .number = &ret->count, .most = UINT64_MAX},
+        {.name = "as", .value = &wish->as},
         {.name = "url", .value = &url},
         CREDENTIAL_OPTIONS(&ret->credential),
         TRUST_OPTIONS(&wish->trust),

@@ -42,7 +42,7 @@ static void all_options_are_taken(void **state)
 {
     (void)state;
     assert_int_equal(RUN("sub", "a", "b/**", "--via", "poll", "--after", "earliest", "--type", "t",
-                         "--type", "u", "--format", "data", "--count", "3", "--url", "http://h/x",
+                         "--type", "u", "--format", "data", "--count", "3", "--as", "Ada", "--url", "http://h/x",
                          "--token", "abc"),
                      0);
     assert_int_equal(got.wish.mechanism, FOLLOW_POLL);
@@ -50,6 +50,7 @@ static void all_options_are_taken(void **state)
     assert_int_equal(got.wish.types.count, 2);
     assert_true(got.data_only);
     assert_int_equal(got.count, 3);
+    assert_string_equal(got.wish.as, "Ada");
     assert_str(got.wish.url.text, "http://h/x");
 }
 
@@ -82,6 +83,7 @@ static void wrong_usage_is_refused(void **state)
     assert_int_equal(RUN("sub", "a", "--after", "yesterday"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--after", "1", "--last", "1"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--last", "1001"), -EINVAL);
+    assert_int_equal(RUN("sub", "a", "--as", ""), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--url", "localhost"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--token", "a\r\nHost: b"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--cert-key", "k"), -EINVAL);

@@ -23,6 +23,7 @@ struct follow_wish {
     struct follow_names channels; /* names and patterns; at least one */
     struct follow_names types;    /* an empty list: all types */
     const char *after; /* an id, "earliest", "now" or a time of RFC 3339; NULL: see `last` */
+    const char *as;    /* the name of the reader as a member of channels; NULL: none */
     uint64_t last;     /* begins with the newest events, so many; 0: with what comes from now on */
 };
 

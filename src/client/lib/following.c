@@ -99,6 +99,8 @@ void following_add_path(const struct following *following, struct buf *out)
     }
     for (size_t i = 0; i < wish->types.count; i++)
         server_url_add_query(out, "type", str_from(wish->types.at[i]));
+    if (wish->as)
+        server_url_add_query(out, "as", str_from(wish->as));
     (void)snprintf(last, sizeof(last), "%llu", (unsigned long long)wish->last);
     if (following->cursor[0])
         add_cursor(following, out);
@@ -118,6 +120,8 @@ void following_write_start(const struct following *following, struct json_writer
         json_member_number(writer, "last", wish->last);
     else
         json_member_string(writer, "after", after ? str_from(after) : STR("now"));
+    if (wish->as)
+        json_member_string(writer, "as", str_from(wish->as));
 }
 
 enum follow_end following_end_of(struct following *following, int result,

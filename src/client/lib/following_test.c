@@ -79,6 +79,8 @@ static void a_single_channel_is_named_in_the_path_and_several_in_the_query(void 
     f.channels[0] = "c/*";
     f.wish.channels.count = 1;
     assert_path(&f, "/events?channel=c%2F%2A&type=t&after=now");
+    f.wish.as = "Ada & Bob";
+    assert_path(&f, "/events?channel=c%2F%2A&type=t&as=Ada%20%26%20Bob&after=now");
     close_fixture(&f);
 }
 
@@ -179,6 +181,8 @@ static void a_subscribe_message_says_where_to_begin(void **state)
     assert_start(&f.following, STR("\"last\":3"));
     following_set_cursor(&f.following, STR("12"));
     assert_start(&f.following, STR("\"after\":\"12\""));
+    f.wish.as = "Ada";
+    assert_start(&f.following, STR("\"after\":\"12\",\"as\":\"Ada\""));
     close_fixture(&f);
 }
 
