@@ -1,11 +1,40 @@
 #include "api/answers.h"
 
+#include "api/html.h"
+#include "api/problem_page.h"
+
 #include "transport/audit_notes.h"
 #include "transport/websocket.h"
 
+static void refuse_by_page(struct exchange *exchange, struct response *response,
+                           enum problem problem, struct str detail, unsigned methods)
+{
+    struct buf page = {0};
+    problem_page_add(&page, exchange, problem, detail, methods);
+    html_add_fields(response);
+    response->type = STR("text/html; charset=utf-8");
+    exchange_refuse_by(exchange, response, problem, detail, &page);
+    buf_free(&page);
+}
+
+/* Refuses by a page if a person's browser has opened the path, else by a document. */
+static void refuse(struct exchange *exchange, struct response *response, enum problem problem,
+                   struct str detail, unsigned methods)
+{
+    bool may_be_page = problem_page_may_be(exchange, problem);
+    if (may_be_page)
+        response_add(response, STR("Vary"), STR("Accept"));
+    if (may_be_page && problem_page_is_wanted(exchange))
+        refuse_by_page(exchange, response, problem, detail, methods);
+    else
+        exchange_refuse(exchange, response, problem, detail, STR_NONE);
+}
+
 void api_problem(struct exchange *exchange, enum problem problem, const char *detail)
 {
-    exchange_problem(exchange, problem, str_from(detail), STR_NONE);
+    struct response response;
+    response_init(&response, 0);
+    refuse(exchange, &response, problem, str_from(detail), 0);
 }
 
 void api_refuse(struct exchange *exchange, enum problem problem, const char *detail)
@@ -72,6 +101,6 @@ void api_refuse_method(struct exchange *exchange, unsigned methods)
     struct response response;
     response_init(&response, 0);
     api_add_methods(&response, STR("Allow"), methods);
-    exchange_refuse(exchange, &response, PROBLEM_METHOD_NOT_ALLOWED,
-                    STR("the header Allow lists the methods of this path"), STR_NONE);
+    refuse(exchange, &response, PROBLEM_METHOD_NOT_ALLOWED,
+           STR("the header Allow lists the methods of this path"), methods);
 }

@@ -20,3 +20,14 @@ bool called_add_host(struct buf *out, const struct exchange *exchange, struct st
         buf_addf(out, ":%u", authority->port);
     return outside.is_secure;
 }
+
+void called_add_origin(struct buf *out, const struct exchange *exchange, struct str base)
+{
+    struct buf host = {0};
+    bool is_secure = called_add_host(&host, exchange, STR("localhost:7070"));
+    buf_add_str(out, is_secure ? STR("https://") : STR("http://"));
+    buf_add_str(out, buf_str(&host));
+    buf_add_str(out, base);
+    out->failed |= buf_failed(&host);
+    buf_free(&host);
+}

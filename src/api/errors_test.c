@@ -29,7 +29,7 @@ static void check_pages(struct desk *desk, const char *accept, const char *type)
         snprintf(status, sizeof(status), "HTTP status %d", problem_status((enum problem)i));
         assert_answer(desk, 200, status);
         assert_true(desk_says(&desk->fields, type));
-        assert_field(desk, "Vary: Accept");
+        assert_field(desk, "Vary: Accept, Host");
     }
     buf_free(&list);
 }
@@ -54,6 +54,17 @@ static void text_is_escaped_in_pages_and_wrapped_for_terminals(void **state)
     }
 }
 
+static void an_example_has_the_address_by_which_the_client_has_called(void **state)
+{
+    struct desk *desk = *state;
+    desk->api.base = STR("/x");
+    desk_ask(desk, "GET /x/errors/not-found", "Accept: text/html\r\n", STR_NONE);
+    assert_answer(desk, 200, "curl http://localhost/x/nowhere");
+    desk_ask(desk, "GET /x/errors/not-found", "", STR_NONE);
+    assert_answer(desk, 200, "  curl http://localhost/x/nowhere\n");
+    assert_false(desk_says(&desk->body, "7070"));
+}
+
 static void a_type_that_there_is_not_is_a_problem_itself(void **state)
 {
     struct desk *desk = *state;
@@ -67,6 +78,7 @@ int main(void)
         cmocka_unit_test(each_problem_has_words),
         WITH_DESK(browsers_get_pages_and_shells_get_text),
         WITH_DESK(text_is_escaped_in_pages_and_wrapped_for_terminals),
+        WITH_DESK(an_example_has_the_address_by_which_the_client_has_called),
         WITH_DESK(a_type_that_there_is_not_is_a_problem_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,9 @@
 #include "api/answers.h"
 #include "api/api.h"
 #include "api/called.h"
+#include "api/describe/operation.h"
+#include "api/html.h"
 #include "api/info.h"
-#include "api/pages.h"
 #include "http/accept.h"
 #include "pages/pages.h"
 
@@ -56,23 +57,71 @@ static bool holds(const struct front *front, struct str condition)
     return has_path(condition);
 }
 
-static void add_origin(const struct front *front)
+/* The first operation of a route, by GET if it has one. */
+static const struct operation *find_operation(const struct api_route *route)
 {
-    struct buf host = {0};
-    bool is_secure = called_add_host(&host, front->exchange, STR("localhost:7070"));
-    buf_add_str(front->out, is_secure ? STR("https://") : STR("http://"));
-    buf_add_str(front->out, buf_str(&host));
-    buf_add_str(front->out, front->api->base);
-    front->out->failed |= buf_failed(&host);
-    buf_free(&host);
+    const struct operation *first = NULL;
+    for (size_t t = 0; tasks[t]; t++)
+        for (size_t i = 0; i < tasks[t]->count; i++) {
+            const struct operation *operation = &tasks[t]->operations[i];
+            if (strcmp(operation->route, route->path) != 0)
+                continue;
+            if (operation->method == HTTP_GET && !strcmp(operation->path, route->path))
+                return operation;
+            first = first && first->method == HTTP_GET ? first : operation;
+        }
+    return first;
+}
+
+/* Whether a browser that opens the path of the route alone gets something. */
+static bool opens(const struct api_route *route, const struct operation *operation)
+{
+    return page_is_folder(str_skip(str_from(route->path), 1)) ||
+           (operation && operation->method == HTTP_GET && !operation->required &&
+            !strcmp(operation->path, route->path));
+}
+
+/* The methods of a route that takes more than GET. */
+static void add_methods(struct buf *out, const struct api_route *route)
+{
+    static const char *const names[HTTP_OTHER] = {[HTTP_GET] = "GET",
+                                                  [HTTP_POST] = "POST",
+                                                  [HTTP_PUT] = "PUT",
+                                                  [HTTP_PATCH] = "PATCH",
+                                                  [HTTP_DELETE] = "DELETE"};
+    if (route->methods == (1U << HTTP_GET | 1U << HTTP_HEAD))
+        return;
+    buf_add_lit(out, " <span class=\"methods\">");
+    const char *space = "";
+    for (unsigned i = 0; i < HTTP_OTHER; i++) {
+        if (!names[i] || !(route->methods & 1U << i))
+            continue;
+        buf_addf(out, "%s%s", space, names[i]);
+        space = " ";
+    }
+    buf_add_lit(out, "</span>");
+}
+
+/* A path that a browser can open is a link; another is shown as it is written. */
+static void add_path(const struct front *front, const struct api_route *route)
+{
+    const struct operation *operation = find_operation(route);
+    if (opens(route, operation))
+        buf_addf(front->out, "<a href=\"%.*s%s\">%s</a>", STR_FMT(front->api->base), route->path,
+                 route->path);
+    else
+        buf_addf(front->out, "<code>%s%s</code>", operation ? operation->path : route->path,
+                 operation && operation->required ? "?channel=…" : "");
+    add_methods(front->out, route);
 }
 
 static void add_paths(const struct front *front)
 {
-    for (size_t i = 0; i < api_routes_count; i++)
-        buf_addf(front->out, "            <li><a href=\"%.*s%s\">%s</a>: %s</li>\n",
-                 STR_FMT(front->api->base), api_routes[i].path, api_routes[i].path,
-                 api_routes[i].doc);
+    for (size_t i = 0; i < api_routes_count; i++) {
+        buf_add_lit(front->out, "            <li>");
+        add_path(front, &api_routes[i]);
+        buf_addf(front->out, ": %s</li>\n", api_routes[i].doc);
+    }
 }
 
 /* Fills in a place by its name. */
@@ -87,7 +136,7 @@ static void fill_in(struct front *front, struct str name)
     else if (str_eq(name, STR("version")))
         buf_add_str(front->out, STR(FRESHET_VERSION));
     else if (str_eq(name, STR("origin")))
-        add_origin(front);
+        called_add_origin(front->out, front->exchange, front->api->base);
     else if (str_eq(name, STR("channel")))
         buf_add_str(front->out, is_open(front) ? STR("news") : STR("playground/hello"));
     else if (str_eq(name, STR("credential")) && holds(front, STR("rules")))
@@ -123,7 +172,7 @@ static void answer_person(struct exchange *exchange)
     struct response response;
     write_page(&front, file->body);
     response_init(&response, 200);
-    api_pages_add_fields(&response);
+    html_add_fields(&response);
     response_add(&response, STR("Vary"), STR("Accept, Host"));
     response.type = str_from(file->type);
     response.body[0] = buf_str(&body);

@@ -1,17 +1,12 @@
 #include "api/pages.h"
 
 #include "api/answers.h"
+#include "api/html.h"
 #include "base/hash.h"
 #include "base/json_writer.h"
 #include "http/condition.h"
 #include "http/response_gzip.h"
 #include "pages/pages.h"
-
-/* A page may load and ask for what this server has, and nothing from elsewhere; nobody may frame
- * it, so that no site can make its visitors click in it. */
-#define PAGE_POLICY                                                                                \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' "  \
-    "ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /* Whether the client says that it has the file as it is (RFC 9110 section 13.1.2). */
 static bool is_known(const struct http_fields *fields, const char *tag)
@@ -23,13 +18,6 @@ static bool is_known(const struct http_fields *fields, const char *tag)
             if (str_eq(etag.opaque, str_from(tag)))
                 return true;
     return false;
-}
-
-void api_pages_add_fields(struct response *response)
-{
-    response_add(response, STR("X-Content-Type-Options"), STR("nosniff"));
-    response_add(response, STR("Content-Security-Policy"), STR(PAGE_POLICY));
-    response_add(response, STR("Referrer-Policy"), STR("no-referrer"));
 }
 
 void api_pages_tag(struct str content, char ret[PAGE_TAG_SIZE])
@@ -62,11 +50,11 @@ void api_pages_respond(struct exchange *exchange, const struct page_answer *answ
     buf_addf(response_compose(&response, STR("ETag")), "W/\"%s\"",
              answer->tag); /* weak: it may be compressed */
     if (answer->by_accept)
-        response_add(&response, STR("Vary"), STR("Accept"));
+        response_add(&response, STR("Vary"), STR("Accept, Host"));
     if (known) {
         response_gzip_vary(&response, str_from(answer->type), length_of(answer));
     } else {
-        api_pages_add_fields(&response);
+        html_add_fields(&response);
         response.type = str_from(answer->type);
         memcpy(response.body, answer->parts, sizeof(answer->parts));
     }

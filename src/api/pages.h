@@ -8,7 +8,7 @@ struct page_answer {
     const char *type; /* Content-Type */
     const char *tag;  /* changes with the content */
     struct str parts[RESPONSE_PARTS];
-    bool by_accept; /* the header Accept has chosen its type */
+    bool by_accept; /* the header Accept has chosen its type, and Host is in it */
 };
 
 /* Answers with it: whole, or 304 if the client has what `tag` stands for. */
@@ -25,6 +25,3 @@ void api_pages_handle(struct exchange *exchange, struct str rest);
 /* For a GET of a path that is nowhere: sends a browser to the page that was meant, if that differs
  * by a slash at the end. False if there is none; then nothing was answered. */
 bool api_pages_redirect(struct exchange *exchange);
-
-/* Adds what browsers must know of a page: it loads and asks for nothing from elsewhere. */
-void api_pages_add_fields(struct response *response);

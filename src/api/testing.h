@@ -354,7 +354,7 @@ static inline void desk_begin_ask(struct desk *desk, const char *request, const 
                                   .origin = origin};
     worker->head_bytes = STR_NONE;
     worker->body = worker->received = body;
-    worker->config.handle(exchange);
+    exchange_handle(exchange);
     buf_free(&text);
 }
 

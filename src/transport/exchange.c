@@ -187,21 +187,35 @@ static void add_problem_fields(struct response *response, enum problem problem)
     }
 }
 
+/* Sends the document, in the type that the response has. */
+static void send_refusal(struct exchange *exchange, struct response *response,
+                         enum problem problem, const struct buf *document)
+{
+    stat_add(&exchange->worker->stats.problems[problem], 1);
+    response->status = problem_status(problem);
+    add_problem_fields(response, problem);
+    response->body[0] = buf_str(document);
+    if (buf_failed(document))
+        response_fail(response);
+    exchange_respond(exchange, response);
+}
+
 void exchange_refuse(struct exchange *exchange, struct response *response, enum problem problem,
                      struct str detail, struct str members)
 {
     struct buf document = {0};
-    stat_add(&exchange->worker->stats.problems[problem], 1);
     audit_note_exchange(exchange, problem, detail, members);
     problem_add(&document, exchange->worker->config.base, problem, detail, members);
-    response->status = problem_status(problem);
-    add_problem_fields(response, problem);
     response->type = STR("application/problem+json");
-    response->body[0] = buf_str(&document);
-    if (buf_failed(&document))
-        response_fail(response);
-    exchange_respond(exchange, response);
+    send_refusal(exchange, response, problem, &document);
     buf_free(&document);
+}
+
+void exchange_refuse_by(struct exchange *exchange, struct response *response,
+                        enum problem problem, struct str detail, const struct buf *document)
+{
+    audit_note_exchange(exchange, problem, detail, STR_NONE);
+    send_refusal(exchange, response, problem, document);
 }
 
 void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,

@@ -74,12 +74,37 @@ test("the example on each page of an error gets that error", async (t) => {
         assert.match(headers["content-type"], /^text\/plain/);
         const line = /^ {2}(curl .*)$/m.exec(text)?.[1];
         if (line) {
-            const { stdout } = await curl(argumentsOf(line.replace("localhost:7070", `127.0.0.1:${server.port}`)));
+            const { stdout } = await curl(argumentsOf(line));
             assert.match(stdout, new RegExp(`"type":"/errors/${slug}"`), `${line}: ${stdout}`);
             examples++;
         }
     }
     assert.ok(examples > 20, `${examples} examples`);
+});
+
+const BROWSER = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+
+test("a browser gets a page for a path that is nowhere, or takes other methods; a program gets the problem", async (t) => {
+    const server = await startServer(t);
+    for (const [method, path, status] of [["GET", "/nowhere", 404], ["GET", "/hub", 405], ["POST", "/healthz", 405], ["GET", "/pages/none", 404]]) {
+        const page = await server.request(method, path, { headers: BROWSER });
+        assert.equal(page.status, status, path);
+        assert.match(page.headers["content-type"], /^text\/html/);
+        assert.match(page.headers.vary, /\bAccept\b/);
+        assert.match(page.headers["cache-control"], /no-store/);
+        assert.ok(page.text.includes(path), path);
+        const problem = await server.request(method, path);
+        assertProblem(problem, status);
+        assert.match(problem.headers.vary, /\bAccept\b/);
+        assert.equal(problem.headers.allow, page.headers.allow);
+        const conn = await server.connect();
+        await conn.send(`HEAD ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAccept: ${BROWSER.Accept}\r\n\r\n`);
+        const head = await conn.readResponse({ method: "HEAD" });
+        if (method === "GET") {
+            assert.deepEqual([head.status, head.headers["content-type"], head.headers["content-length"]],
+                [status, page.headers["content-type"], String(page.bytes.length)]);
+        }
+    }
 });
 
 test("an errors page that does not exist is itself a problem", async (t) => {

@@ -61,6 +61,10 @@ test("pages and documents lead back to the server by the name that the proxy was
     const { servers } = JSON.parse((await ask(server, by, { target: "/asyncapi.json" })).text);
     assert.deepEqual(Object.values(servers).map(({ host, protocol }) => `${protocol}://${host}`),
         ["wss://public.example:8443", "https://public.example:8443"]);
+    const openapi = JSON.parse((await ask(server, by, { target: "/openapi.json" })).text);
+    assert.equal(openapi.servers[0].url, "https://public.example:8443");
+    const { text } = await ask(server, by, { target: "/errors/not-found" });
+    assert.match(text, /curl https:\/\/public\.example:8443\/nowhere/);
 });
 
 test("a peer that is not trusted is redirected, whatever it says", async (t) => {

@@ -84,7 +84,7 @@ the_base_is_the_address_of_the_server_and_stands_before_the_types_of_problems(vo
 {
     struct desk *desk = *state;
     desk_ask(desk, "GET /rt/openapi.json", "", STR_NONE);
-    assert_answer(desk, 200, "\"servers\":[{\"url\":\"/rt\"");
+    assert_answer(desk, 200, "\"servers\":[{\"url\":\"http://localhost/rt\"");
     assert_true(desk_says(&desk->body, "\"/rt/errors/bad-channel\""));
     assert_false(desk_says(&desk->body, "\"/errors/bad-channel\",\""));
 }

@@ -399,15 +399,16 @@ static void write_info(struct json_writer *writer)
     json_object_end(writer);
 }
 
-static void write_servers(struct json_writer *writer, struct str base)
+void openapi_add_servers(struct buf *out, struct str origin)
 {
-    json_name(writer, "servers");
-    json_array_begin(writer);
-    json_object_begin(writer);
-    json_member_string(writer, "url", base.len ? base : STR("/"));
-    json_member_string(writer, "description", STR("The server that you have this from."));
-    json_object_end(writer);
-    json_array_end(writer);
+    struct json_writer writer = json_members_writer(out);
+    json_name(&writer, "servers");
+    json_array_begin(&writer);
+    json_object_begin(&writer);
+    json_member_string(&writer, "url", origin);
+    json_member_string(&writer, "description", STR("The server that you have this from."));
+    json_object_end(&writer);
+    json_array_end(&writer);
 }
 
 static void write_tags(struct json_writer *writer)
@@ -457,18 +458,27 @@ static void write_security(struct json_writer *writer)
     json_array_end(writer);
 }
 
-void openapi_add(struct buf *out, struct str base)
+void openapi_make(struct openapi *ret, struct str base)
 {
-    struct json_writer writer = json_writer(out);
+    *ret = (struct openapi){.front = {0}};
+    struct json_writer writer = json_writer(&ret->front);
     json_object_begin(&writer);
     json_member_string(&writer, "openapi", STR("3.2.0"));
     write_info(&writer);
-    write_servers(&writer, base);
+    buf_add_char(&ret->front, ','); /* the servers are members that follow */
+    writer.out = &ret->back;
     write_tags(&writer);
     write_paths(&writer, base);
     json_member_raw(&writer, "webhooks", describe_webhooks);
     write_components(&writer, base);
     write_security(&writer);
     json_object_end(&writer);
-    buf_add_char(out, '\n');
+    buf_add_char(&ret->back, '\n');
+    ret->back.failed |= buf_failed(&ret->front);
+}
+
+void openapi_free(struct openapi *openapi)
+{
+    buf_free(&openapi->front);
+    buf_free(&openapi->back);
 }
