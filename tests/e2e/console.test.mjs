@@ -3,62 +3,15 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import path from "node:path";
-import * as jose from "jose";
-import { chromium } from "playwright-core";
 import { eventually, startServer, test } from "./support/index.mjs";
-import { lacksBrowser, programOf } from "./support/browser.mjs";
+import { lacksBrowser } from "./support/browser.mjs";
+import { ALL, button, closedServer, deliveries, furnished, go, open, said, SECRET, tokenFor, VIEWS } from "./support/console.mjs";
 import { Receiver } from "./support/receiver.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const VIEWS = ["overview", "channels", "subscribers", "webhooks", "keys", "audit", "configuration", "credential"];
 const PAGES_MOST = 400 * 1024;
 const skip = lacksBrowser("chromium");
 const SHOTS = process.env.CONSOLE_SHOTS; /* a folder for pictures, for people to look at */
-
-/** The console of `server` in a browser of its own; its `complaints` are what the browser complained of. */
-async function open(t, server, hash = "", options = {}) {
-    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
-    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-    page.complaints = [];
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
-    page.on("pageerror", (error) => page.complaints.push(error.message));
-    server.onStop(() => browser.close());
-    await page.goto(`${server.url}/console${hash}`);
-    await page.locator("h1").waitFor();
-    return page;
-}
-
-/** Goes to a view by its link, and waits until it is there. */
-async function go(page, title) {
-    await page.getByRole("navigation").getByRole("link", { name: title, exact: true }).click();
-    await page.getByRole("heading", { level: 1, name: title, exact: true }).waitFor();
-}
-
-const said = (page, text) => page.locator("#said").getByText(text).waitFor();
-const button = (where, name) => where.getByRole("button", { name, exact: true });
-const post = (server, target, body, headers) => server.request("POST", target, { body, headers });
-
-/** A server in which each view has something to show: {server, hook, receiver}. */
-async function furnished(t) {
-    const server = await startServer(t);
-    const receiver = await Receiver.start(t);
-    receiver.answer = ({ body }) => (body.channel === "orders/bad" ? 500 : 204);
-    for (const [name, data] of [["orders/17", { order: 17, items: [{ sku: "A-1", count: 2 }], note: "leave it at the door" }], ["trades/btc", { price: 67123.5 }], ["news", "hello"]]) {
-        await server.publish(name, data, { "Event-Type": "created" });
-    }
-    const hook = (await post(server, "/webhooks", { url: receiver.url, channels: ["orders/**"], description: "the shop's backend" })).json();
-    await server.publish("orders/18", { order: 18 });
-    await server.publish("orders/bad", { order: "bad" });
-    await post(server, "/keys", { name: "backend", grants: [{ channels: ["orders/**"], may: ["read", "publish"] }], expires_in_s: 86400 });
-    await post(server, "/revocations", { subject: "mallory", reason: "left" });
-    const stream = await server.sse("/events?channel=orders/**&channel=news");
-    await server.ndjson("/channels/news");
-    await server.publishMany("news", 20);
-    await eventually(async () => (await deliveries(server, hook)).some(({ state }) => state === "failing"), "a failed delivery");
-    return { server, receiver, hook, stream };
-}
-
-const deliveries = async (server, { id }) => (await server.get(`/webhooks/${id}/deliveries`)).json().deliveries;
 
 const LOOKS = {
     "wide and light": { colorScheme: "light" },
@@ -206,18 +159,6 @@ test("a webhook is registered, paused, resumed, replayed, and its failed deliver
     await eventually(async () => (await server.get("/webhooks")).json().webhooks.length === 0, "no webhook");
     assert.deepEqual(page.complaints, []);
 });
-
-const SECRET = "a secret of more than thirty-two bytes, for a test";
-const ALL = ["read", "publish", "presence", "webhooks", "admin"];
-
-/** A token that may do `may` to every channel. */
-const tokenFor = (may) => new jose.SignJWT({ freshet: { grants: [{ channels: ["**"], may }] } }).setProtectedHeader({ alg: "HS256" })
-    .setSubject("operator").setExpirationTime("1h").sign(Buffer.from(SECRET));
-
-/** A server that lets nobody do anything without a token. */
-function closedServer(t, more = "") {
-    return startServer(t, { env: { CONSOLE_SECRET: SECRET }, config: `access: {anybody: []}\ntokens:\n  - secret: env:CONSOLE_SECRET\n${more}` });
-}
 
 test("a server with rules asks for a key, which stays out of URLs, and takes it", { skip }, async (t) => {
     const server = await closedServer(t);

@@ -1,17 +1,14 @@
 // The demos in Chromium, each in two browsers, as two people have it: both see the same, also after one was cut off.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { BIN, eventually, startServer, test } from "./support/index.mjs";
 import { lacksBrowser, programOf } from "./support/browser.mjs";
+import { addReading, CONFIG, EXAMPLES, FILL, say, write } from "./support/demos.mjs";
 import { freePort, Program } from "./support/program.mjs";
 
-const EXAMPLES = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../examples");
-const CONFIG = fs.readFileSync(path.join(EXAMPLES, "freshet.yaml"), "utf8");
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const skip = lacksBrowser("chromium");
 let people = 0;
@@ -163,13 +160,6 @@ test("a feed plays from a terminal, and goes on over a restart of the server", {
 
 /* ---- weather ---- */
 
-const addReading = async (page, station, celsius) => {
-    await page.getByLabel("Station", { exact: true }).selectOption(station);
-    await page.getByLabel("Degrees Celsius").fill(String(celsius));
-    await page.getByRole("button", { name: "Add", exact: true }).click();
-    await page.getByText(/^Added: /).waitFor();
-};
-
 test("a reading that somebody adds is on the map and in the figures of both", { skip }, async (t) => {
     const { server, pages } = await two(t, "weather/");
     const [one, other] = pages;
@@ -205,12 +195,6 @@ test("a reading that somebody adds is on the map and in the figures of both", { 
 /* ---- the board ---- */
 
 const notesOf = (page) => page.locator(".note").evaluateAll((notes) => notes.map((note) => [note.querySelector("textarea").value, note.style.left, note.style.top]).sort());
-
-async function write(page, text) {
-    await page.getByRole("button", { name: "New note" }).click();
-    await page.locator(".note textarea:focus").fill(text);
-    await page.keyboard.press("Escape");
-}
 
 /** Takes the first note by the mouse and moves it by 100 in both directions, without letting go of it. */
 async function drag(page) {
@@ -309,11 +293,6 @@ test("of two who change a note at once, the second is told, and nothing is overw
 /* ---- the chat ---- */
 
 const saidIn = (page) => all(page, ".message p");
-
-async function say(page, text) {
-    await page.getByLabel("Message", { exact: true }).fill(text);
-    await page.getByRole("button", { name: "Send" }).click();
-}
 
 test("messages of a room are the same for both, also those of a line that was cut", { skip }, async (t) => {
     const { server, browser, pages } = await two(t, "chat/#test");
@@ -454,30 +433,6 @@ test("a visitor's question is answered at the desk, and Slack has both", { skip 
 
 const LOOKS = [["wide and light", { colorScheme: "light" }], ["wide and dark", { colorScheme: "dark" }],
     ["narrow and light", { viewport: { width: 390, height: 844 } }], ["narrow and dark", { viewport: { width: 390, height: 844 }, colorScheme: "dark" }]];
-
-const FILL = {
-    "": async () => {},
-    "ticker/": async (page) => {
-        await page.getByRole("button", { name: "Start the feed" }).click();
-        await page.locator(".change", { hasText: "%" }).first().waitFor();
-    },
-    "odds/": async (page) => {
-        await page.getByRole("button", { name: "Start the feed" }).click();
-        await page.locator(".match").nth(7).waitFor();
-    },
-    "weather/": async (page) => {
-        await addReading(page, "London", 10);
-        await addReading(page, "Cairo", 31);
-    },
-    "board/": async (page) => {
-        await write(page, "buy tea, and whatever else goes with it on a rainy afternoon");
-        await write(page, "water plants");
-    },
-    "chat/": async (page) => {
-        await say(page, "a sentence that is long enough to be wrapped on a phone, twice even, if need be");
-        await page.locator(".ticks.sent").waitFor();
-    },
-};
 
 for (const [what, options] of LOOKS) {
     test(`${what}, the demos fit, and axe finds nothing`, { skip }, async (t) => {

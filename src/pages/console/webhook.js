@@ -2,7 +2,7 @@
 
 import { get, query, send } from "./api.js";
 import { channelLink } from "./channels.js";
-import { count, h, many, ms, when, ago } from "./dom.js";
+import { ago, count, h, many, ms, setText, when } from "./dom.js";
 import { ask, badge, button, card, code, confirmed, empty, facts, field, heading, Paged, say, select, showOnce, text } from "./parts.js";
 import { deliveryItem } from "./delivery.js";
 import { lastOf, namesOf, stateBadge } from "./webhooks.js";
@@ -130,9 +130,10 @@ class Actions {
         });
     }
 
-    buttons(hook) {
+    /* `current` gives the webhook as it is when a button is pressed: it may have changed since the buttons were made. */
+    buttons(state, current) {
         const done = async (text) => (say(text), await this.refresh());
-        const isHeld = hook.state === "paused" || hook.state === "disabled";
+        const isHeld = state === "paused" || state === "disabled";
         const pinged = ({ ok, status, ms: took, error }) =>
             ok ? `The ping was accepted with ${status}, after ${ms(took)}.` : `The ping failed: ${error ?? `the answer was ${status}`}.`;
         return [
@@ -143,9 +144,9 @@ class Actions {
             button("Replay …", () => replay(this.id, done)),
             button(
                 "Retry all that failed",
-                this.post("/retry", ({ retrying }) => `${many(retrying ?? 0, "delivery", "deliveries")} are sent again.`),
+                this.post("/retry", ({ retrying }) => `Sent again: ${many(retrying ?? 0, "delivery", "deliveries")}.`),
             ),
-            button("Change …", () => change(hook, done)),
+            button("Change …", () => change(current(), done)),
             button("New secret …", () => this.rotate()),
             button("Delete …", () => this.remove(), { class: "danger" }),
         ];
@@ -183,6 +184,7 @@ const settingFacts = (hook) =>
 export async function webhook(main, params, { name: id, signal }) {
     let hook = await get(pathOf(id), { signal });
     const state = h("span"),
+        title = heading(hook.url, state),
         bar = h("div", { class: "bar actions" }),
         now = h("div"),
         settings = h("div"),
@@ -206,7 +208,8 @@ export async function webhook(main, params, { name: id, signal }) {
     const show = () => {
         const { state: held } = hook;
         state.replaceChildren(stateBadge(hook.state));
-        bar.dataset.state !== held && bar.replaceChildren(...actions.buttons(hook));
+        setText(title.querySelector("h1"), hook.url);
+        bar.dataset.state !== held && bar.replaceChildren(...actions.buttons(held, () => hook));
         bar.dataset.state = held;
         now.replaceChildren(stateFacts(hook));
         settings.replaceChildren(settingFacts(hook));
@@ -226,7 +229,7 @@ export async function webhook(main, params, { name: id, signal }) {
     show();
     main.replaceChildren(
         h("p", { class: "trail" }, h("a", { href: "#/webhooks" }, "Webhooks")),
-        heading(hook.url, state),
+        title,
         bar,
         made,
         h("div", { class: "two" }, card("State", now), card("Settings", settings)),

@@ -54,6 +54,9 @@ const KINDS = {
 
 export const BROWSERS = Object.keys(KINDS);
 
+/** The preferences with which Firefox asks nothing of anybody but the pages. */
+export const firefoxPreferences = () => ({ ...FIREFOX_PREFERENCES });
+
 /** Why a test in this browser is skipped: it is not installed. Where all is installed, in CI, nothing is skipped. */
 export function lacksBrowser(name) {
     return !process.env.CI && !installed(...KINDS[name].programs) ? `${name} is not installed` : false;

@@ -1,0 +1,67 @@
+// The console in a browser, and servers in which it has something to show and to do.
+
+import * as jose from "jose";
+import { chromium } from "playwright-core";
+import { programOf } from "./browser.mjs";
+import { Receiver } from "./receiver.mjs";
+import { startServer } from "./server.mjs";
+import { eventually } from "./wait.mjs";
+
+export const VIEWS = ["overview", "channels", "subscribers", "webhooks", "keys", "audit", "configuration", "credential"];
+
+/** The console of `server` in a browser of its own; its `complaints` are what the browser complained of. */
+export async function open(t, server, hash = "", options = {}) {
+    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+    page.complaints = [];
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
+    page.on("pageerror", (error) => page.complaints.push(error.message));
+    server.onStop(() => browser.close());
+    await page.goto(`${server.url}/console${hash}`);
+    await page.locator("h1").waitFor();
+    return page;
+}
+
+/** Goes to a view by its link, and waits until it is there. */
+export async function go(page, title) {
+    await page.getByRole("navigation").getByRole("link", { name: title, exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: title, exact: true }).waitFor();
+}
+
+export const said = (page, text) => page.locator("#said").getByText(text).waitFor();
+export const button = (where, name) => where.getByRole("button", { name, exact: true });
+export const post = (server, target, body, headers) => server.request("POST", target, { body, headers });
+
+export const deliveries = async (server, { id }) => (await server.get(`/webhooks/${id}/deliveries`)).json().deliveries;
+
+/** A server in which each view has something to show: {server, hook, receiver}. */
+export async function furnished(t) {
+    const server = await startServer(t);
+    const receiver = await Receiver.start(t);
+    receiver.answer = ({ body }) => (body.channel === "orders/bad" ? 500 : 204);
+    for (const [name, data] of [["orders/17", { order: 17, items: [{ sku: "A-1", count: 2 }], note: "leave it at the door" }], ["trades/btc", { price: 67123.5 }], ["news", "hello"]]) {
+        await server.publish(name, data, { "Event-Type": "created" });
+    }
+    const hook = (await post(server, "/webhooks", { url: receiver.url, channels: ["orders/**"], description: "the shop's backend" })).json();
+    await server.publish("orders/18", { order: 18 });
+    await server.publish("orders/bad", { order: "bad" });
+    await post(server, "/keys", { name: "backend", grants: [{ channels: ["orders/**"], may: ["read", "publish"] }], expires_in_s: 86400 });
+    await post(server, "/revocations", { subject: "mallory", reason: "left" });
+    const stream = await server.sse("/events?channel=orders/**&channel=news");
+    await server.ndjson("/channels/news");
+    await server.publishMany("news", 20);
+    await eventually(async () => (await deliveries(server, hook)).some(({ state }) => state === "failing"), "a failed delivery");
+    return { server, receiver, hook, stream };
+}
+
+export const SECRET = "a secret of more than thirty-two bytes, for a test";
+export const ALL = ["read", "publish", "presence", "webhooks", "admin"];
+
+/** A token of `subject` that may do `may` to every channel. */
+export const tokenFor = (may, subject = "operator") => new jose.SignJWT({ freshet: { grants: [{ channels: ["**"], may }] } }).setProtectedHeader({ alg: "HS256" })
+    .setSubject(subject).setExpirationTime("1h").sign(Buffer.from(SECRET));
+
+/** A server that lets nobody do anything without a token. */
+export function closedServer(t, more = "") {
+    return startServer(t, { env: { CONSOLE_SECRET: SECRET }, config: `access: {anybody: []}\ntokens:\n  - secret: env:CONSOLE_SECRET\n${more}` });
+}
