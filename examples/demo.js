@@ -60,7 +60,8 @@ export function showRights(error) {
 /* Follows channels while the plug, the page's switch, is in. Pulled out, the line closes its connection, as a phone in a tunnel does. Put in
  * again, it goes on behind the last event that it has seen, so the page misses nothing. */
 export class Line {
-    /* `parts`: [{channels, event, from}], where `from` says where the first connection begins. */
+    /* `parts`: [{channels, event, from, counts}], where `from` says where the first connection begins, and `counts(event)` whether it is one that
+     * the page tells of as missed: all are without it. */
     constructor(parts, { onCut, onLive, ...options } = {}) {
         Object.assign(this, { parts, options, onCut, onLive });
         $("plug").checked = true;
@@ -82,7 +83,7 @@ export class Line {
                 state === "live" && wanted.length && this.begin(wanted.shift(), tally);
             }
         } });
-        const tally = { isBack, late: 0, waiting: this.parts.length };
+        const tally = { isBack, late: new Set(), waiting: this.parts.length }; /* ids: two parts may have the same event */
         this.back = "";
         $("plug-label").textContent = "connected";
         document.body.classList.remove("cut");
@@ -94,13 +95,15 @@ export class Line {
         const { client } = this;
         let isLive = false;
         const event = (one) => {
-            tally.late += !isLive;
+            if (!isLive && (!part.counts || part.counts(one))) {
+                tally.late.add(one.id);
+            }
             part.event(one, isLive);
         };
         const live = () => {
             isLive = true;
             if (--tally.waiting === 0) {
-                const count = tally.late === 1 ? "one event" : `${tally.late} events`;
+                const count = tally.late.size === 1 ? "one event" : `${tally.late.size} events`;
                 this.back ||= tally.isBack ? `Back, and missed nothing: ${count} came that happened meanwhile.` : "";
                 this.told(client.state);
                 this.onLive?.(client);

@@ -290,8 +290,8 @@ showRooms();
 list.append(make("p", { id: "empty", className: "quiet", textContent: "Nothing has been said here yet." }));
 
 const line = new Line([
-    { channels: [channel], from: { last: 100 }, event: (event, isLive) => (isMessage(event) ? takeMessage(event, isLive) : event.type === "typing" && takeTyping(event.data ?? {})) },
-    { channels: ["demos/chat/*"], from: { after: "now" }, event: takeElsewhere },
+    { channels: [channel], from: { last: 100 }, counts: isMessage, event: (event, isLive) => (isMessage(event) ? takeMessage(event, isLive) : event.type === "typing" && takeTyping(event.data ?? {})) },
+    { channels: ["demos/chat/*"], from: { after: "now" }, counts: () => false, event: takeElsewhere },
 ], {
     as: me,
     share: false,

@@ -309,6 +309,7 @@ test("messages of a room are the same for both, also those of a line that was cu
     await say(one, "in a tunnel");
     await one.getByText("waiting for the line").waitFor();
     await plug(one).check();
+    await one.getByText("Back, and missed nothing: one event came that happened meanwhile.").waitFor();
     await same(pages, saidIn, (texts) => texts.join() === "hello <b>you</b>,hello yourself,are you there?,in a tunnel", "all four");
     const third = await visit(browser, `${server.url}/demos/chat/#test`);
     await same([one, third], saidIn, (texts) => texts.length === 4, "the history");
