@@ -3,8 +3,8 @@
 
 #include "transport/exchange.h"
 
-/* Answers with a problem document; a browser that opens a path that is not there, or that takes other
- * methods, gets a page (problem_page.h). */
+/* Answers with a problem document; a browser that opens a path that is not there, or that takes
+ * other methods, gets a page (problem_page.h). */
 void api_problem(struct exchange *exchange, enum problem problem, const char *detail);
 
 /* The same refusal in the form of the request's mechanism: a browser's WebSocket gets a close code.

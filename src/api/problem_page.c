@@ -32,10 +32,9 @@ static void add_request(struct buf *out, const struct http_head *head, enum prob
     buf_add_lit(out, "<p class=\"quiet\"><code>");
     html_add_escaped(out, head->method == HTTP_HEAD ? STR("GET") : head->method_raw);
     buf_add_char(out, ' ');
-    html_add_escaped(out,
-                     (struct str){head->path.at, is_long ? TARGET_SHOWN : head->path.len});
-    buf_addf(out, "%s</code>: <code>%.*s</code>, HTTP status %d</p></header>\n",
-             is_long ? "…" : "", STR_FMT(problem_slug(problem)), problem_status(problem));
+    html_add_escaped(out, (struct str){head->path.at, is_long ? TARGET_SHOWN : head->path.len});
+    buf_addf(out, "%s</code>: <code>%.*s</code>, HTTP status %d</p></header>\n", is_long ? "…" : "",
+             STR_FMT(problem_slug(problem)), problem_status(problem));
 }
 
 static void add_methods(struct buf *out, unsigned methods)
@@ -49,6 +48,14 @@ static void add_methods(struct buf *out, unsigned methods)
         buf_addf(out, "%s<code>%s</code>", comma, names[i]);
         comma = ", ";
     }
+    buf_add_lit(out, ".</p>\n");
+}
+
+/* The sentence that programs get, which knows more of the case than the words of the problem. */
+static void add_detail(struct buf *out, struct str detail)
+{
+    buf_add_lit(out, "<p class=\"quiet\">The server says: ");
+    html_add_escaped(out, detail);
     buf_add_lit(out, ".</p>\n");
 }
 
@@ -88,7 +95,7 @@ void problem_page_add(struct buf *out, const struct exchange *exchange, enum pro
     if (methods)
         add_methods(out, methods);
     else
-        html_add_part(out, "In detail", detail);
+        add_detail(out, detail);
     html_add_part(out, "Why", str_from(words->why));
     html_add_part(out, "What to do", str_from(words->to_do));
     buf_add_lit(out, "</section>\n");

@@ -199,8 +199,9 @@ static void channel_free(struct pull *pull)
 static const struct websocket_ops channel_ops = {
     .asks = true, .message = channel_message, .beat = channel_beat};
 static const struct pull_ops channel_pull = {
-    WEBSOCKET_PULL,           .fill = channel_fill, .sent = channel_sent,
-    .goodbye = websocket_goodbye, .free = channel_free, .reads = channel_reads,
+    WEBSOCKET_PULL,           .fill = channel_fill,
+    .sent = channel_sent,     .goodbye = websocket_goodbye,
+    .free = channel_free,     .reads = channel_reads,
     .review = channel_review, .tell = channel_tell,
 };
 

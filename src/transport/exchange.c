@@ -188,8 +188,8 @@ static void add_problem_fields(struct response *response, enum problem problem)
 }
 
 /* Sends the document, in the type that the response has. */
-static void send_refusal(struct exchange *exchange, struct response *response,
-                         enum problem problem, const struct buf *document)
+static void send_refusal(struct exchange *exchange, struct response *response, enum problem problem,
+                         const struct buf *document)
 {
     stat_add(&exchange->worker->stats.problems[problem], 1);
     response->status = problem_status(problem);
@@ -211,8 +211,8 @@ void exchange_refuse(struct exchange *exchange, struct response *response, enum 
     buf_free(&document);
 }
 
-void exchange_refuse_by(struct exchange *exchange, struct response *response,
-                        enum problem problem, struct str detail, const struct buf *document)
+void exchange_refuse_by(struct exchange *exchange, struct response *response, enum problem problem,
+                        struct str detail, const struct buf *document)
 {
     audit_note_exchange(exchange, problem, detail, STR_NONE);
     send_refusal(exchange, response, problem, document);

@@ -113,8 +113,8 @@ void exchange_refuse(struct exchange *exchange, struct response *response, enum 
                      struct str detail, struct str members);
 
 /* The same with another document, which has the response's type: a page. */
-void exchange_refuse_by(struct exchange *exchange, struct response *response,
-                        enum problem problem, struct str detail, const struct buf *document);
+void exchange_refuse_by(struct exchange *exchange, struct response *response, enum problem problem,
+                        struct str detail, const struct buf *document);
 
 /* Sends the cached answer of an equal key: true. Otherwise the caller makes the response, which is
  * then cached under the key. Completes the key with the fields that depend on the connection. */

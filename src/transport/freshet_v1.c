@@ -90,9 +90,8 @@ static void goodbye(struct pull *pull, enum ending why)
 {
     struct freshet_v1 *v1 = of_pull(pull);
     struct request_stream *request = pull->request;
-    const struct goodbye goodbye = {.why = why,
-                                    .cursor = freshet_v1_cursor(v1),
-                                    .retry_ms = 1000 + worker_random(2000)};
+    const struct goodbye goodbye = {
+        .why = why, .cursor = freshet_v1_cursor(v1), .retry_ms = 1000 + worker_random(2000)};
     if (!v1->websocket.close_sent)
         encode_bye(&request->worker->deflater, freshet_v1_encoding(v1), request_stream_add(request),
                    &goodbye);

@@ -51,7 +51,7 @@ struct pull_ops {
     /* With `input`: whether to read nothing now. Then the pull must arrange for
      * request_stream_wake() or request_stream_pause(). */
     bool (*deaf)(struct pull *pull);
-    void (*ring)(struct pull *pull);  /* the request stream's timer */
+    void (*ring)(struct pull *pull); /* the request stream's timer */
     /* Ends politely, and says why. */
     void (*goodbye)(struct pull *pull, enum ending why);
     void (*free)(struct pull *pull);

@@ -682,8 +682,8 @@ static void refused_free(struct pull *pull)
 
 static const struct websocket_ops refused_ops = {.message = refused_message, .beat = refused_beat};
 static const struct pull_ops refused_pull = {
-    WEBSOCKET_PULL,           .fill = refused_fill, .sent = refused_sent,
-    .goodbye = websocket_goodbye, .free = refused_free,
+    WEBSOCKET_PULL,       .fill = refused_fill, .sent = refused_sent, .goodbye = websocket_goodbye,
+    .free = refused_free,
 };
 
 static struct str first_protocol(const struct http_head *head)

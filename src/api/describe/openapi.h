@@ -8,7 +8,8 @@ struct openapi {
     struct buf front, back;
 };
 
-/* Both parts fail together: buf_failed() of `back`. `base` is the path under which the API hangs. */
+/* Both parts fail together: buf_failed() of `back`. `base` is the path under which the API hangs.
+ */
 void openapi_make(struct openapi *ret, struct str base);
 void openapi_free(struct openapi *openapi);
 

@@ -42,8 +42,8 @@ static void all_options_are_taken(void **state)
 {
     (void)state;
     assert_int_equal(RUN("sub", "a", "b/**", "--via", "poll", "--after", "earliest", "--type", "t",
-                         "--type", "u", "--format", "data", "--count", "3", "--as", "Ada", "--url", "http://h/x",
-                         "--token", "abc"),
+                         "--type", "u", "--format", "data", "--count", "3", "--as", "Ada", "--url",
+                         "http://h/x", "--token", "abc"),
                      0);
     assert_int_equal(got.wish.mechanism, FOLLOW_POLL);
     assert_int_equal(got.wish.channels.count, 2);

@@ -515,8 +515,7 @@ static void every_gap_tells_what_is_gone(void **state)
 
 static void check_bye(struct tried *tried)
 {
-    const struct goodbye goodbye = {
-        .why = ENDING_REVOKED, .cursor = CURSOR, .retry_ms = BYE_MS};
+    const struct goodbye goodbye = {.why = ENDING_REVOKED, .cursor = CURSOR, .retry_ms = BYE_MS};
     encode_bye(tried->deflater, tried->encoding, &tried->out, &goodbye);
     struct parsed parsed = read_record(tried);
     if (parsed.kind)

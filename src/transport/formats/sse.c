@@ -124,8 +124,7 @@ static void write_gap(struct format_out *out, const struct gap *gap)
 
 static void write_bye(struct format_out *out, const struct goodbye *goodbye)
 {
-    buf_addf(out->bytes, "retry: %llu\nevent: $bye\n",
-             (unsigned long long)goodbye->retry_ms);
+    buf_addf(out->bytes, "retry: %llu\nevent: $bye\n", (unsigned long long)goodbye->retry_ms);
     struct json_writer data = open_own(out->bytes, goodbye->cursor);
     json_member_string(&data, "reason", ending_reason(goodbye->why));
     close_own(&data);
