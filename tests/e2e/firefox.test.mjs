@@ -41,7 +41,7 @@ for (const [what, viewport] of Object.entries(WIDTHS)) {
     test(`${what}, the first page, the API, errors and paths that are nowhere fit`, { skip }, async (t) => {
         const server = await startServer(t);
         const browser = await launch(server);
-        for (const [path, text] of [["", "Try it"], ["docs", "Publish"], ["errors/", "What errors mean"], ["errors/gap", "What to do"], ["nowhere", "Where"], ["hub", "POST"]]) {
+        for (const [path, text] of [["", "Try it"], ["docs", "Publish"], ["errors/", "What errors mean"], ["errors/gap", "What to do"], ["nowhere", "Nothing was found"], ["hub", "POST"]]) {
             const page = await visit(browser, server, path, viewport);
             await page.getByText(text).first().waitFor({ state: "attached" });
             page.complaints = page.complaints.filter((complaint) => !/\b40[45]\b/.test(complaint));
