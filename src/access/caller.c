@@ -174,9 +174,7 @@ uint64_t voucher_of(const struct str *texts, size_t count)
     }
     hash_sha256(buf_str(&all), digest);
     memcpy(&voucher, digest, sizeof(voucher));
-    if (all.at)
-        explicit_bzero(all.at, all.cap);
-    buf_free(&all);
+    buf_wipe(&all);
     return voucher ? voucher : 1;
 }
 

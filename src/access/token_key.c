@@ -75,9 +75,7 @@ void token_key_free(struct token_key *key)
 {
     if (!key)
         return;
-    if (key->secret.at)
-        explicit_bzero(key->secret.at, key->secret.cap);
-    buf_free(&key->secret);
+    buf_wipe(&key->secret);
     buf_free(&key->kid);
     EVP_PKEY_free(key->pair);
     free(key);

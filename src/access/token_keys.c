@@ -63,13 +63,6 @@ static struct buf bytes_of(const json_t *jwk, const char *name)
     return bytes;
 }
 
-static void wipe(struct buf *bytes)
-{
-    if (bytes->at)
-        explicit_bzero(bytes->at, bytes->cap);
-    buf_free(bytes);
-}
-
 static bool has_operation(const json_t *operations, const char *name)
 {
     size_t i;
@@ -142,7 +135,7 @@ static int read_secret(const struct jwk *jwk, struct token_key **ret, const char
     enum token_algorithm algorithm =
         jwk->algorithm == TOKEN_ALGORITHMS ? TOKEN_HS256 : jwk->algorithm;
     int result = token_key_of_secret(algorithm, buf_str(&k), jwk->kid, ret, ret_why);
-    wipe(&k);
+    buf_wipe(&k);
     return result;
 }
 

@@ -223,9 +223,7 @@ static bool show(struct exchange *exchange, struct shown *shown)
 
 static void forget(struct shown *shown)
 {
-    if (shown->credential.at)
-        explicit_bzero(shown->credential.at, shown->credential.cap);
-    buf_free(&shown->credential);
+    buf_wipe(&shown->credential);
     free(shown->fields);
 }
 

@@ -9,9 +9,7 @@
 
 void change_request_free(struct change_request *request)
 {
-    if (request->answer.at)
-        explicit_bzero(request->answer.at, request->answer.cap);
-    buf_free(&request->answer);
+    buf_wipe(&request->answer);
     api_key_free(request->change.key);
     free(request->change.revocation);
     free(request);

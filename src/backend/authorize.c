@@ -192,9 +192,7 @@ static void write_credential(struct json_writer *writer, struct str credential)
     json_name_of_len(writer, AUTHORIZATION.at, AUTHORIZATION.len);
     json_add_string(writer, buf_str(&text));
     writer->out->failed |= buf_failed(&text);
-    if (text.at)
-        explicit_bzero(text.at, text.cap);
-    buf_free(&text);
+    buf_wipe(&text);
 }
 
 static void write_headers(struct json_writer *writer, const struct authorize_question *question)
@@ -277,9 +275,7 @@ static void make_digest(struct asked *asked)
         add_facts(&text, &caller->facts);
     hash_sha256(buf_str(&text), asked->digest);
     asked->body.failed |= buf_failed(&text);
-    if (text.at)
-        explicit_bzero(text.at, text.len);
-    buf_free(&text);
+    buf_wipe(&text);
 }
 
 /* Copies the terms. False if there is no memory. */
@@ -341,9 +337,7 @@ static void free_asked(struct asked *asked)
     call_free(&asked->call);
     caller_unref(asked->base);
     free(asked->terms);
-    if (asked->body.at)
-        explicit_bzero(asked->body.at, asked->body.cap); /* the body may hold a session's cookie */
-    buf_free(&asked->body);
+    buf_wipe(&asked->body); /* the body may hold a session's cookie */
     free(asked);
 }
 

@@ -16,6 +16,13 @@ void buf_free(struct buf *buf)
     *buf = (struct buf){0};
 }
 
+void buf_wipe(struct buf *buf)
+{
+    if (buf->at)
+        explicit_bzero(buf->at, buf->cap);
+    buf_free(buf);
+}
+
 static bool grow(struct buf *buf, size_t need)
 {
     size_t cap = buf->cap ? buf->cap : CAP_FIRST;

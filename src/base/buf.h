@@ -17,6 +17,10 @@ struct buf {
 /* Frees the bytes; the buffer is then empty and usable. */
 void buf_free(struct buf *buf);
 
+/* Overwrites the bytes and frees them: for secrets. A secret that grows leaves copies behind, so
+ * reserve its room before you add it. */
+void buf_wipe(struct buf *buf);
+
 /* Drops the bytes and the failure, keeps the memory. */
 static inline void buf_clear(struct buf *buf)
 {

@@ -295,6 +295,18 @@ static void a_size_beyond_memory_fails_without_asking(void **state)
     assert_false(buf_failed(&buf));
 }
 
+static void a_wiped_buffer_is_empty_and_usable(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    buf_wipe(&buf);
+    buf_add_lit(&buf, "a secret");
+    buf_wipe(&buf);
+    assert_null(buf.at);
+    buf_add_lit(&buf, "another");
+    expect(&buf, STR("another"));
+}
+
 static void any_allocation_may_fail(void **state)
 {
     (void)state;
@@ -336,6 +348,7 @@ int main(void)
         cmocka_unit_test(clearing_keeps_the_memory),
         cmocka_unit_test(a_failure_sticks_until_cleared),
         cmocka_unit_test(a_size_beyond_memory_fails_without_asking),
+        cmocka_unit_test(a_wiped_buffer_is_empty_and_usable),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

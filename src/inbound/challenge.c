@@ -12,7 +12,6 @@
 #include "inbound/verify.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 
 struct member {
@@ -199,9 +198,7 @@ void challenge_free(struct challenge *challenge)
         buf_free(&challenge->members[i].name);
         template_free(&challenge->members[i].value);
     }
-    if (challenge->secret.at)
-        OPENSSL_cleanse(challenge->secret.at, challenge->secret.cap);
-    buf_free(&challenge->secret);
+    buf_wipe(&challenge->secret);
     buf_free(&challenge->is);
     free(challenge);
 }
@@ -286,9 +283,7 @@ static void add_hash(const struct challenge *challenge, struct template_view *vi
     if (buf_failed(&text))
         out->failed = true;
     add_digest(out, digest, size, challenge->base64);
-    if (text.at)
-        OPENSSL_cleanse(text.at, text.cap);
-    buf_free(&text);
+    buf_wipe(&text);
     view->secret = STR_NONE;
 }
 

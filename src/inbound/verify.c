@@ -4,7 +4,6 @@
 #include "http/token.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 enum {
@@ -84,9 +83,7 @@ int verify_secret_read(enum verify_scheme scheme, struct str text, struct verify
 
 void verify_secret_deinit(struct verify_secret *secret)
 {
-    if (secret->bytes.at)
-        OPENSSL_cleanse(secret->bytes.at, secret->bytes.cap);
-    buf_free(&secret->bytes);
+    buf_wipe(&secret->bytes);
 }
 
 /* ---- the proof of a request ------------------------------------------------------------------ */

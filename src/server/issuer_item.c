@@ -21,14 +21,6 @@ static struct str text_or(const char *text, const char *otherwise)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* A file may hold a private key. */
-static void wipe(struct buf *bytes)
-{
-    if (bytes->at)
-        explicit_bzero(bytes->at, bytes->cap);
-    buf_free(bytes);
-}
-
 static const char has_its_own[] =
     "a JWK Set has an algorithm and an id for each key: leave out algorithm and kid";
 
@@ -103,7 +95,7 @@ static int read_key_file(const struct issuer_item *item, enum token_algorithm al
         buf_addf(why, "key_file: %s: %s", item->key_file, hint);
     else
         *ret_material = voucher_of(&(struct str){text.at, text.len}, 1);
-    wipe(&text);
+    buf_wipe(&text); /* it may be a private key */
     return result ? -EINVAL : 0;
 }
 

@@ -41,16 +41,14 @@ static int print_made(struct str body)
     struct str text = answer_member(body, STR("key")), id = answer_member(body, STR("id"));
     if (!text.len || json_unescape(text, &key) || buf_failed(&key)) {
         fprintf(stderr, "freshet key: the server's answer is no key\n");
-        buf_free(&key);
+        buf_wipe(&key);
         return 1;
     }
     buf_add_char(&key, '\n');
     fprintf(stderr, "freshet key: key %.*s was made; this is the only time that it is shown\n",
             STR_FMT(id));
     int code = output_write("freshet key", buf_str(&key));
-    if (key.at)
-        explicit_bzero(key.at, key.cap);
-    buf_free(&key);
+    buf_wipe(&key);
     return code;
 }
 
@@ -100,8 +98,7 @@ static int ask(const struct key_request *request, const char *token, struct tran
     int code = result || answer.status < 200 || answer.status > 299
                    ? answer_explain("key", request->url.text, result, &answer)
                    : print(request, buf_str(&answer.body));
-    if (answer.body.at)
-        explicit_bzero(answer.body.at, answer.body.cap);
+    buf_wipe(&answer.body);
     transfer_answer_deinit(&answer);
     buf_free(&url);
     return code;
