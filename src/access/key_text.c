@@ -1,7 +1,6 @@
 #include "access/key_text.h"
 
 static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
-static const char digits[] = "0123456789abcdef";
 
 #define PREFIX STR("fk_")
 
@@ -81,15 +80,13 @@ void key_digest_write(const struct key_digest *digest, char ret_text[KEY_DIGEST_
     memcpy(out + 3, digest->id, KEY_ID_LEN);
     out += 3 + KEY_ID_LEN;
     *out++ = ':';
-    for (size_t i = 0; i < HASH_SHA256_SIZE; i++) {
-        *out++ = digits[digest->hash[i] >> 4];
-        *out++ = digits[digest->hash[i] & 15];
-    }
-    *out = '\0';
+    hash_write_hex(digest->hash, HASH_SHA256_SIZE, out);
+    ret_text[KEY_DIGEST_LEN] = '\0';
 }
 
 static bool read_digit(char c, uint8_t *ret_value)
 {
+    static const char digits[] = "0123456789abcdef";
     const char *found = c ? strchr(digits, c) : NULL;
     *ret_value = (uint8_t)(found ? found - digits : 0);
     return found != NULL;

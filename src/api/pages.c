@@ -22,13 +22,9 @@ static bool is_known(const struct http_fields *fields, const char *tag)
 
 void api_pages_tag(struct str content, char ret[PAGE_TAG_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t sum[HASH_SHA256_SIZE];
     hash_sha256(content, sum);
-    for (size_t i = 0; i < PAGE_TAG_SIZE / 2; i++) {
-        ret[2 * i] = digits[sum[i] >> 4];
-        ret[2 * i + 1] = digits[sum[i] & 15];
-    }
+    hash_write_hex(sum, PAGE_TAG_SIZE / 2, ret);
     ret[PAGE_TAG_SIZE - 1] = '\0';
 }
 

@@ -82,6 +82,15 @@ enum hash_kind hash_kind_of(struct str name)
     return (enum hash_kind)kind;
 }
 
+void hash_write_hex(const uint8_t *bytes, size_t size, char *ret_digits)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++) {
+        *ret_digits++ = digits[bytes[i] >> 4];
+        *ret_digits++ = digits[bytes[i] & 15];
+    }
+}
+
 bool hash_equal(struct str a, struct str b)
 {
     return a.len == b.len && CRYPTO_memcmp(a.at, b.at, a.len) == 0;

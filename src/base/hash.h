@@ -29,6 +29,9 @@ size_t hash_hmac(enum hash_kind kind, struct str key, const struct str *parts, s
 /* The kind with this name (`sha256`); HASH_KINDS if there is none. */
 enum hash_kind hash_kind_of(struct str name);
 
+/* Writes bytes as lowercase hexadecimal digits, two each, without a NUL behind them. */
+void hash_write_hex(const uint8_t *bytes, size_t size, char *ret_digits);
+
 /* Compares in a time that depends only on the lengths, so that a stranger cannot guess a secret
  * byte by byte. */
 bool hash_equal(struct str a, struct str b);

@@ -141,6 +141,16 @@ static void equality_is_of_length_and_of_every_byte(void **state)
     assert_false(hash_equal(STR_NONE, STR("a")));
 }
 
+static void each_byte_becomes_two_lowercase_digits(void **state)
+{
+    (void)state;
+    char digits[8] = "?????!!";
+    hash_write_hex((const uint8_t[]){0x00, 0xaf}, 2, digits);
+    assert_string_equal(digits, "00af?!!");
+    hash_write_hex(NULL, 0, digits);
+    assert_string_equal(digits, "00af?!!");
+}
+
 static void random_bytes_fill_all_of_the_room_and_no_more(void **state)
 {
     (void)state;
@@ -168,6 +178,7 @@ int main(void)
         cmocka_unit_test(hmac_does_not_see_where_parts_meet),
         cmocka_unit_test(hmac_takes_other_hashes_by_their_names),
         cmocka_unit_test(equality_is_of_length_and_of_every_byte),
+        cmocka_unit_test(each_byte_becomes_two_lowercase_digits),
         cmocka_unit_test(random_bytes_fill_all_of_the_room_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

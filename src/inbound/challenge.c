@@ -259,13 +259,13 @@ static bool may_be_answered(const struct challenge *challenge, struct str value)
 
 static void add_digest(struct buf *out, const uint8_t *digest, size_t size, bool base64)
 {
-    static const char digits[] = "0123456789abcdef";
-    if (base64)
+    char digits[2 * HASH_SIZE_MAX];
+    if (base64) {
         base64_add(out, (struct str){(const char *)digest, size});
-    for (size_t i = 0; !base64 && i < size; i++) {
-        buf_add_char(out, digits[digest[i] >> 4]);
-        buf_add_char(out, digits[digest[i] & 15]);
+        return;
     }
+    hash_write_hex(digest, size, digits);
+    buf_add(out, digits, 2 * size);
 }
 
 static void add_hash(const struct challenge *challenge, struct template_view *view, struct buf *out)

@@ -463,13 +463,9 @@ static int publish_lines(struct publisher *publisher)
 
 static void make_key(char ret[33])
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t random[16];
     hash_random(random, sizeof(random));
-    for (size_t i = 0; i < sizeof(random); i++) {
-        ret[2 * i] = digits[random[i] >> 4];
-        ret[2 * i + 1] = digits[random[i] & 15];
-    }
+    hash_write_hex(random, sizeof(random), ret);
     ret[32] = '\0';
 }
 

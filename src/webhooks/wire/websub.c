@@ -61,12 +61,10 @@ void websub_add_hub(struct buf *out, struct str topic, struct str base)
 
 void websub_add_signature(struct buf *out, struct str secret, struct str body)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t digest[HASH_SHA256_SIZE];
+    char digits[2 * HASH_SHA256_SIZE];
     hash_hmac_sha256(secret, &body, 1, digest);
     buf_add_lit(out, "sha256=");
-    for (size_t i = 0; i < sizeof(digest); i++) {
-        buf_add_char(out, digits[digest[i] >> 4]);
-        buf_add_char(out, digits[digest[i] & 15]);
-    }
+    hash_write_hex(digest, sizeof(digest), digits);
+    buf_add(out, digits, sizeof(digits));
 }
