@@ -1,6 +1,7 @@
 #include "access/api_key.h"
 
 #include "access/grant_json.h"
+#include "base/json_text.h"
 #include "base/mem.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
@@ -10,12 +11,6 @@
 #define EXPIRES_IN_MAX_S INT64_C(315360000000) /* 10,000 years */
 
 static const char no_memory[] = "no memory: try again";
-
-static struct str text_of(const json_t *value)
-{
-    return json_is_string(value) ? (struct str){json_string_value(value), json_string_length(value)}
-                                 : STR_NONE;
-}
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
@@ -81,7 +76,7 @@ static const char *read_expiry(const json_t *root, int64_t now_us, int64_t *ret_
         return "expires_in_s is a number of seconds, 1 or more";
     if (in)
         *ret_us = now_us + seconds * 1000000;
-    else if (rfc3339_parse(text_of(at), ret_us) || *ret_us <= now_us)
+    else if (rfc3339_parse(json_text(at), ret_us) || *ret_us <= now_us)
         return "expires is a time to come, such as 2030-01-31T12:00:00Z, or null for never";
     return NULL;
 }
@@ -101,7 +96,7 @@ static const char *read_request(const json_t *root, int64_t now_us, struct grant
     if (!json_is_object(root) || !has_only_known_members(root))
         return "a key is made by a JSON object with name, grants and perhaps expires or "
                "expires_in_s";
-    facts->name = text_of(json_object_get(root, "name"));
+    facts->name = json_text(json_object_get(root, "name"));
     if (!api_key_name_valid(facts->name))
         return "name is a text of 1 to 100 bytes without control characters, by which people know "
                "the key";
@@ -193,7 +188,7 @@ void api_key_write_record(struct buf *out, const struct api_key *key)
 static int64_t read_time(const json_t *root, const char *name)
 {
     int64_t us = 0;
-    return rfc3339_parse(text_of(json_object_get(root, name)), &us) ? 0 : us;
+    return rfc3339_parse(json_text(json_object_get(root, name)), &us) ? 0 : us;
 }
 
 static struct api_key *read_record(const json_t *root)
@@ -201,13 +196,13 @@ static struct api_key *read_record(const json_t *root)
     struct grant_list grants;
     struct key_digest digest;
     struct api_key *key = NULL;
-    struct api_key_facts facts = {.name = text_of(json_object_get(root, "name")),
-                                  .made_by = text_of(json_object_get(root, "made_by")),
+    struct api_key_facts facts = {.name = json_text(json_object_get(root, "name")),
+                                  .made_by = json_text(json_object_get(root, "made_by")),
                                   .created_us = read_time(root, "created"),
                                   .expires_us = read_time(root, "expires"),
                                   .used_us = read_time(root, "last_used")};
     if (!grant_list_read(json_object_get(root, "grants"), &grants) &&
-        key_digest_read(text_of(json_object_get(root, "digest")), &digest) && facts.name.len) {
+        key_digest_read(json_text(json_object_get(root, "digest")), &digest) && facts.name.len) {
         facts.grants = grants.grants;
         facts.grants_count = grants.count;
         key = api_key_new(&digest, &facts);

@@ -1,6 +1,7 @@
 #include "access/caller_ids.h"
 
 #include "access/grant_json.h"
+#include "base/json_text.h"
 #include "base/json_writer.h"
 
 #include <jansson.h>
@@ -49,8 +50,7 @@ void caller_ids_write(struct buf *out, const struct caller *caller)
 
 static struct str text_of(const json_t *root, const char *name)
 {
-    const json_t *value = json_object_get(root, name);
-    return (struct str){json_string_value(value), json_string_length(value)};
+    return json_text(json_object_get(root, name));
 }
 
 static bool read_kind(struct str word, enum caller_kind *ret)

@@ -1,5 +1,6 @@
 #include "access/grant_json.h"
 
+#include "base/json_text.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -11,11 +12,6 @@ static const char bad_pattern[] =
     "a grant's channels are channel names and patterns, as in news, chat/* or chat/**";
 static const char bad_action[] = "may is a list of read, publish, presence, webhooks and admin";
 
-static struct str text_of(const json_t *value)
-{
-    return (struct str){json_string_value(value), json_string_length(value)};
-}
-
 static const char *read_actions(const json_t *may, actions *ret)
 {
     size_t i;
@@ -24,7 +20,7 @@ static const char *read_actions(const json_t *may, actions *ret)
         return bad_action;
     json_array_foreach(may, i, word)
     {
-        if (!json_is_string(word) || !actions_add(ret, text_of(word)))
+        if (!json_is_string(word) || !actions_add(ret, json_text(word)))
             return bad_action;
     }
     return NULL;
@@ -38,7 +34,7 @@ static const char *read_patterns(const json_t *channels, struct str *room)
         return bad_pattern;
     json_array_foreach(channels, i, item)
     {
-        room[i] = text_of(item);
+        room[i] = json_text(item);
         if (!json_is_string(item) || !pattern_valid(room[i], NULL))
             return bad_pattern;
     }

@@ -1,6 +1,7 @@
 #include "access/revocations.h"
 
 #include "access/key_text.h"
+#include "base/json_text.h"
 #include "base/mem.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
@@ -47,14 +48,7 @@ struct revocation *revocation_new(const struct revocation_facts *facts)
     return revocation;
 }
 
-/* ---- JSON
- * ---------------------------------------------------------------------------------------- */
-
-static struct str text_of(const json_t *value)
-{
-    return json_is_string(value) ? (struct str){json_string_value(value), json_string_length(value)}
-                                 : STR_NONE;
-}
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static bool is_plain(struct str text, size_t most)
 {
@@ -78,7 +72,7 @@ static bool read_name(const json_t *root, struct revocation_facts *facts)
         if (!value)
             continue;
         facts->kind = (enum revoked_kind)i;
-        facts->name = text_of(value);
+        facts->name = json_text(value);
         found++;
     }
     return found == 1 && revoked_name_valid(facts->name);
@@ -94,11 +88,11 @@ static const char *read_request(const json_t *root, int64_t now_us, struct revoc
         return "the members are subject, jti or key, and until and reason";
     if (facts->kind == REVOKED_KEY && !key_id_valid(facts->name))
         return "key is the id of an API key: the 10 characters between the first two underscores";
-    facts->reason = text_of(reason);
+    facts->reason = json_text(reason);
     if (reason && (!json_is_string(reason) || !is_plain(facts->reason, REVOCATION_REASON_MAX)))
         return "reason is a text of at most 200 bytes without control characters";
     if (until && !json_is_null(until) &&
-        (rfc3339_parse(text_of(until), &facts->until_us) || facts->until_us <= now_us))
+        (rfc3339_parse(json_text(until), &facts->until_us) || facts->until_us <= now_us))
         return "until is a time to come, such as 2030-01-31T12:00:00Z: when the last credential "
                "that is revoked expires";
     return NULL;
@@ -136,11 +130,11 @@ void revocation_write(struct json_writer *writer, const struct revocation *revoc
 struct revocation *revocation_read_record(struct str record)
 {
     json_t *root = json_loadb(record.at ? record.at : "", record.len, 0, NULL);
-    struct revocation_facts facts = {.reason = text_of(json_object_get(root, "reason")),
-                                     .made_by = text_of(json_object_get(root, "made_by"))};
+    struct revocation_facts facts = {.reason = json_text(json_object_get(root, "reason")),
+                                     .made_by = json_text(json_object_get(root, "made_by"))};
     bool good = read_name(root, &facts) &&
-                !rfc3339_parse(text_of(json_object_get(root, "at")), &facts.at_us);
-    if (good && rfc3339_parse(text_of(json_object_get(root, "until")), &facts.until_us))
+                !rfc3339_parse(json_text(json_object_get(root, "at")), &facts.at_us);
+    if (good && rfc3339_parse(json_text(json_object_get(root, "until")), &facts.until_us))
         facts.until_us = 0;
     struct revocation *revocation = good ? revocation_new(&facts) : NULL;
     json_decref(root);

@@ -3,6 +3,7 @@
 #include "access/revocations.h"
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/json_text.h"
 #include "base/json_writer.h"
 
 #include <errno.h>
@@ -74,7 +75,7 @@ static bool read_text(const json_t *value, size_t most, struct str *ret)
 {
     if (!json_is_string(value) || !json_string_length(value) || json_string_length(value) > most)
         return false;
-    *ret = (struct str){json_string_value(value), json_string_length(value)};
+    *ret = json_text(value);
     return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/json_text.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -49,9 +50,7 @@ struct token_keys *token_keys_unref(struct token_keys *keys)
 /* The text of a member; STR_NONE without one, or if it is no string. */
 static struct str text_of(const json_t *object, const char *name)
 {
-    const json_t *value = json_object_get(object, name);
-    return json_is_string(value) ? (struct str){json_string_value(value), json_string_length(value)}
-                                 : STR_NONE;
+    return json_text(json_object_get(object, name));
 }
 
 /* Decodes a member in base64url. An empty buffer if it is absent or wrong: no key takes that. */

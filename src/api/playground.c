@@ -8,6 +8,7 @@
 #include "api/answers.h"
 #include "api/api.h"
 #include "base/json.h"
+#include "base/json_text.h"
 #include "http/target.h"
 #include "net/peer.h"
 
@@ -93,7 +94,7 @@ static bool is_of_receiver(struct str channel)
 /* Where a new webhook begins: at the newest event, unless the member `after` says otherwise. */
 static bool read_after(const json_t *after, struct position *ret)
 {
-    struct str text = {json_string_value(after), json_string_length(after)};
+    struct str text = json_text(after);
     *ret = (struct position){.kind = POSITION_NOW};
     return !after || (text.at && position_read(ret, text));
 }
@@ -104,7 +105,7 @@ static bool take_channel(struct visit *visit)
     struct exchange *exchange = visit->exchange;
     json_t *root = read_body(exchange_input(exchange));
     const json_t *text = json_object_get(root, "channel");
-    struct str channel = {json_string_value(text), json_string_length(text)};
+    struct str channel = json_text(text);
     bool good = channel.at && str_starts(channel, STR("playground/")) &&
                 channel.len + RECEIVED.len <= NAME_MAX_BYTES && name_valid(channel, NULL) &&
                 !is_of_receiver(channel);

@@ -4,6 +4,7 @@
 #include "api/authorization.h"
 #include "api/query.h"
 #include "base/json.h"
+#include "base/json_text.h"
 #include "webhooks/progress/delivery_log.h"
 #include "http/condition.h"
 #include "http/target.h"
@@ -372,7 +373,7 @@ static bool ask_for_body(struct exchange *exchange)
     json_array_foreach(json_object_get(root, "channels"), i, name)
     {
         if (json_is_string(name) && count < SELECTION_TERMS_MAX)
-            channels[count++] = (struct str){json_string_value(name), json_string_length(name)};
+            channels[count++] = json_text(name);
     }
     bool goes_on = webhooks_ask_for(exchange, channels, count);
     json_decref(root);

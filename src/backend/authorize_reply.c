@@ -2,6 +2,7 @@
 
 #include "access/revocations.h"
 #include "base/json.h"
+#include "base/json_text.h"
 
 enum { DEPTH_MAX = 4 };
 
@@ -15,7 +16,7 @@ static bool read_subject(const json_t *subject, struct str *ret)
 {
     if (!subject)
         return true;
-    *ret = (struct str){json_string_value(subject), json_string_length(subject)};
+    *ret = json_text(subject);
     return json_is_string(subject) && revoked_name_valid(*ret);
 }
 

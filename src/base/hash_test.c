@@ -144,11 +144,11 @@ static void equality_is_of_length_and_of_every_byte(void **state)
 static void each_byte_becomes_two_lowercase_digits(void **state)
 {
     (void)state;
-    char digits[8] = "?????!!";
+    char digits[8] = "------!";
     hash_write_hex((const uint8_t[]){0x00, 0xaf}, 2, digits);
-    assert_string_equal(digits, "00af?!!");
+    assert_string_equal(digits, "00af--!");
     hash_write_hex(NULL, 0, digits);
-    assert_string_equal(digits, "00af?!!");
+    assert_string_equal(digits, "00af--!");
 }
 
 static void random_bytes_fill_all_of_the_room_and_no_more(void **state)

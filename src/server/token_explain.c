@@ -1,5 +1,6 @@
 #include "server/token_explain.h"
 
+#include "base/json_text.h"
 #include "base/rfc3339.h"
 
 static void add_line(struct buf *out, const char *name, struct str value)
@@ -38,10 +39,9 @@ static void add_audience(struct buf *out, const json_t *audience)
     size_t i;
     const json_t *item;
     if (json_is_string(audience))
-        add_line(out, "for",
-                 (struct str){json_string_value(audience), json_string_length(audience)});
+        add_line(out, "for", json_text(audience));
     json_array_foreach(audience, i, item) if (json_is_string(item))
-        add_line(out, "for", (struct str){json_string_value(item), json_string_length(item)});
+        add_line(out, "for", json_text(item));
 }
 
 static void add_grant(struct buf *out, const struct grant *grant)

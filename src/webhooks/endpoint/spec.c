@@ -1,5 +1,6 @@
 #include "webhooks/endpoint/spec.h"
 
+#include "base/json_text.h"
 #include "base/unknown.h"
 #include "base/utf8.h"
 #include "fetch/address.h"
@@ -93,11 +94,6 @@ static const char *read_url(struct spec *spec, const json_t *value)
     return keep_text(&spec->url, value);
 }
 
-static struct str str_of(const json_t *value)
-{
-    return (struct str){json_string_value(value), json_string_length(value)};
-}
-
 typedef bool subscription_adds(struct subscription *subscription, struct str text,
                                struct refusal *ret_refusal);
 
@@ -108,7 +104,7 @@ static bool add_list(struct subscription *subscription, const json_t *list, subs
     json_t *element;
     json_array_foreach(list, index, element)
     {
-        if (!add(subscription, str_of(element), ret_refusal))
+        if (!add(subscription, json_text(element), ret_refusal))
             return false;
     }
     return true;
@@ -185,7 +181,7 @@ static bool header_is_ours(struct str name)
 
 static bool header_valid(struct str name, const json_t *value)
 {
-    struct str text = str_of(value);
+    struct str text = json_text(value);
     return json_is_string(value) && name.len <= 64 && http_all(name, HTTP_CHAR_TOKEN) &&
            !header_is_ours(name) && text.len <= SPEC_HEADER_VALUE_MAX &&
            (!text.len || http_all(text, HTTP_CHAR_VALUE));
@@ -224,7 +220,7 @@ static const char *read_headers(struct spec *spec, const json_t *value)
 
 static const char *read_after(struct spec *spec, const json_t *value)
 {
-    struct str text = json_is_string(value) ? str_of(value) : STR("");
+    struct str text = json_is_string(value) ? json_text(value) : STR("");
     return position_read(&spec->from, text)
                ? NULL
                : "after is an event's id, earliest, now, or an RFC 3339 time, as a text";
@@ -232,7 +228,7 @@ static const char *read_after(struct spec *spec, const json_t *value)
 
 static const char *read_secret(struct spec *spec, const json_t *value)
 {
-    if (!json_is_string(value) || sign_key_read(str_of(value), &spec->key))
+    if (!json_is_string(value) || sign_key_read(json_text(value), &spec->key))
         return "secret is whsec_ and base64 of 24 to 64 bytes; without it one is made";
     return NULL;
 }
@@ -245,7 +241,7 @@ static const char *read_verify(struct spec *spec, const json_t *value)
         return NULL;
     }
     for (size_t i = 0; json_is_string(value) && i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!str_eq(str_of(value), str_from(names[i])))
+        if (!str_eq(json_text(value), str_from(names[i])))
             continue;
         spec->verify = (enum spec_verify)i;
         return NULL;
@@ -266,7 +262,7 @@ static const char *read_format(struct spec *spec, const json_t *value)
     static const char *const names[BODY_FORMATS] = {"event", "data", "cloudevents",
                                                     "cloudevents-binary"};
     for (size_t i = 0; json_is_string(value) && i < BODY_FORMATS; i++) {
-        if (!str_eq(str_of(value), str_from(names[i])))
+        if (!str_eq(json_text(value), str_from(names[i])))
             continue;
         spec->options.format = (uint8_t)i;
         return NULL;
@@ -326,7 +322,7 @@ static const char *read_asymmetric(struct spec *spec, const json_t *value)
 {
     spec->options.wants_pair = !json_is_false(value);
     if (json_is_boolean(value) ||
-        (json_is_string(value) && !sign_pair_read(str_of(value), &spec->pair)))
+        (json_is_string(value) && !sign_pair_read(json_text(value), &spec->pair)))
         return NULL;
     return "asymmetric is true, false, or whsk_ and base64 of an ed25519 key of 32 or 64 bytes";
 }
@@ -364,8 +360,8 @@ void spec_schedule(const char *text, struct schedule *schedule)
 
 static const char *read_state(struct spec *spec, const json_t *value)
 {
-    spec->paused = json_is_string(value) && str_eq(str_of(value), STR("paused"));
-    bool active = json_is_string(value) && str_eq(str_of(value), STR("active"));
+    spec->paused = json_is_string(value) && str_eq(json_text(value), STR("paused"));
+    bool active = json_is_string(value) && str_eq(json_text(value), STR("active"));
     return spec->paused || active ? NULL : "state can be set to active or paused";
 }
 
