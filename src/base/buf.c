@@ -4,6 +4,7 @@
 #include "base/plain.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +115,12 @@ void buf_addf(struct buf *buf, const char *format, ...)
         buf->len += (size_t)n;
     }
     va_end(again);
+}
+
+int buf_refuse(struct buf *why, const char *sentence)
+{
+    buf_add_str(why, str_from(sentence));
+    return -EINVAL;
 }
 
 /* How a byte is escaped in a JSON string: 0 not at all, 'u' by its number, else the letter behind

@@ -82,6 +82,10 @@ void buf_put_id(char to[BUF_ID_LEN], uint64_t id);
 void buf_add_hex(struct buf *buf, uint64_t n);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Adds the sentence that says why something is refused. Returns -EINVAL, so that a check can end
+ * with this call. */
+int buf_refuse(struct buf *why, const char *sentence);
+
 /* Adds `s` as a JSON string with its quotes. Escapes only where RFC 8259 section 7 demands it. `s`
  * must be UTF-8. */
 void buf_add_json(struct buf *buf, struct str s);

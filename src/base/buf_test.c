@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <errno.h>
 #include <stdio.h>
 #include <cmocka.h>
 
@@ -295,6 +296,14 @@ static void a_size_beyond_memory_fails_without_asking(void **state)
     assert_false(buf_failed(&buf));
 }
 
+static void a_refusal_adds_its_sentence_and_is_invalid(void **state)
+{
+    (void)state;
+    struct buf why = {0};
+    assert_int_equal(buf_refuse(&why, "say which 100%"), -EINVAL);
+    expect(&why, STR("say which 100%"));
+}
+
 static void a_wiped_buffer_is_empty_and_usable(void **state)
 {
     (void)state;
@@ -348,6 +357,7 @@ int main(void)
         cmocka_unit_test(clearing_keeps_the_memory),
         cmocka_unit_test(a_failure_sticks_until_cleared),
         cmocka_unit_test(a_size_beyond_memory_fails_without_asking),
+        cmocka_unit_test(a_refusal_adds_its_sentence_and_is_invalid),
         cmocka_unit_test(a_wiped_buffer_is_empty_and_usable),
         cmocka_unit_test(any_allocation_may_fail),
     };

@@ -55,12 +55,6 @@ struct plan_seat plan_seat(const struct plan *plan, enum bench_group group, uint
     return (struct plan_seat){plan_first_live(plan) + (uint32_t)(nth % live), 0};
 }
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 /* The index of the name; -EINVAL if it is none of them. */
 static int index_of(const char *text, const char *const *names, size_t count)
 {
@@ -76,9 +70,9 @@ static int read_words(struct plan *plan, const char *mechanism, const char *targ
         index_of(mechanism, mechanism_names, sizeof(mechanism_names) / sizeof(mechanism_names[0]));
     int target_index = index_of(target, target_names, sizeof(target_names) / sizeof(*target_names));
     if (mechanism_index < 0)
-        return refuse(why, "--via is sse, ndjson, raw, poll or ws");
+        return buf_refuse(why, "--via is sse, ndjson, raw, poll or ws");
     if (target_index < 0)
-        return refuse(why, "--target is freshet, nchan, pushpin or bare");
+        return buf_refuse(why, "--target is freshet, nchan, pushpin or bare");
     plan->mechanism = (enum bench_mechanism)mechanism_index;
     plan->target = (enum bench_target)target_index;
     return 0;
@@ -91,7 +85,7 @@ static int read_matching(struct plan *plan, const char *text, struct buf *why)
     for (unsigned i = MATCHING_NAMES; text && i <= MATCHING_PATTERNS; i++)
         if (strcmp(text, names[i]) == 0)
             plan->matching = (enum bench_matching)i;
-    return text && !plan->matching ? refuse(why, "--matching is names or patterns") : 0;
+    return text && !plan->matching ? buf_refuse(why, "--matching is names or patterns") : 0;
 }
 
 static int check_matching(const struct plan *plan, struct buf *why)
@@ -101,10 +95,10 @@ static int check_matching(const struct plan *plan, struct buf *why)
         return 0;
     if (plan->target != TARGET_FRESHET || plan->mechanism == MECHANISM_WS ||
         plan->mechanism == MECHANISM_POLL)
-        return refuse(why, "--matching is measured by --via sse, ndjson or raw");
+        return buf_refuse(why, "--matching is measured by --via sse, ndjson or raw");
     if (count &&
         plan_seat(plan, GROUP_SINGLE, (count + 54) / 55 * 55 - 1).channel >= plan->channels)
-        return refuse(why, "--matching needs ten channels for each 55 subscribers");
+        return buf_refuse(why, "--matching needs ten channels for each 55 subscribers");
     return 0;
 }
 
@@ -112,18 +106,19 @@ static int read_urls(struct plan *plan, const char *url, const char *publish_url
 {
     if (server_url_parse(url, &plan->url) ||
         server_url_parse(publish_url ? publish_url : url, &plan->publish_url))
-        return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
+        return buf_refuse(why,
+                          "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
     return trust_check(&plan->trust, why);
 }
 
 static int read_pids(struct plan *plan, const struct command_list *texts, struct buf *why)
 {
     if (texts->count > PLAN_PIDS_MAX)
-        return refuse(why, "too many times --pid");
+        return buf_refuse(why, "too many times --pid");
     for (size_t i = 0; i < texts->count; i++) {
         uint64_t pid;
         if (number_read(str_from(texts->at[i]), &pid) || pid < 1 || pid > INT32_MAX)
-            return refuse(why, "--pid is the number of a process");
+            return buf_refuse(why, "--pid is the number of a process");
         plan->pids[plan->pid_count++] = (pid_t)pid;
     }
     return 0;
@@ -134,13 +129,13 @@ static int check_batch(const struct plan *plan, struct buf *why)
     if (plan->batch == 1)
         return 0;
     if (plan->target != TARGET_FRESHET)
-        return refuse(why, "--batch is what --target freshet alone has");
+        return buf_refuse(why, "--batch is what --target freshet alone has");
     if (plan->waves)
-        return refuse(why, "--waves publishes events one at a time: leave --batch out");
+        return buf_refuse(why, "--waves publishes events one at a time: leave --batch out");
     if (plan->events % plan->batch)
-        return refuse(why, "--events is a multiple of --batch");
+        return buf_refuse(why, "--events is a multiple of --batch");
     if (plan->size < PLAN_OBJECT_LEAST)
-        return refuse(why, "--size is at least 64 bytes with --batch: its events are objects");
+        return buf_refuse(why, "--size is at least 64 bytes with --batch: its events are objects");
     return 0;
 }
 
@@ -150,30 +145,31 @@ static int check_streams(const struct plan *plan, struct buf *why)
         return 0;
     if (plan->target != TARGET_FRESHET || plan->mechanism == MECHANISM_WS ||
         plan->mechanism == MECHANISM_POLL)
-        return refuse(why, "--streams is measured by --via sse, ndjson or raw");
+        return buf_refuse(why, "--streams is measured by --via sse, ndjson or raw");
     if (plan->groups[GROUP_SLEEPER] || plan->groups[GROUP_LATE])
-        return refuse(why, "--sleepers and --late have connections of their own: leave --streams "
-                           "out");
+        return buf_refuse(why,
+                          "--sleepers and --late have connections of their own: leave --streams "
+                          "out");
     return 0;
 }
 
 static int check(const struct plan *plan, struct buf *why)
 {
     if (plan->channels * plan->publishers > UINT32_MAX || plan_subscribers(plan) > UINT32_MAX)
-        return refuse(why, "that is more than 32 bits can count");
+        return buf_refuse(why, "that is more than 32 bits can count");
     if (plan->size < PLAN_SIZE_LEAST)
-        return refuse(why, "--size is at least 40 bytes: an event holds its number and time");
+        return buf_refuse(why, "--size is at least 40 bytes: an event holds its number and time");
     if ((plan->groups[GROUP_WIDE] || plan->groups[GROUP_PATTERN]) &&
         (plan->target != TARGET_FRESHET || plan->mechanism == MECHANISM_WS ||
          plan->mechanism == MECHANISM_POLL))
-        return refuse(why, "--wide and --pattern are measured by --via sse, ndjson or raw");
+        return buf_refuse(why, "--wide and --pattern are measured by --via sse, ndjson or raw");
     if (plan->groups[GROUP_WIDE] && plan->channels > 100)
-        return refuse(why, "--wide takes at most 100 channels a request");
+        return buf_refuse(why, "--wide takes at most 100 channels a request");
     if (plan->groups[GROUP_LATE] &&
         (plan->mechanism == MECHANISM_WS || plan->mechanism == MECHANISM_POLL))
-        return refuse(why, "--late is measured by --via sse, ndjson or raw");
+        return buf_refuse(why, "--late is measured by --via sse, ndjson or raw");
     if (plan->groups[GROUP_LATE] && plan->publishers > 1)
-        return refuse(why, "--late takes one publisher");
+        return buf_refuse(why, "--late takes one publisher");
     int result = check_batch(plan, why);
     if (!result)
         result = check_streams(plan, why);
@@ -241,7 +237,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
     if (result)
         return result;
     if (urls->count > 1)
-        return refuse(why, "one URL is all that can be measured at a time");
+        return buf_refuse(why, "one URL is all that can be measured at a time");
     plan->rate = flat_out ? 0 : plan->rate;
     if (read_urls(plan, urls->count ? urls->at[0] : url, publish_url, why))
         return -EINVAL;

@@ -44,12 +44,6 @@ static size_t without_line_ends(const char *text, size_t len)
     return len;
 }
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 static int refuse_file(struct buf *why, const char *path, const char *sentence)
 {
     buf_addf(why, "%s %s", path, sentence);
@@ -81,7 +75,7 @@ static int copy_text(const char *text, char *room, struct buf *why)
 {
     size_t len = strlen(text);
     if (len > SECRET_LEN_MAX)
-        return refuse(why, "is longer than 1024 bytes");
+        return buf_refuse(why, "is longer than 1024 bytes");
     memcpy(room, text, len + 1);
     return 0;
 }
@@ -89,7 +83,7 @@ static int copy_text(const char *text, char *room, struct buf *why)
 static int find_in_environment(const char *name, char *room, struct buf *why)
 {
     if (!*name)
-        return refuse(why, "env: takes the name of a variable, as in env:GITHUB_SECRET");
+        return buf_refuse(why, "env: takes the name of a variable, as in env:GITHUB_SECRET");
     const char *value = environment(name);
     if (value)
         return copy_text(value, room, why);
@@ -101,7 +95,7 @@ static int find_in_environment(const char *name, char *room, struct buf *why)
 static int find_secret(const char *said, char *room, struct buf *why)
 {
     if (!*said)
-        return refuse(why, "is empty: write the secret, env:NAME or file:PATH");
+        return buf_refuse(why, "is empty: write the secret, env:NAME or file:PATH");
     if (strncmp(said, "file:", 5) == 0)
         return find_in_file(said + 5, room, why);
     if (strncmp(said, "env:", 4) == 0)
@@ -112,7 +106,7 @@ static int find_secret(const char *said, char *room, struct buf *why)
 char *secret_find(const char *said, struct buf *why)
 {
     char *room = mem_try_alloc(SECRET_LEN_MAX + 1);
-    int result = room ? find_secret(said, room, why) : refuse(why, "there is no memory");
+    int result = room ? find_secret(said, room, why) : buf_refuse(why, "there is no memory");
     if (!result)
         return room;
     secret_free(room);
@@ -137,7 +131,7 @@ bool source_item_add_secret(struct source_item *item, struct str said, const str
     if (n < VERIFY_SECRETS_MAX && strlen(said.at) == said.len)
         secret = secret_find(said.at, &why);
     else
-        (void)refuse(&why, "holds a byte that is zero: a secret is text");
+        (void)buf_refuse(&why, "holds a byte that is zero: a secret is text");
     if (secret)
         item->secrets[item->settings.secrets_count++] = secret;
     else

@@ -53,12 +53,6 @@ struct said {
     struct command_list patterns[ACTION_COUNT];
 };
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 /* Room for the lists is in one block, which begins at `positionals`. */
 static int read_options(int argc, char **argv, struct said *said, struct buf *why)
 {
@@ -97,7 +91,7 @@ static int read_config(struct config *config, const struct said *said, struct bu
     buf_add_str(why, buf_str(&faults.text));
     faults_free(&faults);
     if (!result && !config->issuers.count)
-        result = refuse(why, "the file has no list `tokens`");
+        result = buf_refuse(why, "the file has no list `tokens`");
     return result;
 }
 
@@ -107,7 +101,7 @@ static int find_issuers(struct config *config, const struct said *said, struct b
     struct issuer issuer;
     bool has_key = said->item.secret || said->item.key_file;
     if (said->config && has_key)
-        return refuse(why, "a key is given either by --config or by --secret or --key-file");
+        return buf_refuse(why, "a key is given either by --config or by --secret or --key-file");
     if (said->config)
         return read_config(config, said, why);
     if (!has_key)
@@ -142,7 +136,7 @@ static int check_patterns(const struct said *said, struct buf *why)
             return -EINVAL;
         }
         if (said->patterns[i].count > GRANT_PATTERNS_MAX)
-            return refuse(why, "a token has at most 100 patterns of each kind");
+            return buf_refuse(why, "a token has at most 100 patterns of each kind");
     }
     return 0;
 }
@@ -164,12 +158,12 @@ static int read_ttl(const struct said *said, uint64_t *ret_s, struct buf *why)
     *ret_s = TTL_S;
     if (said->ttl &&
         (number_read_in(str_from(said->ttl), NUMBER_S, ret_s) || !*ret_s || *ret_s > TTL_S_MAX))
-        return refuse(why, "--ttl takes a time from 1s to 3650d, as in 1h");
+        return buf_refuse(why, "--ttl takes a time from 1s to 3650d, as in 1h");
     if (!is_name(said->sub) || !is_name(said->jti))
-        return refuse(why,
-                      "--sub and --jti take 1 to 255 bytes of UTF-8 without control characters");
+        return buf_refuse(
+            why, "--sub and --jti take 1 to 255 bytes of UTF-8 without control characters");
     if (!is_text(said->item.issuer) || !is_text(said->item.audience))
-        return refuse(why, "--issuer and --audience take UTF-8");
+        return buf_refuse(why, "--issuer and --audience take UTF-8");
     return 0;
 }
 

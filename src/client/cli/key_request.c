@@ -6,7 +6,6 @@
 #include "base/utf8.h"
 #include "http/target.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum { ACTIONS = 5, TTL_MAX_S = INT32_MAX };
@@ -76,12 +75,6 @@ struct said {
     bool json;
 };
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 static int read_options(int argc, char **argv, enum key_verb verb, struct said *said,
                         struct buf *why)
 {
@@ -133,12 +126,13 @@ static int write_key(struct buf *body, const struct said *said, struct buf *why)
     for (size_t i = 0; i < ACTIONS; i++)
         patterns += said->patterns[i].count;
     if (said->positionals.count != 1)
-        return refuse(why, "give the key one name, by which people know it");
+        return buf_refuse(why, "give the key one name, by which people know it");
     if (!patterns)
-        return refuse(why, "say what the key grants, as in --read 'chat/**' --publish chat/room1");
+        return buf_refuse(why,
+                          "say what the key grants, as in --read 'chat/**' --publish chat/room1");
     if (said->ttl &&
         (number_read_in(str_from(said->ttl), NUMBER_S, &ttl_s) || !ttl_s || ttl_s > TTL_MAX_S))
-        return refuse(why, "--ttl is a time such as 90d, 12h or 3600");
+        return buf_refuse(why, "--ttl is a time such as 90d, 12h or 3600");
     json_object_begin(&writer);
     json_member_string(&writer, "name", str_from(said->positionals.at[0]));
     json_name(&writer, "grants");
@@ -159,11 +153,11 @@ static int make_request(const struct said *said, struct key_request *ret, struct
     if (ret->verb == KEY_VERB_CREATE)
         return write_key(&ret->body, said, why);
     if (said->positionals.count > words)
-        return refuse(why, "that is one word too many");
+        return buf_refuse(why, "that is one word too many");
     if (ret->verb != KEY_VERB_REVOKE)
         return 0;
     if (!said->positionals.count || !said->positionals.at[0][0])
-        return refuse(why, "say which key, by its id, as `freshet key ls` tells it");
+        return buf_refuse(why, "say which key, by its id, as `freshet key ls` tells it");
     buf_add_char(&ret->path, '/');
     http_percent_encode(&ret->path, str_from(said->positionals.at[0]));
     return 0;
@@ -175,11 +169,11 @@ static int read_said(int argc, char **argv, struct said *said, struct key_reques
     int result = 0;
     for (int i = 0; !result && i < argc; i++)
         if (!utf8_valid(str_from(argv[i])))
-            result = refuse(why, "an argument is not UTF-8");
+            result = buf_refuse(why, "an argument is not UTF-8");
     if (!result)
         result = read_options(argc, argv, ret->verb, said, why);
     if (!result && server_url_parse(said->url, &ret->url))
-        result = refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
+        result = buf_refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
     if (!result)
         result = trust_check(&said->trust, why);
     if (!result)
@@ -188,7 +182,7 @@ static int read_said(int argc, char **argv, struct said *said, struct key_reques
     ret->token_file = said->token_file;
     ret->json = said->json;
     if (!result && (buf_failed(&ret->path) || buf_failed(&ret->body)))
-        result = refuse(why, "there is no memory");
+        result = buf_refuse(why, "there is no memory");
     return result;
 }
 
@@ -200,7 +194,7 @@ int key_read_arguments(int argc, char **argv, const char *environment_url, struc
     *ret = (struct key_request){0};
     if (!verb)
         return argc && command_line_is_help(argv[0]) ? COMMAND_LINE_HELP
-                                                     : refuse(why, "there is no such verb");
+                                                     : buf_refuse(why, "there is no such verb");
     ret->verb = verb->verb;
     const char **room = mem_alloc((ACTIONS + 1) * (size_t)argc * sizeof(char *));
     said.positionals.at = room;

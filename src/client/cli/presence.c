@@ -31,21 +31,15 @@ const char client_presence_help[] =
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 static int check(const struct presence_arguments *arguments, size_t channels, struct buf *why)
 {
     if (channels != 1)
-        return refuse(why, "say one channel");
+        return buf_refuse(why, "say one channel");
     if (!arguments->channel[0] || arguments->channel[0] == '-' ||
         server_url_is_pattern(str_from(arguments->channel)))
-        return refuse(why, "say a channel by its name: patterns have no members");
+        return buf_refuse(why, "say a channel by its name: patterns have no members");
     if (arguments->token && !server_url_token_valid(arguments->token))
-        return refuse(why, "the token holds something that no token can");
+        return buf_refuse(why, "the token holds something that no token can");
     return trust_check(&arguments->trust, why);
 }
 
@@ -70,7 +64,8 @@ int presence_read_arguments(int argc, char **argv, const char *environment_url,
     if (result)
         return result;
     if (server_url_parse(url, &ret->url))
-        return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
+        return buf_refuse(why,
+                          "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
     return check(ret, count, why);
 }
 

@@ -53,23 +53,17 @@ const char client_pub_help[] =
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 static int check(const struct pub_arguments *arguments, struct buf *why)
 {
     struct http_media media;
     size_t key_len = arguments->key ? strlen(arguments->key) : 1;
     if (http_media_parse(str_from(arguments->content_type), &media))
-        return refuse(why, "--content-type is a media type, such as text/csv");
+        return buf_refuse(why, "--content-type is a media type, such as text/csv");
     if (!key_len || key_len > KEY_MAX)
-        return refuse(why, "--key has 1 to 234 bytes");
+        return buf_refuse(why, "--key has 1 to 234 bytes");
     if (arguments->credential.file && !arguments->data &&
         strcmp(arguments->credential.file, "-") == 0)
-        return refuse(why, "standard input has the events: --token-file names another file");
+        return buf_refuse(why, "standard input has the events: --token-file names another file");
     return trust_check(&arguments->trust, why);
 }
 
@@ -78,9 +72,9 @@ static int read_positionals(const struct command_list *list, struct pub_argument
 {
     bool meant = list->behind == list->count; /* `-- -x` means the channel -x */
     if (!list->count || !list->at[0][0] || (list->at[0][0] == '-' && !meant))
-        return refuse(why, "say which channel");
+        return buf_refuse(why, "say which channel");
     if (list->count > 2)
-        return refuse(why, "there is more than a channel and its data: quote data with spaces");
+        return buf_refuse(why, "there is more than a channel and its data: quote data with spaces");
     ret->channel = list->at[0];
     if (list->count > 1 && strcmp(list->at[1], "-") != 0)
         ret->data = list->at[1];
@@ -105,7 +99,7 @@ static int read_options(int argc, char **argv, struct command_list *positionals,
     if (result)
         return result;
     if (json && ret->content_type)
-        return refuse(why, "--json and --content-type exclude each other");
+        return buf_refuse(why, "--json and --content-type exclude each other");
     if (!ret->content_type)
         ret->content_type = json ? "application/json" : "text/plain; charset=utf-8";
     return 0;
@@ -122,7 +116,7 @@ int pub_read_arguments(int argc, char **argv, const char *environment_url,
         result = read_positionals(&positionals, ret, why);
     free(positionals.at);
     if (!result && server_url_parse(url, &ret->url))
-        result = refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
+        result = buf_refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
     if (!result)
         result = check(ret, why);
     if (!result)

@@ -35,12 +35,6 @@ const char client_sub_help[] =
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 static int read_mechanism(const char *text, enum follow_mechanism *ret)
 {
     static const char *const names[] = {[FOLLOW_SSE] = "sse",
@@ -67,12 +61,12 @@ static bool is_position(const char *after)
 static int check_channels(const struct follow_names *channels, struct buf *why)
 {
     if (!channels->count)
-        return refuse(why, "say which channel");
+        return buf_refuse(why, "say which channel");
     if (channels->count > CHANNELS_MAX)
-        return refuse(why, "at most 100 channels or patterns");
+        return buf_refuse(why, "at most 100 channels or patterns");
     for (size_t i = 0; i < channels->count; i++)
         if (!channels->at[i][0] || channels->at[i][0] == '-')
-            return refuse(why, "a channel that is empty or begins with - is none");
+            return buf_refuse(why, "a channel that is empty or begins with - is none");
     return 0;
 }
 
@@ -82,13 +76,13 @@ static int check(const struct sub_arguments *arguments, const char *format, stru
     if (check_channels(&wish->channels, why))
         return -EINVAL;
     if (format && strcmp(format, "event") != 0 && strcmp(format, "data") != 0)
-        return refuse(why, "--format is event or data");
+        return buf_refuse(why, "--format is event or data");
     if (wish->as && (!wish->as[0] || strlen(wish->as) > AS_MAX))
-        return refuse(why, "--as takes a name of 1 to 255 bytes");
+        return buf_refuse(why, "--as takes a name of 1 to 255 bytes");
     if (wish->after && wish->last)
-        return refuse(why, "--after and --last exclude each other");
+        return buf_refuse(why, "--after and --last exclude each other");
     if (wish->after && !is_position(wish->after))
-        return refuse(why, "--after is an id, earliest, now, or an RFC 3339 time");
+        return buf_refuse(why, "--after is an id, earliest, now, or an RFC 3339 time");
     return trust_check(&wish->trust, why);
 }
 
@@ -117,11 +111,12 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
     if (result)
         return result;
     if (server_url_parse(url, &wish->url))
-        return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
+        return buf_refuse(why,
+                          "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
     if (!mechanism)
         mechanism = wish->url.ws ? "ws" : "ndjson";
     if (read_mechanism(mechanism, &wish->mechanism))
-        return refuse(why, "--via is sse, ndjson, poll or ws");
+        return buf_refuse(why, "--via is sse, ndjson, poll or ws");
     ret->data_only = format && strcmp(format, "data") == 0;
     result = check(ret, format, why);
     if (!result)

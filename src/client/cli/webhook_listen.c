@@ -32,21 +32,15 @@ const char webhook_listen_help[] =
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 static int add_secret(struct listen_arguments *ret, const char *text, struct buf *why)
 {
     const char *sentence;
     if (ret->verifier.secrets_count == VERIFY_SECRETS_MAX)
-        return refuse(why, "at most 8 secrets");
+        return buf_refuse(why, "at most 8 secrets");
     int result = verify_secret_read(VERIFY_STANDARD, str_from(text),
                                     &ret->verifier.secrets[ret->verifier.secrets_count], &sentence);
     if (result)
-        return refuse(why, result == -EINVAL ? sentence : "there is no memory");
+        return buf_refuse(why, result == -EINVAL ? sentence : "there is no memory");
     ret->verifier.secrets_count++;
     return 0;
 }
@@ -56,7 +50,7 @@ static int read_address(struct listen_arguments *ret, struct buf *why)
     const char *colon = strrchr(ret->address, ':');
     uint64_t port;
     if (!colon || number_read(str_from(colon + 1), &port) || port > 65535 || colon == ret->address)
-        return refuse(why, "listen at ADDRESS:PORT, as in 127.0.0.1:9000 or [::1]:9000");
+        return buf_refuse(why, "listen at ADDRESS:PORT, as in 127.0.0.1:9000 or [::1]:9000");
     ret->port = colon + 1;
     ret->host = (struct str){ret->address, (size_t)(colon - ret->address)};
     if (ret->host.at[0] == '[' && ret->host.at[ret->host.len - 1] == ']')
@@ -69,9 +63,9 @@ static int check(struct listen_arguments *ret, const struct command_list *positi
 {
     int result = 0;
     if (positionals->count > 1)
-        return refuse(why, "that is one word too many");
+        return buf_refuse(why, "that is one word too many");
     if (ret->status < STATUS_LEAST)
-        return refuse(why, "--status is from 200 to 599");
+        return buf_refuse(why, "--status is from 200 to 599");
     ret->address = positionals->count ? positionals->at[0] : "127.0.0.1:9000";
     for (size_t i = 0; i < secrets->count && !result; i++)
         result = add_secret(ret, secrets->at[i], why);

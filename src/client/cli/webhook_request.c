@@ -8,7 +8,6 @@
 #include "http/target.h"
 #include "http/token.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum { BATCH_MOST = 1000, OPTIONS_MAX = 24 };
@@ -106,12 +105,6 @@ struct said {
     bool unordered, asymmetric, json;
 };
 
-static int refuse(struct buf *why, const char *sentence)
-{
-    buf_add_str(why, str_from(sentence));
-    return -EINVAL;
-}
-
 static int read_options(int argc, char **argv, struct said *said, struct buf *why)
 {
     enum verb_kind kind = said->verb->kind;
@@ -190,7 +183,7 @@ static int add_headers(struct buf *out, const struct command_list *headers, stru
         struct str value = str_from(headers->at[i]);
         struct str name = str_trim(str_cut(&value, ':'));
         if (!value.at || !http_all(name, HTTP_CHAR_TOKEN))
-            return refuse(why, "--header is 'Name: value'");
+            return buf_refuse(why, "--header is 'Name: value'");
         buf_add_char(out, i ? ',' : '{');
         buf_add_json(out, name);
         buf_add_char(out, ':');
@@ -206,7 +199,7 @@ static int add_members(struct buf *out, const struct command_list *members, stru
         struct str value = str_from(members->at[i]);
         struct str name = str_cut(&value, '=');
         if (!name.len || !value.at || json_check(value, JSON_DEPTH_MAX, NULL))
-            return refuse(why, "--set is NAME=JSON, such as description='\"text\"'");
+            return buf_refuse(why, "--set is NAME=JSON, such as description='\"text\"'");
         buf_add_char(out, out->len ? ',' : '{');
         buf_add_json(out, name);
         buf_add_char(out, ':');
@@ -219,7 +212,7 @@ static int check_text(int argc, char **argv, struct buf *why)
 {
     for (int i = 0; i < argc; i++)
         if (!utf8_valid(str_from(argv[i])))
-            return refuse(why, "an argument is not UTF-8");
+            return buf_refuse(why, "an argument is not UTF-8");
     return 0;
 }
 
@@ -227,7 +220,7 @@ static int add_registration(struct buf *out, const struct said *said, struct buf
 {
     const char *const *names = said->positionals.at;
     if (said->positionals.count < 2)
-        return refuse(why, "say which URL, and which channels");
+        return buf_refuse(why, "say which URL, and which channels");
     add_text(out, "url", names[0]);
     add_list(out, "channels", names + 1, said->positionals.count - 1);
     add_list(out, "types", said->types.at, said->types.count);
@@ -257,15 +250,15 @@ static int add_id(struct buf *path, const struct said *said, struct buf *why)
     const char *const *names = said->positionals.at;
     uint64_t number;
     if (!said->positionals.count || !names[0][0])
-        return refuse(why, "say which webhook, by its id");
+        return buf_refuse(why, "say which webhook, by its id");
     if (said->positionals.count > most)
-        return refuse(why, "that is one word too many");
+        return buf_refuse(why, "that is one word too many");
     buf_add_char(path, '/');
     http_percent_encode(path, str_from(names[0]));
     if (said->positionals.count < 2)
         return 0;
     if (http_number(str_from(names[1]), &number))
-        return refuse(why, "a delivery is a number, as `freshet webhook deliveries` tells it");
+        return buf_refuse(why, "a delivery is a number, as `freshet webhook deliveries` tells it");
     buf_addf(path, "/deliveries/%llu", (unsigned long long)number);
     return 0;
 }
@@ -277,9 +270,9 @@ static int make_request(const struct said *said, struct webhook_request *ret, st
     if (verb->kind == VERB_ADD)
         return add_registration(&ret->body, said, why);
     if (verb->kind == VERB_LIST)
-        return said->positionals.count ? refuse(why, "that is one word too many") : 0;
+        return said->positionals.count ? buf_refuse(why, "that is one word too many") : 0;
     if (verb->kind == VERB_REPLAY && !said->after)
-        return refuse(why, "say --after what");
+        return buf_refuse(why, "say --after what");
     int result = add_id(&ret->path, said, why);
     buf_add_str(&ret->path, str_from(verb->suffix));
     if (said->state)
@@ -298,7 +291,7 @@ static int read_said(int argc, char **argv, struct said *said, struct webhook_re
     if (!result)
         result = read_options(argc, argv, said, why);
     if (!result && server_url_parse(said->url, &ret->url))
-        result = refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
+        result = buf_refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
     if (!result)
         result = trust_check(&said->trust, why);
     if (!result)
@@ -310,7 +303,7 @@ static int read_said(int argc, char **argv, struct said *said, struct webhook_re
     ret->token = said->credential.text;
     ret->json = said->json;
     if (!result && (buf_failed(&ret->path) || buf_failed(&ret->body)))
-        result = refuse(why, "there is no memory");
+        result = buf_refuse(why, "there is no memory");
     return result;
 }
 
@@ -324,7 +317,7 @@ int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                         .token = environment_token};
     if (!said.verb)
         return argc && command_line_is_help(argv[0]) ? COMMAND_LINE_HELP
-                                                     : refuse(why, "there is no such verb");
+                                                     : buf_refuse(why, "there is no such verb");
     ret->method = said.verb->method;
     ret->show = said.verb->show;
     const char **room = mem_alloc(4 * (size_t)argc * sizeof(char *));
