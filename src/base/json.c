@@ -468,6 +468,15 @@ int json_next(struct str container, size_t *pos, struct str *ret_key, struct str
     return json_next_noted(container, pos, NULL, ret_key, ret_value);
 }
 
+struct str json_find(struct str object, struct str name)
+{
+    struct str key, value;
+    for (size_t pos = 0; json_next(object, &pos, &key, &value);)
+        if (str_eq(key, name))
+            return value;
+    return STR_NONE;
+}
+
 int json_next_noted(struct str container, size_t *pos, struct json_notes *notes,
                     struct str *ret_key, struct str *ret_value)
 {

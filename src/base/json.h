@@ -87,6 +87,10 @@ int json_next(struct str container, size_t *pos, struct str *ret_key, struct str
 int json_next_noted(struct str container, size_t *pos, struct json_notes *notes,
                     struct str *ret_key, struct str *ret_value);
 
+/* The raw value of an object's member, the first of this name; STR_NONE if there is none. The name
+ * is compared as it is written, without a look at escapes. */
+struct str json_find(struct str object, struct str name);
+
 /* The first half of json_next(): moves `*pos` to where the next member or element begins. False at
  * the end. So a container within another one can be walked without a search for its end before:
  * walk it from here, and go on with `*pos` moved behind it. */

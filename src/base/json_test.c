@@ -446,6 +446,17 @@ static void elements_come_out_raw_and_without_a_key(void **state)
     expect_members(STR("[\"a\\\":\",[\"]\"],{\"}\":\"{\"}]"), "\"a\\\":\";[\"]\"];{\"}\":\"{\"};");
 }
 
+static void a_member_is_found_by_its_name_the_first_of_two(void **state)
+{
+    (void)state;
+    struct str object = STR("{\"a\":{\"b\":1},\"b\":[2],\"b\":3,\"\":4}");
+    assert_true(str_eq(json_find(object, STR("b")), STR("[2]")));
+    assert_true(str_eq(json_find(object, STR("")), STR("4")));
+    assert_null(json_find(object, STR("c")).at);
+    assert_null(json_find(STR("{}"), STR("a")).at);
+    assert_null(json_find(STR("[\"a\"]"), STR("a")).at);
+}
+
 static void an_empty_container_has_no_members(void **state)
 {
     (void)state;
@@ -733,6 +744,7 @@ int main(void)
         cmocka_unit_test(other_media_types_are_not_json),
         cmocka_unit_test(members_come_out_raw_and_in_order),
         cmocka_unit_test(elements_come_out_raw_and_without_a_key),
+        cmocka_unit_test(a_member_is_found_by_its_name_the_first_of_two),
         cmocka_unit_test(an_empty_container_has_no_members),
         cmocka_unit_test(a_value_without_parts_has_no_members),
         cmocka_unit_test(an_empty_key_differs_from_none),

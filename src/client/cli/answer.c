@@ -5,15 +5,6 @@
 
 #include <stdio.h>
 
-struct str answer_member(struct str object, struct str name)
-{
-    struct str key, value;
-    for (size_t pos = 0; json_next(object, &pos, &key, &value);)
-        if (str_eq(key, name))
-            return value;
-    return STR_NONE;
-}
-
 static void add_cell(struct buf *out, struct str value)
 {
     size_t start = out->len;
@@ -31,14 +22,14 @@ void answer_add_row(struct buf *out, struct str object, const struct str *column
     for (size_t i = 0; i < count; i++) {
         if (i)
             buf_add_char(out, '\t');
-        add_cell(out, answer_member(object, columns[i]));
+        add_cell(out, json_find(object, columns[i]));
     }
 }
 
 void answer_add_elements(struct buf *out, struct str body, struct str name,
                          const struct str *columns, size_t count)
 {
-    struct str list = answer_member(body, name), key, value;
+    struct str list = json_find(body, name), key, value;
     for (size_t pos = 0; list.len && json_next(list, &pos, &key, &value);) {
         if (columns)
             answer_add_row(out, value, columns, count);

@@ -5,9 +5,6 @@
 
 struct transfer_answer;
 
-/* The raw value of an object's member; empty if there is none. */
-struct str answer_member(struct str object, struct str name);
-
 /* Adds a row of these members, separated by tabs: strings without their quotes, and without
  * characters that a terminal or a table would interpret. */
 void answer_add_row(struct buf *out, struct str object, const struct str *columns, size_t count);

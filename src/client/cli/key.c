@@ -38,7 +38,7 @@ const char *client_key_help_of(const char *verb)
 static int print_made(struct str body)
 {
     struct buf key = {0};
-    struct str text = answer_member(body, STR("key")), id = answer_member(body, STR("id"));
+    struct str text = json_find(body, STR("key")), id = json_find(body, STR("id"));
     if (!text.len || json_unescape(text, &key) || buf_failed(&key)) {
         fprintf(stderr, "freshet key: the server's answer is no key\n");
         buf_wipe(&key);

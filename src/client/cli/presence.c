@@ -83,9 +83,9 @@ bool presence_add_page(struct buf *out, struct str channel, struct str last_memb
     buf_add_lit(out, "?limit=1000");
     if (!last_member.len)
         return true;
-    bool good = json_unescape(answer_member(last_member, STR("member")), &name) == 0;
+    bool good = json_unescape(json_find(last_member, STR("member")), &name) == 0;
     server_url_add_query(out, "after_member", buf_str(&name));
-    server_url_add_query(out, "after_verified", answer_member(last_member, STR("verified")));
+    server_url_add_query(out, "after_verified", json_find(last_member, STR("verified")));
     buf_free(&name);
     return good;
 }
@@ -123,9 +123,9 @@ static int take_page(struct listing *listing, struct str body)
         fprintf(stderr, "freshet presence: the server's answer is not JSON\n");
         return 1;
     }
-    struct str last = last_of(answer_member(body, members));
-    listing->more = last.len && str_eq(answer_member(body, STR("more")), STR("true"));
-    keep_cursor(listing, answer_member(body, STR("cursor")));
+    struct str last = last_of(json_find(body, members));
+    listing->more = last.len && str_eq(json_find(body, STR("more")), STR("true"));
+    keep_cursor(listing, json_find(body, STR("cursor")));
     answer_add_elements(&out, body, members, NULL, 0);
     buf_clear(&listing->last);
     buf_add_str(&listing->last, last);

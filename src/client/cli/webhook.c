@@ -89,10 +89,10 @@ static int print(const struct webhook_request *request, struct str body)
 /* Reads the query of the next page, for answers in pages; empty after the last. */
 static void read_next(const struct webhook_request *request, struct str body, struct buf *ret)
 {
-    struct str next = answer_member(body, STR("next"));
+    struct str next = json_find(body, STR("next"));
     buf_clear(ret);
     if (request->show == WEBHOOK_SHOW_DELIVERIES &&
-        str_eq(answer_member(body, STR("more")), STR("true")) && json_unescape(next, ret))
+        str_eq(json_find(body, STR("more")), STR("true")) && json_unescape(next, ret))
         buf_clear(ret);
 }
 

@@ -60,23 +60,14 @@ void receiver_request_deinit(struct receiver_request *request)
 
 /* ---- judging --------------------------------------------------------------------------------- */
 
-static struct str member(struct str json, struct str name)
-{
-    struct str key, value, found = STR_NONE;
-    for (size_t pos = 0; json_next(json, &pos, &key, &value);)
-        if (str_eq(key, name))
-            found = value;
-    return found;
-}
-
 /* Answers Slack's question whether the receiver is there. */
 static bool is_challenge(const struct receiver_request *request, struct buf *ret_answer)
 {
     struct str json = request->body;
     if (json_check(json, JSON_DEPTH_MAX, NULL) || json.at[0] != '{' ||
-        !str_eq(member(json, STR("type")), STR("\"url_verification\"")))
+        !str_eq(json_find(json, STR("type")), STR("\"url_verification\"")))
         return false;
-    return json_unescape(member(json, STR("challenge")), ret_answer) == 0;
+    return json_unescape(json_find(json, STR("challenge")), ret_answer) == 0;
 }
 
 /* Answers WebSub's verification of intent. */

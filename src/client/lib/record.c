@@ -26,16 +26,6 @@ static bool is_object(struct str text)
     return text.len && text.at[0] == '{';
 }
 
-/* The raw value of a member; STR_NONE if there is none. */
-static struct str member(struct str object, struct str name)
-{
-    struct str key, value;
-    for (size_t pos = 0; json_next(object, &pos, &key, &value);)
-        if (str_eq(key, name))
-            return value;
-    return STR_NONE;
-}
-
 bool record_is_cursor(struct str text)
 {
     uint64_t number;
@@ -81,20 +71,20 @@ struct record record_read(struct str text)
 {
     if (!is_object(text))
         return (struct record){.kind = RECORD_BROKEN, .raw = text};
-    struct str op = member(text, STR("op"));
+    struct str op = json_find(text, STR("op"));
     if (!op.at)
         return event_of(text);
     struct record record = {.kind = kind_of(plain_string(op)), .raw = text};
     if (record.kind == RECORD_EVENT) {
-        struct str envelope = member(text, STR("event"));
+        struct str envelope = json_find(text, STR("event"));
         if (envelope.len && envelope.at[0] == '{')
             return event_of(envelope);
         record.kind = RECORD_BROKEN;
         return record;
     }
-    record.cursor = cursor_in(member(text, STR("cursor")));
-    record.problem = member(text, STR("problem"));
-    if (http_number(member(text, STR("retry_ms")), &record.retry_ms))
+    record.cursor = cursor_in(json_find(text, STR("cursor")));
+    record.problem = json_find(text, STR("problem"));
+    if (http_number(json_find(text, STR("retry_ms")), &record.retry_ms))
         record.retry_ms = 0;
     return record;
 }
@@ -103,16 +93,16 @@ int record_read_page(struct str body, struct record_page *ret)
 {
     if (!is_object(body))
         return -EINVAL;
-    ret->events = member(body, STR("events"));
-    ret->cursor = cursor_in(member(body, STR("cursor")));
-    ret->told = cursor_in(member(body, STR("told")));
+    ret->events = json_find(body, STR("events"));
+    ret->cursor = cursor_in(json_find(body, STR("cursor")));
+    ret->told = cursor_in(json_find(body, STR("told")));
     bool good = ret->events.len && ret->events.at[0] == '[' && ret->cursor.len;
     return good ? 0 : -EINVAL;
 }
 
 int record_read_gap(struct str body, struct str *ret_cursor, struct str *ret_told)
 {
-    struct str next = is_object(body) ? plain_string(member(body, STR("next"))) : STR_NONE;
+    struct str next = is_object(body) ? plain_string(json_find(body, STR("next"))) : STR_NONE;
     struct str query = str_skip(next, next.len > 0), name, value;
     *ret_cursor = *ret_told = STR_NONE;
     while (http_query_next(&query, &name, &value)) {
@@ -164,7 +154,7 @@ int record_data(struct str envelope, struct buf *out)
 
 int record_receipt_id(struct str body, struct buf *out)
 {
-    struct str id = is_object(body) ? cursor_in(member(body, STR("id"))) : STR_NONE;
+    struct str id = is_object(body) ? cursor_in(json_find(body, STR("id"))) : STR_NONE;
     buf_add_str(out, id);
     return id.len ? 0 : -EINVAL;
 }
@@ -174,9 +164,9 @@ void record_add_problem(struct str body, struct buf *out)
     if (!is_object(body))
         return;
     size_t start = out->len;
-    struct str text = member(body, STR("detail"));
+    struct str text = json_find(body, STR("detail"));
     if (!text.at)
-        text = member(body, STR("title"));
+        text = json_find(body, STR("title"));
     if (!text.at || json_unescape(text, out))
         return;
     for (size_t i = start; i < out->len; i++)
@@ -191,7 +181,7 @@ void record_add_control(struct buf *out, const char *name, struct str object)
     buf_addf(out, "%s ", name);
     json_object_begin(&writer);
     for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
-        struct str value = is_object(object) ? plain_string(member(object, told[i])) : STR_NONE;
+        struct str value = is_object(object) ? plain_string(json_find(object, told[i])) : STR_NONE;
         if (value.at)
             json_member_string(&writer, told[i].at, value);
     }
