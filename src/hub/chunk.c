@@ -1,5 +1,6 @@
 #include "hub/chunk.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -153,26 +154,14 @@ bool chunk_add_piece(struct chunk *chunk, const struct event *event, struct piec
 uint32_t chunk_after(const struct chunk *chunk, uint64_t id)
 {
     uint32_t low = 0, high = chunk->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (chunk->records[middle].id <= id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, chunk->records[middle].id <= id);
     return low;
 }
 
 uint32_t chunk_first_piece(const struct chunk *chunk, uint32_t record)
 {
     uint32_t low = 0, high = chunk->pieces_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (chunk->pieces[middle].record < record)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, chunk->pieces[middle].record < record);
     return low;
 }
 

@@ -37,6 +37,7 @@
  * a gap. */
 #include "hub/hub.h"
 
+#include "base/bisect.h"
 #include "base/say.h"
 #include "hub/pages.h"
 #include "log/fetch.h"
@@ -1289,13 +1290,7 @@ static uint32_t record_at(const struct chunk *chunk, uint32_t first, size_t n)
     size_t end = chunk_start(chunk, first) + n;
     if (chunk->records[high - 1].end == end)
         return high;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (chunk->records[middle].end <= end)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, chunk->records[middle].end <= end);
     return low;
 }
 

@@ -1,5 +1,6 @@
 #include "hub/pages.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -21,13 +22,7 @@ struct pages {
 static uint32_t place_behind(const struct shelf *shelf, uint64_t cursor)
 {
     uint32_t low = 0, high = shelf->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (shelf->at[middle]->chunk->from <= cursor)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, shelf->at[middle]->chunk->from <= cursor);
     return low;
 }
 

@@ -1,5 +1,6 @@
 #include "log/number_set.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 
 #include <endian.h>
@@ -26,13 +27,7 @@ size_t number_set_bytes(const struct number_set *set)
 static size_t place_of(const struct number_set *set, uint32_t number)
 {
     size_t low = 0, high = set->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (set->list[middle] < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, set->list[middle] < number);
     return low;
 }
 

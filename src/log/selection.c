@@ -1,5 +1,6 @@
 #include "log/selection.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -369,13 +370,7 @@ static int compare_part(struct str term, uint32_t at, struct str part)
 static uint32_t bound(const struct run *run, struct str part, int least)
 {
     uint32_t low = run->low, high = run->high;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (compare_part(run->terms[middle], run->at, part) < least)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, compare_part(run->terms[middle], run->at, part) < least);
     return low;
 }
 

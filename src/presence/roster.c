@@ -1,5 +1,7 @@
 #include "presence/roster.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 struct roster_leaf {
@@ -46,13 +48,7 @@ static uint32_t find_leaf(const struct roster *roster, struct presence_who who)
 static uint16_t find_in(const struct roster_leaf *leaf, struct presence_who who)
 {
     uint16_t low = 0, high = leaf->count;
-    while (low < high) {
-        uint16_t middle = (uint16_t)(low + (high - low) / 2);
-        if (cmp(leaf->at[middle], who) < 0)
-            low = (uint16_t)(middle + 1);
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, cmp(leaf->at[middle], who) < 0);
     return low;
 }
 

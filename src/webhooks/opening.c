@@ -1,5 +1,6 @@
 #include "webhooks/opening.h"
 
+#include "base/bisect.h"
 #include "base/say.h"
 #include "webhooks/delivery/anew.h"
 #include "webhooks/delivery/log_mail.h"
@@ -209,13 +210,7 @@ static int compare_numbers(const void *a, const void *b)
 static struct endpoint *find_number(const struct lane_loading *loading, uint64_t number)
 {
     size_t low = 0, high = loading->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (loading->by_number[middle]->row.number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, loading->by_number[middle]->row.number < number);
     bool found = low < loading->count && loading->by_number[low]->row.number == number;
     return found ? loading->by_number[low] : NULL;
 }

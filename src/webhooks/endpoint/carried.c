@@ -1,5 +1,6 @@
 #include "webhooks/endpoint/carried.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -9,13 +10,7 @@
 static uint32_t place_of(const struct carried *carried, uint64_t id)
 {
     uint32_t low = 0, high = carried->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (carried->ids[middle] < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, carried->ids[middle] < id);
     return low;
 }
 

@@ -1,5 +1,6 @@
 #include "log/store/memory/held.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -54,13 +55,7 @@ size_t held_find(const struct held_queue *queue, uint64_t id)
     size_t low = queue->start, high = queue->end;
     if (low < high && queue->held[low].last >= id)
         return low; /* retention removes the oldest */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (queue->held[middle].last < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, queue->held[middle].last < id);
     return low;
 }
 

@@ -1,5 +1,6 @@
 #include "log/store/memory/line.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -69,12 +70,6 @@ uint32_t line_upto(struct line *line, uint64_t id)
 {
     const struct event **events = line_events(line);
     uint32_t low = 0, high = line->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (events[middle]->id <= id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, events[middle]->id <= id);
     return low;
 }

@@ -19,6 +19,7 @@
 #include "log/numbers.h"
 #include "log/store/page.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -377,13 +378,7 @@ static int memory_find_time(struct store *store, int64_t time_us, uint64_t *ret_
     *ret_id = 0;
     pthread_rwlock_rdlock(&memory->lock);
     size_t low = memory->queue.start, high = memory->queue.end;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memory->queue.held[middle].time_us <= time_us)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, memory->queue.held[middle].time_us <= time_us);
     while (!*ret_id && low-- > memory->queue.start)
         if (memory->queue.held[low].batch)
             *ret_id = find_time_in(memory, memory->queue.held[low].batch, time_us);

@@ -1,5 +1,6 @@
 #include "log/store/sqlite/chain.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/say.h"
@@ -77,13 +78,7 @@ void chain_deinit(struct chain *chain)
 static size_t find_above(const struct chain *chain, uint64_t first)
 {
     size_t low = 0, high = chain->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (chain->list[middle]->first <= first)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, chain->list[middle]->first <= first);
     return low;
 }
 

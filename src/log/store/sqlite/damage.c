@@ -1,5 +1,6 @@
 #include "log/store/sqlite/damage.h"
 
+#include "base/bisect.h"
 #include "base/say.h"
 
 #include <inttypes.h>
@@ -23,13 +24,7 @@ void damage_deinit(struct damage *damage)
 static bool remember(struct damage *damage, uint64_t upto)
 {
     size_t low = 0, high = damage->known_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (damage->known[middle] < upto)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, damage->known[middle] < upto);
     if (low < damage->known_count && damage->known[low] == upto)
         return false;
     if (damage->known_count == DAMAGE_KNOWN)

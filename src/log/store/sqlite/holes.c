@@ -31,6 +31,7 @@
  * know of them, so that no file is opened for this. */
 #include "log/store/sqlite/holes.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 #include "base/say.h"
 #include "log/store/sqlite/chain.h"
@@ -79,13 +80,7 @@ static int add_removal(void *context, uint64_t first, const struct link *before)
 static const struct removal *find_removal(const struct check *check, uint64_t first)
 {
     size_t low = 0, high = check->removals_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (check->removals[middle].first < first)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, check->removals[middle].first < first);
     bool found = low < check->removals_count && check->removals[low].first == first;
     return found ? &check->removals[low] : NULL;
 }
@@ -107,13 +102,7 @@ static struct link found_in(const struct segment *segment)
 static size_t find_at(const struct chain *chain, uint64_t first)
 {
     size_t low = 0, high = chain->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (chain->list[middle]->first < first)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    BISECT(low, high, middle, chain->list[middle]->first < first);
     return low;
 }
 

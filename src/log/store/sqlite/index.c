@@ -1,5 +1,6 @@
 #include "log/store/sqlite/index.h"
 
+#include "base/bisect.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -232,13 +233,7 @@ struct span {
 static uint32_t upto(const struct index *index, const uint32_t *ordinals, uint32_t end, uint64_t id)
 {
     uint32_t low = 0;
-    while (low < end) {
-        uint32_t middle = low + (end - low) / 2;
-        if (id_at(index, ordinals[middle]) <= id)
-            low = middle + 1;
-        else
-            end = middle;
-    }
+    BISECT(low, end, middle, id_at(index, ordinals[middle]) <= id);
     return low;
 }
 
