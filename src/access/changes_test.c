@@ -1,8 +1,7 @@
 #include "access/changes.h"
 
 #include "access/testing.h"
-
-#include <poll.h>
+#include "net/mailbox_testing.h"
 
 #define NOW INT64_C(1800000000000000)
 
@@ -82,13 +81,8 @@ static int change(struct office *office, struct change *change)
     change->reply = &office->mailbox;
     change->mail.open = answered;
     changes_submit(office->changes, change);
-    while (office->answers == before) {
-        struct pollfd wake = {.fd = office->mailbox.wake_fd, .events = POLLIN};
-        if (mailbox_sleep(&office->mailbox))
-            assert_int_equal(poll(&wake, 1, -1), 1);
-        mailbox_wake(&office->mailbox);
-        (void)mailbox_empty(&office->mailbox);
-    }
+    while (office->answers == before)
+        mailbox_testing_turn(&office->mailbox);
     return change->result;
 }
 

@@ -3,7 +3,6 @@
 #include "log/testing.h"
 
 #include <limits.h>
-#include <semaphore.h>
 
 enum { READS = 5, MOST = 1000, PAGE = 400 };
 
@@ -90,28 +89,17 @@ static void begin(struct desk *desk, struct read *read, unsigned slices)
     begin_as(desk, read, slices, &large);
 }
 
-static void open_mail(struct desk *desk)
-{
-    if (mailbox_empty(&desk->box) || !mailbox_sleep(&desk->box))
-        return;
-    struct pollfd wake = {.fd = desk->box.wake_fd, .events = POLLIN};
-    uint64_t wakes;
-    assert_int_equal(poll(&wake, 1, DEADLINE_MS), 1);
-    assert_int_equal(read(desk->box.wake_fd, &wakes, sizeof(wakes)), sizeof(wakes));
-    mailbox_wake(&desk->box);
-}
-
 static void wait_until_answered(struct desk *desk, unsigned answered)
 {
     while (desk->answered < answered)
-        open_mail(desk);
+        mailbox_testing_turn(&desk->box);
 }
 
 /* Waits until every read was answered or waits for room. */
 static void wait_until_all_were_looked_at(struct desk *desk)
 {
     while (desk->answered + asker_put_off(&desk->asker) < READS)
-        open_mail(desk);
+        mailbox_testing_turn(&desk->box);
 }
 
 static void reads_beyond_the_room_wait_until_others_are_taken(void **state)
@@ -242,47 +230,6 @@ static void a_read_that_nobody_wants_does_not_wait(void **state)
     desk_close(&desk);
 }
 
-/* Keeps the only reader busy. */
-struct hold {
-    struct log_job job;
-    sem_t begun;
-    sem_t go;
-    bool over;
-};
-
-static bool hold_run(struct log_job *job, struct log *log)
-{
-    struct hold *hold = container_of(job, struct hold, job);
-    (void)log;
-    sem_post(&hold->begun);
-    sem_wait(&hold->go);
-    return true;
-}
-
-static void hold_done(struct mail *mail, void *owner)
-{
-    (void)owner;
-    container_of(mail, struct hold, job.mail)->over = true;
-}
-
-static void hold_reader(struct desk *desk, struct hold *hold)
-{
-    *hold = (struct hold){.job = {.run = hold_run, .reply = &desk->box, .mail = {NULL, hold_done}}};
-    sem_init(&hold->begun, 0, 0);
-    sem_init(&hold->go, 0, 0);
-    log_submit(desk->world->log, &hold->job);
-    sem_wait(&hold->begun);
-}
-
-static void hold_end(struct desk *desk, struct hold *hold)
-{
-    sem_post(&hold->go);
-    while (!hold->over)
-        open_mail(desk);
-    sem_destroy(&hold->begun);
-    sem_destroy(&hold->go);
-}
-
 static bool any_job(const struct log_job *job, void *context)
 {
     (void)context;
@@ -303,8 +250,8 @@ static void a_read_that_has_waited_and_is_answered_along_waits_no_more(void **st
     wait_until_answered(&desk, 1);
     begin_as(&desk, &along, 1, &fruitless);
     while (!asker_put_off(&desk.asker))
-        open_mail(&desk);
-    hold_reader(&desk, &hold);
+        mailbox_testing_turn(&desk.box);
+    hold_begin(&hold, desk.world->log, &desk.box);
     question_end(&full.question);
     assert_int_equal(readers_gather(desk.world->log, any_job, NULL, jobs, READS), 1);
     assert_ptr_equal(jobs[0], &along.question.job);
@@ -312,7 +259,7 @@ static void a_read_that_has_waited_and_is_answered_along_waits_no_more(void **st
     while (mailbox_empty(&desk.box))
         ;
     unsigned answers = along.answers;
-    hold_end(&desk, &hold);
+    hold_end(&hold);
     wait_until_answered(&desk, 2);
     question_end(&along.question);
     assert_int_equal(answers, 1);

@@ -3,8 +3,6 @@
 #include "log/read.h"
 #include "log/testing.h"
 
-#include <semaphore.h>
-
 enum { EVENTS = 12 * LOG_SLICE_ROWS + 500, EVERY = 1000, RARE = EVENTS / EVERY + 1 };
 
 static void none(struct log_fetch *fetch)
@@ -330,48 +328,6 @@ static void consumer_wait(struct consumer *consumer)
     selection_unref(consumer->selection);
 }
 
-/* Keeps the only reader busy, so that jobs submitted meanwhile are queued. */
-struct hold {
-    struct log_job job;
-    sem_t begun;
-    sem_t go;
-    bool over;
-};
-
-static bool hold_run(struct log_job *job, struct log *log)
-{
-    struct hold *hold = container_of(job, struct hold, job);
-    (void)log;
-    sem_post(&hold->begun);
-    sem_wait(&hold->go);
-    return true;
-}
-
-static void hold_done(struct mail *mail, void *owner)
-{
-    (void)owner;
-    container_of(mail, struct hold, job.mail)->over = true;
-}
-
-static void hold_reader(struct world *world, struct hold *hold)
-{
-    *hold = (struct hold){
-        .job = {.run = hold_run, .reply = &world->ports[1].box, .mail = {NULL, hold_done}}};
-    sem_init(&hold->begun, 0, 0);
-    sem_init(&hold->go, 0, 0);
-    log_submit(world->log, &hold->job);
-    sem_wait(&hold->begun);
-}
-
-static void hold_end(struct world *world, struct hold *hold)
-{
-    sem_post(&hold->go);
-    while (!hold->over)
-        world_turn(&world->ports[1]);
-    sem_destroy(&hold->begun);
-    sem_destroy(&hold->go);
-}
-
 static const char *const patterns[] = {"**", "noise/**", "noise/*", "*/*"};
 
 static void scans_of_the_same_rows_are_done_once(void **state)
@@ -382,10 +338,10 @@ static void scans_of_the_same_rows_are_done_once(void **state)
     world_open(world);
     fill(world);
     uint64_t before = rows_so_far(world);
-    hold_reader(world, &hold);
+    hold_begin(&hold, world->log, &world->ports[1].box);
     for (unsigned i = 0; i < CONSUMERS; i++)
         consumer_begin(&consumers[i], world, patterns[i % 4], 0, 1000);
-    hold_end(world, &hold);
+    hold_end(&hold);
     for (unsigned i = 0; i < CONSUMERS; i++) {
         consumer_wait(&consumers[i]);
         assert_int_equal(consumers[i].found, RARE);
@@ -410,11 +366,11 @@ static void catch_up_from_different_cursors(struct world *world, uint32_t limit)
         cursors[i] = all.batch->events[i].id;
     log_fetch_deinit(&all);
     selection_unref(selection);
-    hold_reader(world, &hold);
+    hold_begin(&hold, world->log, &world->ports[1].box);
     for (unsigned i = 0; i < CONSUMERS; i++)
         consumer_begin(&consumers[i], world, patterns[i % 4], i ? cursors[i - 1] : 0,
                        limit + i % 3);
-    hold_end(world, &hold);
+    hold_end(&hold);
     for (unsigned i = 0; i < CONSUMERS; i++) {
         consumer_wait(&consumers[i]);
         assert_int_equal(consumers[i].found, RARE - i);
@@ -463,12 +419,12 @@ static void a_fetch_that_leaves_a_shared_scan_does_not_end_the_others(void **sta
     struct hold hold;
     world_open(world);
     fill(world);
-    hold_reader(world, &hold);
+    hold_begin(&hold, world->log, &world->ports[1].box);
     for (unsigned i = 0; i < 3; i++)
         consumer_begin(&consumers[i], world, patterns[i], 0, 1000);
     question_drop(&consumers[0].fetch.question); /* it is answered, without a result */
     consumers[0].fetch.through = consumers[0].query.upto;
-    hold_end(world, &hold);
+    hold_end(&hold);
     for (unsigned i = 0; i < 3; i++) {
         consumer_wait(&consumers[i]);
         assert_int_equal(consumers[i].found, i ? RARE : 0);

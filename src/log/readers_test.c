@@ -1,7 +1,5 @@
 #include "log/testing.h"
 
-#include <semaphore.h>
-
 enum { JOBS = 200, LONG_US = 5000 };
 
 struct job {
@@ -69,15 +67,8 @@ static void submit(struct desk *desk, struct job *jobs)
 
 static void wait_for(struct desk *desk, unsigned answered)
 {
-    while (desk->answered < answered) {
-        if (mailbox_empty(&desk->box) || !mailbox_sleep(&desk->box))
-            continue;
-        struct pollfd wake = {.fd = desk->box.wake_fd, .events = POLLIN};
-        uint64_t wakes;
-        assert_int_equal(poll(&wake, 1, DEADLINE_MS), 1);
-        assert_int_equal(read(desk->box.wake_fd, &wakes, sizeof(wakes)), sizeof(wakes));
-        mailbox_wake(&desk->box);
-    }
+    while (desk->answered < answered)
+        mailbox_testing_turn(&desk->box);
 }
 
 static void each_job_runs_once_on_a_reader_and_is_answered_on_its_owner(void **state)
@@ -121,52 +112,18 @@ static void closing_lets_the_jobs_that_wait_be_answered(void **state)
     desk_close(&desk);
 }
 
-/* Keeps the only reader busy, so that jobs submitted meanwhile are queued. */
-struct hold {
-    struct log_job job;
-    sem_t begun;
-    sem_t go;
-};
-
-static bool hold_run(struct log_job *job, struct log *log)
-{
-    struct hold *hold = container_of(job, struct hold, job);
-    (void)log;
-    sem_post(&hold->begun);
-    sem_wait(&hold->go);
-    return true;
-}
-
-static void hold_done(struct mail *mail, void *owner)
-{
-    struct hold *hold = container_of(mail, struct hold, job.mail);
-    (void)owner;
-    sem_destroy(&hold->begun);
-    sem_destroy(&hold->go);
-}
-
-static void hold_reader(struct desk *desk, struct hold *hold)
-{
-    *hold =
-        (struct hold){.job = {.run = hold_run, .reply = &desk->box, .mail = {.open = hold_done}}};
-    sem_init(&hold->begun, 0, 0);
-    sem_init(&hold->go, 0, 0);
-    log_submit(desk->world->log, &hold->job);
-    sem_wait(&hold->begun);
-}
-
 static void short_jobs_pass_by_long_ones(void **state)
 {
     struct desk desk;
     struct hold hold;
     static struct job longs[8], shorts[20];
     desk_open(&desk, *state, 1);
-    hold_reader(&desk, &hold);
+    hold_begin(&hold, desk.world->log, &desk.box);
     for (unsigned i = 0; i < 8; i++)
         submit_one(&desk, &longs[i], 500, 0);
     for (unsigned i = 0; i < 20; i++)
         submit_one(&desk, &shorts[i], 1, 0);
-    sem_post(&hold.go);
+    hold_let_go(&hold);
     wait_for(&desk, 28);
     for (unsigned i = 0; i < 20; i++)
         assert_int_equal(shorts[i].order, i);
@@ -179,11 +136,11 @@ static void long_jobs_take_turns_and_are_not_kept_waiting_for_ever(void **state)
     struct hold hold;
     static struct job longs[3], jobs[JOBS];
     desk_open(&desk, *state, 1);
-    hold_reader(&desk, &hold);
+    hold_begin(&hold, desk.world->log, &desk.box);
     for (unsigned i = 0; i < 3; i++)
         submit_one(&desk, &longs[i], 4 + i, 0);
     submit(&desk, jobs);
-    sem_post(&hold.go);
+    hold_let_go(&hold);
     wait_for(&desk, JOBS + 3);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(longs[i].ran, 4 + i);
@@ -219,14 +176,14 @@ static void old_jobs_whose_slices_are_long_get_their_share_of_time(void **state)
     struct hold hold;
     static struct job jobs[JOBS];
     desk_open(&desk, *state, 1);
-    hold_reader(&desk, &hold);
+    hold_begin(&hold, desk.world->log, &desk.box);
     for (unsigned i = 0; i < 3; i++) {
         submit_one(&desk, &long_jobs[i], 50, 0);
         long_jobs[i].job.run = run_long;
     }
     submit(&desk, jobs);
     jobs[JOBS - 1].job.run = run_last;
-    sem_post(&hold.go);
+    hold_let_go(&hold);
     wait_for(&desk, JOBS + 3);
     /* Long jobs get their first slices, and another: new jobs take no time here, so another is more
      * than an eighth. */
@@ -269,7 +226,7 @@ static void a_cancelled_job_does_no_further_slice_and_is_answered_once(void **st
     log_job_cancel(desk.world->log, &runs.job); /* queued, running, or in between */
     wait_for(&desk, 2);
     assert_true(runs.job.cancelled);
-    hold_reader(&desk, &hold);
+    hold_begin(&hold, desk.world->log, &desk.box);
     submit_one(&desk, &waits, 5, 0);
     log_stats(desk.world->log, &stats);
     assert_int_equal(stats.readers.queued, 1);
@@ -282,7 +239,7 @@ static void a_cancelled_job_does_no_further_slice_and_is_answered_once(void **st
     log_stats(desk.world->log, &stats);
     assert_int_equal(stats.readers.cancelled, 2);
     assert_int_equal(stats.readers.queued, 0);
-    sem_post(&hold.go);
+    hold_let_go(&hold);
     desk_close(&desk);
     assert_int_equal(waits.answered, 1);
 }
@@ -293,12 +250,12 @@ static void a_job_that_is_hurried_gets_few_slices(void **state)
     struct hold hold;
     static struct job jobs[2];
     desk_open(&desk, *state, 1);
-    hold_reader(&desk, &hold);
+    hold_begin(&hold, desk.world->log, &desk.box);
     submit_one(&desk, &jobs[0], UINT32_MAX, LOG_REQUEST_SLICES);
     submit_one(&desk, &jobs[1], UINT32_MAX, 2);
     log_job_hurry(desk.world->log, &jobs[0].job);
     log_job_hurry(desk.world->log, &jobs[1].job);
-    sem_post(&hold.go);
+    hold_let_go(&hold);
     wait_for(&desk, 2);
     assert_int_equal(jobs[0].ran, LOG_LEAVING_SLICES);
     assert_int_equal(jobs[1].ran, 2);
@@ -369,11 +326,11 @@ static void a_reader_looks_at_a_bounded_number_of_jobs_that_might_join(void **st
     struct asking asking = {.job = {.run = ask_all, .mail = {.open = open_nothing}}};
     static struct job jobs[MANY];
     desk_open(&desk, *state, 1);
-    hold_reader(&desk, &hold);
+    hold_begin(&hold, desk.world->log, &desk.box);
     asking.job.reply = &desk.box;
     log_submit(desk.world->log, &asking.job);
     fill_levels(&desk, jobs, MANY);
-    sem_post(&hold.go);
+    hold_let_go(&hold);
     wait_for(&desk, MANY);
     desk_close(&desk);
     assert_int_equal(asking.asked, READERS_GATHER_LOOK);

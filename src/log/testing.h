@@ -14,11 +14,12 @@
 #include "log/retention.h"
 #include "log/upkeep.h"
 
+#include "base/folder_testing.h"
 #include "base/say.h"
+#include "net/mailbox_testing.h"
 
 #include <errno.h>
-#include <ftw.h>
-#include <poll.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -238,33 +239,71 @@ static inline void world_reopen(struct world *world)
     world_open(world);
 }
 
-static inline int world_remove(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static inline void world_deinit(struct world *world)
 {
     if (world->log)
         world_close(world);
     for (size_t i = 0; i < WORLD_PORTS; i++)
         mailbox_deinit(&world->ports[i].box);
-    nftw(world->dir, world_remove, 16, FTW_DEPTH | FTW_PHYS);
+    folder_testing_remove(world->dir);
 }
 
 /* Opens mail as a worker does, waiting if there is none. */
 static inline void world_turn(struct world_port *port)
 {
-    if (mailbox_empty(&port->box) || !mailbox_sleep(&port->box))
-        return;
-    struct pollfd wake = {.fd = port->box.wake_fd, .events = POLLIN};
-    uint64_t wakes;
-    assert_int_equal(poll(&wake, 1, DEADLINE_MS), 1);
-    assert_int_equal(read(wake.fd, &wakes, sizeof(wakes)), sizeof(wakes));
-    mailbox_wake(&port->box);
+    mailbox_testing_turn(&port->box);
+}
+
+/* ---- a reader that is busy ------------------------------------------------------------------- */
+
+/* Keeps a reader busy until it is let go, so that jobs submitted meanwhile are queued. */
+struct hold {
+    struct log_job job;
+    sem_t begun;
+    sem_t go;
+    bool over;
+};
+
+static inline bool hold_run(struct log_job *job, struct log *log)
+{
+    struct hold *hold = container_of(job, struct hold, job);
+    (void)log;
+    sem_post(&hold->begun);
+    sem_wait(&hold->go);
+    return true;
+}
+
+static inline void hold_done(struct mail *mail, void *owner)
+{
+    struct hold *hold = container_of(mail, struct hold, job.mail);
+    (void)owner;
+    hold->over = true;
+    sem_destroy(&hold->begun);
+    sem_destroy(&hold->go);
+}
+
+/* Returns once a reader is held. `box` gets the answer. */
+static inline void hold_begin(struct hold *hold, struct log *log, struct mailbox *box)
+{
+    *hold = (struct hold){.job = {.run = hold_run, .reply = box, .mail = {.open = hold_done}}};
+    sem_init(&hold->begun, 0, 0);
+    sem_init(&hold->go, 0, 0);
+    log_submit(log, &hold->job);
+    sem_wait(&hold->begun);
+}
+
+static inline void hold_let_go(struct hold *hold)
+{
+    sem_post(&hold->go);
+}
+
+/* Lets the reader go, and opens mail until its answer has come. */
+static inline void hold_end(struct hold *hold)
+{
+    struct mailbox *box = hold->job.reply;
+    hold_let_go(hold);
+    while (!hold->over)
+        mailbox_testing_turn(box);
 }
 
 /* ---- publishing ----------------------------------------------------------------------------- */

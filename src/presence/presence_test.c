@@ -1,12 +1,12 @@
 #include "presence/presence.h"
 
+#include "base/folder_testing.h"
 #include "base/say.h"
 #include "net/loop.h"
 #include "presence/bundle.h"
 #include "presence/desk.h"
 #include "presence/turn.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -158,18 +158,6 @@ static struct world *world_new(bool has_dir, const struct presence_limits *own)
     return world;
 }
 
-static void remove_dir(const char *path)
-{
-    DIR *dir = opendir(path);
-    for (struct dirent *entry; (entry = readdir(dir));) {
-        char name[400];
-        snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-        (void)unlink(name);
-    }
-    closedir(dir);
-    assert_int_equal(rmdir(path), 0);
-}
-
 static void world_free(struct world *world)
 {
     close_presence(world);
@@ -178,7 +166,7 @@ static void world_free(struct world *world)
         ;
     loop_deinit(&world->loop);
     if (world->has_dir)
-        remove_dir(world->dir);
+        folder_testing_remove(world->dir);
     buf_free(&world->told);
     free(world);
 }

@@ -1,10 +1,11 @@
 #include "presence/store.h"
 
+#include "base/folder_testing.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -30,7 +31,7 @@ static int write_all(struct presence_store *store, struct save_row *rows, size_t
 
 static void changes_survive_a_restart_and_a_mark_never_goes_back(void **state)
 {
-    char dir[] = "/tmp/presence_store.XXXXXX", path[64];
+    char dir[] = "/tmp/presence_store.XXXXXX";
     struct presence_store *store;
     uint64_t position;
     struct save_row rows[] = {
@@ -60,12 +61,7 @@ static void changes_survive_a_restart_and_a_mark_never_goes_back(void **state)
     assert_string_equal(found, "4:c:a:0:0:7: 4:c:a:1:0:5: 2:c::0:0:0: 0:c:b:0:2:0:{} ");
     assert_int_equal(position, 77);
     presence_store_close(store);
-    for (int i = 0; i < 3; i++) {
-        static const char *const ends[] = {"", "-wal", "-shm"};
-        snprintf(path, sizeof(path), "%s/presence.db%s", dir, ends[i]);
-        (void)unlink(path);
-    }
-    assert_int_equal(rmdir(dir), 0);
+    folder_testing_remove(dir);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
  * its own, and world_settle() waits for them. */
 #pragma once
 
+#include "base/folder_testing.h"
 #include "base/hash.h"
 #include "webhooks/courier.h"
 #include "webhooks/endpoint/directory.h"
@@ -19,7 +20,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -614,21 +614,12 @@ static inline int world_set_up_on_disk(void **state)
     return 0;
 }
 
-static inline int world_remove_file(const char *path, const struct stat *stat, int type,
-                                    struct FTW *ftw)
-{
-    (void)stat;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static inline int world_tear_down(void **state)
 {
     struct world *world = *state;
     close_world(world);
     if (*world->dir)
-        nftw(world->dir, world_remove_file, 16, FTW_DEPTH | FTW_PHYS);
+        folder_testing_remove(world->dir);
     request_clear(world);
     free(world);
     return 0;

@@ -160,7 +160,7 @@ static void a_bundle_that_fails_saves_nothing_and_only_a_whole_one_follows(void 
         assert_int_equal(write_and_free(make_bundle(false), registry), 0);
         assert_true(has_delivery(registry, 7, DELIVERY_FAILING));
         registry_close(registry);
-        registry_testing_remove(dir);
+        folder_testing_remove(dir);
     }
 }
 
@@ -223,22 +223,11 @@ static void an_attempt_for_which_memory_lacks_is_saved_without_its_texts(void **
     free(text);
 }
 
-static int set_up(void **state)
-{
-    *state = registry_testing_open(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    registry_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, registry_testing_set_up, registry_testing_tear_down)
         TEST(a_bundle_saves_progress_lanes_and_attempts),
         TEST(a_lane_that_is_over_and_a_delivery_that_is_not_tried_again_are_saved),
         TEST(a_bundle_that_fails_saves_nothing_and_only_a_whole_one_follows),

@@ -4,18 +4,6 @@
 
 #include <errno.h>
 
-static int set_up(void **state)
-{
-    *state = registry_testing_open(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    registry_close(*state);
-    return 0;
-}
-
 static void add(struct registry *registry, uint64_t n, uint32_t number, enum delivery_state state)
 {
     struct logged_attempt attempt = registry_testing_attempt(n, number, state);
@@ -282,7 +270,8 @@ static void numbers_go_on_above_what_there_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, registry_testing_set_up, registry_testing_tear_down)
         TEST(a_delivery_is_told_with_every_attempt),
         TEST(a_page_of_large_responses_ends_and_the_next_goes_on),
         TEST(the_last_of_many_attempts_are_told),

@@ -29,7 +29,7 @@ static int tear_down(void **state)
 {
     struct place *place = *state;
     forget(place);
-    registry_testing_remove(place->dir);
+    folder_testing_remove(place->dir);
     free(place);
     return 0;
 }
@@ -375,7 +375,7 @@ static size_t count_after_crash(const struct place *place)
     registry_close(registry);
     size_t count = crashed.count;
     forget(&crashed);
-    registry_testing_remove(crashed.dir);
+    folder_testing_remove(crashed.dir);
     return count;
 }
 

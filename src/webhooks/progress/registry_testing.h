@@ -2,6 +2,7 @@
  * attempts for its delivery log. */
 #pragma once
 
+#include "base/folder_testing.h"
 #include "log/store/sqlite/db.h"
 #include "webhooks/progress/delivery_log.h"
 #include "webhooks/progress/registry.h"
@@ -12,7 +13,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,20 +28,6 @@ static inline void registry_testing_make(char dir[REGISTRY_DIR_LEN])
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/state.db", dir);
     assert_int_equal(db_create_file(path), 0);
-}
-
-static inline int registry_testing_remove_one(const char *path, const struct stat *info, int type,
-                                              struct FTW *ftw)
-{
-    (void)info;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static inline void registry_testing_remove(const char *dir)
-{
-    nftw(dir, registry_testing_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* On the file beside an open registry. */
@@ -97,4 +83,18 @@ static inline struct logged_attempt registry_testing_attempt(uint64_t n, uint32_
                                    .took_us = 1500,
                                    .status = state == DELIVERY_DELIVERED ? 200 : 500,
                                    .response = STR("body")};
+}
+
+/* ---- fixtures -------------------------------------------------------------------------------- */
+
+static inline int registry_testing_set_up(void **state)
+{
+    *state = registry_testing_open(NULL);
+    return 0;
+}
+
+static inline int registry_testing_tear_down(void **state)
+{
+    registry_close(*state);
+    return 0;
 }

@@ -1,15 +1,11 @@
 #include "webhooks/progress/saver.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "net/mailbox_testing.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { JOBS = 6, PATIENCE_MS = 20000 };
+enum { JOBS = 6 };
 
 /* The jobs that have run and the files that were opened, in order, as letters. */
 struct rig {
@@ -56,13 +52,8 @@ static void submit(struct rig *rig, char name, bool looks)
 
 static void await_opened(struct rig *rig, size_t count)
 {
-    while (strlen(rig->opened) < count) {
-        if (mailbox_empty(&rig->mailbox) || !mailbox_sleep(&rig->mailbox))
-            continue;
-        struct pollfd fd = {.fd = rig->mailbox.wake_fd, .events = POLLIN};
-        assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
-        mailbox_wake(&rig->mailbox);
-    }
+    while (strlen(rig->opened) < count)
+        mailbox_testing_turn(&rig->mailbox);
 }
 
 static int set_up(void **state)

@@ -145,7 +145,7 @@ static void check_snapshot(struct snapshot *snapshot)
     struct place copy;
     released.count = 0;
     place_init(&copy);
-    place_empty(copy.dir);
+    folder_testing_remove(copy.dir);
     snprintf(copy.dir, sizeof(copy.dir), "%s", snapshot->dir);
     copy.config.dir = copy.dir;
     copy.config.released = on_released;
@@ -181,7 +181,7 @@ static void run_with_snapshot(const char *step)
     place_put(&place, 150, 1, 7, "kept", 5);
     place_upkeep(&place);
     snapshot.taken = false;
-    place_empty(snapshot.dir);
+    folder_testing_remove(snapshot.dir);
     assert_int_equal(mkdir(snapshot.dir, 0700), 0);
     forget(&place, 9, "a", 109);
     place_roll(&place); /* the file that was appended to is asked only once it is sealed */

@@ -38,13 +38,8 @@ static void copy_file(const struct place *from, const char *file, const struct p
 static int64_t number_in(const struct place *place, const char *file, const char *sql)
 {
     char path[128];
-    int64_t number = -1;
-    sqlite3 *db;
     snprintf(path, sizeof(path), "%s/%s", place->dir, file);
-    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
-    assert_int_equal(db_number(db, sql, &number), 0);
-    sqlite3_close(db);
-    return number;
+    return file_number(path, sql);
 }
 
 /* ---- missing files --------------------------------------------------------------------------- */

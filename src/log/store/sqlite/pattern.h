@@ -33,6 +33,6 @@ static inline void pattern_keep(const char *dir)
 static inline int pattern_remove(void **state)
 {
     (void)state;
-    place_empty(pattern);
+    folder_testing_remove(pattern);
     return 0;
 }

@@ -27,7 +27,7 @@ static int remove_segments(void **state)
     (void)state;
     for (int i = 0; i < SEGMENTS; i++)
         segment_unref(segments[i]);
-    place_empty(folder);
+    folder_testing_remove(folder);
     return 0;
 }
 

@@ -104,15 +104,6 @@ static off_t pages_of(const struct mended *mended, const char *name)
     return info.st_size / PAGE;
 }
 
-static void run_sql(const char *path, const char *sql)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
-
 /* The number of entries in the folder with such names. */
 static int count_files(const struct mended *mended, const char *names)
 {
@@ -215,9 +206,10 @@ static void an_index_that_is_damaged_loses_nothing(void **state)
     (void)state;
     struct mended mended;
     fill(&mended);
-    run_sql(path_in(&mended, middle_file),
-            "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
-            " sqlite_master WHERE name = 'trim') WHERE name = 'event_by_channel'");
+    file_execute(
+        path_in(&mended, middle_file),
+        "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
+        " sqlite_master WHERE name = 'trim') WHERE name = 'event_by_channel'");
     repair(&mended, false);
     assert_int_equal(mended.result, 0);
     check_said(&mended, "no event is lost");
@@ -287,7 +279,7 @@ static void rows_that_make_no_sense_are_not_kept(void **state)
         /* Make the file's own count wrong as well: otherwise no damage is noticed. */
         snprintf(sql, sizeof(sql), "%s; UPDATE channel SET count = count + 1 WHERE number = 1",
                  changes[i]);
-        run_sql(path_in(&mended, middle_file), sql);
+        file_execute(path_in(&mended, middle_file), sql);
         repair(&mended, false);
         assert_int_equal(mended.result, REPAIR_LOST);
         check_said(&mended, "between the ids 0000000000002100 and 0000000000002100");
@@ -311,7 +303,7 @@ static void an_event_that_was_changed_on_the_disk_is_not_kept(void **state)
     for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
         struct mended mended;
         fill(&mended);
-        run_sql(path_in(&mended, middle_file), changes[i]);
+        file_execute(path_in(&mended, middle_file), changes[i]);
         repair(&mended, false);
         assert_int_equal(mended.result, REPAIR_LOST);
         check_said(&mended, "its event 0000000000002100 is not as it was written");
@@ -331,9 +323,9 @@ static void hops_of_events_are_no_damage(void **state)
     (void)state;
     struct mended mended;
     fill(&mended);
-    run_sql(path_in(&mended, middle_file),
-            "UPDATE event SET kind = kind + 256 * (id % 256), checksum = NULL;"
-            "DELETE FROM channel WHERE number = 2");
+    file_execute(path_in(&mended, middle_file),
+                 "UPDATE event SET kind = kind + 256 * (id % 256), checksum = NULL;"
+                 "DELETE FROM channel WHERE number = 2");
     repair(&mended, false);
     assert_int_equal(mended.result, 0);
     place_open(&mended.place);
@@ -347,7 +339,7 @@ static void names_are_found_elsewhere(void **state)
     (void)state;
     struct mended mended;
     fill(&mended);
-    run_sql(path_in(&mended, middle_file), "DELETE FROM channel WHERE number = 2");
+    file_execute(path_in(&mended, middle_file), "DELETE FROM channel WHERE number = 2");
     repair(&mended, false);
     assert_int_equal(mended.result, 0);
     place_open(&mended.place);
@@ -362,9 +354,9 @@ static void a_channel_without_a_name_is_looked_for_once(void **state)
     (void)state;
     struct mended mended;
     fill(&mended);
-    run_sql(path_in(&mended, "sums.db"), "DELETE FROM channel WHERE number < 3");
-    run_sql(path_in(&mended, middle_file), "UPDATE event SET channel = 1 + id % 2;"
-                                           "DELETE FROM channel WHERE number < 3");
+    file_execute(path_in(&mended, "sums.db"), "DELETE FROM channel WHERE number < 3");
+    file_execute(path_in(&mended, middle_file), "UPDATE event SET channel = 1 + id % 2;"
+                                                "DELETE FROM channel WHERE number < 3");
     faults.opens = 0;
     repair(&mended, false);
     assert_int_equal(mended.result, REPAIR_LOST);
@@ -653,27 +645,22 @@ static void a_lost_state_is_made_anew_and_told(void **state)
 static void fill_state(struct mended *mended)
 {
     fill(mended);
-    run_sql(path_in(mended, "state.db"),
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
-            " INSERT INTO trim SELECT 'channel/' || i || '/' || hex(zeroblob(40)), i + 100, 50, 50"
-            " FROM n;"
-            "INSERT INTO setting VALUES('courier_version', 5);"
-            "CREATE TABLE endpoint(id TEXT PRIMARY KEY, url TEXT);"
-            "CREATE TABLE lane(endpoint, slot, PRIMARY KEY(endpoint, slot)) WITHOUT ROWID;"
-            "CREATE INDEX endpoint_url ON endpoint(url);"
-            "INSERT INTO endpoint VALUES('wh_1', 'http://x'), ('wh_2', 'http://y');"
-            "INSERT INTO lane VALUES(1, 2)");
+    file_execute(
+        path_in(mended, "state.db"),
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+        " INSERT INTO trim SELECT 'channel/' || i || '/' || hex(zeroblob(40)), i + 100, 50, 50"
+        " FROM n;"
+        "INSERT INTO setting VALUES('courier_version', 5);"
+        "CREATE TABLE endpoint(id TEXT PRIMARY KEY, url TEXT);"
+        "CREATE TABLE lane(endpoint, slot, PRIMARY KEY(endpoint, slot)) WITHOUT ROWID;"
+        "CREATE INDEX endpoint_url ON endpoint(url);"
+        "INSERT INTO endpoint VALUES('wh_1', 'http://x'), ('wh_2', 'http://y');"
+        "INSERT INTO lane VALUES(1, 2)");
 }
 
 static int64_t number_in(const struct mended *mended, const char *name, const char *sql)
 {
-    sqlite3 *db;
-    int64_t number = -1;
-    assert_int_equal(db_open(path_in(mended, name), DB_WRITE, &db), 0);
-    if (db_number(db, sql, &number))
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-    return number;
+    return file_number(path_in(mended, name), sql);
 }
 
 static void the_readable_rows_of_the_state_are_kept(void **state)
@@ -706,9 +693,10 @@ static void a_state_whose_index_is_damaged_loses_nothing(void **state)
     (void)state;
     struct mended mended;
     fill_state(&mended);
-    run_sql(path_in(&mended, "state.db"),
-            "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
-            " sqlite_master WHERE name = 'erase') WHERE name = 'trim_number'");
+    file_execute(
+        path_in(&mended, "state.db"),
+        "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
+        " sqlite_master WHERE name = 'erase') WHERE name = 'trim_number'");
     repair(&mended, false);
     assert_int_equal(mended.result, 0);
     check_said(&mended, "all of it can be read and is kept");
@@ -721,7 +709,7 @@ static void holes_that_cannot_be_read_are_told(void **state)
     (void)state;
     struct mended mended;
     fill_state(&mended);
-    run_sql(path_in(&mended, "state.db"), "INSERT INTO hole(upto, after) VALUES(1700, 1200)");
+    file_execute(path_in(&mended, "state.db"), "INSERT INTO hole(upto, after) VALUES(1700, 1200)");
     spoil_page(
         &mended, "state.db",
         number_in(&mended, "state.db", "SELECT rootpage FROM sqlite_master WHERE name = 'hole'") -
@@ -739,10 +727,11 @@ static void a_state_that_never_had_holes_has_lost_none(void **state)
     (void)state;
     struct mended mended;
     fill_state(&mended);
-    run_sql(path_in(&mended, "state.db"),
-            "DROP TABLE hole; DROP TABLE removal;"
-            "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
-            " sqlite_master WHERE name = 'erase') WHERE name = 'trim_number'");
+    file_execute(
+        path_in(&mended, "state.db"),
+        "DROP TABLE hole; DROP TABLE removal;"
+        "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
+        " sqlite_master WHERE name = 'erase') WHERE name = 'trim_number'");
     repair(&mended, false);
     assert_int_equal(mended.result, 0);
     check_said(&mended, "all of it can be read and is kept");
@@ -837,7 +826,7 @@ static void a_newer_format_ends_the_repair_before_any_change(void **state)
     struct mended mended;
     fill(&mended);
     spoil(&mended, first_file);
-    run_sql(path_in(&mended, last_file), "UPDATE meta SET value = 9 WHERE name = 'version'");
+    file_execute(path_in(&mended, last_file), "UPDATE meta SET value = 9 WHERE name = 'version'");
     unsigned long before = digest_of(&mended);
     repair(&mended, false);
     assert_true(mended.result < 0);

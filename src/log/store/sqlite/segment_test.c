@@ -13,7 +13,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    place_empty(folder);
+    folder_testing_remove(folder);
     return 0;
 }
 

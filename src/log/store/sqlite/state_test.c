@@ -17,7 +17,7 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
     (void)state;
-    place_empty(dir);
+    folder_testing_remove(dir);
     return 0;
 }
 

@@ -3,10 +3,10 @@
 
 #include "log/store/store_check.h"
 
+#include "base/folder_testing.h"
 #include "log/store/sqlite/sqlite.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <unistd.h>
 
 /* Tests that fail or end at each step in turn take only every STRIDE-th step in sanitized builds,
@@ -41,19 +41,6 @@ struct place {
     int64_t keys_since_us;
     struct store *store;
 };
-
-static inline int place_remove(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static inline void place_empty(const char *dir)
-{
-    nftw(dir, place_remove, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 static inline void place_init(struct place *place)
 {
@@ -115,7 +102,7 @@ static inline void place_deinit(struct place *place)
 {
     if (place->store)
         place_close(place);
-    place_empty(place->dir);
+    folder_testing_remove(place->dir);
 }
 
 static inline const struct store_channel *place_find(const struct place *place, const char *name)
@@ -269,4 +256,28 @@ static inline bool place_has_bytes(const struct place *place, const char *bytes)
     snprintf(command, sizeof(command), "grep -rqa '%s' %s/log", bytes, place->dir);
     int status = system(command);
     return status == 0;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* Runs SQL on a file, as any other program would. */
+static inline void file_execute(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+/* The first number that SQL finds in a file. */
+static inline int64_t file_number(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    int64_t number = -1;
+    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
+    if (db_number(db, sql, &number))
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return number;
 }

@@ -66,15 +66,6 @@ static void write_at(const char *path, off_t at, const char *bytes)
     close(fd);
 }
 
-static void run_sql(const char *path, const char *sql)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
-
 /* ---- errnos ---------------------------------------------------------------------------------- */
 
 static void every_errno_has_a_cause_that_can_be_read(void **state)
@@ -290,7 +281,7 @@ static void a_database_of_others_is_no_file_of_the_log(void **state)
     struct place place;
     fill(&place);
     unlink(path_in(&place, event_files[1]));
-    run_sql(path_in(&place, event_files[1]), "CREATE TABLE poem(line)");
+    file_execute(path_in(&place, event_files[1]), "CREATE TABLE poem(line)");
     check_told(&place, TROUBLE_DAMAGED, event_files[1], "no such table");
     place_deinit(&place);
 }
@@ -312,7 +303,7 @@ static void a_newer_format_is_told_by_its_number(void **state)
         struct place place;
         fill(&place);
         unlink(path_in(&place, "sums.db"));
-        run_sql(path_in(&place, cases[i].file), cases[i].sql);
+        file_execute(path_in(&place, cases[i].file), cases[i].sql);
         check_told(&place, TROUBLE_NEWER, cases[i].file, cases[i].numbers);
         place_deinit(&place);
     }
@@ -324,7 +315,7 @@ static void newer_webhooks_are_told_too(void **state)
     struct place place;
     struct trouble trouble = {.known_webhooks = 5};
     fill(&place);
-    run_sql(path_in(&place, "state.db"), "INSERT INTO setting VALUES('courier_version', 6)");
+    file_execute(path_in(&place, "state.db"), "INSERT INTO setting VALUES('courier_version', 6)");
     trouble_look(&trouble, path_in(&place, "state.db"), -ENOTSUP);
     assert_int_equal(trouble.kind, TROUBLE_NEWER);
     assert_int_equal(trouble.format, 6);
@@ -424,9 +415,9 @@ static void a_survey_names_what_a_server_could_not_open(void **state)
     struct trouble trouble = {.known_webhooks = 5};
     fill(&place);
     assert_int_equal(trouble_survey(&trouble, path_in(&place, "state.db")), TROUBLE_NO_FOLDER);
-    run_sql(path_in(&place, "state.db"), "INSERT INTO setting VALUES('courier_version', 6)");
+    file_execute(path_in(&place, "state.db"), "INSERT INTO setting VALUES('courier_version', 6)");
     assert_int_equal(trouble_survey(&trouble, place.dir), TROUBLE_NEWER);
-    run_sql(path_in(&place, "state.db"), "DELETE FROM setting WHERE name = 'courier_version'");
+    file_execute(path_in(&place, "state.db"), "DELETE FROM setting WHERE name = 'courier_version'");
     write_at(path_in(&place, event_files[0]), 0, "garbage");
     assert_int_equal(trouble_survey(&trouble, place.dir), TROUBLE_DAMAGED);
     assert_non_null(strstr(trouble.path, event_files[0]));

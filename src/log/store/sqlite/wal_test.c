@@ -29,7 +29,7 @@ static int teardown(void **state)
 {
     struct rig *rig = *state;
     sqlite3_close(rig->db);
-    place_empty(rig->dir);
+    folder_testing_remove(rig->dir);
     free(rig);
     return 0;
 }
@@ -108,7 +108,7 @@ static void the_first_commit_of_a_log_that_was_begun_anew_can_be_cut_too(void **
 static void begin_fresh(struct rig *rig)
 {
     sqlite3_close(rig->db);
-    place_empty(rig->dir);
+    folder_testing_remove(rig->dir);
     assert_int_equal(mkdir(rig->dir, 0700), 0);
     assert_int_equal(db_create_file(rig->path), 0);
     assert_int_equal(db_open(rig->path, DB_WRITE, &rig->db), 0);
