@@ -451,12 +451,11 @@ static bool is_there(const char *folder, const char *name, int len)
  * unlinked. */
 static bool is_left_over(const char *folder, const char *name)
 {
-    static const char *const sides[] = {"-wal", "-shm", "-journal"};
     if (ends_with(name, ".new") || str_starts(str_from(name), STR("spare.")))
         return true;
-    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++)
-        if (ends_with(name, sides[i]))
-            return !is_there(folder, name, (int)(strlen(name) - strlen(sides[i])));
+    for (size_t i = 0; i < DB_SIDES; i++)
+        if (ends_with(name, db_sides[i]))
+            return !is_there(folder, name, (int)(strlen(name) - strlen(db_sides[i])));
     return false;
 }
 

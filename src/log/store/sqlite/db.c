@@ -8,6 +8,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *const db_sides[DB_SIDES] = {"-wal", "-shm", "-journal"};
+
+static int unlink_one(const char *path)
+{
+    return unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
+int db_unlink(const char *path)
+{
+    char side[4096];
+    int first = 0;
+    for (size_t i = 0; i < DB_SIDES; i++) {
+        snprintf(side, sizeof(side), "%s%s", path, db_sides[i]);
+        int result = unlink_one(side);
+        first = first ? first : result;
+    }
+    int result = unlink_one(path);
+    return first ? first : result;
+}
+
 bool db_is_plain(const char *path)
 {
     struct stat info;
@@ -61,11 +81,10 @@ static int configure(sqlite3 *db)
  * SQLite opens only the file itself. */
 static bool opens_plain_files(const char *path, enum db_mode mode)
 {
-    static const char *const sides[] = {"-wal", "-shm", "-journal"};
     char side[4096];
     bool is_plain = db_is_plain(path);
-    for (size_t i = 0; is_plain && mode != DB_IMMUTABLE && i < 3; i++) {
-        snprintf(side, sizeof(side), "%s%s", path, sides[i]);
+    for (size_t i = 0; is_plain && mode != DB_IMMUTABLE && i < DB_SIDES; i++) {
+        snprintf(side, sizeof(side), "%s%s", path, db_sides[i]);
         is_plain = db_is_plain(side);
     }
     return is_plain;

@@ -16,6 +16,15 @@ enum db_mode {
     DB_IMMUTABLE, /* read a file that nobody changes: no locks, no journal */
 };
 
+/* The ends of the names that SQLite opens beside a database. A write-ahead log that is left behind
+ * is played into the next database of its name. */
+enum { DB_SIDES = 3 };
+extern const char *const db_sides[DB_SIDES]; /* "-wal", "-shm", "-journal" */
+
+/* Unlinks a database and what lies beside it, the write-ahead log first. Goes on after an error,
+ * and returns the first; names that are not there are none. */
+int db_unlink(const char *path);
+
 /* Whether the path is a file, or nothing is there. A FIFO, a device or a folder is neither. */
 bool db_is_plain(const char *path);
 

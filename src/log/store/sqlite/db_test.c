@@ -119,6 +119,36 @@ static void a_database_that_may_not_grow_has_no_space(void **state)
     sqlite3_close(db);
 }
 
+static void a_database_goes_with_all_that_lies_beside_it(void **state)
+{
+    (void)state;
+    char path[256], side[280];
+    sqlite3_close(open_new("goes", path, sizeof(path)));
+    for (size_t i = 0; i < DB_SIDES; i++) {
+        snprintf(side, sizeof(side), "%s%s", path, db_sides[i]);
+        assert_int_equal(db_create_file(side), 0);
+    }
+    assert_int_equal(db_unlink(path), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    for (size_t i = 0; i < DB_SIDES; i++) {
+        snprintf(side, sizeof(side), "%s%s", path, db_sides[i]);
+        assert_int_equal(access(side, F_OK), -1);
+    }
+    assert_int_equal(db_unlink(path), 0);
+}
+
+static void the_first_failure_to_unlink_is_told_and_the_rest_goes(void **state)
+{
+    (void)state;
+    char path[256], side[280];
+    sqlite3_close(open_new("stays", path, sizeof(path)));
+    snprintf(side, sizeof(side), "%s-wal", path);
+    assert_int_equal(mkdir(side, 0700), 0);
+    assert_int_equal(db_unlink(path), -EISDIR);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(rmdir(side), 0);
+}
+
 /* Reading from it would never end. */
 static void a_path_to_anything_but_a_file_is_not_opened(void **state)
 {
@@ -157,6 +187,8 @@ int main(void)
         cmocka_unit_test(no_row_is_no_number),
         cmocka_unit_test(text_and_blobs_come_back_byte_for_byte),
         cmocka_unit_test(a_database_that_may_not_grow_has_no_space),
+        cmocka_unit_test(a_database_goes_with_all_that_lies_beside_it),
+        cmocka_unit_test(the_first_failure_to_unlink_is_told_and_the_rest_goes),
         cmocka_unit_test(a_path_to_anything_but_a_file_is_not_opened),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

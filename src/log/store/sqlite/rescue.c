@@ -381,19 +381,6 @@ static int fill_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
     return result ? result : db_exec(to, "COMMIT");
 }
 
-/* An earlier attempt may have been interrupted here. */
-static int drop(const char *path)
-{
-    static const char *const sides[] = {"-wal", "-shm", "-journal", ""};
-    char name[4096];
-    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++) {
-        snprintf(name, sizeof(name), "%s%s", path, sides[i]);
-        if (unlink(name) && errno != ENOENT)
-            return -errno;
-    }
-    return 0;
-}
-
 /* A file that cannot be opened at all is lost whole. */
 static void lose_all(struct rescue *rescue)
 {
@@ -405,7 +392,7 @@ static int open_target(const char *path, sqlite3 **ret_db)
 {
     if (!path)
         return db_open(":memory:", DB_WRITE, ret_db);
-    int result = drop(path);
+    int result = db_unlink(path); /* an earlier attempt may have been interrupted */
     result = result ? result : db_create_file(path);
     return result ? result : db_open(path, DB_WRITE, ret_db);
 }
@@ -417,7 +404,7 @@ int rescue_events(const char *from, const char *to, struct rescue *rescue)
     rescue->lacks_journal = salvage_lacks_journal(from);
     if (salvage_open(from, &damaged)) {
         lose_all(rescue);
-        return to ? drop(to) : 0;
+        return to ? db_unlink(to) : 0;
     }
     int64_t trims = 0;
     int result = open_target(to, &target);
@@ -583,7 +570,7 @@ static int make_state(const char *to, sqlite3 **ret_db)
     struct state *state = NULL;
     if (!to)
         return make_settings(ret_db);
-    int result = drop(to);
+    int result = db_unlink(to);
     result = result ? result : state_open(to, &state);
     if (result)
         return result;

@@ -114,20 +114,13 @@ int segment_make_schema(sqlite3 *db)
             "COMMIT");
 }
 
-static const char *const sides[] = {"", "-wal", "-shm", "-journal"};
-
-/* Unlinks a database with all its journals: one that is left would be played into the next file of
- * that name. */
+/* Unlinks a file of the chain. The file goes before its write-ahead log: what an end of the process
+ * leaves is then known as a leftover (chain.c), and no file has lost its newest events. */
 static int unlink_all(const char *path)
 {
-    char side[4096];
-    int result = 0;
-    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++) {
-        snprintf(side, sizeof(side), "%s%s", path, sides[i]);
-        if (unlink(side) && errno != ENOENT && !result)
-            result = -errno;
-    }
-    return result;
+    int result = unlink(path) && errno != ENOENT ? -errno : 0;
+    int sides = db_unlink(path);
+    return result ? result : sides;
 }
 
 /* Write the tables before switching to a write-ahead log, which is then empty when the file is
@@ -202,7 +195,7 @@ void segment_measure(struct segment *segment)
     struct stat info;
     uint64_t bytes = 0;
     for (size_t i = 0; i < 2; i++) {
-        side_path(segment, sides[i], path, sizeof(path));
+        side_path(segment, i ? "-wal" : "", path, sizeof(path));
         if (stat(path, &info) == 0)
             bytes += (uint64_t)info.st_size;
     }

@@ -128,20 +128,6 @@ static void close_db(struct sums *sums)
     sums->db = NULL;
 }
 
-/* Unlink the write-ahead log first: if it were left, it would be played into the next database. */
-static int unlink_all(const char *path)
-{
-    static const char *const sides[] = {"-wal", "-shm", "-journal", ""};
-    char side[4096];
-    int result = 0;
-    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++) {
-        snprintf(side, sizeof(side), "%s%s", path, sides[i]);
-        if (unlink(side) && errno != ENOENT && !result)
-            result = -errno;
-    }
-    return result;
-}
-
 int sums_open(const char *path, struct sums **ret_sums)
 {
     struct sums *sums = mem_alloc(sizeof(*sums));
@@ -153,7 +139,7 @@ int sums_open(const char *path, struct sums **ret_sums)
         say(SAY_WARN, "sums_not_readable", "path=%s error=%d detail=\"%s\"", path, -result,
             sums->db ? sqlite3_errmsg(sums->db) : "");
         close_db(sums);
-        result = unlink_all(path);
+        result = db_unlink(path);
         result = result ? result : open_db(sums);
     }
     if (result) {
@@ -176,7 +162,7 @@ void sums_close(struct sums *sums)
 int sums_discard(struct sums *sums, const char *path)
 {
     sums_close(sums);
-    int result = unlink_all(path);
+    int result = db_unlink(path);
     return result ? result : folder_sync_of(path);
 }
 

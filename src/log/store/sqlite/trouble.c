@@ -211,13 +211,12 @@ static enum trouble_kind look_at_header(struct trouble *trouble, const char *pat
 /* SQLite opens all of these. */
 static enum trouble_kind look_at_sides(struct trouble *trouble, const char *path)
 {
-    static const char *const sides[] = {"-wal", "-shm", "-journal"};
     char name[TROUBLE_PATH + 16];
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(name, sizeof(name), "%s%s", path, sides[i]);
+    for (size_t i = 0; i < DB_SIDES; i++) {
+        snprintf(name, sizeof(name), "%s%s", path, db_sides[i]);
         if (!db_is_plain(name))
             return damaged(trouble, path, "what has the name of its %s is not a file",
-                           sides[i] + 1);
+                           db_sides[i] + 1);
     }
     return TROUBLE_NONE;
 }
