@@ -48,16 +48,7 @@ static void check_name(struct str name)
 /* The path behind /channels, as a request decodes it. False when it is refused. */
 static bool decode_path(struct str path, struct buf *out)
 {
-    struct str segment;
-    bool first = true;
-    while (http_path_next(&path, &segment)) {
-        if (!first)
-            buf_add_char(out, '/');
-        first = false;
-        if (http_segment_decode(segment, out))
-            return false;
-    }
-    return name_valid(buf_str(out), NULL);
+    return !http_path_decode(path, out) && name_valid(buf_str(out), NULL);
 }
 
 /* A name that came out of a path, encoded in full, means the same. */

@@ -43,13 +43,9 @@ static void add_term(struct wish *wish, struct str term)
 static void read_path(struct wish *wish, struct str rest)
 {
     struct buf name = {0};
-    struct str segment;
-    while (!wish->broken && http_path_next(&rest, &segment)) {
-        if (name.len)
-            buf_add_char(&name, '/');
-        wish->broken = http_segment_decode(segment, &name) != 0;
-    }
-    if (!wish->broken)
+    if (http_path_decode(rest, &name))
+        wish->broken = true;
+    else
         add_term(wish, buf_str(&name));
     buf_free(&name);
 }

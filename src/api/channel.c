@@ -18,21 +18,12 @@ static bool refuse_segment(struct exchange *exchange, int result)
 bool channel_decode(struct exchange *exchange, struct str rest, struct buf *room,
                     struct str *ret_name)
 {
-    struct str segment;
-    bool first = true;
     *ret_name = str_skip(rest, 1);
     if (!rest.len || !memchr(rest.at, '%', rest.len))
         return true;
-    while (http_path_next(&rest, &segment)) {
-        if (!first)
-            buf_add_char(room, '/');
-        first = false;
-        int result = http_segment_decode(segment, room);
-        if (result)
-            return refuse_segment(exchange, result);
-    }
+    int result = http_path_decode(rest, room);
     *ret_name = buf_str(room);
-    return !buf_failed(room) || refuse_segment(exchange, -ENOMEM);
+    return !result || refuse_segment(exchange, result);
 }
 
 bool channel_from_path(struct exchange *exchange, struct str rest, struct buf *out)

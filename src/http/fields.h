@@ -72,14 +72,16 @@ struct http_scan {
     uint32_t fields; /* offset of the header lines; 0 until the first line is whole */
 };
 
-/* Continues the search for the empty line in the bytes that are new. `bytes` is everything since
- * the head began, and may have moved since the last call. Returns 0 with the sizes filled, -EAGAIN,
- * or an enum http_head_error. */
+/* Where the parts of a whole head lie: offsets from where it began. */
 struct http_extent {
     uint32_t start;  /* of the first line, behind any empty ones */
     uint32_t fields; /* of the header lines */
     uint32_t size;   /* with the empty line */
 };
+
+/* Continues the search for the empty line in the bytes that are new. `bytes` is everything since
+ * the head began, and may have moved since the last call. Returns 0 with the extent filled,
+ * -EAGAIN, or an enum http_head_error. */
 int http_scan(struct http_scan *scan, struct str bytes, const struct http_limits *limits,
               struct http_extent *ret);
 

@@ -91,17 +91,9 @@ static int take_part(struct str *line, size_t len, int wrong, struct str *ret)
     return 0;
 }
 
-static size_t method_len(struct str line)
-{
-    size_t len = 0;
-    while (len < line.len && http_char_is(line.at[len], HTTP_CHAR_TOKEN))
-        len++;
-    return len;
-}
-
 int http_request_line_parse(struct str line, struct http_head *head)
 {
-    int error = take_part(&line, method_len(line), HTTP_E_METHOD, &head->method_raw);
+    int error = take_part(&line, http_token_len(line), HTTP_E_METHOD, &head->method_raw);
     if (!error)
         error = take_part(&line, http_target_len(line), HTTP_E_TARGET, &head->target);
     if (!error)

@@ -4,25 +4,17 @@
 
 #include <errno.h>
 
-static size_t token_len(struct str s)
-{
-    size_t len = 0;
-    while (len < s.len && http_char_is(s.at[len], HTTP_CHAR_TOKEN))
-        len++;
-    return len;
-}
-
 int http_media_parse(struct str text, struct http_media *ret)
 {
     struct http_media media = {0};
     struct str name, value;
     int more;
     text = str_trim(text);
-    size_t type_len = token_len(text);
+    size_t type_len = http_token_len(text);
     struct str rest_of_type = str_skip(text, type_len);
     if (!type_len || !rest_of_type.len || rest_of_type.at[0] != '/')
         return -EINVAL;
-    size_t subtype_len = token_len(str_skip(rest_of_type, 1));
+    size_t subtype_len = http_token_len(str_skip(rest_of_type, 1));
     size_t len = type_len + 1 + subtype_len;
     char after = len < text.len ? text.at[len] : ';';
     if (!subtype_len || (after != ';' && after != ' ' && after != '\t'))

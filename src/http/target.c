@@ -91,6 +91,19 @@ bool http_path_next(struct str *rest, struct str *ret_segment_raw)
     return true;
 }
 
+int http_path_decode(struct str path, struct buf *out)
+{
+    struct str segment;
+    for (bool first = true; http_path_next(&path, &segment); first = false) {
+        if (!first)
+            buf_add_char(out, '/');
+        int result = http_segment_decode(segment, out);
+        if (result)
+            return result;
+    }
+    return buf_failed(out) ? -ENOMEM : 0;
+}
+
 bool http_query_next(struct str *rest, struct str *ret_name_raw, struct str *ret_value_raw)
 {
     while (rest->len) {

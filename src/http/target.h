@@ -26,6 +26,10 @@ bool http_path_next(struct str *rest, struct str *ret_segment_raw);
  * Returns 0, an enum http_target_error, or -ENOMEM; after an error nothing was added. */
 int http_segment_decode(struct str raw, struct buf *out);
 
+/* Adds all segments of a path to `out`, each decoded, with '/' between them: `/a/b%20c` becomes
+ * `a/b c`. Returns as http_segment_decode(); after an error the segments before it were added. */
+int http_path_decode(struct str path, struct buf *out);
+
 /* Takes the next `name=value` off a query, both still encoded; empty pairs (`a&&b`) are skipped. A
  * value is `at == NULL` without '='. Returns false at the end. `*rest` begins as the query. */
 bool http_query_next(struct str *rest, struct str *ret_name_raw, struct str *ret_value_raw);

@@ -70,6 +70,21 @@ static void empty_segments_are_told(void **state)
     assert_string_equal(segments(STR("//a")), "[][a]");
 }
 
+static void a_path_is_decoded_segment_by_segment(void **state)
+{
+    (void)state;
+    assert_string_equal(decoded(http_path_decode, STR("/chat/a%20b/%c3%A4")),
+                        "<chat/a b/\xc3\xa4>");
+    assert_string_equal(decoded(http_path_decode, STR("/a")), "<a>");
+    assert_string_equal(decoded(http_path_decode, STR("//a/")), "</a/>");
+    assert_string_equal(decoded(http_path_decode, STR("/")), "<>");
+    assert_string_equal(decoded(http_path_decode, STR("")), "<>");
+    struct buf out = {0};
+    assert_int_equal(http_path_decode(STR("/a/b%2Fc/d"), &out), HTTP_TARGET_E_SLASH);
+    assert_true(str_eq(buf_str(&out), STR("a/")));
+    buf_free(&out);
+}
+
 static void a_target_that_is_no_path_has_no_segments(void **state)
 {
     (void)state;
@@ -218,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_is_split_before_it_is_decoded),
         cmocka_unit_test(empty_segments_are_told),
+        cmocka_unit_test(a_path_is_decoded_segment_by_segment),
         cmocka_unit_test(a_target_that_is_no_path_has_no_segments),
         cmocka_unit_test(percent_encoding_is_undone_once),
         cmocka_unit_test(broken_percent_encoding_is_refused),

@@ -97,6 +97,11 @@ size_t http_target_len(struct str s)
 
 #endif
 
+size_t http_token_len(struct str s)
+{
+    return run_len(s, 0, HTTP_CHAR_TOKEN);
+}
+
 bool http_all(struct str s, int class)
 {
     for (size_t i = 0; i < s.len; i++)

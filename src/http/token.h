@@ -29,6 +29,9 @@ static inline bool http_char_is(char c, int class)
 size_t http_value_len(struct str s);
 size_t http_target_len(struct str s);
 
+/* The same for the class TOKEN, one byte at a time. */
+size_t http_token_len(struct str s);
+
 /* Whether `s` is at least one byte long and all its bytes are of the class. */
 bool http_all(struct str s, int class);
 

@@ -16,21 +16,6 @@ static size_t path_start(struct str url)
     return slash ? (size_t)(slash - url.at) : url.len;
 }
 
-static int decode_name(struct str path, struct buf *out)
-{
-    struct str segment;
-    bool first = true;
-    while (http_path_next(&path, &segment)) {
-        if (!first)
-            buf_add_char(out, '/');
-        first = false;
-        int result = http_segment_decode(segment, out);
-        if (result)
-            return result < 0 ? result : -EINVAL;
-    }
-    return buf_failed(out) ? -ENOMEM : 0;
-}
-
 int websub_topic_channel(struct str topic, struct str base, struct buf *ret_channel)
 {
     struct str path = str_skip(topic, path_start(topic));
@@ -45,9 +30,9 @@ int websub_topic_channel(struct str topic, struct str base, struct buf *ret_chan
     else
         return -EINVAL;
     buf_clear(ret_channel);
-    int result = decode_name(path, ret_channel);
+    int result = http_path_decode(path, ret_channel);
     if (result)
-        return result;
+        return result < 0 ? result : -EINVAL;
     struct str name = buf_str(ret_channel);
     return name_valid(name, NULL) && !name_is_reserved(name) ? 0 : -EINVAL;
 }
