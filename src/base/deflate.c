@@ -21,13 +21,13 @@ enum {
 
 static const uint8_t class_bits[DEFLATE_CLASSES] = {DEFLATE_BITS_MIN, 12, DEFLATE_BITS_MAX};
 
-static void *allocate(void *opaque, unsigned items, unsigned size)
+void *deflate_alloc(void *opaque, unsigned items, unsigned size)
 {
     (void)opaque;
     return mem_try_alloc((size_t)items * size);
 }
 
-static void release(void *opaque, void *block)
+void deflate_free(void *opaque, void *block)
 {
     (void)opaque;
     free(block);
@@ -38,7 +38,7 @@ static z_stream *stream_new(unsigned bits)
     z_stream *stream = mem_try_alloc(sizeof(*stream));
     if (!stream)
         return NULL;
-    *stream = (z_stream){.zalloc = allocate, .zfree = release};
+    *stream = (z_stream){.zalloc = deflate_alloc, .zfree = deflate_free};
     if (deflateInit2(stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -(int)bits, MEM_LEVEL,
                      Z_DEFAULT_STRATEGY) == Z_OK)
         return stream;

@@ -15,6 +15,10 @@ enum { DEFLATE_BITS_MIN = 9, DEFLATE_BITS_MAX = 15, DEFLATE_CLASSES = 3 };
  * level, 3 to 40 ns a byte. */
 enum { DEFLATE_LEAST = 64, DEFLATE_FAST = 8 << 10, DEFLATE_MOST = 128 << 10 };
 
+/* zlib's memory, from mem_try_alloc(): for z_stream.zalloc and z_stream.zfree. */
+void *deflate_alloc(void *opaque, unsigned items, unsigned size);
+void deflate_free(void *opaque, void *block);
+
 /* The largest of our windows that is at most `bits`; 0 if there is none. */
 unsigned deflate_bits(unsigned bits);
 

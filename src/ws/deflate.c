@@ -32,23 +32,11 @@ enum {
     FINALS_MAX = 16,
 };
 
-static void *allocate(void *opaque, unsigned items, unsigned size)
-{
-    (void)opaque;
-    return mem_try_alloc((size_t)items * size);
-}
-
-static void release(void *opaque, void *block)
-{
-    (void)opaque;
-    free(block);
-}
-
 static z_stream *stream_new(void)
 {
     z_stream *stream = mem_try_alloc(sizeof(*stream));
     if (stream)
-        *stream = (z_stream){.zalloc = allocate, .zfree = release};
+        *stream = (z_stream){.zalloc = deflate_alloc, .zfree = deflate_free};
     return stream;
 }
 
