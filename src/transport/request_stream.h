@@ -209,11 +209,6 @@ static inline void request_stream_close(struct request_stream *request)
     request->ops->close(request);
 }
 
-static inline bool request_stream_is_ending(const struct request_stream *request)
-{
-    return request->ops->state(request) == REQUEST_ENDING;
-}
-
 static inline bool request_stream_is_closed(const struct request_stream *request)
 {
     return request->ops->state(request) == REQUEST_CLOSED;

@@ -24,13 +24,6 @@ static void write_beat(struct format_out *out, uint64_t cursor)
     ws_add_frame(out->bytes, true, false, WS_PING, STR_NONE, NULL);
 }
 
-static void write_gap(struct format_out *out, const struct gap *gap)
-{
-    struct buf message = {0};
-    ops_add_gap(&message, gap);
-    message_add_text(out, &message);
-}
-
 static void write_bye(struct format_out *out, const struct goodbye *goodbye)
 {
     struct buf message = {0};
@@ -44,6 +37,6 @@ const struct format format_freshet_v1 = {
     .mechanism = MECHANISM_WEBSOCKET,
     .event = write_event,
     .beat = write_beat,
-    .gap = write_gap,
+    .gap = message_add_gap,
     .bye = write_bye,
 };

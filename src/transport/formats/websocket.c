@@ -27,13 +27,6 @@ static void write_beat(struct format_out *out, uint64_t cursor)
     buf_free(&payload);
 }
 
-static void write_gap(struct format_out *out, const struct gap *gap)
-{
-    struct buf message = {0};
-    ops_add_gap(&message, gap);
-    message_add_text(out, &message);
-}
-
 const struct format format_websocket = {
     .name = {"websocket", 9},
     .counted_as = {"ws", 2},
@@ -41,5 +34,5 @@ const struct format format_websocket = {
     .event = write_event,
     .data = write_data,
     .beat = write_beat,
-    .gap = write_gap,
+    .gap = message_add_gap,
 };
