@@ -1363,25 +1363,25 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked)
 
 /* Adds the subscriber to its view, at its cursor and not yet in a state. */
 static int enter_view(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
-                      struct selection *selection, unsigned encoding)
+                      struct selection *selection, unsigned encoding, uint64_t cursor,
+                      uint64_t told)
 {
     struct view *view = view_get(hub, selection, encoding);
     if (!view)
         return topics_has_room(&hub->topics, selection) ? -ENOMEM : -ENOSPC;
     view->subs++;
     hub->subs++;
-    *sub = (struct sub){.view = view, .ops = ops, .skip = sub->skip, .fresh = true};
+    *sub = (struct sub){
+        .view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip, .fresh = true};
     return 0;
 }
 
 int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
                   struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told)
 {
-    int result = enter_view(hub, sub, ops, selection, encoding);
+    int result = enter_view(hub, sub, ops, selection, encoding, cursor, told);
     if (result)
         return result;
-    sub->cursor = cursor;
-    sub->told = told;
     skip_nothing(hub, sub);
     /* A client that publishes and then subscribes must find its event, even if it is not fanned out
      * yet. */
@@ -1395,11 +1395,9 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
 int hub_go_on(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
               struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told)
 {
-    int result = enter_view(hub, sub, ops, selection, encoding);
+    int result = enter_view(hub, sub, ops, selection, encoding, cursor, told);
     if (result)
         return result;
-    sub->cursor = cursor;
-    sub->told = told;
     settle(hub, sub);
     return 0;
 }

@@ -225,17 +225,9 @@ void window_trim(struct window *window, const struct event *entry)
         trim(window, entry);
 }
 
-static bool has_appended(const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->count; i++)
-        if (batch->events[i].state == EVENT_APPENDED)
-            return true;
-    return false;
-}
-
 void window_close(struct window *window, struct batch *batch)
 {
-    if (!has_appended(batch))
+    if (!batch_has_appended(batch))
         return;
     window->batches[window->batch_end++ & window->batch_mask] = batch_ref(batch);
     window->bytes += batch_bytes(batch);

@@ -63,6 +63,14 @@ struct event *batch_add(struct batch *batch)
     return event;
 }
 
+bool batch_has_appended(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->events[i].state == EVENT_APPENDED)
+            return true;
+    return false;
+}
+
 size_t batch_bytes(const struct batch *batch)
 {
     return sizeof(*batch) + batch->cap * sizeof(struct event) + batch->arena.total +

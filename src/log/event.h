@@ -89,6 +89,9 @@ static inline struct str batch_copy(struct batch *batch, struct str s)
     return arena_copy(&batch->arena, s);
 }
 
+/* Whether the log keeps any of the batch's events: all others have no id, or remove events. */
+bool batch_has_appended(const struct batch *batch);
+
 /* Reads an id: 1 to 16 digits, at most EVENT_ID_MAX. Returns false, and leaves `*ret_id`, if the
  * text is anything else. */
 bool event_id_read(struct str text, uint64_t *ret_id);

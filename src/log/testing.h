@@ -53,9 +53,8 @@ static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD
 static inline bool gate_has_event(struct batch *const *batches, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        for (uint32_t j = 0; j < batches[i]->count; j++)
-            if (batches[i]->events[j].state == EVENT_APPENDED)
-                return true;
+        if (batch_has_appended(batches[i]))
+            return true;
     return false;
 }
 

@@ -80,14 +80,6 @@ static size_t count_appends(const struct append *append)
     return count;
 }
 
-static bool has_events(const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->count; i++)
-        if (batch->events[i].state == EVENT_APPENDED)
-            return true;
-    return false;
-}
-
 /* Commits appends. Only a commit with events shows whether the store is writable: a full disk takes
  * TRIM entries a little longer. */
 static int commit(struct log *log, struct append *first)
@@ -101,7 +93,7 @@ static int commit(struct log *log, struct append *first)
     for (struct append *append = first; append; append = append->next) {
         if (!decide_has_work(append))
             continue;
-        events = events || has_events(append->batch);
+        events = events || batch_has_appended(append->batch);
         batches[count++] = append->batch;
     }
     int64_t start = clock_now_ns(log->config.store.clock);
