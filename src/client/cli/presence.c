@@ -176,20 +176,6 @@ static int list(struct listing *listing, const struct interrupt *interrupt)
 
 /* ---- following ------------------------------------------------------------------------------- */
 
-static bool take(void *owner, struct str envelope)
-{
-    struct printer *printer = owner;
-    printer_add(printer, envelope);
-    return printer->ended;
-}
-
-static bool flush(void *owner)
-{
-    struct printer *printer = owner;
-    printer_flush(printer);
-    return printer->ended;
-}
-
 static void tell(void *owner, const char *name, struct str object)
 {
     (void)owner;
@@ -220,8 +206,8 @@ static int follow(const struct presence_arguments *arguments, const char *cursor
                                      .channels = {names, 1},
                                      .after = cursor[0] ? cursor : NULL};
     const struct follow_sink sink = {.owner = &printer,
-                                     .take = take,
-                                     .pause = flush,
+                                     .take = printer_take,
+                                     .pause = printer_pause,
                                      .tell = tell,
                                      .lost = lost,
                                      .watched_fd = STDOUT_FILENO};

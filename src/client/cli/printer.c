@@ -55,6 +55,20 @@ void printer_flush(struct printer *printer)
     buf_clear(&printer->out);
 }
 
+bool printer_take(void *owner, struct str envelope)
+{
+    struct printer *printer = owner;
+    printer_add(printer, envelope);
+    return printer->ended;
+}
+
+bool printer_pause(void *owner)
+{
+    struct printer *printer = owner;
+    printer_flush(printer);
+    return printer->ended;
+}
+
 void printer_deinit(struct printer *printer)
 {
     buf_free(&printer->out);

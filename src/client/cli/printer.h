@@ -24,4 +24,9 @@ void printer_add(struct printer *printer, struct str envelope);
 /* Writes out all added events; call it when no more are at hand. */
 void printer_flush(struct printer *printer);
 
+/* The same for follow_sink.take and .pause, whose owner is the printer. Return whether it has
+ * ended. */
+bool printer_take(void *owner, struct str envelope);
+bool printer_pause(void *owner);
+
 void printer_deinit(struct printer *printer);

@@ -127,20 +127,6 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-static bool take(void *owner, struct str envelope)
-{
-    struct printer *printer = owner;
-    printer_add(printer, envelope);
-    return printer->ended;
-}
-
-static bool flush(void *owner)
-{
-    struct printer *printer = owner;
-    printer_flush(printer);
-    return printer->ended;
-}
-
 static void tell(void *owner, const char *name, struct str object)
 {
     struct buf line = {0};
@@ -161,8 +147,8 @@ static int run(const struct follow_wish *wish, struct printer *printer)
 {
     struct buf why = {0};
     const struct follow_sink sink = {.owner = printer,
-                                     .take = take,
-                                     .pause = flush,
+                                     .take = printer_take,
+                                     .pause = printer_pause,
                                      .tell = tell,
                                      .lost = lost,
                                      .watched_fd = printer->fd};
