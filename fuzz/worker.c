@@ -237,8 +237,7 @@ static void run(struct fuzz *fuzz, uint8_t operation, uint8_t argument)
         join(fuzz, i, argument & 1);
 }
 
-/* ---- invariants
- * ---------------------------------------------------------------------------------- */
+/* ---- invariants ------------------------------------------------------------------------------ */
 
 static bool holds(const struct buf *text, struct str part)
 {

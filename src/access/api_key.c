@@ -147,8 +147,7 @@ bool api_key_is_within(const struct api_key *key, const struct access *maker,
     return true;
 }
 
-/* ---- JSON
- * ---------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void add_time(struct json_writer *writer, const char *name, int64_t us)
 {

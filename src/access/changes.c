@@ -23,8 +23,7 @@ struct changes {
     pthread_t thread;
 };
 
-/* ---- changes
- * ------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static int write_record(struct changes *changes, enum record_kind kind, struct str id,
                         struct str value)
@@ -144,8 +143,7 @@ static void run(struct changes *changes, struct change *change)
     mailbox_post(change->reply, &change->mail);
 }
 
-/* ---- the work of the clock
- * ----------------------------------------------------------------------- */
+/* ---- the work of the clock ------------------------------------------------------------------- */
 
 /* The keys whose use is to be saved, as records that were made under the table's lock. */
 struct uses {

@@ -2,8 +2,7 @@
 
 #include "access/reach.h"
 
-/* ---- the decision
- * -------------------------------------------------------------------------------- */
+/* ---- the decision ---------------------------------------------------------------------------- */
 
 /* Whether the caller has a credential, or is named by the operator's server: those have the rules
  * for `authenticated`. */
@@ -124,8 +123,7 @@ enum access_verdict access_decide_any(const struct access *access, enum action a
     return any ? ACCESS_ALLOWED : refused(access, authenticated);
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------ */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 #define MISSING(word)                                                                              \
     "this takes a credential that grants `" word                                                   \

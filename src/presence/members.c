@@ -227,8 +227,7 @@ seat_ref member_join(struct presence *presence, struct str channel, struct prese
     return (seat_ref)member;
 }
 
-/* ---- members of before a restart
- * ------------------------------------------------------------------------- */
+/* ---- members of before a restart ------------------------------------------------------------- */
 
 void room_restore(struct presence *presence, struct str channel)
 {

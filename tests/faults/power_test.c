@@ -27,8 +27,7 @@ enum {
     OPENS_OF_LIFE = 100000,
 };
 
-/* ---- the model
- * ----------------------------------------------------------------------------------- */
+/* ---- the model ------------------------------------------------------------------------------- */
 
 enum fate { FATE_NONE, FATE_TRIED, FATE_SAFE, FATE_REFUSED };
 
@@ -109,8 +108,7 @@ static size_t data_of(uint32_t batch, uint32_t i, char out[800])
     return (size_t)head + len;
 }
 
-/* ---- the contents of a store
- * --------------------------------------------------------------------- */
+/* ---- the contents of a store ----------------------------------------------------------------- */
 
 struct found {
     uint8_t seen[BATCHES]; /* a bit an event */

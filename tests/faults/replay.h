@@ -66,8 +66,7 @@ static uint64_t replay_random(struct replay *replay)
     return replay->random >> 33;
 }
 
-/* ---- the process's calls
- * ------------------------------------------------------------------------- */
+/* ---- the process's calls --------------------------------------------------------------------- */
 
 static unsigned replay_new_file(struct replay *replay)
 {
@@ -177,8 +176,7 @@ static void replay_entry(struct replay *replay, const struct disk_entry *entry, 
         replay_rename(replay, path, "", link->file);
 }
 
-/* ---- the resulting folder
- * ------------------------------------------------------------------------ */
+/* ---- the resulting folder -------------------------------------------------------------------- */
 
 struct replay_content {
     char *bytes;
