@@ -54,7 +54,9 @@ uint64_t heap_own(void)
     return (pages > shared ? pages - shared : 0) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-uint64_t heap_free(void)
+/* Bytes that are free in the allocator, whether given back to the system or not. The allocator
+ * walks all of its free pieces for this, while other threads that want memory wait. */
+static uint64_t free_bytes(void)
 {
     return mallinfo2().fordblks;
 }
@@ -63,7 +65,7 @@ void heap_give_back(struct heap_watch *watch)
 {
     (void)malloc_trim(0);
     watch->floor = watch->last = heap_resident();
-    watch->free_floor = heap_free();
+    watch->free_floor = free_bytes();
 }
 
 /* CPU time of this thread. Wall time would include the time that the kernel gave to others; on a
@@ -78,7 +80,7 @@ static int64_t worked_ns(void)
 int64_t heap_look(struct heap_watch *watch)
 {
     int64_t since_ns = worked_ns();
-    uint64_t free = heap_free();
+    uint64_t free = free_bytes();
     int64_t ms = (worked_ns() - since_ns) * LOOK_SHARE / 1000000;
     if (heap_watch(watch, heap_resident(), free))
         heap_give_back(watch);

@@ -31,10 +31,6 @@ uint64_t heap_resident(void);
 /* The same without pages of files, which the kernel can take back: 0 where /proc does not say. */
 uint64_t heap_own(void);
 
-/* Bytes that are free in the allocator, whether given back to the system or not. The allocator
- * walks all of its free pieces for this, while other threads that want memory wait. */
-uint64_t heap_free(void);
-
 /* Gives free memory back. Other threads that want memory may wait for some milliseconds. */
 void heap_give_back(struct heap_watch *watch);
 

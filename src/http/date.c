@@ -20,7 +20,8 @@ static char *add_text(char *at, const char *text, size_t len)
 }
 
 /* strftime() will not do: its names depend on the locale. */
-void http_date_write(int64_t unix_seconds, char ret[HTTP_DATE_LEN])
+/* Writes `unix_seconds`; times outside the years 0 to 9999 become the nearest time within. */
+static void write_date(int64_t unix_seconds, char ret[HTTP_DATE_LEN])
 {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -48,14 +49,14 @@ void http_date_write(int64_t unix_seconds, char ret[HTTP_DATE_LEN])
 void http_date_add(struct buf *buf, int64_t unix_seconds)
 {
     char text[HTTP_DATE_LEN];
-    http_date_write(unix_seconds, text);
+    write_date(unix_seconds, text);
     buf_add(buf, text, sizeof(text));
 }
 
 struct str http_date_cached(struct http_date *date, int64_t unix_seconds)
 {
     if (!date->written || date->unix_seconds != unix_seconds) {
-        http_date_write(unix_seconds, date->text);
+        write_date(unix_seconds, date->text);
         date->unix_seconds = unix_seconds;
         date->written = true;
     }

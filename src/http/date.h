@@ -6,9 +6,6 @@
 /* Sun, 06 Nov 1994 08:49:37 GMT */
 enum { HTTP_DATE_LEN = 29 };
 
-/* Writes `unix_seconds`; times outside the years 0 to 9999 become the nearest time within. */
-void http_date_write(int64_t unix_seconds, char ret[HTTP_DATE_LEN]);
-
 void http_date_add(struct buf *buf, int64_t unix_seconds);
 
 /* A cache of the last date written, since many responses are sent in one second. One for each

@@ -29,8 +29,9 @@ void candidates_by_terms(struct candidates *candidates, const struct channels *c
     candidates->after_len = 0;
 }
 
-void candidates_by_number(struct candidates *candidates, const struct channels *channels,
-                          uint64_t number)
+/* Begins a search by number, from this number on. */
+static void begin_by_number(struct candidates *candidates, const struct channels *channels,
+                            uint64_t number)
 {
     candidates->channels = channels;
     candidates->selection = NULL;
@@ -127,8 +128,10 @@ bool candidates_next(struct candidates *candidates)
            candidates->pattern < selection->patterns_count;
 }
 
-bool candidates_reused(struct candidates *candidates, const struct channels *channels,
-                       uint64_t *serial)
+/* A slice of the channels whose numbers were reused since `*serial`, which counts like
+ * channels.reused; raises `*serial`. Returns false if there are no more. Under the log's lock. */
+static bool next_reused(struct candidates *candidates, const struct channels *channels,
+                        uint64_t *serial)
 {
     candidates->channels = channels;
     candidates->trimmed_above = NO_TRIM;
@@ -157,8 +160,7 @@ static bool spells_beginnings(const struct selection *selection)
 static void go_by_number(struct channels_resolve *resolve)
 {
     resolve->stage = RESOLVE_NUMBERS;
-    candidates_by_number(&resolve->candidates, resolve->channels,
-                         resolve->selection->resolved->bits);
+    begin_by_number(&resolve->candidates, resolve->channels, resolve->selection->resolved->bits);
 }
 
 /* The position at which an interrupted search by terms continues. A search by number continues at
@@ -250,10 +252,9 @@ bool channels_resolve_look(struct channels_resolve *resolve)
         return false;
     if (resolve->channels->reused - resolved->reused > REUSED_KEPT)
         begin_stage(resolve);
-    resolve->more =
-        resolve->stage == RESOLVE_REUSED
-            ? candidates_reused(&resolve->candidates, resolve->channels, &resolved->reused)
-            : candidates_next(&resolve->candidates);
+    resolve->more = resolve->stage == RESOLVE_REUSED
+                        ? next_reused(&resolve->candidates, resolve->channels, &resolved->reused)
+                        : candidates_next(&resolve->candidates);
     if (resolve->more || resolve->candidates.count)
         resolve->steps += LOOK_STEPS;
     return true;

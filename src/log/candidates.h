@@ -50,15 +50,6 @@ struct candidates {
 void candidates_by_terms(struct candidates *candidates, const struct channels *channels,
                          const struct selection *selection);
 
-/* Begins a search by number, from this number on. */
-void candidates_by_number(struct candidates *candidates, const struct channels *channels,
-                          uint64_t number);
-
-/* A slice of the channels whose numbers were reused since `*serial`, which counts like
- * channels.reused; raises `*serial`. Returns false if there are no more. Under the log's lock. */
-bool candidates_reused(struct candidates *candidates, const struct channels *channels,
-                       uint64_t *serial);
-
 /* Fills in the next candidates, perhaps none; returns false if there are no more behind them. Each
  * channel comes once at most, except if it comes or goes meanwhile. Under the log's lock. */
 bool candidates_next(struct candidates *candidates);

@@ -552,7 +552,8 @@ void tls_use_tickets(struct tls *tls, const struct tls_tickets *tickets)
 
 /* ---- facts about a connection ----------------------------------------------------------- */
 
-bool tls_has(const struct conn *conn)
+/* Whether the connection has this wire. */
+static bool has_tls(const struct conn *conn)
 {
     return conn_wire(conn)->seal == tls_seal;
 }
@@ -561,7 +562,7 @@ struct str tls_protocol(const struct conn *conn)
 {
     const unsigned char *name = NULL;
     unsigned len = 0;
-    if (tls_has(conn))
+    if (has_tls(conn))
         SSL_get0_alpn_selected(link_of(conn)->ssl, &name, &len);
     return (struct str){(const char *)name, len};
 }
@@ -573,7 +574,7 @@ bool tls_is_resumed(const struct conn *conn)
 
 const struct tls_peer *tls_peer(const struct conn *conn)
 {
-    return tls_has(conn) ? link_of(conn)->peer : NULL;
+    return has_tls(conn) ? link_of(conn)->peer : NULL;
 }
 
 const char *tls_trouble(const struct conn *conn)

@@ -46,9 +46,6 @@ size_t tls_shake_cost(const struct conn *conn);
 
 /* ---- after the handshake --------------------------------------------------------------------- */
 
-/* Whether the connection has this wire. */
-bool tls_has(const struct conn *conn);
-
 /* The protocol that ALPN chose; empty if the client did not ask. */
 struct str tls_protocol(const struct conn *conn);
 

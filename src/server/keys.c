@@ -427,7 +427,8 @@ const char *key_nearest(struct str name)
 
 /* ---- reading values -------------------------------------------------------------------------- */
 
-void key_store(const struct key *key, void *base, uint64_t number)
+/* Stores a number, given in the key's unit, in `base`. */
+static void store_number(const struct key *key, void *base, uint64_t number)
 {
     uint64_t scaled = number * key->scale;
     uint32_t narrow = (uint32_t)scaled;
@@ -542,7 +543,7 @@ static bool set_number(const struct key *key, void *base, struct str text,
     if (!key_read_number(key, text, place, faults, &number))
         return false;
     if (number >= key->least)
-        key_store(key, base, number);
+        store_number(key, base, number);
     return true;
 }
 
@@ -601,7 +602,7 @@ void keys_set_defaults(void *config)
     for (size_t i = 0; i < keys_count; i++)
         if (keys[i].kind == KEY_NUMBER && keys[i].fallback &&
             !key_is_of_item(str_from(keys[i].name)))
-            key_store(&keys[i], config, keys[i].fallback);
+            store_number(&keys[i], config, keys[i].fallback);
 }
 
 void keys_set_item_defaults(struct str prefix, void *item)
@@ -609,7 +610,7 @@ void keys_set_item_defaults(struct str prefix, void *item)
     for (size_t i = 0; i < keys_count; i++)
         if (keys[i].kind == KEY_NUMBER && keys[i].fallback &&
             str_starts(str_from(keys[i].name), prefix))
-            key_store(&keys[i], item, keys[i].fallback);
+            store_number(&keys[i], item, keys[i].fallback);
 }
 
 static const char *type_word(const struct key *key)

@@ -44,9 +44,6 @@ bool key_is_section(struct str name);
 /* The most similar known name, for a "did you mean"; NULL if none is near. */
 const char *key_nearest(struct str name);
 
-/* Stores a number, given in the key's unit, in `base`. */
-void key_store(const struct key *key, void *base, uint64_t number);
-
 /* Reads `text`, which ends with a zero, by the key's type. Returns true with the value, or false
  * after adding a fault. The number 0 stands for the default if the key's least value is not 0. */
 bool key_read_number(const struct key *key, struct str text, const struct place *place,

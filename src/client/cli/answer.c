@@ -17,7 +17,9 @@ static void add_cell(struct buf *out, struct str value)
             out->at[i] = ' ';
 }
 
-void answer_add_row(struct buf *out, struct str object, const struct str *columns, size_t count)
+/* Adds a row of these members, separated by tabs: strings without their quotes, and without
+ * characters that a terminal or a table would interpret. */
+static void add_row(struct buf *out, struct str object, const struct str *columns, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (i)
@@ -32,7 +34,7 @@ void answer_add_elements(struct buf *out, struct str body, struct str name,
     struct str list = json_find(body, name), key, value;
     for (size_t pos = 0; list.len && json_next(list, &pos, &key, &value);) {
         if (columns)
-            answer_add_row(out, value, columns, count);
+            add_row(out, value, columns, count);
         else
             buf_add_str(out, value);
         buf_add_char(out, '\n');

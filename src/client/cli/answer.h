@@ -5,10 +5,6 @@
 
 struct transfer_answer;
 
-/* Adds a row of these members, separated by tabs: strings without their quotes, and without
- * characters that a terminal or a table would interpret. */
-void answer_add_row(struct buf *out, struct str object, const struct str *columns, size_t count);
-
 /* Adds the elements of the list `name`, one a line: as rows, or unchanged if `columns` is NULL. */
 void answer_add_elements(struct buf *out, struct str body, struct str name,
                          const struct str *columns, size_t count);

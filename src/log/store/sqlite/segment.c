@@ -189,7 +189,8 @@ int segment_unlink(const struct segment *segment)
     return unlink_all(segment->path);
 }
 
-void segment_measure(struct segment *segment)
+/* Asks the folder for the size of the file and of what lies beside it. */
+static void measure(struct segment *segment)
 {
     char path[4096];
     struct stat info;
@@ -300,7 +301,7 @@ int segment_load_sealed(struct segment *segment, sqlite3 *db)
     int result = load_ends(segment, db);
     segment->sealed = true;
     atomic_store(&segment->unlisted, false);
-    segment_measure(segment);
+    measure(segment);
     result = result ? result : db_number(db, "PRAGMA user_version", &stamp);
     segment->stamp = (uint32_t)stamp;
     result = result ? result : links_read(db, &segment->links);
@@ -344,7 +345,7 @@ static int load_unsealed(struct segment *segment, sqlite3 *db)
     result = result ? result : links_read(db, &segment->links);
     result = result ? result : load_names(segment->index, db);
     result = result ? result : load_index(segment->index, db);
-    segment_measure(segment);
+    measure(segment);
     return result;
 }
 

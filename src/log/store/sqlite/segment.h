@@ -113,9 +113,6 @@ int segment_load_sealed(struct segment *segment, sqlite3 *db);
 /* Whether a sealed segment may have the channel. Under the gate. */
 bool segment_may_have(const struct segment *segment, uint32_t number);
 
-/* Asks the folder for the size of the file and of what lies beside it. */
-void segment_measure(struct segment *segment);
-
 /* Ends write-ahead logging, which needs the file alone: -EBUSY while another program reads it. */
 int segment_make_single(sqlite3 *db);
 
