@@ -75,6 +75,8 @@ struct authority {
     unsigned sources_count;
 };
 
+/* Registers a source, which is borrowed and outlives the authority. The sources are asked in the
+ * order in which they were added. Before the authority is used; aborts if there are too many. */
 void authority_add(struct authority *authority, struct identity_source *source);
 
 /* The identity that a credential shows. CREDENTIAL_NONE is known, as anybody: caller NULL. Any

@@ -20,6 +20,8 @@ struct progress {
 /* Standard error if that is a terminal, else -1. */
 int progress_terminal(void);
 
+/* The command's name begins each line. `terminal` is a descriptor of progress_terminal(), or -1 for
+ * log lines; it stays the caller's. */
 void progress_init(struct progress *progress, const char *command, struct clock *clock,
                    int terminal);
 

@@ -14,6 +14,8 @@ struct rfc3339_memo {
     bool is_set;
     char text[RFC3339_LEN];
 };
+/* The time as text, in the memo until its next use: within one second only the fraction is written.
+ */
 struct str rfc3339_by_memo(struct rfc3339_memo *memo, int64_t us_since_1970);
 
 /* Reads any RFC 3339 date-time: any offset, any number of fraction digits, `t` and `z` in lower

@@ -85,6 +85,7 @@ struct plan_seat {
     uint32_t channel;
     uint32_t nth;
 };
+/* The seat of the nth subscriber of a group. */
 struct plan_seat plan_seat(const struct plan *plan, enum bench_group group, uint64_t nth);
 
 /* The first channel that is published to while the load runs: with late subscribers channel 0 is

@@ -70,4 +70,5 @@ struct verify_standard {
     struct str timestamp;
     struct str signature_name; /* of the header that signatures are in */
 };
+/* The headers under the names of Standard Webhooks, or those of Svix. Borrowed from the request. */
 struct verify_standard verify_standard_headers(const struct http_fields *fields);

@@ -83,6 +83,7 @@ static inline uint64_t asker_put_off(const struct asker *asker)
     return asker->put_off;
 }
 
+/* Prepares a question whose answer the asker's thread gets. Nothing is allocated. */
 void question_init(struct question *question, struct asker *asker, const struct question_ops *ops);
 
 /* Has the log asked. The question stays where it is until it is answered. */

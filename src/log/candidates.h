@@ -84,8 +84,11 @@ struct channels_resolve {
     struct candidates candidates;
 };
 
+/* Begins, or goes on where the last search of this selection has stopped. The selection is borrowed
+ * until channels_resolve_stop(). */
 void channels_resolve_begin(struct channels_resolve *resolve, const struct channels *channels,
                             struct selection *selection);
+/* Looks at a slice. Returns false once the search is over. Under the log's lock. */
 bool channels_resolve_look(struct channels_resolve *resolve);
 /* Returns false if there is no memory: the result is then incomplete. */
 bool channels_resolve_judge(struct channels_resolve *resolve);

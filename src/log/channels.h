@@ -127,6 +127,7 @@ static inline size_t channels_count(const struct channels *channels)
 /* The memory of the table. */
 uint64_t channels_bytes(const struct channels *channels);
 
+/* The channel of this name, or number; NULL if there is none. Under the log's lock. */
 struct channel *channels_find(const struct channels *channels, struct str name);
 struct channel *channels_by_number(const struct channels *channels, uint32_t number);
 /* channels_find() that is fast if `number` is the channel's; 0: unknown. */

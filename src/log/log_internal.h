@@ -137,6 +137,8 @@ static inline uint64_t log_keys_bytes(const struct log *log)
  * UINT64_MAX if all are forgotten. Any thread; holds the lock in slices. */
 uint64_t log_least_trimmed(struct log *log, const uint32_t *numbers, size_t count);
 
+/* Starts the threads of readers. Returns 0 or a negative errno. readers_stop() ends and joins them.
+ */
 int readers_start(struct log *log);
 void readers_stop(struct log *log);
 

@@ -162,4 +162,5 @@ void presence_stop(struct presence *presence);
 /* After log_close(). NULL is fine. */
 void presence_free(struct presence *presence);
 
+/* The counters, which live as long as presence does. Any thread may load them. */
 const struct presence_stats *presence_stats(const struct presence *presence);

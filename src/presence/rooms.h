@@ -7,6 +7,7 @@ void rooms_init(struct presence *presence);
 /* Frees all rooms and their members; without a word. */
 void rooms_deinit(struct presence *presence);
 
+/* The channel's room; NULL if there is none. */
 struct room *rooms_find(const struct presence *presence, struct str name);
 
 /* The room, made if it is not there; NULL if there is no memory. */

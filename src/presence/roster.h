@@ -28,6 +28,7 @@ struct roster_place {
     uint32_t at;
 };
 
+/* The person of this name; NULL if there is none. */
 struct person *roster_find(const struct roster *roster, struct presence_who who);
 
 /* Adds a person whose name is not there yet. False if there is no memory. */

@@ -13,6 +13,7 @@
 void tell_person(struct presence *presence, struct str channel, const char *type,
                  struct presence_who who, struct str state, uint64_t read);
 
+/* Tells `$occupied/CHANNEL` that its first subscriber has come, or that its last has gone. */
 void tell_occupied(struct presence *presence, struct str channel, bool is_occupied);
 
 /* The count of the room has changed, in a way that no joined or left tells. It is told at the end

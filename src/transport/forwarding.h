@@ -23,5 +23,7 @@ struct outside {
     struct http_authority authority; /* borrowed from the head; the host is empty if unknown */
 };
 
+/* How the client has called, as far as this connection and trusted proxies tell. On the worker's
+ * thread; `head` is that of the request. */
 struct outside forwarding_outside(const struct worker *worker, const struct conn *conn,
                                   const struct http_head *head);

@@ -28,6 +28,7 @@ struct reading {
     struct start start; /* once it was found */
 };
 
+/* Zeroes with one owner; NULL if there is no memory. */
 struct reading *reading_new(void);
 /* Adds an owner, who must call reading_free() too. */
 struct reading *reading_share(struct reading *reading);

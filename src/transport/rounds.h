@@ -36,6 +36,7 @@ struct rounds {
     bool begun;
 };
 
+/* Begins a walk. `rounds` is in use until `done`, which is called at once if the worker stops. */
 void rounds_begin(struct worker *worker, struct rounds *rounds, const struct rounds_ops *ops);
 
 /* Does a slice. */

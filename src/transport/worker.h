@@ -59,6 +59,7 @@ struct worker_tickets {
  * else changes. Any thread, once it is started. */
 void worker_share_tickets(struct worker *worker, struct worker_tickets *tickets);
 
+/* Starts the worker's thread. Returns 0 or a negative errno. */
 int worker_start(struct worker *worker);
 
 /* Runs a turn: reads, publishes, answers what has come, and sends a slice of what is due. Waits

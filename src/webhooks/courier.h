@@ -38,6 +38,7 @@ void courier_stop(struct courier *courier);
 /* After log_close. */
 void courier_free(struct courier *courier);
 
+/* The counters, which live as long as the courier. Any thread may load them. */
 const struct courier_stats *courier_stats(const struct courier *courier);
 
 /* The number of endpoints. Any thread. */

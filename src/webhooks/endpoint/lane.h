@@ -78,6 +78,7 @@ struct lane {
 
 /* ---- making and freeing ---------------------------------------------------------------------- */
 
+/* Makes an idle lane of the endpoint, which owns it; the channel's name is copied. */
 struct lane *lane_new(struct endpoint *endpoint, enum lane_kind kind, struct str channel);
 /* Makes a lane from a row on disk; takes the row's text over. */
 struct lane *lane_restore(struct endpoint *endpoint, struct lane_row *row);

@@ -51,6 +51,8 @@ struct logged_attempt {
 struct sqlite3;
 struct delivery_log;
 
+/* Prepares the statements on the registry's file, which is borrowed. Returns 0 or a negative errno;
+ * call delivery_log_finalize() in any case. */
 int delivery_log_prepare(struct sqlite3 *db, struct delivery_log **ret_log);
 /* NULL is fine. */
 void delivery_log_finalize(struct delivery_log *log);

@@ -22,4 +22,5 @@ char *create_text(const struct buf *buf);
  * server, and it ends with its lease unless the same request comes again. */
 void create_visit(struct courier *courier, struct courier_request *request);
 
+/* When a lease ends that begins now. */
 int64_t create_lease_until_us(struct courier *courier, uint64_t lease_s);

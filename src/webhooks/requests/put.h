@@ -25,6 +25,8 @@ struct put {
     enum state_detail detail;
 };
 
+/* Notes the state of the endpoint before the change. The request is borrowed until it is answered.
+ */
 struct put *put_new(struct courier_request *request, struct endpoint *endpoint);
 void put_free(struct put *put);
 

@@ -33,6 +33,8 @@ struct state_newest {
     uint32_t number; /* the highest channel number that was ever forgotten */
 };
 
+/* Reads what is noted of events in removed files. Returns 0 or a negative errno, like all functions
+ * of this file whose comment says nothing else. */
 int state_newest(struct state *state, struct state_newest *ret_newest);
 
 /* Calls `each` for all rows, in no order; strings are good during the call. A non-zero result ends
@@ -60,6 +62,7 @@ struct state_chain {
     uint64_t newest; /* an event that was in this file, and not its first */
 };
 
+/* Reads what is noted of the chain of files. */
 int state_chain(struct state *state, struct state_chain *ret_chain);
 
 /* Call `each` for the files that upkeep removed, each with the file before it, and for the ranges
@@ -104,6 +107,7 @@ int state_set_chain(struct state *state, const struct state_chain *chain);
 int state_put_removal(struct state *state, uint64_t first, const struct link *before,
                       uint64_t least);
 
+/* Notes, and forgets, that the events after < id <= upto are lost. */
 int state_put_hole(struct state *state, uint64_t after, uint64_t upto);
 int state_drop_hole(struct state *state, uint64_t upto);
 
