@@ -112,7 +112,7 @@ int http2_respond(struct http2 *http2, struct http2_stream *stream, const struct
 /* Sends 100: the client may send the body. */
 void http2_continue(struct http2 *http2, const struct http2_stream *stream);
 
-/* There may be bytes to `fill` again. */
+/* Asks the stream for bytes again, after its `fill` had none. */
 void http2_resume(struct http2 *http2, struct http2_stream *stream);
 
 /* Takes back `n` bytes of a request's body: the peer may send as many more of it. The window of the

@@ -297,7 +297,7 @@ static void cache_add(struct view *view, struct chunk *chunk, bool stored)
 static struct chunk *cache_find(const struct view *view, uint64_t cursor)
 {
     const struct page *page = pages_find(view->pages, cursor, false);
-    if (!page && cursor < view->hub->window.floor)
+    if (!page && cursor < view->hub->window.held_above)
         page = pages_find(view->pages, cursor, true);
     return page ? page->chunk : NULL;
 }
@@ -1160,7 +1160,7 @@ static uint64_t view_trimmed(struct view *view)
 static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
 {
     uint64_t known = sub->cursor > sub->told ? sub->cursor : sub->told;
-    bool fresh = sub->fresh, in_window = sub->cursor >= hub->window.floor;
+    bool fresh = sub->fresh, in_window = sub->cursor >= hub->window.held_above;
     sub->fresh = false;
     if (!fresh && in_window && hub->window.trimmed <= known)
         return false;
@@ -1201,9 +1201,9 @@ static enum take take_page(struct hub *hub, struct sub *sub, struct taken *taken
     struct chunk *chunk = cache_find(view, sub->cursor);
     if (chunk)
         chunk_ref(chunk);
-    else if (sub->cursor >= hub->window.floor && budget_is_spent(&hub->paging))
+    else if (sub->cursor >= hub->window.held_above && budget_is_spent(&hub->paging))
         return put_off(hub, sub);
-    else if (sub->cursor >= hub->window.floor)
+    else if (sub->cursor >= hub->window.held_above)
         chunk = page_from_window(view, sub->cursor);
     else
         return wait_for_read(sub);

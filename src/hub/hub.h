@@ -267,7 +267,7 @@ static inline bool sub_is_live(const struct sub *sub)
  * from the window. */
 static inline bool hub_sub_reads_store(const struct hub *hub, const struct sub *sub)
 {
-    return sub->state == SUB_WAITING && sub->cursor < hub->window.floor;
+    return sub->state == SUB_WAITING && sub->cursor < hub->window.held_above;
 }
 
 enum take {

@@ -47,7 +47,7 @@ struct logged {
 
 struct model {
     struct world *world;
-    uint64_t floor; /* below the first id */
+    uint64_t lowest; /* below the first id */
     struct reader *readers[READERS];
     uint64_t at[READERS];      /* the last event that it has received completely */
     uint64_t told[READERS];    /* gaps up to this id were reported */
@@ -159,7 +159,7 @@ static void whisper(struct model *model)
 static void enter(struct model *model, int at)
 {
     uint64_t newest = log_newest(model->world->log); /* may be ahead of the mail */
-    uint64_t cursor = newest - any(model, 40) % (newest - model->floor + 1);
+    uint64_t cursor = newest - any(model, 40) % (newest - model->lowest + 1);
     const char *terms = selections[any(model, sizeof(selections) / sizeof(*selections))];
     model->readers[at] = reader_new(model->world, terms, any(model, 4) ? NULL : "trade", cursor);
     model->at[at] = cursor;
@@ -256,7 +256,7 @@ static void run(unsigned seed, struct hub_limits limit, uint64_t store_bytes)
 {
     struct model model = {.seed = seed};
     model.world = world_new(limit, store_bytes);
-    model.floor = log_newest(model.world->log);
+    model.lowest = log_newest(model.world->log);
     model.events = mem_alloc(EVENTS_MAX * sizeof(*model.events));
     for (int i = 0; i < STEPS; i++)
         step(&model);

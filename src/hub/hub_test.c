@@ -1399,7 +1399,7 @@ static void a_page_of_the_store_ahead_of_the_mail_hides_no_gap(void **state)
     struct world *world = world_new((struct hub_limits)LIMITS(BIG, 4096, 1 << 20), BIG);
     uint64_t start = hub_applied(&world->hub);
     world_publish(world, "a", "1 ");
-    world->hub.window.floor = start + 1; /* lets the first event fall out */
+    world->hub.window.held_above = start + 1; /* lets the first event fall out */
     world_publish(world, "a", "2 ");
     world_publish(world, "a", "3 ");
     struct reader *old = reader_new(world, "a", NULL, start);

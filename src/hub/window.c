@@ -23,7 +23,7 @@ void window_init(struct window *window, struct topics *topics, size_t bytes_max,
 {
     *window = (struct window){.topics = topics,
                               .bytes_max = bytes_max,
-                              .floor = newest,
+                              .held_above = newest,
                               .applied = newest,
                               .mask = RING_FIRST - 1,
                               .batch_mask = BATCHES_FIRST - 1};
@@ -33,10 +33,10 @@ void window_init(struct window *window, struct topics *topics, size_t bytes_max,
 
 /* ---- falling out ---------------------------------------------------------------------------- */
 
-static void raise_floor(struct window *window, uint64_t id)
+static void raise_held_above(struct window *window, uint64_t id)
 {
-    if (id > window->floor)
-        window->floor = id;
+    if (id > window->held_above)
+        window->held_above = id;
 }
 
 /* The memory of a channel with events in the window, and of its entry in a map. */
@@ -62,7 +62,7 @@ static void drop_batch(struct window *window)
     for (uint32_t i = 0; i < batch->count; i++) {
         if (batch->events[i].state != EVENT_APPENDED)
             continue;
-        raise_floor(window, batch->events[i].id);
+        raise_held_above(window, batch->events[i].id);
         drop_first(window);
     }
     window->bytes -= batch_bytes(batch);
@@ -187,8 +187,8 @@ static void add_event(struct window *window, const struct event *event, struct t
     if (topic)
         topic->tail = window->end;
     else
-        raise_floor(window, event->id); /* no thread leads to the event, so it must be read from the
-                                         * store */
+        raise_held_above(window, event->id); /* no thread leads to the event, so it must be read
+                                              * from the store */
     window->applied = event->id;
 }
 
@@ -262,7 +262,7 @@ void window_pass(struct window *window, const struct batch *batch)
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if (event->state == EVENT_APPENDED)
-            window->floor = window->applied = event->id;
+            window->held_above = window->applied = event->id;
         else if (event->state == EVENT_TRIM && event->id)
             trim(window, event);
     }
@@ -273,7 +273,7 @@ void window_miss(struct window *window, uint64_t upto)
     clear(window);
     if (upto > window->applied)
         window->applied = upto;
-    window->floor = window->applied;
+    window->held_above = window->applied;
     window->trims++; /* there may have been TRIM entries among them */
 }
 
@@ -325,7 +325,7 @@ static uint64_t read_scan(struct window *window, const struct selection *selecti
 
 bool window_may_have(const struct window *window, const struct selection *selection, uint64_t after)
 {
-    if (after < window->floor || !window_follows(selection))
+    if (after < window->held_above || !window_follows(selection))
         return true;
     for (uint32_t i = 0; i < selection->names_count; i++) {
         const struct topic *topic = topics_find(window->topics, selection->names[i]);

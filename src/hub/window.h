@@ -19,7 +19,7 @@ struct window {
     uint64_t mask;
     uint64_t first;         /* position of the oldest event */
     uint64_t end;           /* position behind the newest */
-    uint64_t floor;         /* all events with a higher id are in the window */
+    uint64_t held_above;    /* all events with a higher id are in the window */
     uint64_t applied;       /* the newest id that was added, or the id at which the window began */
     struct batch **batches; /* ring of references, oldest first */
     uint64_t batch_first, batch_end, batch_mask;
@@ -71,10 +71,10 @@ void window_pass(struct window *window, const struct batch *batch);
 void window_miss(struct window *window, uint64_t upto);
 
 /* Calls `each` for the selected events with after < id, ascending, until it returns false. `after`
- * must be >= floor. Looks at `rows` rows at most, whether it scans them or follows the channels
- * that the selection names, and stops behind the row that spends the budget (NULL: no budget).
- * Returns the id up to which all selected events were given: the last one given if `each` stopped,
- * the last one looked at if `rows` or the budget ended the read, else `applied`. */
+ * must be >= held_above. Looks at `rows` rows at most, whether it scans them or follows the
+ * channels that the selection names, and stops behind the row that spends the budget (NULL: no
+ * budget). Returns the id up to which all selected events were given: the last one given if `each`
+ * stopped, the last one looked at if `rows` or the budget ended the read, else `applied`. */
 uint64_t window_read(struct window *window, const struct selection *selection, uint64_t after,
                      uint64_t rows, struct budget *budget,
                      bool (*each)(void *context, const struct event *event), void *context);

@@ -135,7 +135,7 @@ static void an_empty_window_begins_behind_the_newest(void **state)
     (void)state;
     struct fixture fixture;
     begin(&fixture, BIG);
-    assert_int_equal(fixture.window.floor, START);
+    assert_int_equal(fixture.window.held_above, START);
     assert_int_equal(fixture.window.applied, START);
     assert_int_equal(read(&fixture, "a", START), START);
     assert_int_equal(read(&fixture, "**", START), START);
@@ -242,15 +242,15 @@ static void the_oldest_events_leave_a_full_window_and_raise_its_floor(void **sta
     for (int i = 0; i < 50; i++)
         add_one(&fixture, i % 2 ? "odd" : "even", "x");
     struct window *window = &fixture.window;
-    assert_true(window->floor > START);
+    assert_true(window->held_above > START);
     assert_int_equal(window->applied, START + 50);
-    assert_int_equal(window->end - window->first, window->applied - window->floor);
+    assert_int_equal(window->end - window->first, window->applied - window->held_above);
     unsigned held = (unsigned)(window->end - window->first);
-    assert_int_equal(read(&fixture, "*", window->floor), START + 50);
+    assert_int_equal(read(&fixture, "*", window->held_above), START + 50);
     assert_int_equal(fixture.given, held);
-    read(&fixture, "odd", window->floor);
+    read(&fixture, "odd", window->held_above);
     unsigned odd = fixture.given;
-    read(&fixture, "even", window->floor);
+    read(&fixture, "even", window->held_above);
     assert_int_equal(odd + fixture.given, held);
     end(&fixture);
 }
@@ -276,11 +276,11 @@ static void a_window_grows_up_to_its_limit_of_bytes(void **state)
     begin(&fixture, 64 << 20);
     for (int i = 0; i < 3000; i++)
         add_one(&fixture, "a", "x");
-    assert_int_equal(fixture.window.floor, START);
+    assert_int_equal(fixture.window.held_above, START);
     for (int i = 0; i < 3000; i++)
         propose(&fixture, "b", "");
     add(&fixture);
-    assert_int_equal(fixture.window.floor, START);
+    assert_int_equal(fixture.window.held_above, START);
     read(&fixture, "*", START);
     assert_int_equal(fixture.given, 6000);
     end(&fixture);
@@ -297,7 +297,7 @@ static void without_memory_to_grow_the_oldest_falls_out(void **state)
     mem_fail_nth(1); /* the ring of batches */
     add(&fixture);
     mem_fail_nth(0);
-    assert_int_equal(fixture.window.floor, START + 1);
+    assert_int_equal(fixture.window.held_above, START + 1);
     assert_int_equal(read(&fixture, "a", START + 1), START + 257);
     assert_int_equal(fixture.given, 256);
     for (int i = 0; i < 900; i++)
@@ -306,9 +306,9 @@ static void without_memory_to_grow_the_oldest_falls_out(void **state)
     add(&fixture);
     mem_fail_nth(0);
     assert_int_equal(fixture.window.applied, START + 1157);
-    assert_true(fixture.window.floor > START + 1);
-    read(&fixture, "a", fixture.window.floor);
-    assert_int_equal(fixture.given, START + 1157 - fixture.window.floor);
+    assert_true(fixture.window.held_above > START + 1);
+    read(&fixture, "a", fixture.window.held_above);
+    assert_int_equal(fixture.given, START + 1157 - fixture.window.held_above);
     end(&fixture);
 }
 
@@ -325,14 +325,14 @@ static void an_event_without_a_topic_is_read_from_the_store(void **state)
     mem_fail_nth(0);
     assert_string_equal(fixture.told, "lost ");
     assert_int_equal(fixture.window.applied, START + 2);
-    assert_int_equal(fixture.window.floor, START + 2);
+    assert_int_equal(fixture.window.held_above, START + 2);
     add_one(&fixture, "a", "kept");
     assert_int_equal(read(&fixture, "a", START + 2), START + 3);
     assert_string_equal(fixture.told, "kept ");
     for (int i = 0; i < 30; i++) {
-        uint64_t floor = fixture.window.floor;
+        uint64_t held_above = fixture.window.held_above;
         add_one(&fixture, "b", "x");
-        assert_true(fixture.window.floor >= floor);
+        assert_true(fixture.window.held_above >= held_above);
     }
     end(&fixture);
 }
@@ -546,7 +546,7 @@ static void a_batch_that_passed_by_raises_the_floor_and_is_not_kept(void **state
     window_pass(&fixture.window, fixture.batch);
     fixture.batch = batch_unref(fixture.batch);
     assert_int_equal(fixture.window.bytes, 0);
-    assert_int_equal(fixture.window.floor, fixture.last);
+    assert_int_equal(fixture.window.held_above, fixture.last);
     assert_int_equal(fixture.window.applied, fixture.last);
     propose(&fixture, "a", "")->state = EVENT_TRIM;
     window_pass(&fixture.window, fixture.batch);
@@ -554,7 +554,7 @@ static void a_batch_that_passed_by_raises_the_floor_and_is_not_kept(void **state
     fixture.last--;
     assert_int_equal(fixture.window.trimmed, fixture.last + 1);
     add_one(&fixture, "a", "3");
-    read(&fixture, "a", fixture.window.floor);
+    read(&fixture, "a", fixture.window.held_above);
     assert_string_equal(fixture.told, "3 ");
     end(&fixture);
 }

@@ -5,7 +5,7 @@
 #include "net/conn_name.h"
 #include "publish/proposal.h"
 
-/* One row a member. */
+/* The members of an event in a request, a row each. */
 #define EVENT_JSON_MEMBERS(X)                                                                      \
     X(channel)                                                                                     \
     X(data)                                                                                        \

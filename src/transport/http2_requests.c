@@ -242,7 +242,8 @@ static void keep_input(struct http2_request_stream *stream, struct str bytes)
         request_stream_close(&stream->request);
 }
 
-/* What is left is for a later turn, unless the pull does not listen: then it says when. */
+/* Leaves the unread bytes to a later turn. A pull that is deaf says itself when it listens
+ * again. */
 static void put_off(struct http2_request_stream *stream)
 {
     struct worker *worker = worker_of(stream);

@@ -1,5 +1,4 @@
-/* The requests of an HTTP/2 connection: their heads and bodies, until the API handles them. What
- * http2_ops say of them. */
+/* The requests of an HTTP/2 connection: their heads and bodies, until the API handles them. */
 #pragma once
 
 #include "transport/http2_state.h"

@@ -29,7 +29,8 @@ struct exchange *http2_exchange_replace(struct http2_request_stream *stream);
 /* The server stops: ends a pull or a poll in `after_ms`. */
 void http2_stream_drain(struct http2_request_stream *stream, int64_t after_ms);
 
-/* What http2_ops say of a stream. */
+/* The calls of http2_ops (http2/http2.h) for a stream's response: its next bytes, how many were
+ * sent, that all were, and that the stream is gone. */
 struct str http2_stream_fill(struct http2_stream *wire, bool *ret_end);
 bool http2_stream_sent(struct http2_stream *wire, size_t n, bool blocked);
 void http2_stream_ended(struct http2_stream *wire);

@@ -480,7 +480,7 @@ bool incoming_may_follow(const struct http1 *http1)
            !http1->held;
 }
 
-/* Nothing is read after a stream's request or the last request. */
+/* The connection reads no more after the request of a stream, or after its last request. */
 static bool will_be_read(const struct http1 *http1)
 {
     const struct pull *pull = http1->request.pull;

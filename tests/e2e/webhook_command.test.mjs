@@ -227,7 +227,7 @@ test("deliveries are listed and sent again: one, or all from a position on", asy
         const { stdout } = await webhook(t, server, ["deliveries", id, "--state", "delivered"]);
         const lines = stdout.split("\n").filter(Boolean);
         return lines.length === 3 && lines.map((line) => JSON.parse(line));
-    }, "the record of three deliveries");
+    }, "the delivery log of three deliveries");
     await told(t, server, ["retry", id, String(listed[0].n)]);
     assert.ok(ids.includes((await program.delivered(5))[4].body.id));
     await told(t, server, ["replay", id, "--after", ids[0]]);

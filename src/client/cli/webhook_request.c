@@ -44,18 +44,18 @@ static const struct verb {
      "  --set NAME=JSON    any other member of the registration; may be repeated\n" SERVER_HELP},
     {"ls", "GET", "", VERB_LIST, WEBHOOK_SHOW_WEBHOOKS,
      "Usage: freshet webhook ls [options]\n\n"
-     "Lists the webhooks: id, state, events owed, URL, channels.\n\n"
+     "Lists the webhooks: id, state, lag in events, URL, channels.\n\n"
      "  --json             as JSON, one a line\n" SERVER_HELP},
     {"show", "GET", "", VERB_ONE, WEBHOOK_SHOW_ANSWER,
      "Usage: freshet webhook show ID [options]\n\n"
      "Prints one webhook as JSON.\n\n" SERVER_HELP},
     {"deliveries", "GET", "/deliveries", VERB_DELIVERIES, WEBHOOK_SHOW_DELIVERIES,
      "Usage: freshet webhook deliveries ID [options]\n\n"
-     "Prints the record of a webhook's deliveries, one a line.\n\n"
+     "Prints the delivery log of a webhook, one delivery a line.\n\n"
      "  --state S          only those in this state, such as failed\n" SERVER_HELP},
     {"pause", "POST", "/pause", VERB_ONE, WEBHOOK_SHOW_ANSWER,
      "Usage: freshet webhook pause ID [options]\n\n"
-     "Stops the deliveries; what is owed stays owed.\n\n" SERVER_HELP},
+     "Stops the deliveries; events wait, and none is lost.\n\n" SERVER_HELP},
     {"resume", "POST", "/resume", VERB_ONE, WEBHOOK_SHOW_ANSWER,
      "Usage: freshet webhook resume ID [options]\n\n"
      "Goes on where it was paused or disabled, at once.\n\n" SERVER_HELP},
@@ -74,7 +74,7 @@ static const struct verb {
      "Tries one delivery again, or without its number all that failed.\n\n" SERVER_HELP},
     {"rm", "DELETE", "", VERB_ONE, WEBHOOK_SHOW_NOTHING,
      "Usage: freshet webhook rm ID [options]\n\n"
-     "Deletes a webhook, with its record.\n\n" SERVER_HELP},
+     "Deletes a webhook, with its delivery log.\n\n" SERVER_HELP},
 };
 
 static const struct verb *find_verb(const char *name)

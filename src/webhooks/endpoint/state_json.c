@@ -79,7 +79,8 @@ static void write_lag(const struct endpoint *endpoint, struct json_writer *write
 {
     struct window *window = &endpoint->courier->hub.window;
     struct lag lag = {endpoint, endpoint_scanned(endpoint), 0};
-    uint64_t through = window->applied, from = cursor < window->floor ? window->floor : cursor;
+    uint64_t through = window->applied,
+             from = cursor < window->held_above ? window->held_above : cursor;
     rows /= 1 + endpoint->made.selection->patterns_count / PATTERNS_FEW;
     if (from < window->applied)
         through = count_lag(&lag, from, rows);

@@ -480,8 +480,8 @@ static int compact(struct memory *memory, struct held *held)
     if (result)
         return result;
     result = copy_live(memory, held->batch, &page);
-    held->appended = held->live; /* Whatever comes of it, wait until half of the batch is trimmed
-                                    before the next try. */
+    held->appended = held->live; /* also after a failure: the next try comes once half of the
+                                    batch is trimmed */
     if (result || batch_bytes(page.batch) >= batch_bytes(held->batch)) {
         page_drop(&page);
         return result;
