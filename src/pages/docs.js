@@ -1,5 +1,7 @@
 /* The API for people, from the documents for programs: operations by task, each with a line of curl that works on this server. */
 
+import { copyText } from "./copy.js";
+
 const api = location.pathname.replace(/\/[^/]*$/, "");
 const METHODS = ["post", "get", "put", "patch", "delete"];
 const MANY = 4294967295; /* and more: no bound that anybody meets */
@@ -16,16 +18,7 @@ function here(line) {
     return line.replaceAll("localhost:7070", host + api);
 }
 
-/* Copies the text of an element. Browsers give a clipboard to pages of https and localhost alone; elsewhere the older way may do. */
-async function copy(place, button) {
-    try {
-        await navigator.clipboard.writeText(place.textContent);
-        button.textContent = "Copied";
-    } catch {
-        getSelection().selectAllChildren(place);
-        button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
-    }
-}
+const copy = async (place, button) => { button.textContent = (await copyText(place)) ? "Copied" : "Press Ctrl+C"; };
 
 /* ---- schemas ---- */
 

@@ -1,6 +1,8 @@
 /* The playground: one channel, four ways to follow it, and the bytes of each. Every way is an object with `open()`, which connects from
  * the cursor that it has, and `cut()`. What they share is a `way`: it shows bytes, and takes the records that were found in them. */
 
+import { copyText } from "./copy.js";
+
 const api = location.pathname.replace(/\/[^/]*$/, "");
 const origin = location.origin + api;
 const room = `playground/${crypto.getRandomValues(new Uint32Array(2)).reduce((text, n) => text + n.toString(36), "")}`;
@@ -13,16 +15,7 @@ const byId = (id) => document.getElementById(id);
 const make = (name, text, className) => Object.assign(document.createElement(name), { textContent: text, className: className ?? "" });
 const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/* Copies the text of an element. Browsers give a clipboard to pages of https and localhost alone; elsewhere the older way may do. */
-async function copy(place, button) {
-    try {
-        await navigator.clipboard.writeText(place.textContent);
-        button.textContent = "Copied";
-    } catch {
-        getSelection().selectAllChildren(place);
-        button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
-    }
-}
+const copy = async (place, button) => { button.textContent = (await copyText(place)) ? "Copied" : "Press Ctrl+C"; };
 
 /* ---- what the four have in common ---- */
 

@@ -1,6 +1,7 @@
 /* The parts of several views: headings, badges, tables, lists that are paged and refresh themselves, dialogs, and what is said
  * when something was refused. */
 
+import { copyText } from "../copy.js";
 import { credential, Refused, Unreachable, sleep } from "./api.js";
 import { h, keyed, setText } from "./dom.js";
 
@@ -33,16 +34,7 @@ export const empty = (...children) => h("p", { class: "empty" }, children);
 
 export const code = (text) => h("code", {}, text);
 
-/* Browsers give a clipboard to pages of https and localhost alone; elsewhere the older way may do. */
-async function copy(place) {
-    try {
-        await navigator.clipboard.writeText(place.textContent);
-        say("Copied.");
-    } catch {
-        getSelection().selectAllChildren(place);
-        say(document.execCommand("copy") ? "Copied." : "Marked: press Ctrl+C.");
-    }
-}
+const copy = async (place) => say((await copyText(place)) ? "Copied." : "Marked: press Ctrl+C.");
 
 /** A line for a terminal that can be copied. */
 export function command(text) {
