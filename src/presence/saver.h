@@ -1,11 +1,14 @@
 /* The thread that writes presence.db, so that the host never waits for the disk. */
 #pragma once
 
+#include "base/job_thread.h"
 #include "net/mailbox.h"
 #include "presence/store.h"
 
 /* A bundle of changes; one is under way at a time, and the next ones gather meanwhile. */
 struct presence_save {
+    struct thread_job job;
+    struct presence_saver *saver; /* set by presence_saver_submit() */
     struct save_row *rows;
     uint64_t position;
     int result;

@@ -2,14 +2,16 @@
  * the disk. */
 #pragma once
 
-#include "webhooks/progress/registry.h"
+#include "base/job_thread.h"
 #include "net/mailbox.h"
+#include "webhooks/progress/registry.h"
 
 struct saver;
 
 /* Work for the saver. The submitter owns it, and lends it until its mail is opened. */
 struct saver_job {
-    struct saver_job *next;
+    struct thread_job base;
+    struct saver *saver; /* set by saver_submit() */
     /* On the saver's thread; 0 or a negative errno, which is `result` afterwards. */
     int (*run)(struct saver_job *job, struct registry *registry);
     int result;
