@@ -36,7 +36,7 @@ test("a webhook is replayed from a time on, and sent nothing from before", { ski
     await button(page, "Replay …").click();
     await button(dialog, "Replay").click();
     await dialog.getByText("Say from which time on.").waitFor();
-    await dialog.getByLabel("Time").fill(fieldTime(between));
+    await dialog.locator("[name=time]").fill(fieldTime(between));
     await button(dialog, "Replay").click();
     await said(page, "It is sent what comes after that place.");
     await eventually(() => receiver.deliveries.length === 3, "the second again");
@@ -44,7 +44,7 @@ test("a webhook is replayed from a time on, and sent nothing from before", { ski
     const before = receiver.deliveries[0].body.id;
     await button(page, "Replay …").click();
     await dialog.getByLabel("From").selectOption("id");
-    assert.equal(await dialog.getByLabel("Time").isVisible(), false);
+    assert.equal(await dialog.locator("[name=time]").isVisible(), false);
     await dialog.locator("[name=id]").fill(before);
     await button(dialog, "Replay").click();
     await eventually(() => receiver.deliveries.length === 4, "what comes behind the first");
@@ -75,7 +75,7 @@ test("a webhook is changed twice, and each change begins with what is in force",
     await button(page, "Change …").click();
     await dialog.getByLabel("Channels").fill("a//b");
     await button(dialog, "Change").click();
-    await dialog.getByRole("alert").getByText(/a\/\/b/).waitFor();
+    await dialog.getByRole("alert").getByText(/channel|pattern|segment/).waitFor();
     await button(dialog, "Cancel").click();
     assert.deepEqual((await told()).channels, ["orders/**", "refunds"]);
     assert.deepEqual(page.complaints.filter((text) => !/status of 400/.test(text)), []);

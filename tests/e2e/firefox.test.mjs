@@ -11,6 +11,8 @@ const skip = lacksBrowser("firefox");
 const SHOTS = process.env.SCREENSHOTS; /* a folder for pictures, for people to look at */
 const WIDTHS = { wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } };
 const START_MS = 180_000; /* six times what Firefox takes on a machine that is busy */
+/* Firefox ESR knows nothing of media features by WebDriver BiDi, so none are to be set. */
+const NO_EMULATION = { colorScheme: null, reducedMotion: null, forcedColors: null, contrast: null };
 
 /** The Firefox that is installed, by WebDriver BiDi; the end of the server closes it. */
 async function launch(server) {
@@ -23,7 +25,7 @@ async function launch(server) {
 
 /** A page of `server` whose `complaints` are those of Firefox. */
 async function visit(browser, server, path, viewport = WIDTHS.wide) {
-    const page = await browser.newPage({ viewport });
+    const page = await browser.newPage({ viewport, ...NO_EMULATION });
     page.complaints = [];
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
     page.on("pageerror", (error) => page.complaints.push(error.message));
