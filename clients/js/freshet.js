@@ -181,7 +181,7 @@ class Feed {
             this.send({ op: "subscribe", channels: fresh, after: one.cursor, told: one.told || undefined, ref: one.id });
         } else {
             this.tell({ op: "live", ref: one.id });
-            fresh.length && this.restart();
+            fresh.length && this.open !== null && this.restart();
         }
     }
 
@@ -208,7 +208,7 @@ class Feed {
             }
             this.state("connecting");
             const error = await this[this.mechanisms[this.at]](this.control.signal).catch((error) => error);
-            this.open = this.socket = null;
+            this.open = this.socket = undefined;
             this.stopped || this.state("connecting");
             this.changed || await this.ended(error);
         }
@@ -260,7 +260,10 @@ class Feed {
             this.tell(record);
     }
 
+    /* What is wanted is said once the socket is open. Until then (`open` is null) it may change: Firefox complains of sockets that are closed
+     * before they are open. */
     async ws(signal) {
+        this.open = null;
         let token = await this.client.token();
         if (signal.aborted)
             return;

@@ -1,6 +1,7 @@
 // Every page, the demos and freshet.js in Firefox, wide and narrow: they do what they do, fit, and Firefox complains of nothing.
 
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { firefox } from "playwright-core";
 import { eventually, startServer, test } from "./support/index.mjs";
 import { firefoxPreferences, lacksBrowser, programOf } from "./support/browser.mjs";
@@ -10,14 +11,14 @@ import { CONFIG, FILL } from "./support/demos.mjs";
 const skip = lacksBrowser("firefox");
 const SHOTS = process.env.SCREENSHOTS; /* a folder for pictures, for people to look at */
 const WIDTHS = { wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } };
+const BETWEEN = fileURLToPath(new URL("support/firefox_bidi.mjs", import.meta.url));
 const START_MS = 180_000; /* six times what Firefox takes on a machine that is busy */
-/* Firefox ESR knows nothing of media features by WebDriver BiDi, so none are to be set. */
-const NO_EMULATION = { colorScheme: null, reducedMotion: null, forcedColors: null, contrast: null };
 
 /** The Firefox that is installed, by WebDriver BiDi; the end of the server closes it. */
 async function launch(server) {
     const browser = await firefox.launch({
-        channel: "moz-firefox", executablePath: programOf("firefox"), firefoxUserPrefs: firefoxPreferences(), timeout: START_MS,
+        channel: "moz-firefox", executablePath: BETWEEN, env: { ...process.env, FIREFOX_PROGRAM: programOf("firefox") },
+        firefoxUserPrefs: firefoxPreferences(), timeout: START_MS,
     });
     server.onStop(() => browser.close());
     return browser;
@@ -25,7 +26,7 @@ async function launch(server) {
 
 /** A page of `server` whose `complaints` are those of Firefox. */
 async function visit(browser, server, path, viewport = WIDTHS.wide) {
-    const page = await browser.newPage({ viewport, ...NO_EMULATION });
+    const page = await browser.newPage({ viewport });
     page.complaints = [];
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
     page.on("pageerror", (error) => page.complaints.push(error.message));
@@ -35,8 +36,11 @@ async function visit(browser, server, path, viewport = WIDTHS.wide) {
 
 async function check(page, name) {
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is wider than the window`);
-    SHOTS && await page.screenshot({ path: `${SHOTS}/firefox-${name.replaceAll(/\W+/g, "_")}.png` });
     assert.deepEqual(page.complaints, [], name);
+    if (SHOTS) {
+        await page.screenshot({ path: `${SHOTS}/firefox-${name.replaceAll(/\W+/g, "_")}.png` });
+        page.complaints.length = 0; /* for a picture playwright tries to add a style of its own */
+    }
 }
 
 for (const [what, viewport] of Object.entries(WIDTHS)) {
