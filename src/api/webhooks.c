@@ -52,8 +52,7 @@ static void answer_created(struct exchange *exchange, const struct courier_reque
     struct response response;
     struct str base = api_of(exchange)->base;
     response_init(&response, request->repeated ? 200 : 201);
-    response.type = STR("application/json");
-    response.body[0] = buf_str(&request->answer);
+    response_json(&response, buf_str(&request->answer));
     buf_addf(response_compose(&response, STR("Location")), "%.*s/webhooks/%s", STR_FMT(base),
              request->id);
     exchange_respond(exchange, &response);

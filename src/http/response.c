@@ -5,6 +5,14 @@ void response_deinit(struct response *response)
     buf_free(&response->text);
 }
 
+void response_json(struct response *response, struct str body)
+{
+    bool is_line = body.len && body.at[body.len - 1] == '\n';
+    response->type = STR("application/json");
+    response->body[0] = body;
+    response->body[1] = is_line ? STR_NONE : STR("\n");
+}
+
 /* The last field, if it is being composed, ends where the text ends now. */
 static void end_field(struct response *response)
 {

@@ -40,6 +40,10 @@ static inline void response_init(struct response *response, int status)
     response->text = (struct buf){0};
 }
 
+/* Sets a body of JSON, borrowed, that ends with a newline, so that in a terminal the prompt does
+ * not stand behind it. */
+void response_json(struct response *response, struct str body);
+
 /* Frees what was composed. */
 void response_deinit(struct response *response);
 

@@ -125,8 +125,7 @@ void exchange_json(struct exchange *exchange, int status, struct str body)
 {
     struct response response;
     response_init(&response, status);
-    response.type = STR("application/json");
-    response.body[0] = body;
+    response_json(&response, body);
     exchange_respond(exchange, &response);
 }
 
