@@ -82,10 +82,9 @@ void api_done(struct exchange *exchange)
     exchange_respond(exchange, &response);
 }
 
-void api_add_methods(struct response *response, struct str field, unsigned methods)
+static void add_methods(struct buf *list, unsigned methods)
 {
     static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    struct buf *list = response_compose(response, field);
     methods |= 1U << HTTP_OPTIONS;
     const char *comma = "";
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -96,11 +95,20 @@ void api_add_methods(struct response *response, struct str field, unsigned metho
     }
 }
 
+void api_add_methods(struct response *response, struct str field, unsigned methods)
+{
+    add_methods(response_compose(response, field), methods);
+}
+
+/* The detail repeats the header Allow, which curl does not show by itself. */
 void api_refuse_method(struct exchange *exchange, unsigned methods)
 {
     struct response response;
+    struct buf detail = {0};
     response_init(&response, 0);
     api_add_methods(&response, STR("Allow"), methods);
-    refuse(exchange, &response, PROBLEM_METHOD_NOT_ALLOWED,
-           STR("the header Allow lists the methods of this path"), methods);
+    buf_add_lit(&detail, "this path takes ");
+    add_methods(&detail, methods);
+    refuse(exchange, &response, PROBLEM_METHOD_NOT_ALLOWED, buf_str(&detail), methods);
+    buf_free(&detail);
 }

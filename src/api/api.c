@@ -268,6 +268,9 @@ static const char *const page_advice[] = {
     "`origins: [https://app.example]`",
     "without access rules only pages from this machine, or from one of `origins` in the "
     "configuration, may use this server"};
+static const char file_advice[] =
+    "a page opened as a file has no website (Origin: null): serve it, as by `python3 -m "
+    "http.server`, and open it there";
 static const char *const load_advice[] = {
     "pages of other sites may not load from this server, except by requests with an Origin: see "
     "`origins` in the configuration",
@@ -284,6 +287,14 @@ static bool takes_page(const struct exchange *exchange)
     return sites_take_page(sites, head, &outside);
 }
 
+/* Why the page of a request may not use this server. Sandboxed frames have no website either, but
+ * a first page that was opened by a double click is what people stumble over. */
+static const char *page_advice_for(const struct exchange *exchange, bool local)
+{
+    bool is_file = str_eq(http_header(exchange->head, STR("origin")), STR("null"));
+    return is_file ? file_advice : page_advice[local];
+}
+
 /* Any website could use this server with the rights of its visitor's machine: by a request with its
  * own Origin, or by a name of its own that it has pointed here (Host). */
 static bool is_stranger(struct exchange *exchange)
@@ -294,7 +305,7 @@ static bool is_stranger(struct exchange *exchange)
     if (!sites_have_host(sites, head))
         refuse_stranger(exchange, PROBLEM_FORBIDDEN_HOST, host_advice[local]);
     else if (!takes_page(exchange))
-        refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN, page_advice[local]);
+        refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN, page_advice_for(exchange, local));
     else if (sites_are_crossed(sites, head))
         refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN, load_advice[local]);
     else
@@ -398,7 +409,9 @@ static void answer_nowhere(struct exchange *exchange, bool socket)
     unsigned method = exchange->head->method;
     bool reads = !socket && (method == HTTP_GET || method == HTTP_HEAD);
     if (!reads || !api_pages_redirect(exchange))
-        api_refuse(exchange, PROBLEM_NOT_FOUND, "GET / lists the paths of this server");
+        api_refuse(exchange, PROBLEM_NOT_FOUND,
+                   socket ? "a WebSocket opens at /channels/NAME or /events"
+                          : "GET / lists the paths of this server; a channel is at /channels/NAME");
 }
 
 void api_handle(struct exchange *exchange)

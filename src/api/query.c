@@ -33,6 +33,8 @@ bool query_refuse_value(struct exchange *exchange, enum problem problem,
 {
     struct buf detail = {0};
     parameters_add_fault(&detail, row, value);
+    if (memchr(value.at, ' ', value.len)) /* as in 2026-11-23T18:00:00+00:00 */
+        buf_add_lit(&detail, "; a URL has a + as %2B, and + stands for a blank");
     refuse(exchange, problem, &detail);
     buf_free(&detail);
     return false;

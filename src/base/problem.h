@@ -48,7 +48,7 @@
     X(NOT_BUILT, 501, "not-built", "This version of the server does not support that")             \
     X(UNAVAILABLE, 503, "unavailable", "The server cannot do this right now")                      \
     X(FATE_UNKNOWN, 503, "fate-unknown", "It is not known whether the event was published")        \
-    X(VERSION, 505, "version", "Only HTTP/1.0 and HTTP/1.1 are supported")                         \
+    X(VERSION, 505, "version", "This version of HTTP is not supported")                            \
     X(NO_SPACE, 507, "no-space", "The server's disk is full")
 
 enum problem {
