@@ -209,15 +209,16 @@ test("the caller's own key is read from a file or the environment, never from th
     assert.equal(line.code, 2);
 });
 
-test("pub, sub, webhook and bench take a key from a file as well, and wrong files are told without their text", async (t) => {
+test("pub, sub, webhook, presence and bench take a key from a file as well, and wrong files are told without their text", async (t) => {
     const { stdout, stderr } = await run(t, ["key", "generate"]);
     const [hash] = /fk_\w+:\w+/.exec(stderr);
-    const server = await startServer(t, { config: `access: {anybody: []}\nkeys: [{name: a, key: "${hash}", grants: [{channels: ["**"], may: [read, publish, webhooks, admin]}]}]\n` });
+    const server = await startServer(t, { config: `access: {anybody: []}\nnamespaces: [{prefix: chat, presence: true, access: {anybody: []}}]\n` +
+        `keys: [{name: a, key: "${hash}", grants: [{channels: ["**"], may: [read, publish, presence, webhooks, admin]}]}]\n` });
     const dir = temporaryFolder(t), file = path.join(dir, "token"), bad = path.join(dir, "bad");
     fs.writeFileSync(file, stdout);
     fs.writeFileSync(bad, "very secret\n");
     const commands = [["pub", "news", "hello"], ["sub", "news", "--last", "1", "--count", "1"], ["sub", "news", "--last", "1", "--count", "1", "--via", "ws"],
-        ["webhook", "ls"], ["bench", "--events", "5", "--subscribers", "2"]];
+        ["webhook", "ls"], ["presence", "chat/a", "--once"], ["bench", "--events", "5", "--subscribers", "2"]];
     for (const args of commands) {
         const at = args[0] === "bench" ? [args[0], server.url, ...args.slice(1)] : [...args, "--url", server.url];
         const done = await run(t, [...at, "--token-file", file]);

@@ -26,8 +26,8 @@ const char client_presence_help[] =
     "Prints who is on a channel, one line of JSON each, and then each change as the event that\n"
     "tells it: joined, left, updated, read and count.\n\n"
     "  --once     stop behind the list\n"
-    "  --url URL  the server (FRESHET_URL, else http://127.0.0.1:7070)\n"
-    "  --token T  who you are (FRESHET_TOKEN); it takes `presence` on the channel\n" TRUST_HELP;
+    "  --url URL  the server (FRESHET_URL, else http://127.0.0.1:7070)\n" CREDENTIAL_HELP
+    "      it takes `presence` on the channel\n" TRUST_HELP;
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
@@ -38,8 +38,6 @@ static int check(const struct presence_arguments *arguments, size_t channels, st
     if (!arguments->channel[0] || arguments->channel[0] == '-' ||
         server_url_is_pattern(str_from(arguments->channel)))
         return buf_refuse(why, "say a channel by its name: patterns have no members");
-    if (arguments->token && !server_url_token_valid(arguments->token))
-        return buf_refuse(why, "the token holds something that no token can");
     return trust_check(&arguments->trust, why);
 }
 
@@ -49,11 +47,11 @@ int presence_read_arguments(int argc, char **argv, const char *environment_url,
 {
     const char *url = environment_url ? environment_url : SERVER_URL_DEFAULT;
     struct command_list channels = {.at = mem_alloc((size_t)argc * sizeof(char *))};
-    *ret = (struct presence_arguments){.token = environment_token};
+    *ret = (struct presence_arguments){0};
     const struct command_option options[] = {
         {.name = "once", .flag = &ret->once},
         {.name = "url", .value = &url},
-        {.name = "token", .value = &ret->token},
+        CREDENTIAL_OPTIONS(&ret->credential),
         TRUST_OPTIONS(&ret->trust),
     };
     int result = command_line_read(argc, argv, options, sizeof(options) / sizeof(options[0]),
@@ -66,7 +64,8 @@ int presence_read_arguments(int argc, char **argv, const char *environment_url,
     if (server_url_parse(url, &ret->url))
         return buf_refuse(why,
                           "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
-    return check(ret, count, why);
+    result = check(ret, count, why);
+    return result ? result : credential_read(&ret->credential, environment_token, why);
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */
@@ -145,7 +144,7 @@ static int ask(struct listing *listing)
     bool good = presence_add_page(&url, str_from(arguments->channel), buf_str(&listing->last));
     buf_add_char(&url, '\0');
     const struct transfer_request http = {.url = url.at,
-                                          .token = arguments->token,
+                                          .token = arguments->credential.text,
                                           .quiet_ms = QUIET_MS,
                                           .grace_ms = GRACE_MS,
                                           .watched_fd = -1};
@@ -201,7 +200,7 @@ static int follow(const struct presence_arguments *arguments, const char *cursor
     const char *names[] = {channel.at};
     const struct follow_wish wish = {.url = arguments->url,
                                      .trust = arguments->trust,
-                                     .token = arguments->token,
+                                     .token = arguments->credential.text,
                                      .mechanism = arguments->url.ws ? FOLLOW_WS : FOLLOW_NDJSON,
                                      .channels = {names, 1},
                                      .after = cursor[0] ? cursor : NULL};
@@ -245,6 +244,7 @@ int client_presence(int argc, char **argv)
     int code = result ? command_line_end(result, "freshet presence", &why, client_presence_help,
                                          client_presence_help)
                       : run(&arguments);
+    credential_deinit(&arguments.credential);
     buf_free(&why);
     return code;
 }

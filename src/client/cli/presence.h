@@ -1,15 +1,16 @@
 /* `freshet presence`: its arguments. */
 #pragma once
 
+#include "client/lib/credential.h"
 #include "client/lib/server_url.h"
 #include "client/lib/trust.h"
 
 struct presence_arguments {
     struct server_url url;
     struct trust trust;
-    const char *token;   /* NULL: none */
-    const char *channel; /* the argument, unchanged */
-    bool once;           /* the list alone */
+    struct credential credential; /* to be ended by the caller, in any case */
+    const char *channel;          /* the argument, unchanged */
+    bool once;                    /* the list alone */
 };
 
 /* Reads the arguments. `environment_url` and `environment_token` replace options that are not

@@ -34,11 +34,11 @@ static void a_channel_is_all_that_is_needed(void **state)
     (void)state;
     assert_int_equal(RUN("presence", "chat/a"), 0);
     assert_string_equal(got.channel, "chat/a");
-    assert_string_equal(got.token, "t");
+    assert_string_equal(got.credential.text, "t");
     assert_str(got.url.text, "http://h:1/base");
     assert_false(got.once);
     assert_int_equal(RUN("presence", "--once", "a", "--url", "http://x", "--token", "u"), 0);
-    assert_string_equal(got.token, "u");
+    assert_string_equal(got.credential.text, "u");
     assert_str(got.url.host, "x");
     assert_true(got.once);
 }
@@ -52,6 +52,8 @@ static void wrong_usage_is_refused(void **state)
     assert_int_equal(RUN("presence", ""), -EINVAL);
     assert_int_equal(RUN("presence", "a", "--url", "ftp://x"), -EINVAL);
     assert_int_equal(RUN("presence", "a", "--token", "no token"), -EINVAL);
+    assert_int_equal(RUN("presence", "a", "--token", "t", "--token-file", "f"), -EINVAL);
+    assert_int_equal(RUN("presence", "a", "--token-file", "/nowhere"), -EINVAL);
     assert_int_equal(RUN("presence", "a", "--no"), -EINVAL);
     assert_int_equal(RUN("presence", "--help"), COMMAND_LINE_HELP);
 }
