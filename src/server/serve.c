@@ -485,6 +485,16 @@ static void add_registration(struct buf *out, struct str url)
     buf_free(&inbox);
 }
 
+/* With access rules most requests take a key, and webhooks do not lead to this machine. */
+static void print_guarded_tour(struct str at)
+{
+    printf("Access rules are in force. With your key, or a token, in KEY:\n\n"
+           "  curl -N -H \"Authorization: Bearer $KEY\" '%.*s/channels/news?stream=sse'\n"
+           "  curl -H \"Authorization: Bearer $KEY\" %.*s/channels/news -d 'hello'\n\n"
+           "In a browser: %.*s/console asks for the key.\n\n",
+           STR_FMT(at), STR_FMT(at), STR_FMT(at));
+}
+
 static void print_tour(struct str at)
 {
     struct buf registration = {0};
@@ -497,9 +507,10 @@ static void print_tour(struct str at)
            "  %s sub news --via ws --url %.*s\n\n"
            "then publish, and see it arrive in all of them:\n\n"
            "  curl %.*s/channels/news -d 'hello'\n\n"
-           "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n",
+           "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n"
+           "In a browser: %.*s/ leads to the playground, demos, the console and the API.\n\n",
            STR_FMT(at), STR_FMT(at), STR_FMT(at), STR_FMT(at), STR_FMT(buf_str(&registration)),
-           program_invocation_name, STR_FMT(at), STR_FMT(at));
+           program_invocation_name, STR_FMT(at), STR_FMT(at), STR_FMT(at));
     buf_free(&registration);
 }
 
@@ -528,6 +539,8 @@ static void greet(const struct server *server)
     printf("\n");
     if (is_unix)
         print_unix_tour(str_skip(buf_str(&at), 5), server->api.base);
+    else if (settings_of(server)->rules != &rules_open)
+        print_guarded_tour(buf_str(&at));
     else
         print_tour(buf_str(&at));
     fflush(stdout);

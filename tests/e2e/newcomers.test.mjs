@@ -91,3 +91,13 @@ test("before overrides after, last and wait", async (t) => {
     const empty = await server.request("GET", `/channels/news?before=${ids[0]}&wait=20`);
     assert.deepEqual(empty.json().events, []);
 });
+
+test("the greeting leads to the pages, and names only what can be done", async (t) => {
+    const open = await startServer(t);
+    assert.match(open.out, new RegExp(`In a browser: ${open.url}/ leads to the playground`));
+    assert.match(open.out, /channels\/inbox/);
+    const guarded = await startServer(t, { config: "access: {anybody: []}\n" });
+    assert.match(guarded.out, new RegExp(`Authorization: Bearer \\$KEY" ${guarded.url}/channels/news -d 'hello'`));
+    assert.match(guarded.out, /In a browser: \S+\/console/);
+    assert.doesNotMatch(guarded.out, /webhooks/);
+});
