@@ -17,6 +17,8 @@ void refusal_write(struct json_writer *writer, const struct refusal *refusal)
         json_member_number(writer, "at", refusal->at);
     else if (refusal->problem == PROBLEM_NOT_NEWEST)
         json_member_id(writer, "newest", refusal->newest);
+    else if (refusal->problem == PROBLEM_TOO_LARGE && refusal->most)
+        json_member_number(writer, "max", refusal->most);
     if (refusal->retry_ms)
         json_member_number(writer, "retry_ms", refusal->retry_ms);
     if (!refusal->may)

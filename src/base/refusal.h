@@ -17,6 +17,7 @@ struct refusal {
     const char *detail;
     size_t at;       /* the offset where the data stops being JSON; BAD_JSON only */
     uint64_t newest; /* the newest id of the channel; NOT_NEWEST only */
+    uint64_t most;   /* the bytes that the data may have; TOO_LARGE only, 0: not told */
     const char *may; /* the action that is not granted, and the channel or pattern for which it was
                       * wanted, borrowed from the request; UNAUTHORIZED, FORBIDDEN and, if known,
                       * BAD_CREDENTIAL */
@@ -25,8 +26,8 @@ struct refusal {
     struct refusal_rate rate;
 };
 
-/* Writes the members that only some problems have into an object: `at`, `newest`, or the action
- * that was missing and its channel, or `retry_ms`. */
+/* Writes the members that only some problems have into an object: `at`, `newest`, `max`, or the
+ * action that was missing and its channel, or `retry_ms`. */
 void refusal_write(struct json_writer *writer, const struct refusal *refusal);
 
 /* Fills the refusal in. Returns false, so that a check can end with this call. */

@@ -335,10 +335,12 @@ bool rates_take(struct rates *rates, const struct publish_limits *limits,
     const struct publish_limit *limit = &limits->at[find(limits, limits->count, event->channel)];
     if (event->publisher->is_server)
         return true;
-    if (limit->event_max && event->bytes > limit->event_max)
-        return refusal_set(ret_refusal, PROBLEM_TOO_LARGE,
-                           "the data is larger than events of this channel may be "
-                           "(namespaces.event_max)");
+    if (limit->event_max && event->bytes > limit->event_max) {
+        (void)refusal_set(ret_refusal, PROBLEM_TOO_LARGE,
+                          "the data has more than `max` bytes (namespaces.event_max)");
+        ret_refusal->most = limit->event_max;
+        return false;
+    }
     if (!limit->has_rates)
         return true;
     struct charge charge = charge_of(rates, limit, event);

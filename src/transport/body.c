@@ -94,21 +94,22 @@ int body_prepare(struct request_stream *request, const struct http_head *head, s
     return result || is_checked(request, head, *body) ? result : -EAGAIN;
 }
 
-enum problem body_refusal(int error, struct str *ret_detail)
+enum problem body_refusal(int error, uint64_t body_max, struct buf *detail)
 {
     switch (error) {
     case -EMSGSIZE:
-        *ret_detail = STR("the body is larger than limits.body_max");
+        buf_addf(detail, "the body has more than %llu bytes (limits.body_max)",
+                 (unsigned long long)body_max);
         return PROBLEM_TOO_LARGE;
     case -ENOMEM:
-        *ret_detail = STR("no memory: try again");
+        buf_add_lit(detail, "no memory: try again");
         return PROBLEM_UNAVAILABLE;
     case -EOPNOTSUPP:
-        *ret_detail = STR("send the body as it is, or with Content-Encoding: gzip");
+        buf_add_lit(detail, "send the body as it is, or with Content-Encoding: gzip");
         return PROBLEM_BAD_CODING;
     default:
-        *ret_detail = STR("the body is not gzip from beginning to end, as its Content-Encoding "
-                          "says, or is of too many blocks");
+        buf_add_lit(detail, "the body is not gzip from beginning to end, as its Content-Encoding "
+                            "says, or is of too many blocks");
         return PROBLEM_BAD_REQUEST;
     }
 }

@@ -57,9 +57,10 @@ static void refuse(struct http2_request_stream *stream, enum problem problem, st
 
 static void refuse_body(struct http2_request_stream *stream, int error)
 {
-    struct str detail;
-    enum problem problem = body_refusal(error, &detail);
-    refuse(stream, problem, detail);
+    struct buf detail = {0};
+    enum problem problem = body_refusal(error, worker_of(stream)->config.limits.body_max, &detail);
+    refuse(stream, problem, buf_str(&detail));
+    buf_free(&detail);
 }
 
 /* ---- handling -------------------------------------------------------------------------------- */

@@ -173,9 +173,11 @@ static enum step wait_for_body(struct http1 *http1, const struct http_head *head
 /* Refuses a request for its body: see body_refusal(). It is the last. */
 static enum step refuse_body(struct http1 *http1, struct str bytes, int error)
 {
-    struct str detail;
-    enum problem problem = body_refusal(error, &detail);
-    refuse(http1, bytes, problem, detail);
+    struct buf detail = {0};
+    uint64_t most = http1->request.worker->config.limits.body_max;
+    enum problem problem = body_refusal(error, most, &detail);
+    refuse(http1, bytes, problem, buf_str(&detail));
+    buf_free(&detail);
     return STEP_STOP;
 }
 

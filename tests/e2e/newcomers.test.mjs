@@ -101,3 +101,13 @@ test("the greeting leads to the pages, and names only what can be done", async (
     assert.match(guarded.out, /In a browser: \S+\/console/);
     assert.doesNotMatch(guarded.out, /webhooks/);
 });
+
+test("what is too large is told how large it may be", async (t) => {
+    const server = await startServer(t, { config: "limits: {body_max: 1000}\nnamespaces: [{prefix: small, event_max: 10}]\n" });
+    const body = await server.request("POST", "/channels/a", { body: "x".repeat(1001), fresh: true });
+    assert.equal(body.status, 413);
+    assert.match(detailOf(body), /more than 1000 bytes \(limits\.body_max\)/);
+    const event = await server.request("POST", "/channels/small/a", { body: "x".repeat(11) });
+    assert.equal(event.status, 413);
+    assert.equal(event.json().max, 10);
+});
