@@ -193,8 +193,9 @@ int key_read_arguments(int argc, char **argv, const char *environment_url, struc
     struct said said = {.url = environment_url ? environment_url : SERVER_URL_DEFAULT};
     *ret = (struct key_request){0};
     if (!verb)
-        return argc && command_line_is_help(argv[0]) ? COMMAND_LINE_HELP
-                                                     : buf_refuse(why, "there is no such verb");
+        return argc && command_line_is_help(argv[0])
+                   ? COMMAND_LINE_HELP
+                   : buf_refuse(why, argc ? "there is no such verb" : "say a verb");
     ret->verb = verb->verb;
     const char **room = mem_alloc((ACTIONS + 1) * (size_t)argc * sizeof(char *));
     said.positionals.at = room;

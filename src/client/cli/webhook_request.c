@@ -316,8 +316,9 @@ int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                         .url = environment_url ? environment_url : SERVER_URL_DEFAULT,
                         .token = environment_token};
     if (!said.verb)
-        return argc && command_line_is_help(argv[0]) ? COMMAND_LINE_HELP
-                                                     : buf_refuse(why, "there is no such verb");
+        return argc && command_line_is_help(argv[0])
+                   ? COMMAND_LINE_HELP
+                   : buf_refuse(why, argc ? "there is no such verb" : "say a verb");
     ret->method = said.verb->method;
     ret->show = said.verb->show;
     const char **room = mem_alloc(4 * (size_t)argc * sizeof(char *));
