@@ -265,13 +265,16 @@ each("with TLS twenty streams share a connection of HTTP/2, where the document h
 each("the lines that close paths and DELETE close them, however they are spelled, and nothing else", async (t, name) => {
     const { server, front } = await start(t, name, { change: changedBy("What to close", name) });
     await publish(front, "a", "x");
-    const closed = ["/webhooks", "/webhooks/x", "/%77ebhooks", "/webhook%73/x", "/hub", "/stats", "/%73tats", "/metrics", "//stats", "/./stats", "/x/../stats"];
+    const closed = ["/webhooks", "/webhooks/x", "/%77ebhooks", "/webhook%73/x", "/hub", "/stats", "/%73tats", "/metrics", "//stats", "/./stats", "/x/../stats",
+        "/keys", "/keys/x", "/revocations", "/subscribers", "/subscriber%73", "/configuration"];
     for (const path of closed) {
         const answer = await rawRequest(front.port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
         assert.ok(answer[0].status >= 300, `${path}: ${answer[0].status}`);
     }
     const registered = await request(front, "POST", "/webhooks", { body: { url: `${server.url}/channels/b`, channels: ["a"] } });
     assert.equal(registered.status, 403, registered.text);
+    assert.equal((await request(front, "POST", "/keys", { body: { name: "a", grants: [{ channels: ["**"], may: ["admin"] }] } })).status, 403);
+    assert.equal((await request(front, "POST", "/revocations", { body: { subject: "a" } })).status, 403);
     assert.equal((await request(front, "DELETE", "/channels/a")).status, 403);
     assert.equal((await server.history("a")).length, 1);
     assert.deepEqual((await server.get("/webhooks")).json().webhooks, []);
