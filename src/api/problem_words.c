@@ -143,8 +143,8 @@ const struct problem_words problem_words[PROBLEM_COUNT] = {
         "Follow next to go on where you were, or rel=first to begin with what is left. If you keep a state, read it anew from its source. To lose less, keep events longer: see namespaces in the configuration.",
         "curl 'localhost:7070/channels/news?after=9007199254740000'"},
     [PROBLEM_NOT_NEWEST] = {
-        "The channel has a newer event than If-Match says, so nothing was published.",
-        "You decided by what you had read, and somebody else was faster.",
+        "The newest event of the channel is another one than If-Match says, so nothing was published.",
+        "You decided by what you had read, and somebody else was faster; or the id is of another channel. A channel without an event has the id 0000000000000000.",
         "Read the channel again, decide again, and publish with the id of the newest event, which is in newest.",
         "curl localhost:7070/channels/news -H 'If-Match: \"0000000000000001\"' -d hello"},
     [PROBLEM_TOO_LARGE] = {

@@ -35,7 +35,7 @@
     X(TIMEOUT, 408, "timeout", "The request took too long to arrive")                              \
     X(NOT_A_MEMBER, 409, "not-a-member", "A state takes a subscription to the channel")            \
     X(GAP, 410, "gap", "Events after that position were trimmed or lost")                          \
-    X(NOT_NEWEST, 412, "not-newest", "The channel has a newer event than If-Match says")           \
+    X(NOT_NEWEST, 412, "not-newest", "If-Match names another event than the channel's newest")     \
     X(TOO_LARGE, 413, "too-large", "The body is too large")                                        \
     X(TARGET_TOO_LONG, 414, "target-too-long", "The request line is too long")                     \
     X(BAD_CODING, 415, "bad-coding", "The content coding of the body is not supported")            \
