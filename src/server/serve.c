@@ -5,11 +5,11 @@
 #include "base/command_line.h"
 #include "base/heap.h"
 #include "base/hash.h"
-#include "base/json_writer.h"
 #include "base/progress.h"
 #include "base/say.h"
 #include "webhooks/progress/registry.h"
 #include "log/store/sqlite/trouble.h"
+#include "server/greeting.h"
 #include "server/notify.h"
 #include "server/process.h"
 #include "server/reload.h"
@@ -468,88 +468,24 @@ static int open_all(struct server *server)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/* Adds the body that registers a webhook which calls the server itself. */
-static void add_registration(struct buf *out, struct str url)
-{
-    struct json_writer writer = json_writer(out);
-    struct buf inbox = {0};
-    buf_add_str(&inbox, url);
-    buf_add_lit(&inbox, "/channels/inbox");
-    json_object_begin(&writer);
-    json_member_string(&writer, "url", buf_str(&inbox));
-    json_name(&writer, "channels");
-    json_array_begin(&writer);
-    json_add_string(&writer, STR("news"));
-    json_array_end(&writer);
-    json_object_end(&writer);
-    buf_free(&inbox);
-}
-
-/* With access rules most requests take a key, and webhooks do not lead to this machine. */
-static void print_guarded_tour(struct str at)
-{
-    printf("Access rules are in force. With your key, or a token, in KEY:\n\n"
-           "  curl -N -H \"Authorization: Bearer $KEY\" '%.*s/channels/news?stream=sse'\n"
-           "  curl -H \"Authorization: Bearer $KEY\" %.*s/channels/news -d 'hello'\n\n"
-           "In a browser: %.*s/console asks for the key.\n\n",
-           STR_FMT(at), STR_FMT(at), STR_FMT(at));
-}
-
-static void print_tour(struct str at)
-{
-    struct buf registration = {0};
-    add_registration(&registration, at);
-    printf("Try, each in a terminal of its own:\n\n"
-           "  curl -N '%.*s/channels/news?stream=sse'\n"
-           "  curl -N '%.*s/channels/news?stream=ndjson'\n"
-           "  curl '%.*s/channels/news?after=now&wait=25'\n"
-           "  curl %.*s/webhooks --json '%.*s'\n"
-           "  %s sub news --via ws --url %.*s\n\n"
-           "then publish, and see it arrive in all of them:\n\n"
-           "  curl %.*s/channels/news -d 'hello'\n\n"
-           "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n"
-           "In a browser: %.*s/ leads to the playground, demos, the console and the API.\n\n",
-           STR_FMT(at), STR_FMT(at), STR_FMT(at), STR_FMT(at), STR_FMT(buf_str(&registration)),
-           program_invocation_name, STR_FMT(at), STR_FMT(at), STR_FMT(at));
-    buf_free(&registration);
-}
-
-/* Clients other than curl cannot name a Unix socket in a URL. */
-static void print_unix_tour(struct str path, struct str base)
-{
-    printf("Try:\n\n  curl --unix-socket %.*s http://localhost%.*s/channels/news -d 'hello'\n\n",
-           STR_FMT(path), STR_FMT(base));
-}
-
 static void greet(const struct server *server)
 {
-    struct buf at = {0}, more = {0};
+    struct buf text = {0}, at = {0};
     const struct config *config = config_of(server);
-    listening_add_url(&config->listening, 0, &at);
-    bool is_unix = str_starts(buf_str(&at), STR("unix:"));
-    if (!is_unix)
-        buf_add_str(&at, server->api.base);
-    printf("freshet " FRESHET_VERSION " serves %.*s\n", STR_FMT(buf_str(&at)));
-    for (unsigned i = 1; listening_add_url(&config->listening, i, &more); i++) {
-        bool file = str_starts(buf_str(&more), STR("unix:"));
-        printf("and %.*s%.*s\n", STR_FMT(buf_str(&more)),
-               STR_FMT(file ? STR_NONE : server->api.base));
-        buf_clear(&more);
-    }
-    printf("\n");
-    if (is_unix)
-        print_unix_tour(str_skip(buf_str(&at), 5), server->api.base);
-    else if (settings_of(server)->rules != &rules_open)
-        print_guarded_tour(buf_str(&at));
-    else
-        print_tour(buf_str(&at));
+    greeting_add(&text, &(struct greeting){.listening = &config->listening,
+                                           .base = server->api.base,
+                                           .program = program_invocation_name,
+                                           .has_rules = settings_of(server)->rules != &rules_open,
+                                           .is_local = settings_are_local(settings_of(server))});
+    printf("%.*s", STR_FMT(buf_str(&text)));
     fflush(stdout);
     clearerr(stdout); /* the server runs even if its greeting is not read */
+    greeting_add_address(&at, &config->listening, server->api.base, 0);
     say(SAY_INFO, "started", "address=%.*s store=%s workers=%u connections_max=%u",
         STR_FMT(buf_str(&at)), config->memory ? "memory" : "sqlite", config->threads,
         config->limits.connections_max);
+    buf_free(&text);
     buf_free(&at);
-    buf_free(&more);
 }
 
 static void note(const char *state)
