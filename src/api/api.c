@@ -354,6 +354,15 @@ static struct str path_of_channel(const struct api_route *route, const struct ht
     return route->handle == presence_handle ? presence_channel_path(head->method, rest) : rest;
 }
 
+/* Whether the caller may read the figures without being an admin: whoever may read the channel that
+ * has them, such as a scraper of metrics. */
+static bool may_read_figures(const struct api_route *route, const struct access *access)
+{
+    struct refusal refusal;
+    return (route->handle == info_stats || route->handle == info_metrics) &&
+           access_check(access, ACTION_READ, FIGURES_CHANNEL, &refusal);
+}
+
 /* Whether the handler may see the request: its caller is known, and may do what the route demands
  * of the whole server. False: the request was answered, or waits to be handled again. A route that
  * demands nothing of a method, by mistake, is closed. */
@@ -372,7 +381,8 @@ static bool may_be_handled(struct exchange *exchange, const struct api_route *ro
         return authorization_find(exchange, demand->action,
                                   path_of_channel(route, exchange->head, rest));
     struct access access = exchange_access(exchange);
-    if (access_check(&access, demand->action, ACCESS_WHOLE_SERVER, &refusal))
+    if (access_check(&access, demand->action, ACCESS_WHOLE_SERVER, &refusal) ||
+        may_read_figures(route, &access))
         return true;
     exchange_refusal(exchange, &refusal, STR_NONE);
     return false;
