@@ -18,6 +18,7 @@ bool body_has_foreign_coding(const struct http_head *head);
  * spent (then call again, with the same bytes), or what body_refusal() tells in words. */
 int body_prepare(struct request_stream *request, const struct http_head *head, struct str *body);
 
-/* The problem that a body is refused with, and why, which it adds to `detail`: -EMSGSIZE over body_max, -ENOMEM, -EBADMSG if it is not
- * what its coding says, and -EOPNOTSUPP for a coding that is not known. */
+/* The problem that a body is refused with, and why, which it adds to `detail`: -EMSGSIZE over
+ * body_max, -ENOMEM, -EBADMSG if it is not what its coding says, and -EOPNOTSUPP for a coding that
+ * is not known. */
 enum problem body_refusal(int error, uint64_t body_max, struct buf *detail);

@@ -36,7 +36,7 @@ test("a key that may read $stats reads the figures, and may do nothing else that
     assert.equal(await status("GET", "/channels/$audit"), 403);
 });
 
-test("who may read all channels but the server's own does not read the figures", async (t) => {
+test("a key that may read all channels but the server's own does not read the figures", async (t) => {
     const { server, make } = await start(t);
     const reader = await make(["**"]);
     for (const path of ["/stats", "/metrics"]) {

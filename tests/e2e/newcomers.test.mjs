@@ -102,7 +102,7 @@ test("the greeting leads to the pages, and names only what can be done", async (
     assert.doesNotMatch(guarded.out, /webhooks/);
 });
 
-test("what is too large is told how large it may be", async (t) => {
+test("a refusal of a body or an event says how large it may be", async (t) => {
     const server = await startServer(t, { config: "limits: {body_max: 1000}\nnamespaces: [{prefix: small, event_max: 10}]\n" });
     const body = await server.request("POST", "/channels/a", { body: "x".repeat(1001), fresh: true });
     assert.equal(body.status, 413);
