@@ -22,11 +22,13 @@ struct place {
 static void add_wrapped(struct buf *out, const char *indent, struct str text)
 {
     enum { COLUMNS = 78 };
-    size_t column = COLUMNS;
+    bool is_first = true;
+    size_t column = 0;
     while (text.at) {
         struct str word = str_cut(&text, ' ');
-        if (column + 1 + word.len > COLUMNS) {
-            buf_addf(out, "%s%s", column < COLUMNS ? "\n" : "", indent);
+        if (is_first || column + 1 + word.len > COLUMNS) {
+            buf_addf(out, "%s%s", is_first ? "" : "\n", indent);
+            is_first = false;
             column = strlen(indent);
         } else {
             buf_add_char(out, ' ');

@@ -46,11 +46,16 @@ static void text_is_escaped_in_pages_and_wrapped_for_terminals(void **state)
     struct desk *desk = *state;
     desk_ask(desk, "GET /errors/not-newest", "Accept: text/html\r\n", STR_NONE);
     assert_answer(desk, 200, "&quot;0000000000000001&quot;");
-    desk_ask(desk, "GET /errors/not-newest", "", STR_NONE);
-    struct str text = buf_str(&desk->body);
-    while (text.at) {
-        struct str line = str_cut(&text, '\n');
-        assert_true(line.len < 80 || str_starts(line, STR("  curl")));
+    for (unsigned i = 0; i < PROBLEM_COUNT; i++) {
+        char request[96];
+        snprintf(request, sizeof(request), "GET /errors/%.*s",
+                 STR_FMT(problem_slug((enum problem)i)));
+        desk_ask(desk, request, "", STR_NONE);
+        struct str text = buf_str(&desk->body);
+        while (text.at) {
+            struct str line = str_cut(&text, '\n');
+            assert_true(line.len < 80 || str_starts(line, STR("  curl")));
+        }
     }
 }
 
