@@ -17,6 +17,7 @@ static int run(int argc, const char *const *arguments)
 {
     char *argv[16];
     struct buf why = {0};
+    credential_deinit(&got.credential); /* of the run before */
     for (int i = 0; i < argc; i++)
         argv[i] = (char *)(uintptr_t)arguments[i];
     int result = presence_read_arguments(argc, argv, "http://h:1/base", "t", &got, &why);
