@@ -341,6 +341,10 @@ static void write_limits_hit(struct json_writer *writer, const struct totals *to
     X(leaves, "leaves_total", "counter", "Members that have left")                                 \
     X(refused, "refused_total", "counter", "Subscribers that are no members because of a limit")   \
     X(marks_refused, "marks_refused_total", "counter", "Read marks over presence_marks_max")       \
+    X(address_refused, "address_refused_total", "counter",                                         \
+      "Members, marks and channels over presence_address_percent")                                 \
+    X(subject_refused, "subject_refused_total", "counter",                                         \
+      "Members and marks over presence_subject_percent")                                           \
     X(events_lost, "events_lost_total", "counter", "Events of presence that the log did not take")
 
 /* NULL without presence. */
@@ -358,6 +362,20 @@ static void write_presence(struct json_writer *writer, const struct presence_sta
     json_member_number(writer, #name, stats ? LOAD(stats->name) : 0);
     PRESENCE_COUNTERS(PRESENCE_MEMBER)
 #undef PRESENCE_MEMBER
+    json_object_end(writer);
+}
+
+static void write_presence_bytes(struct json_writer *writer, const struct presence_stats *stats)
+{
+    uint64_t total = 0;
+    json_name(writer, "presence");
+    json_object_begin(writer);
+    for (unsigned i = 0; i < PRESENCE_MEMORY_KINDS; i++) {
+        uint64_t bytes = stats ? LOAD(stats->bytes[i]) : 0;
+        json_member_number(writer, presence_memory_names[i], bytes);
+        total += bytes;
+    }
+    json_member_number(writer, "total", total);
     json_object_end(writer);
 }
 
@@ -406,6 +424,7 @@ static void write_stats(struct json_writer *writer, const struct api *api,
     json_member_number(writer, "pending", log_pending_bytes(api->log));
     json_member_number(writer, "backlog", log_backlog_bytes(api->log));
     write_held(writer, totals);
+    write_presence_bytes(writer, presence_of(api));
     json_object_end(writer);
     write_webhooks(writer, courier_stats(api->courier));
     write_presence(writer, presence_of(api));
@@ -618,6 +637,11 @@ static void add_presence_metrics(struct buf *out, const struct presence_stats *s
     add_metric(out, "presence_" metric, kind, help, stats ? LOAD(stats->name) : 0);
     PRESENCE_COUNTERS(PRESENCE_METRIC)
 #undef PRESENCE_METRIC
+    buf_add_lit(out, "# HELP freshet_presence_bytes Memory of the table of presence\n"
+                     "# TYPE freshet_presence_bytes gauge\n");
+    for (unsigned i = 0; i < PRESENCE_MEMORY_KINDS; i++)
+        buf_addf(out, "freshet_presence_bytes{kind=\"%s\"} %llu\n", presence_memory_names[i],
+                 (unsigned long long)(stats ? LOAD(stats->bytes[i]) : 0));
 }
 
 static void add_loss_metrics(struct buf *out, const struct store_losses *losses)

@@ -14,8 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { BODY_MAX = 4 * PRESENCE_STATE_MAX, BODY_DEPTH_MAX = JSON_DEPTH_MAX };
-
 struct asked {
     struct presence_asking asking;
     struct exchange *exchange;
@@ -225,29 +223,11 @@ static bool refuse_as(struct asked *asked, const struct refusal *refusal)
     return false;
 }
 
-/* Reads {"state": …, "read": "ID"}. */
 static bool read_body(struct asked *asked)
 {
-    struct str body = exchange_input(asked->exchange), key, value, state = STR_NONE,
-               read = STR_NONE;
-    struct str object = json_skip_space(body);
     struct refusal refusal;
-    if (body.len > BODY_MAX)
-        return refuse(asked, PROBLEM_TOO_LARGE, "the body has at most 4 KiB, and a state 1 KiB");
-    if (json_check(body, BODY_DEPTH_MAX, NULL) || object.at[0] != '{')
-        return refuse(asked, PROBLEM_BAD_JSON,
-                      "send an object with the members state, read or both: state is JSON, "
-                      "read an id as a string");
-    for (size_t pos = 0; json_next(object, &pos, &key, &value);) {
-        struct str *place = str_eq(key, STR("state"))  ? &state
-                            : str_eq(key, STR("read")) ? &read
-                                                       : NULL;
-        if (!place || place->len)
-            return refuse(asked, PROBLEM_BAD_PARAMETER,
-                          "the members of the body are state and read, each once at most");
-        *place = value;
-    }
-    return presence_asking_read_change(request_of(asked), state, read, &refusal) ||
+    return presence_asking_read_body(request_of(asked), exchange_input(asked->exchange),
+                                     &refusal) ||
            refuse_as(asked, &refusal);
 }
 

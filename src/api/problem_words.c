@@ -182,6 +182,11 @@ const struct problem_words problem_words[PROBLEM_COUNT] = {
         "Limits keep one client from taking what all others need.",
         "Wait as long as Retry-After says, and try again. detail names the limit; whoever runs the server can raise it.",
         NULL},
+    [PROBLEM_PRESENCE_SHARE] = {
+        "Your address, or the subject of your credential, has its share of the members or read marks that the server keeps.",
+        "Whoever may read can subscribe to any name, and the table of who is there is bounded. Without shares a single client could fill it, and nobody else would be seen.",
+        "Leave channels that you do not need, and subscribe again: a subscription over the share works, and counts as anonymous. detail names the share; whoever runs the server can raise it, or list the proxy that all of its clients come through.",
+        NULL},
     [PROBLEM_HEAD_TOO_LARGE] = {
         "The header of the request is too large, or has too many fields.",
         "Its size is bounded, so that nobody can fill memory before saying who they are.",

@@ -43,6 +43,8 @@
     X(KEY_REUSED, 422, "key-reused", "The idempotency key was used for another request")           \
     X(UPGRADE_REQUIRED, 426, "upgrade-required", "A WebSocket needs an upgrade to version 13")     \
     X(TOO_MANY, 429, "too-many", "A limit of the server is reached")                               \
+    X(PRESENCE_SHARE, 429, "presence-share",                                                       \
+      "An address or subject has its share of members or read marks")                              \
     X(HEAD_TOO_LARGE, 431, "head-too-large", "The header of the request is too large")             \
     X(INTERNAL, 500, "internal", "The server failed")                                              \
     X(NOT_BUILT, 501, "not-built", "This version of the server does not support that")             \

@@ -1,6 +1,8 @@
 #include "presence/answers.h"
 
 #include "presence/marks.h"
+#include "presence/members.h"
+#include "presence/places.h"
 #include "presence/rooms.h"
 #include "presence/saving.h"
 #include "presence/telling.h"
@@ -82,7 +84,7 @@ static void write_marks(struct json_writer *writer, const struct room *room,
 {
     struct roster none = {.leaves = NULL};
     struct roster_place place =
-        roster_after(room && room->marks ? room->marks : &none, request->after_mark);
+        roster_after(room && room->marks ? &room->marks->roster : &none, request->after_mark);
     struct person *mark, *last = NULL;
     uint32_t limit = request->limit ? request->limit : PRESENCE_LIMIT_DEFAULT;
     json_name(writer, "marks");
@@ -139,7 +141,7 @@ static bool set_state(struct presence *presence, struct presence_request *reques
     struct str state = str_eq(request->state, STR("null")) ? STR("") : request->state;
     if (str_eq(member_state(member), state))
         return true;
-    if (!member_set_state(member, state))
+    if (!member_say(presence, member, state))
         return false;
     tell_person(presence, request->channel, "updated", request->me, state, 0);
     save_member(presence, member, true);
@@ -151,12 +153,9 @@ static void mark_saved(struct presence *presence, struct mark_request *mark, int
 {
     struct presence_request *request = mark->request;
     struct room *room = mark->room;
-    bool failed = false;
     room->saving--;
     free(mark);
-    if (!result && mark_put(presence, room, request->me, request->read, &failed))
-        tell_person(presence, request->channel, "read", request->me, STR_NONE, request->read);
-    if (result || failed)
+    if (result || !mark_put(presence, room, request->me, request->read, request->address))
         refuse(request, PRESENCE_E_STORE, "the read mark could not be saved: try again");
     else
         answer_member(presence, request);
@@ -183,6 +182,31 @@ static void put_mark(struct presence *presence, struct presence_request *request
     save_mark(presence, mark);
 }
 
+/* Words for a refusal for want of a place; for members and for marks. */
+static const char *const no_place[][2] = {
+    [PLACE_FULL] = {"member limit reached (limits.presence_members_max, "
+                    "limits.presence_channel_members_max): this subscriber is counted as "
+                    "anonymous; raise the limit",
+                    "read mark limit reached (limits.presence_marks_max): delete channels or raise "
+                    "the limit"},
+    [PLACE_ADDRESS] = {"this address has its share of limits.presence_members_max "
+                       "(limits.presence_address_percent), so this subscriber is counted as "
+                       "anonymous: leave other channels and subscribe again",
+                       "this address has its share of limits.presence_marks_max "
+                       "(limits.presence_address_percent): move marks that are there"},
+    [PLACE_SUBJECT] = {"this subject has its share of limits.presence_members_max "
+                       "(limits.presence_subject_percent), so this subscriber is counted as "
+                       "anonymous: leave other channels and subscribe again",
+                       "this subject has its share of limits.presence_marks_max "
+                       "(limits.presence_subject_percent): move marks that are there"},
+};
+
+static void refuse_place(struct presence_request *request, enum place place, bool is_mark)
+{
+    refuse(request, place == PLACE_FULL ? PRESENCE_E_FULL : PRESENCE_E_SHARE,
+           no_place[place][is_mark]);
+}
+
 /* Everything that a mark can be refused for is checked before the state is changed. */
 static bool check_mark(struct presence *presence, struct presence_request *request)
 {
@@ -194,21 +218,32 @@ static bool check_mark(struct presence *presence, struct presence_request *reque
                "read is the id of an event of this channel: at most the newest");
         return false;
     }
-    if (marks_have_place(presence, room, request->me))
+    enum place place = marks_place(presence, room, request->me, request->address);
+    if (place == PLACE_FREE)
         return true;
     presence_count(&presence->stats.marks_refused, 1);
-    refuse(request, PRESENCE_E_FULL,
-           "read mark limit reached (limits.presence_marks_max): delete channels or raise the "
-           "limit");
+    place_count(presence, place);
+    refuse_place(request, place, true);
     return false;
+}
+
+/* A subscriber that is over a limit or share is no member, and is told which. */
+static void refuse_state(struct presence *presence, struct presence_request *request)
+{
+    const struct room *room = rooms_find(presence, request->channel);
+    enum place place = place_of_member(presence, room, request->me, request->address);
+    if (place == PLACE_FREE)
+        refuse(request, PRESENCE_E_AWAY,
+               "only a member has a state: subscribe to the channel by its name first");
+    else
+        refuse_place(request, place, false);
 }
 
 static void put(struct presence *presence, struct presence_request *request)
 {
     struct person *member = member_of(presence, request);
     if (request->has_state && !member) {
-        refuse(request, PRESENCE_E_AWAY,
-               "only a member has a state: subscribe to the channel by its name first");
+        refuse_state(presence, request);
         return;
     }
     if (!check_mark(presence, request))

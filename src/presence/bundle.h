@@ -16,7 +16,8 @@ struct presence_note {
     struct publish publish; /* for the worker */
     struct str channel, data;
     const char *type;
-    char text[]; /* of both */
+    bool is_lost; /* the log has refused it */
+    char text[];  /* of both */
 };
 
 struct presence_bundle {

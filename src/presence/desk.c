@@ -130,9 +130,11 @@ static bool report(struct presence_desk *desk, const struct desk_report *report,
 }
 
 static void report_join(struct presence_desk *desk, const struct seat *seat, unsigned flags,
-                        struct str channel, struct presence_who who)
+                        struct str channel, const struct presence_visitor *visitor)
 {
-    struct desk_report join = {.party = seat->node.own,
+    struct presence_who who = visitor->who;
+    struct desk_report join = {.address = visitor->address,
+                               .party = seat->node.own,
                                .channel_len = (uint8_t)channel.len,
                                .flags = (uint8_t)(flags | DESK_JOIN)};
     if (who.name.len > PRESENCE_NAME_MAX) {
@@ -146,16 +148,16 @@ static void report_join(struct presence_desk *desk, const struct seat *seat, uns
 }
 
 void desk_join_slow(struct presence_desk *desk, const void *owner, const struct str *channels,
-                    size_t count, struct presence_who who, bool polls)
+                    size_t count, const struct presence_visitor *visitor)
 {
     struct seat *seat = seat_find(desk, owner);
-    unsigned flags = (seat ? DESK_AGAIN : 0U) | (polls ? DESK_POLL : 0U);
+    unsigned flags = (seat ? DESK_AGAIN : 0U) | (visitor->polls ? DESK_POLL : 0U);
     for (size_t i = 0; i < count; i++) {
         if (!presence_settings_find(desk->settings, channels[i]))
             continue;
         if (!seat && !(seat = seat_new(desk, owner)))
             return;
-        report_join(desk, seat, flags, channels[i], who);
+        report_join(desk, seat, flags, channels[i], visitor);
     }
 }
 

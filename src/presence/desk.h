@@ -15,6 +15,7 @@
 
 /* A report. The channel and the name follow, then the next report. */
 struct desk_report {
+    uint64_t address; /* of the client */
     uint32_t party;
     uint8_t flags; /* DESK_… */
     uint8_t name_len;
@@ -64,17 +65,17 @@ void desk_deinit(struct presence_desk *desk);
 /* Borrows other settings, until the next call. */
 void desk_switch(struct presence_desk *desk, const struct presence_settings *settings);
 
-/* The owner attends those of these channels that have presence. It may attend already, under the
- * same name. Without memory it does not count. */
+/* The owner attends those of these channels that have presence. It may attend already: then as the
+ * same visitor, who is not asked for its name again. Without memory it does not count. */
 void desk_join_slow(struct presence_desk *desk, const void *owner, const struct str *channels,
-                    size_t count, struct presence_who who, bool polls);
+                    size_t count, const struct presence_visitor *visitor);
 
 static inline void desk_join(struct presence_desk *desk, const void *owner,
-                             const struct str *channels, size_t count, struct presence_who who,
-                             bool polls)
+                             const struct str *channels, size_t count,
+                             const struct presence_visitor *visitor)
 {
     if (desk->is_on)
-        desk_join_slow(desk, owner, channels, count, who, polls);
+        desk_join_slow(desk, owner, channels, count, visitor);
 }
 
 /* The owner attends nothing any more. Fine if it never did. */

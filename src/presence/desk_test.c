@@ -61,7 +61,8 @@ static void expect(struct host *host, struct presence_desk *desk, const char *to
 }
 
 static char x, y;
-static const struct presence_who zoe = {{"zoe", 3}, true};
+static const struct presence_visitor zoe = {.who = {{"zoe", 3}, true}, .address = 1};
+static const struct presence_visitor nobody = {.address = 2};
 
 static void a_turn_is_reported_by_one_mail(void **state)
 {
@@ -70,12 +71,12 @@ static void a_turn_is_reported_by_one_mail(void **state)
     const struct str channels[] = {STR("a/1"), STR("b"), STR("a/2")};
     (void)state;
     set_up(&host, &desk);
-    desk_join(&desk, &x, channels, 3, zoe, false);
-    desk_join(&desk, &y, channels, 1, (struct presence_who){STR_NONE, false}, false);
+    desk_join(&desk, &x, channels, 3, &zoe);
+    desk_join(&desk, &y, channels, 1, &nobody);
     desk_leave(&desk, &x);
     expect(&host, &desk, "0+a/1:zoe 0+a/2:zoe 1+a/1: 0-: ");
     assert_int_equal(host.sheets, 1);
-    desk_join(&desk, &x, channels, 1, zoe, false); /* the number is free again */
+    desk_join(&desk, &x, channels, 1, &zoe); /* the number is free again */
     expect(&host, &desk, "0+a/1:zoe ");
     desk_leave(&desk, &x);
     desk_leave(&desk, &y);
@@ -91,7 +92,7 @@ static void an_owner_without_presence_takes_no_place(void **state)
     const struct str channels[] = {STR("b")};
     (void)state;
     set_up(&host, &desk);
-    desk_join(&desk, &x, channels, 1, zoe, false);
+    desk_join(&desk, &x, channels, 1, &zoe);
     assert_int_equal(desk.seats.count, 0);
     desk_leave(&desk, &x);
     expect(&host, &desk, "");
@@ -109,7 +110,7 @@ static void many_reports_take_several_mails(void **state)
     memset(name, 'n', sizeof(name));
     for (unsigned i = 0; i < 200; i++)
         desk_join(&desk, &owners[i], channels, 1,
-                  (struct presence_who){{name, sizeof(name)}, false}, false);
+                  &(struct presence_visitor){.who = {{name, sizeof(name)}, false}});
     desk_flush(&desk);
     mailbox_empty(&host.mailbox);
     assert_in_range(host.sheets, 10, 20);
@@ -126,12 +127,12 @@ static void an_end_that_finds_no_memory_is_reported_later(void **state)
     const struct str channels[] = {STR("a/1")};
     (void)state;
     set_up(&host, &desk);
-    desk_join(&desk, &x, channels, 1, zoe, false);
+    desk_join(&desk, &x, channels, 1, &zoe);
     expect(&host, &desk, "0+a/1:zoe ");
     mem_fail_nth(1);
     desk_leave(&desk, &x);
     mem_fail_nth(0);
-    desk_join(&desk, &y, channels, 1, zoe, false);
+    desk_join(&desk, &y, channels, 1, &zoe);
     expect(&host, &desk, "1+a/1:zoe 0-: ");
     desk_leave(&desk, &y);
     expect(&host, &desk, "1-: ");

@@ -3,10 +3,11 @@
 
 #include "presence/state.h"
 
-/* A connection of `who` to the room of this name begins. Returns what it attends: the person, or
- * the room if it counts as anonymous. 0: the channel has no presence, or there is no memory. */
-seat_ref member_join(struct presence *presence, struct str channel, struct presence_who who,
-                     bool polls);
+/* A connection of the visitor to the room of this name begins. Returns what it attends: the person,
+ * or the room if it counts as anonymous. 0: the channel has no presence, there is no place for its
+ * room, or no memory. */
+seat_ref member_join(struct presence *presence, struct str channel,
+                     const struct presence_visitor *visitor);
 
 /* A connection that attends this ends. */
 void member_leave(struct presence *presence, seat_ref ref);
@@ -21,6 +22,13 @@ static inline struct room *seat_room(seat_ref ref)
     return ref & SEAT_ANONYMOUS ? (struct room *)(ref & ~(seat_ref)SEAT_TAGS)
                                 : seat_person(ref)->room;
 }
+
+/* Sets or (empty) removes the state. False if there is no memory. */
+bool member_say(struct presence *presence, struct person *member, struct str state);
+
+/* The graces of those who are away from the room last as long as the settings now say, from when
+ * they began. */
+void room_regrace(struct presence *presence, struct room *room);
 
 /* Somebody of before the restart, who has a grace from now on; `state` may be empty. */
 void member_restore(struct presence *presence, struct str channel, struct presence_who who,

@@ -18,6 +18,13 @@ static inline struct presence_who presence_who(struct str subject, struct str as
     return subject.len ? (struct presence_who){subject, true} : (struct presence_who){as, false};
 }
 
+/* A subscriber as presence sees it. */
+struct presence_visitor {
+    struct presence_who who;
+    uint64_t address; /* of the client (net/peer.h), whose shares count */
+    bool polls;       /* and is there between polls as well */
+};
+
 /* Checks `as` (`at` NULL: none was given) beside the subject of the caller: 400 if it is malformed,
  * or differs from the subject. subscription_check() calls it for every read; routes with `as` call
  * it themselves. */

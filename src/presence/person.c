@@ -2,10 +2,29 @@
 
 #include <stdlib.h>
 
+static size_t size_of(size_t name_len)
+{
+    size_t size = offsetof(struct person, name) + name_len;
+    return size > sizeof(struct person) ? size : sizeof(struct person);
+}
+
+size_t mark_bytes(const struct person *mark)
+{
+    return mem_taken(size_of(mark->name_len));
+}
+
+size_t member_bytes(const struct person *member)
+{
+    const struct person_more *more = member->more;
+    size_t bytes = mem_taken(size_of(member->name_len));
+    if (more)
+        bytes += mem_taken(sizeof(*more)) + (more->state ? mem_taken(more->state_len) : 0);
+    return bytes;
+}
+
 struct person *person_new(struct room *room, struct presence_who who)
 {
-    size_t size = offsetof(struct person, name) + who.name.len;
-    struct person *person = mem_try_alloc(size > sizeof(*person) ? size : sizeof(*person));
+    struct person *person = mem_try_alloc(size_of(who.name.len));
     if (!person)
         return NULL;
     *person = (struct person){.room = room, .name_len = (uint8_t)who.name.len};

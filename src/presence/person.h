@@ -15,10 +15,12 @@ struct room;
 struct departure {
     struct timer timer;
     struct list node; /* in room->departures, if it is of somebody anonymous */
+    int64_t began_ns; /* of the loop's clock */
     struct presence *presence;
     struct room *room;
     struct person *person; /* NULL: somebody anonymous */
     bool is_nobody;        /* a room's own, after a restart: it may be vacated then */
+    bool polls;            /* the grace of polls counts */
 };
 
 struct person_more {
@@ -33,14 +35,23 @@ struct person {
         struct person_more *more; /* of a member; NULL: nothing */
         uint64_t read;            /* of a mark: the id up to which the person has read */
     };
-    uint64_t since_ms : 44; /* wall clock: a member since then */
+    uint64_t since_ms : 42; /* wall clock: a member since then */
     uint64_t name_len : 8;
     uint64_t is_verified : 1;
     uint64_t has_polled : 1; /* by one connection at least, since it is here */
-    uint64_t is_saved : 1;
-    uint32_t connections;
+    uint64_t address : 12;   /* the holder in whose share it counts (shares.h) */
+    union {
+        uint32_t connections; /* of a member */
+        uint32_t is_untold;   /* of a mark: it has moved since it was told (reads.h) */
+    };
     char name[];
 };
+
+enum { PERSON_SINCE_BITS = 42 };
+
+/* The memory of a member with its state, without its departure; and of a mark. */
+size_t member_bytes(const struct person *member);
+size_t mark_bytes(const struct person *mark);
 
 /* A person of this name; NULL if there is no memory. */
 struct person *person_new(struct room *room, struct presence_who who);

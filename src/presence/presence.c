@@ -7,8 +7,10 @@
 #include "presence/presence.h"
 
 #include "presence/answers.h"
+#include "presence/losses.h"
 #include "presence/marks.h"
 #include "presence/members.h"
+#include "presence/reads.h"
 #include "presence/restore.h"
 #include "presence/rooms.h"
 #include "presence/saving.h"
@@ -19,6 +21,10 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <stdlib.h>
+
+#define PRESENCE_MEMORY_TEXT(name, text) [PRESENCE_MEMORY_##name] = (text),
+const char *const presence_memory_names[PRESENCE_MEMORY_KINDS] = {
+    PRESENCE_MEMORY(PRESENCE_MEMORY_TEXT)};
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
@@ -73,6 +79,9 @@ int presence_open(const struct presence_config *config, struct presence **ret_pr
     pthread_mutex_init(&presence->lock, NULL);
     list_init(&presence->stale);
     presence->look = room_look;
+    presence->returned = losses_returned;
+    presence->lost = losses_note;
+    shares_init(&presence->shares);
     rooms_init(presence);
     int result = loop_init(&presence->loop, config->clock, presence);
     if (result) {
@@ -169,7 +178,8 @@ static bool mark_lost(struct presence *presence)
 }
 
 /* Rooms of namespaces that have lost their presence are left by all; the seats are gone through
- * once for all of these rooms. The others may have another presence_list_max now. */
+ * once for all of these rooms. The others may have another presence_list_max now, or another grace,
+ * which counts for those who are away already. */
 static void apply_to_all(struct presence *presence)
 {
     if (mark_lost(presence))
@@ -177,10 +187,12 @@ static void apply_to_all(struct presence *presence)
     for (struct map_node *node = map_next(&presence->rooms, NULL), *next; node; node = next) {
         struct room *room = container_of(node, struct room, node);
         next = map_next(&presence->rooms, node);
-        if (room->is_lost)
+        if (room->is_lost) {
             room_evict(presence, room);
-        else if (room->is_occupied)
+        } else if (room->is_occupied) {
             tell_count_anew(presence, room);
+            room_regrace(presence, room);
+        }
     }
 }
 
@@ -188,11 +200,12 @@ static void open_switching(struct mail *mail, void *owner)
 {
     struct presence *presence = owner;
     struct switching *switching = container_of(mail, struct switching, mail);
+    bool same = presence_settings_equal(presence->settings, switching->settings);
     presence_settings_unref(presence->settings);
     presence->settings = switching->settings;
     presence->config.limits = switching->limits;
     free(switching);
-    if (!presence->paused)
+    if (!presence->paused && !same)
         apply_to_all(presence);
 }
 
@@ -218,9 +231,17 @@ struct pausing {
     sem_t done;
 };
 
+static void tell_reads(struct presence *presence)
+{
+    for (struct map_node *node = map_next(&presence->rooms, NULL); node;
+         node = map_next(&presence->rooms, node))
+        reads_tell_all(presence, container_of(node, struct room, node));
+}
+
 static void open_pause(struct mail *mail, void *owner)
 {
     struct presence *presence = owner;
+    tell_reads(presence);
     telling_flush(presence);
     presence->paused = true;
     (void)sem_post(&container_of(mail, struct pausing, mail)->done);

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/memory_mark.h"
 #include "log/log.h"
 #include "net/mailbox.h"
 #include "presence/names.h"
@@ -41,7 +42,8 @@ enum presence_fault {
     PRESENCE_E_OFF,    /* the channel's namespace has no presence: PROBLEM_NO_PRESENCE */
     PRESENCE_E_AWAY,   /* a state, by somebody who is no member: PROBLEM_NOT_A_MEMBER */
     PRESENCE_E_BEYOND, /* a read mark above the newest event of the channel: 400 */
-    PRESENCE_E_FULL,   /* presence_marks_max: 429 */
+    PRESENCE_E_FULL,   /* a limit of members or marks is reached: PROBLEM_TOO_MANY */
+    PRESENCE_E_SHARE,  /* a share of an address or subject is: PROBLEM_PRESENCE_SHARE */
     PRESENCE_E_STORE,  /* the mark could not be saved, or no memory, or stopping: 503 */
 };
 
@@ -60,6 +62,7 @@ struct presence_request {
     struct presence_who after_mark;
     /* PUT */
     struct presence_who me; /* with a name */
+    uint64_t address;       /* of the client (net/peer.h), whose shares count */
     bool has_state;
     struct str state; /* JSON; `null` removes the state */
     uint64_t read;    /* 0: no mark */
@@ -108,6 +111,9 @@ struct presence_limits {
                             * a grace */
     uint64_t channel_members_max; /* of one channel */
     uint64_t marks_max;           /* read marks of all channels together */
+    /* The part that one address, and one subject, may have of the members, of the marks and (an
+     * address alone) of the channels that are left; 0 counts as 100. See shares.h. */
+    unsigned address_percent, subject_percent;
 };
 
 struct presence_bundle;
@@ -118,10 +124,26 @@ struct presence_config {
     const char *data; /* the data folder; NULL: nothing is saved */
     struct presence_limits limits;
     const struct presence_settings *settings; /* a reference is taken */
+    const struct memory_mark *memory; /* while it is full nobody joins; NULL: there is none */
     /* Publishes the bundle's notes on some thread, and returns it (bundle.h). */
     void (*publish)(void *app, struct presence_bundle *bundle);
     void *app;
 };
+
+/* The memory of the table, by what it is held for: the name in /stats and /metrics. */
+#define PRESENCE_MEMORY(X)                                                                         \
+    X(CHANNELS, "channels") /* rooms, what each connection attends, counts to be told */           \
+    X(MEMBERS, "members")   /* persons with their states, and the lists of them */                 \
+    X(MARKS, "marks")       /* read marks, and those that are to be told */                        \
+    X(GRACES, "graces")     /* timers of those who are away */
+
+enum presence_memory {
+#define PRESENCE_MEMORY_NAME(name, text) PRESENCE_MEMORY_##name,
+    PRESENCE_MEMORY(PRESENCE_MEMORY_NAME)
+#undef PRESENCE_MEMORY_NAME
+        PRESENCE_MEMORY_KINDS,
+};
+extern const char *const presence_memory_names[PRESENCE_MEMORY_KINDS];
 
 /* Counters, written by the host's thread and read by any. */
 struct presence_stats {
@@ -133,8 +155,12 @@ struct presence_stats {
     _Atomic uint64_t leaves;
     _Atomic uint64_t refused; /* subscriptions that are not members because of a limit or a name
                                * that is too long */
-    _Atomic uint64_t marks_refused; /* by marks_max */
-    _Atomic uint64_t events_lost;   /* refused by the log */
+    _Atomic uint64_t marks_refused; /* by marks_max, or a share of it */
+    /* Of both: channels, members and marks over the share of an address, and of a subject. */
+    _Atomic uint64_t address_refused;
+    _Atomic uint64_t subject_refused;
+    _Atomic uint64_t events_lost; /* refused by the log */
+    _Atomic uint64_t bytes[PRESENCE_MEMORY_KINDS];
 };
 
 /* Opens what was saved. After log_open(), before the first append. 0, or a negative errno. */

@@ -5,6 +5,7 @@
 #include "net/loop.h"
 #include "presence/bundle.h"
 #include "presence/desk.h"
+#include "presence/reads.h"
 #include "presence/turn.h"
 
 #include <setjmp.h>
@@ -27,14 +28,16 @@ struct world {
     struct presence_desk desk;
     struct buf told; /* events published since the last look, a line each */
     bool holds;      /* bundles stay on their way */
+    bool loses;      /* the log takes nothing */
     struct presence_bundle *held;
     char dir[64];
     bool has_dir;
     struct presence_limits limits;
+    const struct memory_mark *memory;
     unsigned list_max;
 };
 
-static const struct presence_limits limits = {1000, 1000, 1000, 1000};
+static const struct presence_limits limits = {1000, 1000, 1000, 1000, 0, 0};
 
 /* ---- the log --------------------------------------------------------------------------------- */
 
@@ -78,11 +81,23 @@ static void publish_bundle(struct world *world, struct presence_bundle *bundle)
     presence_bundle_return(bundle);
 }
 
+static void lose_bundle(struct world *world, struct presence_bundle *bundle)
+{
+    for (struct presence_note *note = bundle->first; note; note = note->next) {
+        buf_addf(&world->told, "lost %.*s %s\n", STR_FMT(note->channel), note->type);
+        note->is_lost = true;
+        bundle->lost++;
+    }
+    presence_bundle_return(bundle);
+}
+
 static void publish(void *app, struct presence_bundle *bundle)
 {
     struct world *world = app;
     if (world->holds)
         world->held = bundle;
+    else if (world->loses)
+        lose_bundle(world, bundle);
     else
         publish_bundle(world, bundle);
 }
@@ -119,6 +134,7 @@ static void open_presence(struct world *world)
                                            .data = world->has_dir ? world->dir : NULL,
                                            .limits = world->limits,
                                            .settings = world->settings,
+                                           .memory = world->memory,
                                            .publish = publish,
                                            .app = world};
     assert_int_equal(presence_open(&config, &world->presence), 0);
@@ -198,13 +214,19 @@ static void expect(struct world *world, const char *told)
     buf_clear(&world->told);
 }
 
+static void join_from(struct world *world, uint64_t address, const void *owner, const char *channel,
+                      const char *name, bool verified, bool polls)
+{
+    struct str channels[] = {str_from(channel)};
+    const struct presence_visitor visitor = {{str_from(name), verified}, address, polls};
+    desk_join(&world->desk, owner, channels, 1, &visitor);
+    turn(world);
+}
+
 static void join(struct world *world, const void *owner, const char *channel, const char *name,
                  bool verified, bool polls)
 {
-    struct str channels[] = {str_from(channel)};
-    desk_join(&world->desk, owner, channels, 1, (struct presence_who){str_from(name), verified},
-              polls);
-    turn(world);
+    join_from(world, 0, owner, channel, name, verified, polls);
 }
 
 static void leave(struct world *world, const void *owner)
@@ -369,7 +391,8 @@ static void a_subscription_to_many_channels_is_a_member_of_each(void **state)
     const struct str channels[] = {STR("chat/a"), STR("chat/b"), STR("chat/c"),
                                    STR("chat/d"), STR("chat/e"), STR("other")};
     (void)state;
-    desk_join(&world->desk, &a, channels, 6, (struct presence_who){STR("alice"), true}, false);
+    desk_join(&world->desk, &a, channels, 6,
+              &(struct presence_visitor){.who = {STR("alice"), true}});
     turn(world);
     assert_int_equal(STAT(world, members), 5);
     leave(world, &a);
@@ -503,7 +526,7 @@ static void another_limit_of_a_large_channel_is_told(void **state)
 
 static void beyond_the_limit_of_members_a_subscriber_is_anonymous(void **state)
 {
-    struct world *world = world_new(false, &(struct presence_limits){1000, 1, 1000, 1000});
+    struct world *world = world_new(false, &(struct presence_limits){1000, 1, 1000, 1000, 0, 0});
     (void)state;
     join(world, &a, "chat/x", "alice", true, false);
     join(world, &b, "chat/y", "bob", true, false);
@@ -518,7 +541,7 @@ static void beyond_the_limit_of_members_a_subscriber_is_anonymous(void **state)
 
 static void beyond_the_limit_of_channels_a_subscriber_is_not_counted(void **state)
 {
-    struct world *world = world_new(false, &(struct presence_limits){1, 1000, 1000, 1000});
+    struct world *world = world_new(false, &(struct presence_limits){1, 1000, 1000, 1000, 0, 0});
     (void)state;
     join(world, &a, "chat/x", "alice", true, false);
     buf_clear(&world->told);
@@ -540,7 +563,7 @@ static void beyond_the_limit_of_channels_a_subscriber_is_not_counted(void **stat
 
 static void anonymous_subscribers_beyond_the_limit_of_members_have_no_grace(void **state)
 {
-    struct world *world = world_new(false, &(struct presence_limits){1000, 1, 1000, 1000});
+    struct world *world = world_new(false, &(struct presence_limits){1000, 1, 1000, 1000, 0, 0});
     (void)state;
     join(world, &a, "chat/x", "", false, false);
     join(world, &b, "chat/y", "", false, false);
@@ -594,6 +617,137 @@ static void a_list_is_told_by_pages_in_the_order_of_names(void **state)
     world_free(world);
 }
 
+/* ---- shares ---------------------------------------------------------------------------------- */
+
+/* One address, and one subject, may have ten of a thousand. */
+static const struct presence_limits shared = {1000, 1000, 1000, 1000, 1, 1};
+static char many[32];
+
+static void join_many(struct world *world, uint64_t address, unsigned from, unsigned upto)
+{
+    char name[16];
+    for (unsigned i = from; i < upto; i++) {
+        snprintf(name, sizeof(name), "m%u", i);
+        join_from(world, address, &many[i], "chat/x", name, false, false);
+    }
+}
+
+static void beyond_the_share_of_its_address_a_subscriber_is_anonymous(void **state)
+{
+    struct world *world = world_new(false, &shared);
+    (void)state;
+    join_many(world, 1, 0, 12);
+    assert_int_equal(STAT(world, members), 10);
+    assert_int_equal(STAT(world, anonymous), 2);
+    assert_int_equal(STAT(world, address_refused), 2);
+    assert_int_equal(STAT(world, refused), 2);
+    join_many(world, 2, 12, 14); /* others have their places */
+    assert_int_equal(STAT(world, members), 12);
+    leave(world, &many[0]);
+    wait_ms(world, 11000);
+    join_many(world, 1, 14, 15); /* and a place that is free is given again */
+    assert_int_equal(STAT(world, members), 12);
+    world_free(world);
+}
+
+static void a_member_that_comes_back_has_its_seat_though_its_share_is_used_up(void **state)
+{
+    struct world *world = world_new(false, &shared);
+    (void)state;
+    join_many(world, 1, 0, 10);
+    leave(world, &many[3]);
+    wait_ms(world, 5000);
+    join_many(world, 1, 20, 22); /* strangers do not get it meanwhile */
+    assert_int_equal(STAT(world, members), 10);
+    join_from(world, 1, &many[3], "chat/x", "m3", false, false);
+    wait_ms(world, 20000);
+    assert_int_equal(STAT(world, members), 10);
+    assert_int_equal(STAT(world, leaves), 0);
+    world_free(world);
+}
+
+static void a_member_that_moves_counts_for_the_address_it_comes_from(void **state)
+{
+    struct world *world = world_new(false, &shared);
+    (void)state;
+    join_many(world, 1, 0, 10);
+    leave(world, &many[3]);
+    join_from(world, 2, &many[3], "chat/x", "m3", false, false);
+    join_many(world, 1, 20, 21);
+    assert_int_equal(STAT(world, members), 11);
+    assert_int_equal(STAT(world, address_refused), 0);
+    world_free(world);
+}
+
+static void a_member_that_moves_to_a_full_address_keeps_its_seat(void **state)
+{
+    struct world *world = world_new(false, &shared);
+    (void)state;
+    join_many(world, 1, 0, 10);
+    join_from(world, 2, &a, "chat/x", "alice", false, false);
+    leave(world, &a);
+    join_from(world, 1, &a, "chat/x", "alice", false, false);
+    wait_ms(world, 20000);
+    assert_int_equal(STAT(world, members), 11);
+    world_free(world);
+}
+
+static void beyond_the_share_of_its_subject_a_subscriber_is_anonymous(void **state)
+{
+    struct world *world = world_new(false, &shared);
+    char channel[16];
+    (void)state;
+    for (unsigned i = 0; i < 12; i++) {
+        snprintf(channel, sizeof(channel), "chat/%u", i);
+        join_from(world, 100 + i, &many[i], channel, "alice", true, false);
+    }
+    assert_int_equal(STAT(world, members), 10);
+    assert_int_equal(STAT(world, subject_refused), 2);
+    join_from(world, 200, &a, "chat/0", "bob", true, false);
+    assert_int_equal(STAT(world, members), 11);
+    world_free(world);
+}
+
+static void an_address_has_a_share_of_channels(void **state)
+{
+    struct world *world = world_new(false, &shared);
+    char channel[16];
+    (void)state;
+    for (unsigned i = 0; i < 12; i++) {
+        snprintf(channel, sizeof(channel), "chat/%u", i);
+        join_from(world, 1, &many[i], channel, "", false, false);
+    }
+    assert_int_equal(STAT(world, channels), 10);
+    assert_int_equal(STAT(world, address_refused), 2);
+    join_from(world, 2, &a, "chat/other", "", false, false);
+    assert_int_equal(STAT(world, channels), 11);
+    for (unsigned i = 0; i < 12; i++)
+        leave(world, &many[i]);
+    wait_ms(world, 11000);
+    join_from(world, 1, &b, "chat/again", "", false, false);
+    assert_int_equal(STAT(world, channels), 2);
+    world_free(world);
+}
+
+static void nobody_joins_while_memory_is_full_and_members_stay(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    struct memory_mark mark = {.times = 0};
+    (void)state;
+    world->memory = &mark;
+    close_presence(world);
+    open_presence(world);
+    join(world, &a, "chat/x", "alice", true, false);
+    assert_true(memory_mark_look(&mark, 2, 1));
+    join(world, &b, "chat/x", "bob", true, false);
+    leave(world, &a);
+    join(world, &a, "chat/x", "alice", true, false);
+    wait_ms(world, 20000);
+    assert_int_equal(STAT(world, members), 1);
+    assert_int_equal(STAT(world, anonymous), 1);
+    world_free(world);
+}
+
 /* ---- states ---------------------------------------------------------------------------------- */
 
 static struct presence_request put_state(const char *name, const char *state)
@@ -636,6 +790,23 @@ static void only_a_member_has_a_state(void **state)
     world_free(world);
 }
 
+static void a_state_of_a_subscriber_over_its_share_is_refused_with_the_key_to_raise(void **state)
+{
+    struct world *world = world_new(false, &shared);
+    (void)state;
+    join_many(world, 1, 0, 11);
+    struct presence_request put = put_state("m10", "1");
+    put.me.verified = false;
+    put.address = 1;
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_E_SHARE);
+    assert_non_null(strstr(request.detail, "presence_address_percent"));
+    put.address = 2;
+    ask(world, &put);
+    assert_int_equal(request.fault, PRESENCE_E_AWAY);
+    world_free(world);
+}
+
 /* ---- read marks ------------------------------------------------------------------------------ */
 
 static struct presence_request put_read(const char *name, uint64_t read)
@@ -671,7 +842,7 @@ static void a_read_mark_never_goes_back(void **state)
 
 static void read_marks_are_bounded_and_go_with_the_channel(void **state)
 {
-    struct world *world = world_new(false, &(struct presence_limits){10, 10, 10, 1});
+    struct world *world = world_new(false, &(struct presence_limits){10, 10, 10, 1, 0, 0});
     (void)state;
     uint64_t id = publish_event(world, "chat/x");
     struct presence_request put = put_read("alice", id);
@@ -684,6 +855,223 @@ static void read_marks_are_bounded_and_go_with_the_channel(void **state)
     assert_int_equal(STAT(world, marks), 0);
     ask(world, &put);
     assert_int_equal(request.fault, PRESENCE_FINE);
+    world_free(world);
+}
+
+static void an_address_and_a_subject_have_a_share_of_read_marks(void **state)
+{
+    struct world *world = world_new(false, &shared);
+    char name[16];
+    (void)state;
+    uint64_t id = publish_event(world, "chat/x");
+    for (unsigned i = 0; i < 11; i++) {
+        snprintf(name, sizeof(name), "m%u", i);
+        struct presence_request put = put_read(name, id);
+        put.address = 1;
+        ask(world, &put);
+        assert_int_equal(request.fault, i < 10 ? PRESENCE_FINE : PRESENCE_E_SHARE);
+    }
+    assert_non_null(strstr(request.detail, "presence_address_percent"));
+    assert_int_equal(STAT(world, marks_refused), 1);
+    assert_int_equal(STAT(world, address_refused), 1);
+    struct presence_request moved = put_read("m3", publish_event(world, "chat/x"));
+    moved.address = 1; /* a mark that is there moves on */
+    ask(world, &moved);
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    struct presence_request other = put_read("bob", id);
+    other.address = 2;
+    ask(world, &other);
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    presence_forget(world->presence, STR("chat/x"));
+    turn(world);
+    other.address = 1;
+    ask(world, &other);
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    world_free(world);
+}
+
+static unsigned times_told(const struct world *world, const char *what)
+{
+    struct str rest = buf_str(&world->told);
+    unsigned times = 0;
+    for (const char *at; rest.len && (at = memmem(rest.at, rest.len, what, strlen(what))); times++)
+        rest = str_skip(rest, (size_t)(at - rest.at) + 1);
+    return times;
+}
+
+static void a_mark_that_moves_often_is_told_once_a_second_and_then_where_it_is(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    char newest[32];
+    (void)state;
+    uint64_t id = 0;
+    for (int i = 0; i < 20; i++) {
+        id = publish_event(world, "chat/x");
+        struct presence_request put = put_read("alice", id);
+        ask(world, &put);
+        assert_int_equal(request.fault, PRESENCE_FINE);
+    }
+    assert_int_equal(times_told(world, " read "), 1);
+    snprintf(newest, sizeof(newest), "\"%016llu\"", (unsigned long long)id);
+    assert_int_equal(times_told(world, newest), 0);
+    wait_ms(world, 1000);
+    assert_int_equal(times_told(world, " read "), 2);
+    assert_int_equal(times_told(world, newest), 1);
+    wait_ms(world, 5000);
+    assert_int_equal(times_told(world, " read "), 2);
+    world_free(world);
+}
+
+/* Moves the marks of so many persons. */
+static uint64_t move_marks(struct world *world, unsigned count)
+{
+    char name[16];
+    uint64_t id = publish_event(world, "chat/x");
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "m%u", i);
+        struct presence_request put = put_read(name, id);
+        ask(world, &put);
+    }
+    return id;
+}
+
+static void the_marks_of_a_busy_channel_leave_room_for_other_events(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    char newest[32];
+    uint64_t id = 0;
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        id = move_marks(world, 80);
+        wait_ms(world, 1000);
+    }
+    assert_in_range(times_told(world, " read "), READS_AT_ONCE,
+                    READS_AT_ONCE + 12 * READS_A_SECOND);
+    wait_ms(world, 60000);
+    snprintf(newest, sizeof(newest), "\"%016llu\"", (unsigned long long)id);
+    assert_int_equal(times_told(world, newest), 80);
+    world_free(world);
+}
+
+static void marks_that_wait_are_told_before_the_server_stops(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    (void)move_marks(world, 1);
+    (void)move_marks(world, 1);
+    assert_int_equal(times_told(world, " read "), 1);
+    assert_int_equal(presence_start(world->presence), 0);
+    presence_pause(world->presence);
+    presence_stop(world->presence);
+    mailbox_empty(&world->loop.mailbox);
+    assert_int_equal(times_told(world, " read "), 2);
+    world_free(world);
+}
+
+static void marks_that_wait_go_with_their_channel(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    (void)move_marks(world, 5);
+    (void)move_marks(world, 5);
+    presence_forget(world->presence, STR("chat/x"));
+    wait_ms(world, 5000);
+    assert_int_equal(times_told(world, " read "), 5);
+    assert_int_equal(STAT(world, bytes[PRESENCE_MEMORY_MARKS]), 0);
+    world_free(world);
+}
+
+/* ---- events that the log does not take ------------------------------------------------------- */
+
+#define RESET(count, anonymous)                                                                    \
+    "$presence/chat/x reset {\"count\":" #count ",\"anonymous\":" #anonymous ",\"listed\":true}\n"
+
+static void a_lost_event_is_followed_by_a_reset_as_soon_as_the_log_takes_one(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    buf_clear(&world->told);
+    world->loses = true;
+    join(world, &b, "chat/x", "bob", true, false);
+    expect(world, "lost $presence/chat/x joined\nlost $presence/chat/x reset\n");
+    assert_int_equal(STAT(world, events_lost), 2);
+    wait_ms(world, 2000);
+    expect(world, "lost $presence/chat/x reset\n");
+    world->loses = false;
+    wait_ms(world, 8000);
+    expect(world, RESET(2, 0));
+    wait_ms(world, 60000);
+    expect(world, "");
+    world_free(world);
+}
+
+static void a_lost_word_about_an_occupied_channel_is_said_again(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    world->loses = true;
+    join(world, &a, "chat/x", "alice", true, false);
+    buf_clear(&world->told);
+    world->loses = false;
+    wait_ms(world, 4000);
+    expect(world, OCCUPIED RESET(1, 0));
+    world_free(world);
+}
+
+static void a_room_that_everybody_has_left_unheard_says_so_and_is_forgotten_in_the_end(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    leave(world, &a);
+    world->loses = true;
+    buf_clear(&world->told);
+    wait_ms(world, 11000);
+    world->loses = false;
+    buf_clear(&world->told);
+    wait_ms(world, 8000);
+    expect(world, VACATED RESET(0, 0));
+    wait_ms(world, 60000);
+    join(world, &a, "chat/x", "alice", true, false);
+    leave(world, &a);
+    wait_ms(world, 9000);
+    world->loses = true;
+    wait_ms(world, 300000);
+    buf_clear(&world->told);
+    world->loses = false;
+    wait_ms(world, 30000);
+    expect(world, "");
+    assert_true(STAT(world, bytes[PRESENCE_MEMORY_CHANNELS]) < 2000);
+    world_free(world);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static void the_memory_of_the_table_is_counted_and_comes_back(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    join_many(world, 1, 0, 32);
+    struct presence_request put = put_state("m3", "{\"a\":\"0123456789012345678901234567890\"}");
+    put.me.verified = false;
+    uint64_t before = STAT(world, bytes[PRESENCE_MEMORY_MEMBERS]);
+    assert_in_range(before, 32 * (32 + 8), 32 * 128);
+    ask(world, &put);
+    assert_true(STAT(world, bytes[PRESENCE_MEMORY_MEMBERS]) > before + 32);
+    assert_true(STAT(world, bytes[PRESENCE_MEMORY_CHANNELS]) > 0);
+    assert_int_equal(STAT(world, bytes[PRESENCE_MEMORY_GRACES]), 0);
+    (void)move_marks(world, 60);
+    assert_true(STAT(world, bytes[PRESENCE_MEMORY_MARKS]) > 60 * 32);
+    for (unsigned i = 0; i < 32; i++)
+        leave(world, &many[i]);
+    assert_true(STAT(world, bytes[PRESENCE_MEMORY_GRACES]) > 32 * 32);
+    wait_ms(world, 60000);
+    presence_forget(world->presence, STR("chat/x"));
+    turn(world);
+    assert_int_equal(STAT(world, bytes[PRESENCE_MEMORY_MEMBERS]), 0);
+    assert_int_equal(STAT(world, bytes[PRESENCE_MEMORY_GRACES]), 0);
+    assert_int_equal(STAT(world, bytes[PRESENCE_MEMORY_MARKS]), 0);
     world_free(world);
 }
 
@@ -860,6 +1248,120 @@ static void everybody_leaves_a_namespace_that_loses_its_presence(void **state)
     world_free(world);
 }
 
+static void switch_to(struct world *world, const struct presence_settings *settings)
+{
+    presence_switch(world->presence, settings, &world->limits);
+    desk_switch(&world->desk, settings);
+    turn(world);
+}
+
+/* What a reload asks of the workers: each subscription is reported again, without its name. */
+static void report_again(struct world *world, const void *owner, const char *channel)
+{
+    join(world, owner, channel, "", false, false);
+}
+
+static void members_have_their_own_names_again_when_presence_is_back(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    const struct presence_settings *off = presence_settings_new(NULL, 0);
+    (void)state;
+    join(world, &a, "chat/x", "ann", false, false);
+    join(world, &b, "chat/x", "ann", false, false);
+    join(world, &c, "chat/x", "", false, false);
+    for (int i = 0; i < 2; i++) {
+        switch_to(world, off);
+        assert_int_equal(STAT(world, members), 0);
+        switch_to(world, world->settings);
+        report_again(world, &a, "chat/x");
+        report_again(world, &b, "chat/x");
+        report_again(world, &c, "chat/x");
+        assert_non_null(strstr(who_is_there(world, "chat/x"),
+                               "\"count\":1,\"anonymous\":1,\"members\":[{\"member\":\"ann\","
+                               "\"verified\":false,\"connections\":2"));
+    }
+    leave(world, &a);
+    switch_to(world, off);
+    leave(world, &b);
+    switch_to(world, world->settings);
+    join(world, &b, "chat/x", "", false, false); /* another connection */
+    assert_int_equal(STAT(world, members), 0);
+    presence_settings_unref(off);
+    world_free(world);
+}
+
+static void a_subscription_to_many_channels_has_its_name_again_in_each(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    const struct presence_settings *off = presence_settings_new(NULL, 0);
+    const struct str channels[] = {STR("chat/a"), STR("chat/b"), STR("chat/c")};
+    (void)state;
+    desk_join(&world->desk, &a, channels, 3,
+              &(struct presence_visitor){.who = {STR("ann"), false}});
+    turn(world);
+    switch_to(world, off);
+    switch_to(world, world->settings);
+    desk_join(&world->desk, &a, channels, 3, &(struct presence_visitor){.address = 1});
+    turn(world);
+    assert_int_equal(STAT(world, members), 3);
+    assert_int_equal(STAT(world, anonymous), 0);
+    presence_settings_unref(off);
+    world_free(world);
+}
+
+static void a_lowered_grace_shortens_those_that_run(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    const struct presence_settings *brief = settings_of(3000, 1000);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &b, "chat/x", "", false, false);
+    leave(world, &a);
+    leave(world, &b);
+    wait_ms(world, 1000);
+    buf_clear(&world->told);
+    switch_to(world, brief);
+    wait_ms(world, 1000);
+    expect(world, "");
+    wait_ms(world, 1000);
+    expect(world, LEFT_ALICE VACATED COUNT(0, 0));
+    presence_settings_unref(brief);
+    world_free(world);
+}
+
+static void a_grace_that_is_longer_than_the_new_one_ends_at_once(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    const struct presence_settings *brief = settings_of(0, 1000);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    leave(world, &a);
+    wait_ms(world, 1000);
+    buf_clear(&world->told);
+    switch_to(world, brief);
+    wait_ms(world, 0);
+    expect(world, LEFT_ALICE VACATED);
+    presence_settings_unref(brief);
+    world_free(world);
+}
+
+static void a_raised_grace_holds_for_those_who_are_away(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    const struct presence_settings *ample = settings_of(20000, 1000);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    leave(world, &a);
+    wait_ms(world, 1000);
+    switch_to(world, ample);
+    wait_ms(world, 15000);
+    assert_int_equal(STAT(world, members), 1);
+    wait_ms(world, 5000);
+    assert_int_equal(STAT(world, members), 0);
+    presence_settings_unref(ample);
+    world_free(world);
+}
+
 static void a_thread_answers_what_it_was_asked_before_it_ends(void **state)
 {
     struct world *world = world_new(true, NULL);
@@ -901,11 +1403,29 @@ int main(void)
         cmocka_unit_test(beyond_the_limit_of_channels_a_subscriber_is_not_counted),
         cmocka_unit_test(anonymous_subscribers_beyond_the_limit_of_members_have_no_grace),
         cmocka_unit_test(a_subject_that_is_too_long_is_anonymous),
+        cmocka_unit_test(beyond_the_share_of_its_address_a_subscriber_is_anonymous),
+        cmocka_unit_test(a_member_that_comes_back_has_its_seat_though_its_share_is_used_up),
+        cmocka_unit_test(a_member_that_moves_counts_for_the_address_it_comes_from),
+        cmocka_unit_test(a_member_that_moves_to_a_full_address_keeps_its_seat),
+        cmocka_unit_test(beyond_the_share_of_its_subject_a_subscriber_is_anonymous),
+        cmocka_unit_test(an_address_has_a_share_of_channels),
+        cmocka_unit_test(nobody_joins_while_memory_is_full_and_members_stay),
         cmocka_unit_test(a_list_is_told_by_pages_in_the_order_of_names),
         cmocka_unit_test(a_state_is_told_once_and_goes_with_null),
         cmocka_unit_test(only_a_member_has_a_state),
+        cmocka_unit_test(a_state_of_a_subscriber_over_its_share_is_refused_with_the_key_to_raise),
         cmocka_unit_test(a_read_mark_never_goes_back),
         cmocka_unit_test(read_marks_are_bounded_and_go_with_the_channel),
+        cmocka_unit_test(an_address_and_a_subject_have_a_share_of_read_marks),
+        cmocka_unit_test(a_mark_that_moves_often_is_told_once_a_second_and_then_where_it_is),
+        cmocka_unit_test(the_marks_of_a_busy_channel_leave_room_for_other_events),
+        cmocka_unit_test(marks_that_wait_are_told_before_the_server_stops),
+        cmocka_unit_test(marks_that_wait_go_with_their_channel),
+        cmocka_unit_test(a_lost_event_is_followed_by_a_reset_as_soon_as_the_log_takes_one),
+        cmocka_unit_test(a_lost_word_about_an_occupied_channel_is_said_again),
+        cmocka_unit_test(
+            a_room_that_everybody_has_left_unheard_says_so_and_is_forgotten_in_the_end),
+        cmocka_unit_test(the_memory_of_the_table_is_counted_and_comes_back),
         cmocka_unit_test(a_read_mark_survives_a_restart),
         cmocka_unit_test(the_marks_of_a_channel_that_was_deleted_just_before_a_crash_are_gone),
         cmocka_unit_test(a_restart_reads_members_from_the_events_that_the_file_lacks),
@@ -913,6 +1433,11 @@ int main(void)
         cmocka_unit_test(anonymous_subscribers_who_do_not_come_back_after_a_restart_are_told),
         cmocka_unit_test(a_change_whose_event_is_not_in_the_log_is_not_saved),
         cmocka_unit_test(everybody_leaves_a_namespace_that_loses_its_presence),
+        cmocka_unit_test(members_have_their_own_names_again_when_presence_is_back),
+        cmocka_unit_test(a_subscription_to_many_channels_has_its_name_again_in_each),
+        cmocka_unit_test(a_lowered_grace_shortens_those_that_run),
+        cmocka_unit_test(a_grace_that_is_longer_than_the_new_one_ends_at_once),
+        cmocka_unit_test(a_raised_grace_holds_for_those_who_are_away),
         cmocka_unit_test(a_thread_answers_what_it_was_asked_before_it_ends),
     };
     say_set_level(SAY_ERROR);

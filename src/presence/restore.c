@@ -29,7 +29,7 @@ static void take_row(void *context, const struct save_row *row)
     switch (row->kind) {
     case SAVE_MARK:
         if ((room = rooms_get(presence, row->channel)))
-            (void)mark_put(presence, room, who, row->read, NULL);
+            mark_load(presence, room, who, row->read);
         break;
     case SAVE_MEMBER:
         member_restore(presence, row->channel, who, row->since_ms, row->state);
@@ -85,7 +85,7 @@ static void take_person(struct presence *presence, const struct event *event, st
     } else if (member && str_eq(event->type, STR("left"))) {
         member_unrestore(presence, channel, who);
     } else if (member && said.state.at) {
-        (void)member_set_state(member, said.state);
+        (void)member_say(presence, member, said.state);
         save_member(presence, member, true);
     }
     buf_free(&said.name);

@@ -1,5 +1,6 @@
 #include "presence/rooms.h"
 
+#include "presence/reads.h"
 #include "presence/saving.h"
 #include "presence/telling.h"
 
@@ -21,19 +22,33 @@ struct room *rooms_find(const struct presence *presence, struct str name)
     return node ? container_of(node, struct room, node) : NULL;
 }
 
+static size_t size_of(size_t name_len)
+{
+    size_t size = offsetof(struct room, name) + name_len;
+    return size > sizeof(struct room) ? size : sizeof(struct room);
+}
+
+static void count_map(struct presence *presence)
+{
+    size_t bytes = map_bytes(&presence->rooms);
+    presence_hold(presence, PRESENCE_MEMORY_CHANNELS, presence->rooms_bytes, bytes);
+    presence->rooms_bytes = bytes;
+}
+
 struct room *rooms_get(struct presence *presence, struct str name)
 {
     struct room *room = rooms_find(presence, name);
     if (room)
         return room;
-    size_t size = offsetof(struct room, name) + name.len;
-    room = mem_try_alloc(size > sizeof(*room) ? size : sizeof(*room));
+    room = mem_try_alloc(size_of(name.len));
     if (!room)
         return NULL;
     *room = (struct room){.name_len = (uint8_t)name.len};
     list_init(&room->departures);
     memcpy(room->name, name.at, name.len);
     map_add(&presence->rooms, &room->node, name);
+    presence_hold(presence, PRESENCE_MEMORY_CHANNELS, 0, mem_taken(size_of(name.len)));
+    count_map(presence);
     return room;
 }
 
@@ -49,11 +64,15 @@ static void free_departures(struct room *room)
 static void room_free(struct presence *presence, struct room *room)
 {
     map_remove(&presence->rooms, &room->node);
-    tell_count_end(room);
+    count_map(presence);
+    presence_hold(presence, PRESENCE_MEMORY_CHANNELS, mem_taken(size_of(room->name_len)), 0);
+    tell_count_end(presence, room);
     free_departures(room);
     roster_deinit(&room->members);
-    if (room->marks)
-        roster_deinit(room->marks);
+    if (room->marks) {
+        reads_end(presence, room);
+        roster_deinit(&room->marks->roster);
+    }
     free(room->marks);
     free(room);
 }
@@ -69,7 +88,7 @@ static void free_persons(struct room *room)
     }
     if (!room->marks)
         return;
-    place = roster_after(room->marks, (struct presence_who){STR_NONE, false});
+    place = roster_after(&room->marks->roster, (struct presence_who){STR_NONE, false});
     while ((person = roster_next(&place)))
         free(person);
 }
@@ -87,12 +106,23 @@ void rooms_deinit(struct presence *presence)
     map_deinit(&presence->rooms);
 }
 
-void room_occupy(struct presence *presence, struct room *room)
+void room_set_occupied(struct presence *presence, struct room *room, bool is_occupied,
+                       uint16_t address)
+{
+    if (is_occupied)
+        shares_take(&presence->shares, SHARE_CHANNELS, address, 0);
+    else
+        shares_give(&presence->shares, SHARE_CHANNELS, (uint16_t)room->address, 0);
+    room->is_occupied = is_occupied;
+    room->address = address & SHARE_HOLDERS;
+    presence_count(&presence->stats.channels, is_occupied ? 1 : -1);
+}
+
+void room_occupy(struct presence *presence, struct room *room, uint16_t address)
 {
     if (room->is_occupied)
         return;
-    room->is_occupied = true;
-    presence_count(&presence->stats.channels, 1);
+    room_set_occupied(presence, room, true, address);
     tell_occupied(presence, room_name(room), true);
     save_occupied(presence, room, true);
 }
@@ -101,8 +131,7 @@ void room_look(struct presence *presence, struct room *room)
 {
     bool is_empty = !room->members.count && !room->anonymous && list_empty(&room->departures);
     if (is_empty && room->is_occupied) {
-        room->is_occupied = false;
-        presence_count(&presence->stats.channels, -1);
+        room_set_occupied(presence, room, false, 0);
         tell_occupied(presence, room_name(room), false);
         save_occupied(presence, room, false);
     }

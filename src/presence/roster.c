@@ -52,6 +52,18 @@ static uint16_t find_in(const struct roster_leaf *leaf, struct presence_who who)
     return low;
 }
 
+/* A leaf is divided only when it is as large as one can be, so of several all are. */
+size_t roster_bytes(const struct roster *roster)
+{
+    size_t places = 2, cap = roster->leaves_count == 1 ? roster->one->cap : ROSTER_LEAF;
+    size_t leaf = mem_taken(sizeof(struct roster_leaf) + cap * sizeof(struct person *));
+    if (roster->leaves_count < 2)
+        return roster->leaves_count * leaf;
+    while (places < roster->leaves_count)
+        places *= 2;
+    return roster->leaves_count * leaf + mem_taken(places * sizeof(struct roster_leaf *));
+}
+
 struct person *roster_find(const struct roster *roster, struct presence_who who)
 {
     if (!roster->count)

@@ -28,6 +28,9 @@ struct roster_place {
     uint32_t at;
 };
 
+/* The memory of the lists, without the persons. */
+size_t roster_bytes(const struct roster *roster);
+
 /* The person of this name; NULL if there is none. */
 struct person *roster_find(const struct roster *roster, struct presence_who who);
 

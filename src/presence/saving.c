@@ -38,10 +38,9 @@ static void note_change(struct presence *presence, struct save_row *facts)
         timer_set(&presence->loop, &presence->save_timer, SAVE_MS);
 }
 
-void save_member(struct presence *presence, struct person *member, bool is_there)
+void save_member(struct presence *presence, const struct person *member, bool is_there)
 {
     struct presence_who who = person_who(member);
-    member->is_saved = is_there;
     note_change(presence, &(struct save_row){.kind = is_there ? SAVE_MEMBER : DROP_MEMBER,
                                              .channel = room_name(member->room),
                                              .name = who.name,

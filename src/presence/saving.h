@@ -9,7 +9,7 @@
 #include "presence/state.h"
 
 /* Notes that the member is there, with its state, or not any more. */
-void save_member(struct presence *presence, struct person *member, bool is_there);
+void save_member(struct presence *presence, const struct person *member, bool is_there);
 void save_occupied(struct presence *presence, const struct room *room, bool is_occupied);
 void save_drop_marks(struct presence *presence, struct str channel);
 

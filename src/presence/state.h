@@ -18,20 +18,30 @@
 #include "presence/presence.h"
 #include "presence/roster.h"
 #include "presence/saver.h"
+#include "presence/shares.h"
 
-/* A room's count that is to be told, or was told within the last second. */
+/* A room's count, or what else it owes its followers, that is to be told, or was told within the
+ * last second. */
 struct counting {
     struct timer timer;
     struct list node; /* in presence->stale until the end of the turn */
     struct presence *presence;
     struct room *room;
     bool is_stale;
+    bool has_count; /* the count has changed */
+};
+
+/* The read marks of a room. */
+struct reads;
+struct marks {
+    struct roster roster;
+    struct reads *reads; /* those that are to be told; NULL: none was told lately (reads.h) */
 };
 
 struct room {
     struct map_node node;
     struct roster members;
-    struct roster *marks;      /* NULL: none */
+    struct marks *marks;       /* NULL: none */
     struct counting *counting; /* NULL: its count has not changed lately */
     struct list departures;    /* of anonymous subscribers */
     uint32_t anonymous;        /* connections, and departures */
@@ -40,7 +50,13 @@ struct room {
     uint8_t is_lost : 1;     /* its namespace has lost its presence: all are about to leave */
     uint8_t has_untold : 1;  /* members came or went untold since the count was told */
     uint8_t is_unlisted : 1; /* the last count was told with "listed":false */
+    /* Events were lost (losses.h): followers are to read the list anew, and to be told again
+     * whether the room is occupied. */
+    uint8_t owes_reset : 1;
+    uint8_t owes_occupied : 1;
     uint8_t name_len;
+    uint16_t tries : 4;    /* to tell that, each of which waits twice as long as the one before */
+    uint16_t address : 12; /* the holder in whose share the room counts while it is occupied */
     char name[];
 };
 
@@ -49,12 +65,14 @@ static inline struct str room_name(const struct room *room)
     return (struct str){room->name, room->name_len};
 }
 
-/* A thing that a party attends: 0, a tagged person or room, or tagged struct seats. */
+/* A thing that a party attends: 0, a tagged person or room, the tagged name that it once had, or
+ * tagged struct seats. */
 typedef uintptr_t seat_ref;
 
 enum {
     SEAT_ANONYMOUS = 1, /* a room */
     SEAT_POLLS = 2,     /* with SEAT_ANONYMOUS */
+    SEAT_FORMER = 2,    /* without it: a struct former (seats.c) */
     SEAT_MANY = 4,      /* a struct seats */
     SEAT_TAGS = 7,
 };
@@ -88,12 +106,17 @@ struct presence {
     pthread_mutex_t lock;                   /* of the next member */
     const struct presence_settings *shared; /* the same settings, for other threads */
     struct map rooms;
+    size_t rooms_bytes; /* of the map, as counted */
+    struct shares shares;
     struct parties parties[PRESENCE_DESKS_MAX];
 
     struct presence_bundle *bundle; /* of this turn; NULL: nothing yet */
     struct list stale;              /* of struct counting */
     void (*look)(struct presence *presence,
                  struct room *room); /* room_look(), once a room may be free */
+    /* losses_returned() and losses_note(), for telling.c. */
+    void (*returned)(struct mail *mail, void *owner);
+    void (*lost)(struct presence *presence, struct str prefix, struct str channel);
     struct buf scratch;
     uint64_t told;     /* the number of the newest note */
     uint64_t taken;    /* and of the newest one that the log has taken */
@@ -121,4 +144,11 @@ static inline void presence_count(_Atomic uint64_t *counter, int64_t n)
     atomic_store_explicit(counter,
                           atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)n,
                           memory_order_relaxed);
+}
+
+/* Counts memory that grew from `before` to `after` bytes. */
+static inline void presence_hold(struct presence *presence, enum presence_memory kind,
+                                 size_t before, size_t after)
+{
+    presence_count(&presence->stats.bytes[kind], (int64_t)after - (int64_t)before);
 }

@@ -1,10 +1,8 @@
 #include "presence/telling.h"
 
-#include "base/say.h"
-
 #include <stdlib.h>
 
-enum { COUNT_MS = 1000 };
+enum { COUNT_MS = 1000, WAITS_MAX = 4 /* how often the pause is doubled while events are lost */ };
 
 /* ---- notes ----------------------------------------------------------------------------------- */
 
@@ -19,20 +17,6 @@ void presence_bundle_free(struct presence_bundle *bundle)
     free(bundle);
 }
 
-/* Changes whose notes are in the log may be saved. */
-static void on_returned(struct mail *mail, void *owner)
-{
-    struct presence *presence = owner;
-    struct presence_bundle *bundle = container_of(mail, struct presence_bundle, mail);
-    presence->taken = bundle->told;
-    if (bundle->last_id > presence->taken_id)
-        presence->taken_id = bundle->last_id;
-    presence_count(&presence->stats.events_lost, bundle->lost);
-    if (bundle->lost)
-        say(SAY_WARN, "presence_events_lost", "count=%u", bundle->lost);
-    presence_bundle_free(bundle);
-}
-
 static struct presence_bundle *bundle_of(struct presence *presence)
 {
     struct presence_bundle *bundle = presence->bundle;
@@ -41,7 +25,7 @@ static struct presence_bundle *bundle_of(struct presence *presence)
     bundle = mem_alloc(sizeof(*bundle));
     bundle->last = &bundle->first;
     bundle->home = &presence->loop.mailbox;
-    bundle->returned = on_returned;
+    bundle->returned = presence->returned;
     presence->bundle = bundle;
     return bundle;
 }
@@ -70,6 +54,7 @@ static void add_note(struct presence *presence, const char *prefix, struct str c
     struct presence_note *note = note_new(presence, prefix, channel);
     if (!note) {
         presence_count(&presence->stats.events_lost, 1);
+        presence->lost(presence, str_from(prefix), channel);
         return;
     }
     struct presence_bundle *bundle = bundle_of(presence);
@@ -125,7 +110,7 @@ bool room_is_large(const struct presence *presence, const struct room *room)
 
 /* Clients that keep a list read it anew when "listed" becomes true. So a change that was not told
  * singly is told with "listed":false even if the room is small again. */
-static void tell_count(struct presence *presence, struct room *room)
+static void tell_count(struct presence *presence, struct room *room, const char *type)
 {
     room->is_unlisted = room->has_untold || room_is_large(presence, room);
     room->has_untold = false;
@@ -134,10 +119,10 @@ static void tell_count(struct presence *presence, struct room *room)
     json_member_number(&writer, "anonymous", room->anonymous);
     json_member_bool(&writer, "listed", !room->is_unlisted);
     json_object_end(&writer);
-    add_note(presence, PRESENCE_CHANNELS, room_name(room), "count");
+    add_note(presence, PRESENCE_CHANNELS, room_name(room), type);
 }
 
-void tell_count_end(struct room *room)
+void tell_count_end(struct presence *presence, struct room *room)
 {
     if (!room->counting)
         return;
@@ -145,6 +130,7 @@ void tell_count_end(struct room *room)
     list_remove(&room->counting->node);
     free(room->counting);
     room->counting = NULL;
+    presence_hold(presence, PRESENCE_MEMORY_CHANNELS, mem_taken(sizeof(struct counting)), 0);
 }
 
 /* A second has passed without a change. */
@@ -152,7 +138,8 @@ static void count_is_told(const struct counting *counting)
 {
     struct presence *presence = counting->presence;
     struct room *room = counting->room;
-    tell_count_end(room);
+    tell_count_end(presence, room);
+    room->tries = 0;
     presence->look(presence, room);
 }
 
@@ -166,18 +153,32 @@ static void count_rings(struct timer *timer)
         count_is_told(counting);
 }
 
-void tell_count_later(struct presence *presence, struct room *room)
+/* False if there is no memory. */
+static bool make_stale(struct presence *presence, struct room *room)
 {
     if (!room->counting) {
         room->counting = mem_try_alloc(sizeof(*room->counting));
         if (!room->counting)
-            return;
+            return false;
         *room->counting =
             (struct counting){.timer = {.ring = count_rings}, .presence = presence, .room = room};
+        presence_hold(presence, PRESENCE_MEMORY_CHANNELS, 0, mem_taken(sizeof(struct counting)));
     }
     room->counting->is_stale = true;
     if (!list_linked(&room->counting->node) && !list_linked(&room->counting->timer.node))
         list_add_last(&presence->stale, &room->counting->node);
+    return true;
+}
+
+void tell_count_later(struct presence *presence, struct room *room)
+{
+    if (make_stale(presence, room))
+        room->counting->has_count = true;
+}
+
+bool tell_debts_later(struct presence *presence, struct room *room)
+{
+    return make_stale(presence, room);
 }
 
 void tell_member_later(struct presence *presence, struct room *room)
@@ -192,14 +193,37 @@ void tell_count_anew(struct presence *presence, struct room *room)
         tell_count_later(presence, room);
 }
 
+/* A reset says what a count does, so it stands for that as well. */
+static void tell_news(struct presence *presence, struct room *room, bool has_count)
+{
+    bool owes_reset = room->owes_reset, owes_occupied = room->owes_occupied;
+    room->owes_reset = room->owes_occupied = false;
+    if (owes_occupied)
+        tell_occupied(presence, room_name(room), room->is_occupied);
+    if (owes_reset)
+        tell_count(presence, room, "reset");
+    else if (has_count)
+        tell_count(presence, room, "count");
+}
+
+static int64_t wait_ms(const struct room *room)
+{
+    return (int64_t)COUNT_MS << (room->tries < WAITS_MAX ? room->tries : WAITS_MAX);
+}
+
+/* The timer is set first: while it is, a note that finds no memory makes the count stale for the
+ * next time, and not for this loop. */
 static void tell_counts(struct presence *presence)
 {
     for (struct list *node; (node = list_take_first(&presence->stale));) {
         struct counting *counting = container_of(node, struct counting, node);
         struct room *room = counting->room;
-        tell_count(presence, room);
-        counting->is_stale = room->is_unlisted && !room_is_large(presence, room);
-        timer_set(&presence->loop, &counting->timer, COUNT_MS);
+        bool has_count = counting->has_count;
+        counting->is_stale = counting->has_count = false;
+        timer_set(&presence->loop, &counting->timer, wait_ms(room));
+        tell_news(presence, room, has_count);
+        if (room->is_unlisted && !room_is_large(presence, room))
+            counting->is_stale = counting->has_count = true;
     }
 }
 

@@ -27,8 +27,12 @@ void tell_member_later(struct presence *presence, struct room *room);
  */
 void tell_count_anew(struct presence *presence, struct room *room);
 
-/* Stops telling the room's count. */
-void tell_count_end(struct room *room);
+/* What the room owes its followers (owes_reset, owes_occupied) is told at the same time. False if
+ * there is no memory. */
+bool tell_debts_later(struct presence *presence, struct room *room);
+
+/* Stops telling the room's count, and what it owes. */
+void tell_count_end(struct presence *presence, struct room *room);
 
 /* The end of a turn: hands over what it has told. */
 void telling_flush(struct presence *presence);

@@ -234,6 +234,8 @@ const struct key keys[] = {
     COUNT("limits.presence_members_max", 0, MANY, 250000, CONFIG(presence_limits.members_max), "members of all channels together"),
     COUNT("limits.presence_channel_members_max", 0, MANY, 1000000, CONFIG(presence_limits.channel_members_max), "members of one channel"),
     COUNT("limits.presence_marks_max", 0, MANY, 1000000, CONFIG(presence_limits.marks_max), "read marks of all channels together"),
+    PERCENT("limits.presence_address_percent", 100, 50, CONFIG(presence_limits.address_percent), "members, read marks and channels with presence that are left, for one address"),
+    PERCENT("limits.presence_subject_percent", 100, 10, CONFIG(presence_limits.subject_percent), "members and read marks that are left, for one subject"),
     BYTES("limits.patterns_max", 1, TIB(1), MIB(16), CONFIG(patterns_max), "channel numbers remembered for the patterns of reads"),
     BYTES("limits.token_cache_bytes", 0, TIB(1), MIB(8), CONFIG(token_cache_bytes), "verified tokens (JWT) that are remembered; 0: none"),
     BYTES("limits.authorize_cache_bytes", 0, TIB(1), MIB(16), CONFIG(authorize_limits.kept_max), "answers of authorize servers that are kept; 0: none"),

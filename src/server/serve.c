@@ -284,6 +284,7 @@ static int open_presence(struct server *server)
         .clock = clock_system(),
         .data = config->memory ? NULL : data_dir(server),
         .limits = config->presence_limits,
+        .memory = &server->memory,
         .settings = settings_of(server)->presence,
         .publish = presence_notes_publish,
         .app = &server->workers[0],

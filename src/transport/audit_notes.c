@@ -94,7 +94,8 @@ static void count_refused(struct worker *worker, const struct request_stream *re
     char room[INET6_ADDRSTRLEN];
     struct str name = caller_subject(caller);
     bool is_subject = name.len > 0;
-    if (problem != PROBLEM_TOO_MANY && problem != PROBLEM_TOO_LARGE)
+    if (problem != PROBLEM_TOO_MANY && problem != PROBLEM_TOO_LARGE &&
+        problem != PROBLEM_PRESENCE_SHARE)
         return;
     if (!is_subject && request)
         name = request_stream_address(request, room);

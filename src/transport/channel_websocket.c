@@ -164,7 +164,8 @@ static bool channel_review(struct pull *pull, const struct access *access)
                                                           : NULL;
     struct refusal refusal;
     if (channel->sub.view) /* the namespace may have presence now */
-        attend(worker_of(&channel->websocket), pull, selection, access->caller, STR_NONE);
+        attend(worker_of(&channel->websocket), pull, pull->request, selection, access->caller,
+               STR_NONE);
     return !selection || subscription_check_selection(selection, &subscriber, &refusal);
 }
 
@@ -220,7 +221,7 @@ static void channel_subscribe(struct channel_websocket *channel)
         websocket_close_refusal(&channel->websocket, &refusal);
         return;
     }
-    attend(worker, &channel->websocket.pull, reading->selection,
+    attend(worker, &channel->websocket.pull, request, reading->selection,
            live_caller(worker, &channel->websocket.pull), reading->as);
     end_start(channel);
     request_stream_dirty(request);

@@ -21,6 +21,7 @@
  * the order within a channel, and that an event is sent once, hold across groups too. */
 #include "transport/freshet_v1_parts.h"
 
+#include "transport/attendance.h"
 #include "transport/freshet_v1_messages.h"
 
 #include <errno.h>
@@ -125,29 +126,41 @@ void freshet_v1_hold(struct freshet_v1 *v1, const struct str *names, size_t coun
     }
 }
 
-static void attend_term(struct freshet_v1 *v1, const struct term *term, const struct caller *caller,
-                        struct str as)
+static struct presence_visitor visitor_of(const struct freshet_v1 *v1, const struct caller *caller,
+                                          struct str as)
+{
+    return (struct presence_visitor){.who = presence_who(caller_subject(caller), as),
+                                     .address = attending_address(v1->websocket.pull.request)};
+}
+
+static void attend_term(struct freshet_v1 *v1, const struct term *term,
+                        const struct presence_visitor *visitor)
 {
     struct str name = term_name(term);
     if (!term->leaving && !pattern_is_wild(name))
-        desk_join(&v1->worker->desk, term, &name, 1, presence_who(caller_subject(caller), as),
-                  false);
+        desk_join(&v1->worker->desk, term, &name, 1, visitor);
 }
 
 void freshet_v1_attend(struct freshet_v1 *v1, const struct str *names, size_t count,
                        const struct caller *caller, struct str as)
 {
-    for (size_t i = 0; i < count && v1->worker->desk.is_on; i++) {
+    if (!v1->worker->desk.is_on)
+        return;
+    const struct presence_visitor visitor = visitor_of(v1, caller, as);
+    for (size_t i = 0; i < count; i++) {
         const struct term *term = find_term(v1, names[i]);
         if (term)
-            attend_term(v1, term, caller, as);
+            attend_term(v1, term, &visitor);
     }
 }
 
 void freshet_v1_attend_all(struct freshet_v1 *v1, const struct caller *caller)
 {
+    if (!v1->worker->desk.is_on)
+        return;
+    const struct presence_visitor visitor = visitor_of(v1, caller, STR_NONE);
     list_each (&v1->terms, node)
-        attend_term(v1, term_at(node), caller, STR_NONE);
+        attend_term(v1, term_at(node), &visitor);
 }
 
 void freshet_v1_attend_anew(struct freshet_v1 *v1, const struct caller *caller)

@@ -451,7 +451,8 @@ static void begin(struct page_wait *wait)
         return;
     }
     if (reading->wait_s) {
-        attend_poll(worker, wait, reading->selection, wait->exchange->caller, reading->as);
+        attend_poll(worker, wait, wait->exchange->request, reading->selection,
+                    wait->exchange->caller, reading->as);
         request_stream_ring_in(wait->exchange->request, (int64_t)reading->wait_s * 1000);
     }
     look(wait);

@@ -1,7 +1,9 @@
 #include "transport/presence_asking.h"
 
+#include "publish/maker.h"
+
 /* A state is small, and is written into events as it came. */
-enum { STATE_DEPTH_MAX = 32 };
+enum { STATE_DEPTH_MAX = 32, BODY_MAX = 4 * PRESENCE_STATE_MAX };
 
 /* ---- a change -------------------------------------------------------------------------------- */
 
@@ -41,6 +43,30 @@ bool presence_asking_read_change(struct presence_request *request, struct str st
            (!read.len || read_mark(request, read, ret_refusal));
 }
 
+bool presence_asking_read_body(struct presence_request *request, struct str body,
+                               struct refusal *ret_refusal)
+{
+    struct str key, value, state = STR_NONE, read = STR_NONE;
+    struct str object = json_skip_space(body);
+    if (body.len > BODY_MAX)
+        return refusal_set(ret_refusal, PROBLEM_TOO_LARGE,
+                           "the body has at most 4 KiB, and a state 1 KiB");
+    if (json_check(body, JSON_DEPTH_MAX, NULL) || object.at[0] != '{')
+        return refusal_set(ret_refusal, PROBLEM_BAD_JSON,
+                           "send an object with the members state, read or both: state is JSON, "
+                           "read an id as a string");
+    for (size_t pos = 0; json_next(object, &pos, &key, &value);) {
+        struct str *place = str_eq(key, STR("state"))  ? &state
+                            : str_eq(key, STR("read")) ? &read
+                                                       : NULL;
+        if (!place || place->len)
+            return refusal_set(ret_refusal, PROBLEM_BAD_PARAMETER,
+                               "the members of the body are state and read, each once at most");
+        *place = value;
+    }
+    return presence_asking_read_change(request, state, read, ret_refusal);
+}
+
 /* ---- checks ---------------------------------------------------------------------------------- */
 
 static bool check_change(struct worker *worker, const struct publisher *publisher,
@@ -72,6 +98,7 @@ bool presence_asking_check(struct worker *worker, const struct publisher *publis
     if (!is_on(worker, request->channel))
         return refusal_set(ret_refusal, PROBLEM_NO_PRESENCE, PRESENCE_OFF_DETAIL);
     request->me = presence_who(subject, as);
+    request->address = publisher_address(publisher);
     return request->op == PRESENCE_GET || check_change(worker, publisher, request, ret_refusal);
 }
 
@@ -112,9 +139,9 @@ bool presence_asking_begin(struct worker *worker, struct presence_asking *asking
 struct refusal presence_asking_refusal(const struct presence_request *request)
 {
     static const enum problem problems[] = {
-        [PRESENCE_E_OFF] = PROBLEM_NO_PRESENCE,   [PRESENCE_E_AWAY] = PROBLEM_NOT_A_MEMBER,
-        [PRESENCE_E_BEYOND] = PROBLEM_BAD_CURSOR, [PRESENCE_E_FULL] = PROBLEM_TOO_MANY,
-        [PRESENCE_E_STORE] = PROBLEM_UNAVAILABLE,
+        [PRESENCE_E_OFF] = PROBLEM_NO_PRESENCE,      [PRESENCE_E_AWAY] = PROBLEM_NOT_A_MEMBER,
+        [PRESENCE_E_BEYOND] = PROBLEM_BAD_CURSOR,    [PRESENCE_E_FULL] = PROBLEM_TOO_MANY,
+        [PRESENCE_E_SHARE] = PROBLEM_PRESENCE_SHARE, [PRESENCE_E_STORE] = PROBLEM_UNAVAILABLE,
     };
     return (struct refusal){.problem = problems[request->fault], .detail = request->detail};
 }

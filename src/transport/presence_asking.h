@@ -19,6 +19,10 @@ struct presence_asking {
 bool presence_asking_read_change(struct presence_request *request, struct str state,
                                  struct str read, struct refusal *ret_refusal);
 
+/* Reads the body of a PUT, {"state": …, "read": "ID"}: what the request has of it is borrowed. */
+bool presence_asking_read_body(struct presence_request *request, struct str body,
+                               struct refusal *ret_refusal);
+
 /* Checks whether the publisher may do what the request asks for: the rights, the name, whether the
  * channel has presence, and for a change how fast changes may come. */
 bool presence_asking_check(struct worker *worker, const struct publisher *publisher,

@@ -13,7 +13,8 @@ static void on_published(struct publish *publish, struct batch *batch)
     struct presence_note *note = container_of(publish, struct presence_note, publish);
     struct presence_bundle *bundle = note->bundle;
     const struct event *event = &batch->events[publish->first];
-    if (publish->verdict)
+    note->is_lost = publish->verdict != 0;
+    if (note->is_lost)
         bundle->lost++;
     else if (event->id > bundle->last_id)
         bundle->last_id = event->id;
@@ -35,6 +36,7 @@ static void submit(struct worker *worker, struct presence_note *note)
     if (!worker->stopping &&
         submit_proposal(&worker->submitter, &server, &proposal, &note->publish, &refusal))
         return;
+    note->is_lost = true;
     note->bundle->lost++;
     close_note(note->bundle);
 }

@@ -33,7 +33,7 @@ static void open_presence(struct world *world)
     world->settings = presence_settings_new(&rule, 1);
     const struct presence_config config = {.log = bench->log,
                                            .clock = &bench->clock.clock,
-                                           .limits = {100, 100, 100, 100},
+                                           .limits = {100, 100, 100, 100, 0, 0},
                                            .settings = world->settings,
                                            .publish = presence_notes_publish,
                                            .app = &bench->worker};

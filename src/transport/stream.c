@@ -264,7 +264,8 @@ static bool review(struct pull *pull, const struct access *access)
     const struct subscriber subscriber = {.access = *access};
     struct refusal refusal;
     if (stream->sub.view) /* the namespace may have presence now */
-        attend(pull->request->worker, pull, hub_selection(&stream->sub), access->caller, STR_NONE);
+        attend(pull->request->worker, pull, pull->request, hub_selection(&stream->sub),
+               access->caller, STR_NONE);
     return !stream->sub.view ||
            subscription_check_selection(hub_selection(&stream->sub), &subscriber, &refusal);
 }
@@ -411,8 +412,8 @@ static void begin(struct exchange *exchange, struct reading *reading)
     stream->pull.request = exchange->request;
     struct request_stream *request = exchange_pull(exchange, &response, &stream->pull);
     if (request) {
-        attend(worker, &stream->pull, reading->selection, live_caller(worker, &stream->pull),
-               reading->as);
+        attend(worker, &stream->pull, request, reading->selection,
+               live_caller(worker, &stream->pull), reading->as);
         add_first_records(stream, reading);
         beat_later(stream);
     }

@@ -108,7 +108,8 @@ for (const [mechanism, subscribe] of Object.entries(mechanisms)) {
         await told.until("$occupied/chat/x vacated chat/x");
         const [{ data }] = told.events().filter(({ type }) => type === "joined");
         assert.deepEqual(data, { member: who, verified: true });
-        assert.deepEqual(await statsOf(server), { members: 0, anonymous: 0, channels: 0, marks: 0, joins: 1, leaves: 1, refused: 0, marks_refused: 0, events_lost: 0 });
+        assert.deepEqual(await statsOf(server), { members: 0, anonymous: 0, channels: 0, marks: 0, joins: 1, leaves: 1, refused: 0, marks_refused: 0,
+            address_refused: 0, subject_refused: 0, events_lost: 0 });
     });
 }
 

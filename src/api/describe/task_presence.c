@@ -30,7 +30,7 @@ static const struct operation operations[] = {
      .query = &put_query,
      .bodies = {{"application/json", "PresenceChange"}},
      .answers = {{200, "The member, as it is now.", "application/json", "Member", false, NULL}},
-     .problems = PROBLEM_BIT(BAD_CHANNEL) | PROBLEM_BIT(NO_PRESENCE) | PROBLEM_BIT(NOT_A_MEMBER) | PROBLEM_BIT(BAD_JSON) | PROBLEM_BIT(BAD_CURSOR)},
+     .problems = PROBLEM_BIT(BAD_CHANNEL) | PROBLEM_BIT(NO_PRESENCE) | PROBLEM_BIT(NOT_A_MEMBER) | PROBLEM_BIT(PRESENCE_SHARE) | PROBLEM_BIT(BAD_JSON) | PROBLEM_BIT(BAD_CURSOR)},
 };
 /* clang-format on */
 

@@ -24,7 +24,7 @@ enum { ANSWER_MAX = 16 << 20, QUIET_MS = 60000, GRACE_MS = 2000, CURSOR_MAX = 32
 const char client_presence_help[] =
     "Usage: freshet presence CHANNEL [options]\n\n"
     "Prints who is on a channel, one line of JSON each, and then each change as the event that\n"
-    "tells it: joined, left, updated, read and count.\n\n"
+    "tells it: joined, left, updated, read and count; reset: ask for the list anew.\n\n"
     "  --once     stop behind the list\n"
     "  --url URL  the server (FRESHET_URL, else http://127.0.0.1:7070)\n" CREDENTIAL_HELP
     "      it takes `presence` on the channel\n" TRUST_HELP;
