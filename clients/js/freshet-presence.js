@@ -1,11 +1,14 @@
 /* The part of freshet.js that watches who is on a channel. `client.presence()` loads it, so that pages without it stay small.
  *
  * The server lists the members and says up to which event the list is good; from there on `$presence/CHANNEL` tells each change. So the
- * list is read once, and again only where events are gone for good, or where the server did not tell single members for a while because
- * they were too many. */
+ * list is read once, and again only where events are gone for good, where the server says `reset` because it has lost some itself, or
+ * where it did not tell single members for a while because they were too many. */
 
 const LIST_MAX = 10_000; /* members: of more only the first page is read, and the count is kept */
 const TRIES = 6; /* for a state: the subscription that makes a member of one may just be beginning */
+
+/* A share of the server is used up: to ask again would not help, unlike with other answers of status 429. */
+const isShare = ({ problem }) => /presence-share$/.test(problem?.type);
 
 /* Names that people gave themselves are told apart from those that the server has checked. */
 const keyOf = ({ member, verified }) => `${verified ? "" : "?"}/${member}`;
@@ -56,8 +59,17 @@ class Presence {
         return this.#order = this.#order.catch(() => {}).then(async () => {
             for (let tries = 1; ; tries++) {
                 try {
-                    return this.me = await this.#client.insist(() => this.#client.json(`${this.#path}/me`, { as: this.#client.options.as },
-                        { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change) }));
+                    let refused;
+                    const me = await this.#client.insist(() => this.#client.json(`${this.#path}/me`, { as: this.#client.options.as },
+                        { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change) })
+                        .catch((error) => {
+                            if (!isShare(error))
+                                throw error;
+                            refused = error;
+                        }));
+                    if (refused)
+                        throw refused;
+                    return this.me = me;
                 } catch (error) {
                     if (error.status !== 409 || tries === TRIES || this.closed)
                         throw error;
@@ -114,10 +126,10 @@ class Presence {
         const known = this.#list.get(key);
         if (this.closed || !this.#following)
             return;
-        if (type === "count") {
+        if (type === "count" || type === "reset") {
             const wasListed = this.listed !== false;
             Object.assign(this, { count: data.count, anonymous: data.anonymous, listed: data.listed });
-            if (data.listed && !wasListed)
+            if (type === "reset" || (data.listed && !wasListed))
                 return this.#again();
             this.#tell("count", data);
         } else if (type === "left") {

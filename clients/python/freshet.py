@@ -54,7 +54,9 @@ class FreshetError(Exception):
 
     @property
     def is_final(self):
-        return self.status >= 400 and self.status not in PASSING
+        # a share of the server that is used up stays so, though its status is 429
+        is_share = self.problem.get("type", "").endswith("/presence-share")
+        return self.status >= 400 and (self.status not in PASSING or is_share)
 
 
 def matches(pattern, channel):
@@ -198,6 +200,7 @@ class Presence:
     """Who is on a channel, by `async with`; as an asynchronous iterator it gives each change, as a kind and a member.
 
     The server lists the members and says up to which event the list is good; from there on `$presence/CHANNEL` tells each change.
+    The list is read again where events are gone for good, or where the server says `reset` because it has lost some itself.
     """
 
     def __init__(self, client, channel):
@@ -311,8 +314,8 @@ class Presence:
     def _take(self, kind, time, data):
         key = self._key(data) if "member" in data else None
         known = self.list.get(key)
-        if kind == "count":
-            self.is_stale |= bool(data.get("listed")) and not self.listed
+        if kind in ("count", "reset"):
+            self.is_stale |= kind == "reset" or (bool(data.get("listed")) and not self.listed)
             self.count, self.anonymous, self.listed = data["count"], data["anonymous"], data.get("listed", True)
             change = data
         elif kind in ("joined", "left") and (kind == "joined") == bool(known):
@@ -328,7 +331,7 @@ class Presence:
             change = {**(known or {}), **data}
             if known:
                 self.list[key] = change
-        if kind != "count" and self.listed:
+        if kind not in ("count", "reset") and self.listed:
             self.count = len(self.list)
         if self.changes.qsize() < QUEUE_MAX:
             self.changes.put_nowait((kind, change))

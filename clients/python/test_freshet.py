@@ -11,6 +11,7 @@ import unittest.mock
 from pathlib import Path
 
 import freshet
+import httpx
 
 BIN = os.environ.get("FRESHET_BIN") or str(Path(__file__).resolve().parents[2] / "build/freshet")
 PATIENCE_S = 60
@@ -349,6 +350,24 @@ class Freshet(unittest.IsolatedAsyncioTestCase):
                         async with alice.presence("other"):
                             pass
                     self.assertEqual(refused.exception.status, 404)
+
+    async def test_the_list_is_read_anew_when_the_server_has_lost_events(self):
+        server = self.serve(config="limits: {channels_max: 2}\nnamespaces: [{prefix: chat, presence: true}]\n")
+        async with freshet.connect(server.url, as_="alice") as alice, httpx.AsyncClient(base_url=server.url) as plain:
+            await alice.publish("x/1", "1")
+            await alice.publish("x/2", "2")
+            async with alice.presence("chat/a") as room:
+                alice.subscribe("chat/a")
+                while (await plain.get("/presence/chat/a")).json()["count"] != 1:
+                    await asyncio.sleep(0.02)
+                self.assertEqual(room.members(), {})  # the log has no channel left for her event
+                await plain.delete("/channels/x/1")
+                await plain.delete("/channels/x/2")
+                for _ in range(PATIENCE_S * 50):
+                    if [member["member"] for member in room.members().values()] == ["alice"]:
+                        break
+                    await asyncio.sleep(0.02)
+                self.assertEqual((len(room.members()), room.count), (1, 1))
 
     async def test_a_publish_leaves_out_the_connection_that_it_names(self):
         server = self.serve()

@@ -117,6 +117,29 @@ test("members who are too many to be told singly are counted, and listed anew wh
     await eventually(() => room.count === 2 && names(room) === "n0,n1", "the list");
 });
 
+test("the list is read anew when the server says that it has lost events", async (t) => {
+    const server = await startServer(t, { config: `limits: {channels_max: 2}\n${ON}` });
+    await server.publish("x/1", "1");
+    await server.publish("x/2", "2");
+    const room = await client(t, server.url).presence("chat/a");
+    await server.ndjson("/channels/chat/a?as=alice");
+    await eventually(async () => (await server.get("/presence/chat/a")).json().count === 1, "alice");
+    assert.equal(room.members().size, 0, "the log has no channel left for her event");
+    await server.request("DELETE", "/channels/x/1");
+    await server.request("DELETE", "/channels/x/2");
+    await eventually(() => names(room) === "alice" && room.count === 1, "the list");
+});
+
+test("a mark over the share of an address is refused, and not tried again and again", async (t) => {
+    const server = await startServer(t, { config: `limits: {presence_marks_max: 1000, presence_address_percent: 1}\n${ON}` });
+    const { id } = (await server.publish("chat/a", "1"));
+    for (let n = 0; n < 10; n++) {
+        await server.request("PUT", `/presence/chat/a/me?as=m${n}`, { body: JSON.stringify({ read: id }) });
+    }
+    const room = await client(t, server.url, { as: "alice" }).presence("chat/a");
+    await assert.rejects(room.read(id), (error) => error.status === 429 && /presence-share$/.test(error.problem.type));
+});
+
 test("refusals reach the caller: a state without a subscription, a namespace without presence", async (t) => {
     const server = await startServer(t, { config: ON });
     const freshet = client(t, server.url, { as: "alice" });
