@@ -19,7 +19,7 @@ static int set_up(void **state)
     hall->desk = desk_new();
     const struct presence_config config = {.log = hall->desk->log,
                                            .clock = &hall->desk->clock.clock,
-                                           .limits = {100, 100, 100, 100},
+                                           .limits = {100, 100, 100, 100, 0, 0},
                                            .settings = settings,
                                            .publish = presence_notes_publish,
                                            .app = &hall->desk->worker};
