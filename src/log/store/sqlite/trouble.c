@@ -636,8 +636,22 @@ static void add_with_dir(struct buf *out, const char *text, const char *dir)
     buf_add_str(out, str_from(text));
 }
 
+/* The folder is missing, and this user may not make it. */
+static void add_not_made(struct buf *out, const struct trouble *trouble, const char *dir)
+{
+    unsigned user = (unsigned)geteuid();
+    buf_addf(out,
+             "%s cannot be made: user %u may not write to %s. Make it as root (install -d -m 700 "
+             "-o %u %s), or use another folder",
+             dir, user, trouble->path, user, dir);
+}
+
 void trouble_add(struct buf *out, const struct trouble *trouble, const char *dir)
 {
+    if (trouble->kind == TROUBLE_NO_ACCESS && access(dir, F_OK) && errno == ENOENT) {
+        add_not_made(out, trouble, dir);
+        return;
+    }
     buf_addf(out, "%s ", trouble->path[0] ? trouble->path : dir);
     trouble_add_cause(out, trouble);
     if (!advice[trouble->kind])

@@ -42,7 +42,7 @@ static const char *told(struct place *place, struct trouble *trouble)
     place->config.trouble = trouble;
     assert_true(place_try_open(place) < 0);
     place->store = NULL;
-    trouble_add(&out, trouble, place->dir);
+    trouble_add(&out, trouble, place->config.dir);
     snprintf(text, sizeof(text), "%.*s", STR_FMT(buf_str(&out)));
     buf_free(&out);
     assert_null(strstr(text, "Unknown error"));
@@ -245,6 +245,23 @@ static void a_file_that_the_user_may_not_use_is_named(void **state)
     }
 }
 
+static void a_missing_folder_that_the_user_may_not_make_comes_with_what_to_do(void **state)
+{
+    (void)state;
+    struct place place;
+    char dir[160];
+    place_init(&place);
+    give_away(&place);
+    snprintf(dir, sizeof(dir), "%s/data", place.dir);
+    place.config.dir = dir;
+    forbidden = "/data cannot be made: user ";
+    assert_int_equal(chmod(place.dir, 0500), 0);
+    in_child(&place, see_no_access);
+    assert_int_equal(chmod(place.dir, 0700), 0);
+    place.config.dir = place.dir;
+    place_deinit(&place);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static void a_damaged_file_is_named_whichever_it_is(void **state)
@@ -435,6 +452,7 @@ int main(void)
         cmocka_unit_test(an_entry_of_another_kind_is_named),
         cmocka_unit_test(a_log_that_is_no_folder_is_named),
         cmocka_unit_test(a_file_that_the_user_may_not_use_is_named),
+        cmocka_unit_test(a_missing_folder_that_the_user_may_not_make_comes_with_what_to_do),
         cmocka_unit_test(a_damaged_file_is_named_whichever_it_is),
         cmocka_unit_test(a_file_without_its_end_is_named),
         cmocka_unit_test(a_database_of_others_is_no_file_of_the_log),
