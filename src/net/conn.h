@@ -119,8 +119,9 @@ struct net {
 int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threads);
 
 /* Uses io_uring for slices of sends, if the kernel permits it. Call it on the thread that will
- * flush, which the ring belongs to. Returns whether io_uring is used. */
-bool net_use_uring(struct net *net);
+ * flush, which the ring belongs to. Returns 0, or the negative errno of uring_new(): plain sends
+ * are used then. */
+int net_use_uring(struct net *net);
 void net_deinit(struct net *net);
 
 /* Adds a wire, and returns its number for conn_init(); -ENOSPC beyond NET_WIRES_MAX. NET_PLAIN is

@@ -32,10 +32,9 @@ int net_add_wire(struct net *net, const struct wire *wire)
     return (int)net->wires_count++;
 }
 
-bool net_use_uring(struct net *net)
+int net_use_uring(struct net *net)
 {
-    net->uring = uring_new(NET_SLICE);
-    return net->uring != NULL;
+    return uring_new(&net->uring, NET_SLICE);
 }
 
 void net_deinit(struct net *net)

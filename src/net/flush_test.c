@@ -473,6 +473,25 @@ static void a_slice_ends_with_its_bytes(void **state)
     harness_free(harness);
 }
 
+static void a_ring_that_is_refused_has_a_reason_and_leaves_plain_sends(void **state)
+{
+    struct harness *harness = world(state);
+    struct rlimit limit, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int result = net_use_uring(&harness->net);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true(result < 0); /* -EMFILE, unless it is forbidden anyway */
+    assert_null(harness->net.uring);
+    struct end *end = end_new(harness);
+    end_say(end, "by send");
+    flush_all(harness);
+    peer_has(end, "by send");
+    end_free(end);
+    harness_free(harness);
+}
+
 /* More than two slices of socket pairs are more than many a shell allows at first. */
 static void allow_descriptors(void)
 {
@@ -514,6 +533,8 @@ int main(void)
         BOTH(a_connection_flushed_alone_does_not_wait_for_the_others),
         BOTH(a_full_socket_that_is_flushed_alone_keeps_the_rest),
         BOTH(a_connection_that_closes_in_a_lone_flush_is_not_sent_to),
+        cmocka_unit_test_prestate(a_ring_that_is_refused_has_a_reason_and_leaves_plain_sends,
+                                  &plain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ static inline struct harness *harness_new(bool uring)
     clock_fake_init(&harness->clock, 1000000);
     assert_int_equal(loop_init(&harness->loop, &harness->clock.clock, harness), 0);
     assert_int_equal(net_init(&harness->net, &harness->loop, 0, 1), 0);
-    if (uring && !net_use_uring(&harness->net))
+    if (uring && net_use_uring(&harness->net))
         print_message("no io_uring here: plain sends instead\n");
     return harness;
 }

@@ -12,19 +12,20 @@ struct uring {
     unsigned slots;
 };
 
-struct uring *uring_new(unsigned slots)
+int uring_new(struct uring **ret, unsigned slots)
 {
     struct uring *uring = mem_alloc(sizeof(*uring));
     uring->slots = slots;
     struct io_uring_params params = {.flags =
                                          IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN};
-    if (io_uring_queue_init_params(slots, &uring->ring, &params) == 0)
-        return uring;
-    /* Kernels before 6.0 do not know these flags. */
-    if (io_uring_queue_init(slots, &uring->ring, 0) == 0)
-        return uring;
-    free(uring);
-    return NULL;
+    int result = io_uring_queue_init_params(slots, &uring->ring, &params);
+    if (result) /* Kernels before 6.0 do not know these flags. */
+        result = io_uring_queue_init(slots, &uring->ring, 0);
+    if (result)
+        free(uring);
+    else
+        *ret = uring;
+    return result;
 }
 
 struct uring *uring_free(struct uring *uring)

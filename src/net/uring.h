@@ -11,8 +11,9 @@ struct uring_send {
     int result; /* bytes sent, or a negative errno */
 };
 
-/* Returns NULL if the kernel or the container forbids io_uring; plain sends then do the same. */
-struct uring *uring_new(unsigned slots);
+/* Fails with a negative errno if the kernel or the container forbids io_uring (-EPERM, -ENOSYS), or
+ * if the limit of locked memory is too low for the ring (-ENOMEM); plain sends then do the same. */
+int uring_new(struct uring **ret, unsigned slots);
 /* `uring` may be NULL. Returns NULL. */
 struct uring *uring_free(struct uring *uring);
 

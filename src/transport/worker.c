@@ -508,12 +508,42 @@ static bool is_done(const struct worker *worker)
            !submitter_has_any(&worker->submitter);
 }
 
+/* Advice for a ring that the kernel refuses. */
+static const char *advice_of_uring(int error)
+{
+    switch (error) {
+    case EPERM:
+    case ENOSYS:
+        return "permit io_uring_setup, io_uring_enter and io_uring_register (seccomp of a "
+               "container, sysctl kernel.io_uring_disabled), or set FRESHET_NO_URING=1";
+    case ENOMEM:
+        return "raise ulimit -l, or LimitMEMLOCK= of systemd";
+    case EMFILE:
+        return "raise ulimit -n, or LimitNOFILE= of systemd";
+    default:
+        return "set FRESHET_NO_URING=1";
+    }
+}
+
+/* Plain sends do the same for more CPU, so a machine that forbids io_uring is told of, and served.
+ * The first worker tells, since all see the same machine. A limit may hit some of them alone. */
+static void choose_sends(struct worker *worker)
+{
+    int result = worker->config.want_uring ? net_use_uring(&worker->net) : 0;
+    bool is_limit = result == -ENOMEM || result == -EMFILE;
+    if (worker->config.index && !is_limit)
+        return;
+    if (result)
+        say(SAY_WARN, "flush", "by=send worker=%u io_uring=\"%s\" right=\"%s\"",
+            worker->config.index, strerror(-result), advice_of_uring(-result));
+    else
+        say(SAY_INFO, "flush", "by=%s", worker->config.want_uring ? "io_uring" : "send");
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
-    bool uring = worker->config.want_uring && net_use_uring(&worker->net);
-    if (!worker->config.index)
-        say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
+    choose_sends(worker);
     while (!is_done(worker))
         worker_step(worker, worker->draining ? 100 : -1);
     worker->stopping = true;
