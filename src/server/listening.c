@@ -243,7 +243,7 @@ int listening_open(struct listening *listening, struct worker *worker)
     for (unsigned i = 0; i < listening->count; i++) {
         struct listen_address *address = &listening->addresses[i];
         int result = address->shared
-                         ? worker_listen_shared(worker, address->fd, address->door)
+                         ? worker_listen_shared(worker, address->fd, address->door, address->passed)
                          : worker_listen(worker, &address->at, address->size, address->door);
         if (result) {
             explain_port(address, -result);

@@ -291,13 +291,14 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
     return result;
 }
 
-int worker_listen_shared(struct worker *worker, int fd, uint8_t door)
+int worker_listen_shared(struct worker *worker, int fd, uint8_t door, bool is_passed)
 {
     if (worker->listeners_count == WORKER_LISTENERS_MAX)
         return -ENOSPC;
     struct worker_listener *place = &worker->listeners[worker->listeners_count];
     place->worker = worker;
     place->door = door;
+    place->is_passed = is_passed;
     int result = listener_init_shared(&place->listener, &worker->loop, fd, accepted);
     worker->listeners_count += !result;
     return result;
@@ -573,8 +574,10 @@ static void drain(struct mail *mail, void *owner)
     int64_t ms = worker->config.limits.drain_ms;
     /* Allow a second more, for the last bytes to be sent. */
     worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
+    /* Clients that wait at a socket of the service manager are the next server's. */
     for (unsigned i = 0; i < worker->listeners_count; i++)
-        listener_accept_rest(&worker->listeners[i].listener);
+        if (!worker->listeners[i].is_passed)
+            listener_accept_rest(&worker->listeners[i].listener);
     stop_listening(worker);
     /* Connections are told at the end of the turn: bytes of one may be in hand, since mail is
      * opened between the reading of bytes and their use. Those that wait for a review have it

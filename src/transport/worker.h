@@ -13,8 +13,10 @@ int worker_init(struct worker *worker, const struct worker_config *config);
 int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size,
                   uint8_t door);
 
-/* The same for a descriptor that listens already, and that all workers share; it takes a copy. */
-int worker_listen_shared(struct worker *worker, int fd, uint8_t door);
+/* The same for a descriptor that listens already, and that all workers share; it takes a copy. If
+ * it was passed by the service manager, clients that wait there at the end are left to the next
+ * server. */
+int worker_listen_shared(struct worker *worker, int fd, uint8_t door, bool is_passed);
 
 /* Speaks TLS at doors that say so, by these certificates and keys of tickets, from the next
  * connection on; it takes a reference and a copy. Before worker_start, or on the worker's thread.

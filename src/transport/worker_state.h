@@ -284,6 +284,7 @@ struct worker {
         struct listener listener;
         struct worker *worker;
         uint8_t door;
+        bool is_passed; /* by the service manager, which keeps it for the next server */
     } listeners[WORKER_LISTENERS_MAX];
     unsigned listeners_count;
     struct asker asker;
