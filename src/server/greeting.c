@@ -101,11 +101,25 @@ static void add_unix_tour(struct buf *out, struct str path, struct str base)
              STR_FMT(path), STR_FMT(base));
 }
 
+/* Adds what to try at the first address. */
+static void add_trials(struct buf *out, struct str first, const struct greeting *greeting)
+{
+    struct buf tour = {0};
+    add_callable(&tour, first);
+    buf_add_char(out, '\n');
+    if (is_file(first))
+        add_unix_tour(out, str_skip(first, 5), greeting->base);
+    else if (greeting->has_rules)
+        add_guarded_tour(out, buf_str(&tour));
+    else
+        add_tour(out, buf_str(&tour), greeting);
+    buf_free(&tour);
+}
+
 void greeting_add(struct buf *out, const struct greeting *greeting)
 {
-    struct buf first = {0}, tour = {0};
+    struct buf first = {0};
     greeting_add_address(&first, greeting->listening, greeting->base, 0);
-    add_callable(&tour, buf_str(&first));
     buf_addf(out, "freshet " FRESHET_VERSION " serves %.*s\n", STR_FMT(buf_str(&first)));
     for (unsigned i = 1; i < greeting->listening->count; i++) {
         struct buf more = {0};
@@ -113,13 +127,7 @@ void greeting_add(struct buf *out, const struct greeting *greeting)
             buf_addf(out, "and %.*s\n", STR_FMT(buf_str(&more)));
         buf_free(&more);
     }
-    buf_add_char(out, '\n');
-    if (is_file(buf_str(&first)))
-        add_unix_tour(out, str_skip(buf_str(&first), 5), greeting->base);
-    else if (greeting->has_rules)
-        add_guarded_tour(out, buf_str(&tour));
-    else
-        add_tour(out, buf_str(&tour), greeting);
+    if (!greeting->is_record)
+        add_trials(out, buf_str(&first), greeting);
     buf_free(&first);
-    buf_free(&tour);
 }

@@ -10,6 +10,7 @@ struct greeting {
     const struct listening *listening;
     struct str base;     /* the path under which the API hangs */
     const char *program; /* as the user has called it */
+    bool is_record;      /* it goes into a journal: addresses alone */
     bool has_rules;      /* most requests take a credential */
     bool is_local;       /* webhooks may go to this machine */
 };

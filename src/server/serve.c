@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "api/figures.h"
 #include "base/command_line.h"
+#include "base/environment.h"
 #include "base/heap.h"
 #include "base/hash.h"
 #include "base/progress.h"
@@ -25,6 +26,7 @@
 #include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char serve_help[] =
@@ -218,6 +220,24 @@ static int open_log(struct server *server)
     return result;
 }
 
+/* Explains an errno that names the cause by itself, such as a full disk. False for the others: what
+ * they mean depends on the file. */
+static bool explain_plainly(const struct server *server, const char *name, int result)
+{
+    static const int plain[] = {ENOSPC, EDQUOT, EROFS, EMFILE, ENFILE, ENOMEM};
+    struct trouble trouble = {0};
+    char path[TROUBLE_PATH];
+    bool found = false;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+        found |= result == -plain[i];
+    if (!found)
+        return false;
+    snprintf(path, sizeof(path), "%s/%s", data_dir(server), name);
+    trouble_look(&trouble, path, result);
+    explain_trouble(server, &trouble);
+    return true;
+}
+
 /* Webhooks are kept in the log's folder. What opens with them, as their client of HTTP, is not. */
 static void explain_webhooks(const struct server *server, int result)
 {
@@ -290,7 +310,7 @@ static int open_presence(struct server *server)
         .app = &server->workers[0],
     };
     int result = presence_open(&presence, &server->presence);
-    if (result)
+    if (result && !explain_plainly(server, "presence.db", result))
         fprintf(
             stderr,
             "freshet serve: cannot open %s/presence.db: %s (without that file the server starts, "
@@ -312,7 +332,7 @@ static int open_changes(struct server *server)
         key_table_put(&server->keys, config_of(server)->api_keys[i]);
         config_of(server)->api_keys[i] = NULL;
     }
-    if (result)
+    if (result && !explain_plainly(server, "state.db", result))
         fprintf(stderr, "freshet serve: cannot open the keys in %s/state.db: %s\n",
                 data_dir(server), strerror(-result));
     return result;
@@ -445,13 +465,10 @@ static int open_parts(struct server *server)
     return result;
 }
 
-static int open_all(struct server *server)
+static int open_all(struct server *server, uint64_t descriptors)
 {
     const struct config *config = config_of(server);
-    uint64_t descriptors = raise_descriptors();
-    int result = check_descriptors(server, descriptors);
-    if (result)
-        return result;
+    int result;
     hash_prepare(); /* a server is ready when it says so */
     share_descriptors(server, descriptors);
     if ((result = open_quotas(server)))
@@ -469,6 +486,19 @@ static int open_all(struct server *server)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
+/* Whether standard output is a stream to systemd's journal: a record of what happened, which nobody
+ * reads to try the server. The variable alone says little, since programs inherit it. */
+static bool is_journal(void)
+{
+    struct stat at;
+    char stream[64];
+    const char *journal = environment("JOURNAL_STREAM");
+    if (!journal || fstat(STDOUT_FILENO, &at))
+        return false;
+    (void)snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)at.st_dev, (uintmax_t)at.st_ino);
+    return strcmp(journal, stream) == 0;
+}
+
 static void greet(const struct server *server)
 {
     struct buf text = {0}, at = {0};
@@ -476,6 +506,7 @@ static void greet(const struct server *server)
     greeting_add(&text, &(struct greeting){.listening = &config->listening,
                                            .base = server->api.base,
                                            .program = program_invocation_name,
+                                           .is_record = is_journal(),
                                            .has_rules = settings_of(server)->rules != &rules_open,
                                            .is_local = settings_are_local(settings_of(server))});
     printf("%.*s", STR_FMT(buf_str(&text)));
@@ -678,9 +709,12 @@ static int run(struct server *server)
     struct config *config = config_of(server);
     struct listening *listening = &config->listening;
     bool changes_user = process_changes_user(config);
+    uint64_t descriptors = raise_descriptors();
     process_warn(config);
-    if ((changes_user ? listening_take(listening) : listening_check(listening)) ||
-        process_become(config) || confine(server) || open_all(server) || start_threads(server)) {
+    if (check_descriptors(server, descriptors) ||
+        (changes_user ? listening_take(listening) : listening_check(listening)) ||
+        process_become(config) || confine(server) || open_all(server, descriptors) ||
+        start_threads(server)) {
         listening_close(listening); /* nothing is left in the file system */
         return 1; /* the process ends and closes everything; no event was accepted yet */
     }
