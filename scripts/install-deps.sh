@@ -5,13 +5,16 @@ set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
     libsqlite3-dev libjansson-dev libcurl4-openssl-dev libssl-dev zlib1g-dev liburing-dev libnghttp2-dev
-    libyaml-dev libcmocka-dev curl"
-# curl is what the server's greeting and the README speak to it with.
+    libyaml-dev libcmocka-dev curl ca-certificates"
+# curl is what the server's greeting and the README speak to it with; webhooks to https and the keys
+# of issuers are checked with ca-certificates, which libcurl only recommends.
 # libclang-rt holds the sanitizers; llvm, the symbols in their reports.
-test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy ca-certificates
-    python3-websockets python3-httpx nghttp2-client gnutls-bin"
-# The proxies of docs/proxies.md (apache2-bin has no service), browsers, and the client of docs/acme.md.
-check="nginx haproxy caddy apache2-bin openssl chromium firefox-esr certbot"
+# systemd has what tries the units without being started itself.
+test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy
+    python3-websockets python3-httpx nghttp2-client gnutls-bin openssl sqlite3 systemd"
+# The proxies of docs/proxies.md (apache2-bin has no service), browsers, the client of docs/acme.md, and
+# the container in which systemd runs the units.
+check="nginx haproxy caddy apache2-bin chromium firefox-esr certbot systemd-container"
 # The servers to compare with, the plots, and what tells where time goes.
 bench="nginx-light libnginx-mod-nchan pushpin gnuplot-nox linux-perf"
 
@@ -46,12 +49,16 @@ for package in $wanted; do
 done
 [ -n "$missing" ] || exit 0
 
+if ! command -v apt-get >/dev/null; then
+    echo "freshet is built on Debian 12; elsewhere install what Debian calls:$missing" >&2
+    exit 1
+fi
 if [ "$(id -u)" -eq 0 ]; then
     as_root=
 elif command -v sudo >/dev/null; then
     as_root=sudo
 else
-    echo "freshet needs these packages; install them as root:$missing" >&2
+    echo "packages are missing, and there is no sudo; as root: apt-get install$missing" >&2
     exit 1
 fi
 
@@ -59,9 +66,13 @@ fi
 # themselves, and somebody may use these ports.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
+    # dash runs EXIT after a signal only if the signal has a trap of its own. A policy that is left
+    # behind would keep every service that is installed later from starting.
+    trap '$as_root rm -f $policy' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' HUP TERM
     printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
     $as_root chmod +x $policy
-    trap '$as_root rm -f $policy' EXIT
 fi
 
 echo "installing:$missing"
