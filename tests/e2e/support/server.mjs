@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { webcrypto } from "node:crypto";
+import dns from "node:dns";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -12,6 +13,8 @@ import { destroyAgent, encodeChannel, page, post, publish, publishMany, request 
 import { destroyRawConns, RawConn } from "./raw.mjs";
 import { openNdjson, openRaw, openSse } from "./streams.mjs";
 import { deadline } from "./wait.mjs";
+
+dns.setDefaultResultOrder("ipv4first"); // Node 18 tries one address of localhost alone, and servers of tests are at 127.0.0.1
 
 globalThis.crypto ??= webcrypto; // browsers and Node from 19 on have it; freshet.js needs it
 
