@@ -56,10 +56,10 @@ test("a disk that is full from the start is named, whichever file it hits", { sk
 });
 
 test("a server without the locked memory for io_uring serves, and says so if the kernel counts that memory", { skip: takesRoot }, async (t) => {
-    const { out, err } = await startAsNobody(t, openFolder(t), ["--memory", "--threads", "1"], "ulimit -l 0");
-    const url = /serves (\S+)/.exec(out)?.[1] ?? assert.fail(err);
+    const program = await startAsNobody(t, openFolder(t), ["--memory", "--threads", "1"], "ulimit -l 0");
+    const url = /serves (\S+)/.exec(program.out)?.[1] ?? assert.fail(program.err);
     assert.equal((await fetch(`${url}/channels/a`, { method: "POST", body: "1" })).status, 201);
-    const [, by] = /event=flush (.*)/.exec(err);
+    const [, by] = await program.until(({ err }) => /event=flush (.*)\n/.exec(err), "how it sends");
     if (by !== "by=io_uring")
         assert.match(by, /^by=send worker=0 io_uring="(Cannot allocate memory|Operation not permitted)" right="(raise ulimit -l|permit io_uring_setup)/);
 });

@@ -74,7 +74,8 @@ export class Container {
 
     /** Runs lines of shell in /srv/freshet, in the container: {code, stdout, stderr}. */
     run(script, { input } = {}) {
-        const command = ["-t", `${this.init}`, "-m", "-u", "-i", "-n", "-p", "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        /* -r: below a chroot the root of a container's mounts is not that of its init. */
+        const command = ["-t", `${this.init}`, "-r", "-m", "-u", "-i", "-n", "-p", "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME=/root", "sh", "-euc", `cd /srv/freshet; ${script}`];
         const child = spawn("nsenter", command, { stdio: ["pipe", "pipe", "pipe"] });
         const result = { child, stdout: "", stderr: "" };
