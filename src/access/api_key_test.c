@@ -127,7 +127,7 @@ static bool may_make(const struct grant *grant, const char *grants)
     struct refusal refusal;
     struct rules *rules = rules_new(NULL, 0);
     const struct caller_facts facts = {.kind = CALLER_KEY, .grants = grant, .grants_count = 1};
-    const struct access maker = {rules, caller_new(&facts), NOW};
+    const struct access maker = {.rules = rules, .caller = caller_new(&facts), .now_us = NOW};
     buf_addf(&body, "{\"name\":\"a\",\"grants\":%s}", grants);
     buf_add_char(&body, '\0');
     struct api_key *key = request(body.at);

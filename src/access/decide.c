@@ -78,6 +78,12 @@ static bool is_for_admin(const struct access *access, enum action action, struct
            granted(access->caller, ACTION_ADMIN, STR("*")) == GRANT_BELOW;
 }
 
+/* `admin`, and what the server says of itself; who is on a channel, it says of the channel. */
+static bool is_management(enum action action, struct str term)
+{
+    return action == ACTION_ADMIN || (name_is_reserved(term) && !access_translate(&action, &term));
+}
+
 static enum access_verdict refused(const struct access *access, bool authenticated)
 {
     if (!is_somebody(access->caller))
@@ -88,6 +94,8 @@ static enum access_verdict refused(const struct access *access, bool authenticat
 enum access_verdict access_decide(const struct access *access, enum action action, struct str term)
 {
     const struct rules *rules = access->rules;
+    if (access->is_elsewhere && is_management(action, term))
+        return ACCESS_ELSEWHERE;
     if (rules && rules->open)
         return ACCESS_ALLOWED;
     bool authenticated = caller_is_authenticated(access->caller, access->now_us);
@@ -112,6 +120,8 @@ static bool grants_any(const struct caller *caller, enum action action)
 enum access_verdict access_decide_any(const struct access *access, enum action action)
 {
     const struct rules *rules = access->rules;
+    if (access->is_elsewhere && action == ACTION_ADMIN)
+        return ACCESS_ELSEWHERE;
     if (rules && rules->open)
         return ACCESS_ALLOWED;
     bool authenticated = caller_is_authenticated(access->caller, access->now_us);
@@ -154,6 +164,11 @@ struct refusal access_refusal(enum access_verdict verdict, enum action action, s
         refusal.problem = PROBLEM_BAD_CREDENTIAL;
         refusal.detail = "the credential has expired: get a new one";
         break;
+    case ACCESS_ELSEWHERE: /* the same for all: it is no matter of rights */
+        return (struct refusal){
+            .problem = PROBLEM_NOT_FOUND,
+            .detail =
+                "this server is managed at its admin address alone (`admin: true` of `listen`)"};
     default:
         refusal.problem = PROBLEM_FORBIDDEN;
         refusal.detail = details[action].exceeded;

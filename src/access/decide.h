@@ -10,7 +10,11 @@
  * of `admin` on `**`, which is the whole server, reads them as well.
  *
  * `$presence/x` and `$occupied/x` say who is on channel x. So to read them takes `presence` on x,
- * and to have them sent by a webhook `webhooks` on x: a grant on their own names gives neither. */
+ * and to have them sent by a webhook `webhooks` on x: a grant on their own names gives neither.
+ *
+ * A server that has an address for management is managed there alone. At its other addresses nobody
+ * has `admin`, or reads what the server says of itself (all names with `$` but the two above),
+ * whatever the credential and the rules: the decision knows by which address the caller came. */
 #pragma once
 
 #include "access/caller.h"
@@ -23,6 +27,7 @@ struct access {
     const struct rules *rules;
     const struct caller *caller; /* NULL: anybody */
     int64_t now_us;              /* wall clock */
+    bool is_elsewhere; /* it came by an ordinary address, and the server has one for management */
 };
 
 /* The server itself, and what its configuration vouches for. */
@@ -36,6 +41,7 @@ enum access_verdict {
     ACCESS_NO_CREDENTIAL, /* another caller might: nobody has shown who asks */
     ACCESS_EXPIRED,       /* the credential has ended */
     ACCESS_NOT_GRANTED,   /* neither the credential nor a rule gives it */
+    ACCESS_ELSEWHERE,     /* it is management, and has an address of its own */
 };
 
 /* The right that an action on a term stands for, if it is another one: of `$presence/…` and

@@ -85,8 +85,9 @@ static void each_row_of_the_table_has_its_verdict(void **state)
     (void)state;
     struct rules *rules = some_rules();
     struct caller *alice = some_caller();
-    const struct access anybody = {rules, NULL, 99}, now = {rules, alice, 99},
-                        later = {rules, alice, 100};
+    const struct access anybody = {.rules = rules, .caller = NULL, .now_us = 99},
+                        now = {.rules = rules, .caller = alice, .now_us = 99},
+                        later = {.rules = rules, .caller = alice, .now_us = 100};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct str term = str_from(rows[i].term);
         enum action action = rows[i].action;
@@ -101,6 +102,70 @@ static void each_row_of_the_table_has_its_verdict(void **state)
     }
     caller_unref(alice);
     rules_unref(rules);
+}
+
+#define ELSE ACCESS_ELSEWHERE
+
+static void management_is_done_where_it_has_an_address_of_its_own_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *term;
+        enum action action;
+        enum access_verdict verdict;
+    } places[] = {
+        {"**", ACTION_ADMIN, ELSE},
+        {"a", ACTION_ADMIN, ELSE},
+        {"$audit", ACTION_READ, ELSE},
+        {"$stats", ACTION_READ, ELSE},
+        {"$webhooks/**", ACTION_READ, ELSE},
+        {"$audit", ACTION_WEBHOOKS, ELSE},
+        {"$presence", ACTION_READ, ELSE},
+        {"**", ACTION_READ, YES},
+        {"a", ACTION_READ, YES},
+        {"a", ACTION_PUBLISH, YES},
+        {"a", ACTION_WEBHOOKS, YES},
+        {"a", ACTION_PRESENCE, YES},
+        {"$presence/a", ACTION_READ, YES},
+        {"$occupied/**", ACTION_READ, YES},
+        {"$presence/a", ACTION_WEBHOOKS, YES},
+    };
+    static const struct str whole[] = {
+        {"**", 2}, {"$audit", 6}, {"$stats", 6}, {"$webhooks/**", 12}};
+    const struct grant all = {whole, 4,
+                              READ | PUBLISH | ADMIN | 1 << ACTION_WEBHOOKS | 1 << ACTION_PRESENCE};
+    struct rules *rules = rules_new(NULL, 0);
+    struct caller *root = caller_new(
+        &(const struct caller_facts){.kind = CALLER_KEY, .grants = &all, .grants_count = 1});
+    const struct access by_root = {.rules = rules, .caller = root, .is_elsewhere = true},
+                        open = {.rules = &rules_open, .is_elsewhere = true},
+                        anybody = {.rules = rules, .is_elsewhere = true};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        struct str term = str_from(places[i].term);
+        enum action action = places[i].action;
+        assert_int_equal(access_decide(&by_root, action, term), places[i].verdict);
+        assert_int_equal(access_decide(&open, action, term), places[i].verdict);
+        if (places[i].verdict == ELSE)
+            assert_int_equal(access_decide(&anybody, action, term), ELSE);
+    }
+    assert_int_equal(access_decide_any(&by_root, ACTION_ADMIN), ELSE);
+    assert_int_equal(access_decide_any(&by_root, ACTION_WEBHOOKS), YES);
+    caller_unref(root);
+    rules_unref(rules);
+}
+
+static void a_refusal_of_management_elsewhere_has_the_same_words_for_all(void **state)
+{
+    (void)state;
+    const struct access open = {.rules = &rules_open, .is_elsewhere = true};
+    struct refusal one, other;
+    assert_false(access_check(&open, ACTION_ADMIN, ACCESS_WHOLE_SERVER, &one));
+    assert_false(access_check(&open, ACTION_READ, STR("$audit"), &other));
+    assert_int_equal(one.problem, PROBLEM_NOT_FOUND);
+    assert_int_equal(other.problem, PROBLEM_NOT_FOUND);
+    assert_string_equal(one.detail, other.detail);
+    assert_null(one.may);
+    assert_null(other.may);
 }
 
 static void open_rules_allow_everything_and_no_rules_nothing(void **state)
@@ -123,7 +188,8 @@ static void the_administrator_of_the_whole_server_reads_its_own_channels(void **
         &(const struct caller_facts){.kind = CALLER_KEY, .grants = &all, .grants_count = 1});
     struct caller *other = caller_new(
         &(const struct caller_facts){.kind = CALLER_KEY, .grants = &some, .grants_count = 1});
-    const struct access by_admin = {rules, admin, 0}, by_other = {rules, other, 0};
+    const struct access by_admin = {.rules = rules, .caller = admin, .now_us = 0},
+                        by_other = {.rules = rules, .caller = other, .now_us = 0};
     assert_int_equal(access_decide(&by_admin, ACTION_READ, STR("$webhooks/**")), YES);
     assert_int_equal(access_decide(&by_admin, ACTION_READ, STR("a")), NO);
     assert_int_equal(access_decide(&by_admin, ACTION_ADMIN, ACCESS_WHOLE_SERVER), YES);
@@ -139,8 +205,10 @@ static void an_action_is_allowed_somewhere_or_nowhere(void **state)
     (void)state;
     struct rules *rules = some_rules();
     struct caller *alice = some_caller();
-    const struct access anybody = {rules, NULL, 99}, now = {rules, alice, 99},
-                        later = {rules, alice, 100}, server = ACCESS_OF_SERVER, forgotten = {0};
+    const struct access anybody = {.rules = rules, .caller = NULL, .now_us = 99},
+                        now = {.rules = rules, .caller = alice, .now_us = 99},
+                        later = {.rules = rules, .caller = alice, .now_us = 100},
+                        server = ACCESS_OF_SERVER, forgotten = {0};
     assert_int_equal(access_decide_any(&anybody, ACTION_READ), YES);
     assert_int_equal(access_decide_any(&anybody, ACTION_PUBLISH), WHO);
     assert_int_equal(access_decide_any(&now, ACTION_PUBLISH), YES);
@@ -165,7 +233,7 @@ static void a_permission_adds_to_the_grants_of_the_credential_that_it_rests_on(v
                                                                      .expires_us = 100,
                                                                      .grants = &grant,
                                                                      .grants_count = 1});
-    struct access access = {rules, allowed, 50};
+    struct access access = {.rules = rules, .caller = allowed, .now_us = 50};
     assert_int_equal(access_decide(&access, ACTION_ADMIN, STR("members/a")), YES);
     assert_int_equal(access_decide(&access, ACTION_PUBLISH, STR("chat/room1")), YES);
     assert_int_equal(access_decide(&access, ACTION_READ, STR("chat/**")), YES);
@@ -187,7 +255,7 @@ static void a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybo
     struct rules *rules = some_rules();
     struct caller *visitor = caller_new(&(const struct caller_facts){
         .kind = CALLER_ANYBODY, .expires_us = 100, .grants = &grant, .grants_count = 1});
-    struct access access = {rules, visitor, 50};
+    struct access access = {.rules = rules, .caller = visitor, .now_us = 50};
     assert_int_equal(access_decide(&access, ACTION_READ, STR("chat/room1")), ACCESS_ALLOWED);
     assert_int_equal(access_decide(&access, ACTION_READ, STR("public/a")), ACCESS_ALLOWED);
     assert_int_equal(access_decide(&access, ACTION_PUBLISH, STR("public/a")), ACCESS_NO_CREDENTIAL);
@@ -208,7 +276,7 @@ static void the_channels_of_presence_take_presence_on_the_channel_behind_the_pre
     struct rules *rules = rules_new(NULL, 0);
     struct caller *caller = caller_new(
         &(const struct caller_facts){.kind = CALLER_KEY, .grants = grants, .grants_count = 2});
-    const struct access access = {rules, caller, 0};
+    const struct access access = {.rules = rules, .caller = caller, .now_us = 0};
     struct refusal refusal;
     (void)state;
     assert_int_equal(access_decide(&access, ACTION_READ, STR("$presence/chat/a")), YES);
@@ -232,8 +300,9 @@ static void a_refusal_says_what_was_missing(void **state)
     struct rules *rules = some_rules();
     struct caller *alice = some_caller();
     struct refusal refusal;
-    const struct access anybody = {rules, NULL, 99}, now = {rules, alice, 99},
-                        later = {rules, alice, 100};
+    const struct access anybody = {.rules = rules, .caller = NULL, .now_us = 99},
+                        now = {.rules = rules, .caller = alice, .now_us = 99},
+                        later = {.rules = rules, .caller = alice, .now_us = 100};
     assert_true(access_check(&now, ACTION_READ, STR("chat/a"), &refusal));
     assert_false(access_check(&anybody, ACTION_READ, STR("chat/a"), &refusal));
     assert_int_equal(refusal.problem, PROBLEM_UNAUTHORIZED);
@@ -357,7 +426,7 @@ static void the_decision_is_that_over_all_names_one_by_one(void **state)
         struct rules *rules = rules_new(model.rules, model.rules_count);
         struct caller *caller = caller_new(&(const struct caller_facts){
             .kind = CALLER_KEY, .grants = &model.grant, .grants_count = 1});
-        const struct access access = {rules, caller, 0};
+        const struct access access = {.rules = rules, .caller = caller, .now_us = 0};
         bool expected = model_allows(&model, str_of(&term));
         bool found = access_decide(&access, ACTION_READ, str_of(&term)) == ACCESS_ALLOWED;
         if (found != expected)
@@ -373,6 +442,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_of_the_table_has_its_verdict),
+        cmocka_unit_test(management_is_done_where_it_has_an_address_of_its_own_alone),
+        cmocka_unit_test(a_refusal_of_management_elsewhere_has_the_same_words_for_all),
         cmocka_unit_test(open_rules_allow_everything_and_no_rules_nothing),
         cmocka_unit_test(the_administrator_of_the_whole_server_reads_its_own_channels),
         cmocka_unit_test(an_action_is_allowed_somewhere_or_nowhere),

@@ -342,9 +342,15 @@ static bool is_management(const struct api_route *route, const struct api_demand
 /* Whether the request belongs to the admin address, and has come by another. */
 static bool is_misplaced(const struct exchange *exchange, const struct api_route *route)
 {
-    const struct conn *conn = exchange_conn(exchange);
-    return api_of(exchange)->has_admin_door && !(conn && conn->door & DOOR_ADMIN) &&
+    return exchange_access(exchange).is_elsewhere &&
            is_management(route, api_demand_of(route, exchange->head->method));
+}
+
+/* In the words in which the doors refuse it as well. */
+static void refuse_misplaced(struct exchange *exchange)
+{
+    struct refusal refusal = access_refusal(ACCESS_ELSEWHERE, ACTION_ADMIN, STR_NONE);
+    api_refuse_as(exchange, &refusal);
 }
 
 /* The part of the path that names a channel, about which the operator's server may be asked. */
@@ -456,8 +462,7 @@ void api_handle(struct exchange *exchange)
     else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))
         api_refuse_method(exchange, route->methods);
     else if (is_misplaced(exchange, route))
-        api_refuse(exchange, PROBLEM_NOT_FOUND,
-                   "this server is managed at its admin address alone (`admin: true` of `listen`)");
+        refuse_misplaced(exchange);
     else if (may_be_handled(exchange, route, rest) && (route->asks || query_is_empty(exchange)))
         route->handle(exchange, rest);
 }

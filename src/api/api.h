@@ -28,7 +28,6 @@ struct api {
     struct worker *workers;
     unsigned workers_count;
     struct clock *clock;
-    bool has_admin_door;               /* management is done by connections of DOOR_ADMIN alone */
     struct str base;                   /* path under which everything hangs: empty, or "/x" */
     struct sites sites;                /* by which name, and for whose pages */
     const struct authority *authority; /* turns credentials into callers; NULL: there are no rules,

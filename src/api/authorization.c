@@ -125,9 +125,11 @@ static void find_lack(const struct authorizers *all, const struct permission_que
     ret->count = 0;
     for (size_t i = 0; i < wanted->count; i++) {
         struct str term = wanted->terms[i];
-        if (!pattern_valid(term, NULL) ||
-            access_decide(&judged, wanted->action, term) == ACCESS_ALLOWED)
-            continue;
+        enum access_verdict verdict = ACCESS_ALLOWED;
+        if (pattern_valid(term, NULL))
+            verdict = access_decide(&judged, wanted->action, term);
+        if (verdict == ACCESS_ALLOWED || verdict == ACCESS_ELSEWHERE)
+            continue; /* nobody may give the latter */
         enum action action = wanted->action;
         (void)access_translate(&action, &term);
         const struct authorize_server *own = server_for(all, rules, term);
@@ -311,7 +313,7 @@ bool authorization_allow(struct exchange *exchange, enum action action, const st
     }
     while (goes_on && more && may_ask(exchange)) {
         const struct permission_question wanted = {
-            .access = worker_access(exchange->worker, exchange->caller),
+            .access = worker_access(exchange->worker, exchange_conn(exchange), exchange->caller),
             .evidence = &shown.evidence,
             .action = action,
             .terms = terms,

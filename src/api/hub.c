@@ -26,6 +26,8 @@ static enum problem problem_of(enum courier_fault fault)
         return PROBLEM_BAD_CREDENTIAL;
     case COURIER_E_GRANT:
         return PROBLEM_FORBIDDEN;
+    case COURIER_E_MISSING:
+        return PROBLEM_NOT_FOUND;
     default:
         return PROBLEM_UNAVAILABLE;
     }

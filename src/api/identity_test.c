@@ -307,6 +307,89 @@ static void each_way_asks_for_its_action_on_its_channel(void **state)
         }
 }
 
+/* ---- an address for management --------------------------------------------------------------- */
+
+/* By hand: whether the request is management on a server that has an address for that. Webhooks
+ * are, and what the server says of itself; WebSub's hub is not. */
+static bool is_management(const struct way *way, const char *channel)
+{
+    return way->action == ACTION_ADMIN || strcmp(way->route, "/webhooks") == 0 ||
+           (channel[0] == '$' && way->action != ACTION_PUBLISH && strcmp(way->route, "/hub") != 0);
+}
+
+static void check_elsewhere(struct gate *gate, const struct way *way, const char *channel,
+                            const char *credential)
+{
+    bool managing = is_management(way, channel);
+    int status = ask_way(gate, way, channel, credential);
+    if (managing != (status == 404))
+        fail_msg("%s on %s by %s: %d", way->request, channel, credential ? credential : "anybody",
+                 status);
+    if (managing && way->method != HTTP_HEAD)
+        assert_true(desk_says(&gate->desk->body, "managed at its admin address alone"));
+    if (managing)
+        assert_false(desk_says(&gate->desk->body, "\"may\""));
+}
+
+/* Elsewhere no credential opens management, and each is refused in the same words; everything else
+ * is answered as it is on a server without such an address. */
+static void management_is_refused_elsewhere_on_each_way_whoever_asks(void **state)
+{
+    struct gate *gate = *state;
+    gate->desk->worker.config.has_admin_door = true;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        for (size_t c = 0; c < sizeof(channels) / sizeof(channels[0]); c++) {
+            if (!is_management(&ways[i], channels[c]))
+                continue;
+            check_elsewhere(gate, &ways[i], channels[c], NULL);
+            if (ways[i].action == ACTION_ADMIN) /* the table refuses it before it looks at that */
+                check_elsewhere(gate, &ways[i], channels[c], "forged");
+            for (unsigned may = 0; may < ACTION_COUNT; may++)
+                for (size_t p = 0; p < sizeof(patterns) / sizeof(patterns[0]); p++) {
+                    char credential[64];
+                    snprintf(credential, sizeof(credential), "%s:%s", action_word((enum action)may),
+                             patterns[p]);
+                    check_elsewhere(gate, &ways[i], channels[c], credential);
+                }
+        }
+}
+
+static void all_else_is_answered_elsewhere_by_the_same_rights(void **state)
+{
+    struct gate *gate = *state;
+    gate->desk->worker.config.has_admin_door = true;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        for (size_t c = 0; is_here(&ways[i]) && c < sizeof(channels) / sizeof(channels[0]); c++) {
+            if (is_management(&ways[i], channels[c]))
+                continue;
+            check_way(gate, &ways[i], channels[c], false, ACTION_READ, "");
+            for (unsigned may = 0; may < ACTION_COUNT; may++)
+                for (size_t p = 0; p < sizeof(patterns) / sizeof(patterns[0]); p++)
+                    check_way(gate, &ways[i], channels[c], true, (enum action)may, patterns[p]);
+        }
+}
+
+static void the_address_for_management_asks_for_the_same_rights(void **state)
+{
+    struct gate *gate = *state;
+    gate->desk->worker.config.has_admin_door = true;
+    gate->desk->conn.door = DOOR_ADMIN;
+    each_way_asks_for_its_action_on_its_channel(state);
+}
+
+static void rights_of_anybody_open_no_management_elsewhere_without_rules(void **state)
+{
+    struct gate *gate = *state;
+    gate->desk->worker.config.has_admin_door = true;
+    gate->desk->worker.config.rules = &rules_open;
+    gate->desk->api.authority = NULL;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        for (size_t c = 0; c < sizeof(channels) / sizeof(channels[0]); c++)
+            if (is_management(&ways[i], channels[c]))
+                check_elsewhere(gate, &ways[i], channels[c], NULL);
+    gate->desk->worker.config.rules = gate->rules;
+}
+
 static void webhooks_are_refused_to_those_who_may_have_none(void **state)
 {
     struct gate *gate = *state;
@@ -476,6 +559,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_method_of_each_route_demands_one_thing_and_has_a_way),
         WITH_GATE(each_way_asks_for_its_action_on_its_channel),
+        WITH_GATE(management_is_refused_elsewhere_on_each_way_whoever_asks),
+        WITH_GATE(all_else_is_answered_elsewhere_by_the_same_rights),
+        WITH_GATE(the_address_for_management_asks_for_the_same_rights),
+        WITH_GATE(rights_of_anybody_open_no_management_elsewhere_without_rules),
         WITH_GATE(webhooks_are_refused_to_those_who_may_have_none),
         WITH_GATE(a_route_that_asks_for_nothing_takes_any_credential),
         WITH_GATE(a_credential_is_read_from_each_of_its_places),

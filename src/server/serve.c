@@ -410,6 +410,7 @@ static int open_worker(struct server *server, unsigned index)
         .names = server->names,
         .audit = &server->audit,
         .base = server->api.base,
+        .has_admin_door = listening_has_admin(&config_of(server)->listening),
         .app = &settings_of(server)->api,
         .handle = api_handle,
         .admits = api_admits,
@@ -434,7 +435,6 @@ static void fill_api(struct server *server)
     server->api = (struct api){
         .clock = clock_system(),
         .base = base,
-        .has_admin_door = listening_has_admin(&config->listening),
         .started_us = clock_wall_us(clock_system()),
         .workers = server->workers,
         .workers_count = config->threads,

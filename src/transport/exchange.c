@@ -31,7 +31,8 @@ struct conn *exchange_conn(const struct exchange *exchange)
 
 struct access exchange_access(const struct exchange *exchange)
 {
-    struct access access = worker_access(exchange->worker, exchange->caller);
+    struct access access =
+        worker_access(exchange->worker, exchange_conn(exchange), exchange->caller);
     if (exchange->is_opaque)
         access.rules = &rules_none; /* whoever sends a credential means to be somebody */
     return access;

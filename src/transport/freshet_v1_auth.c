@@ -51,9 +51,16 @@ static void fail(struct auth *auth, enum problem problem, const char *why)
 
 /* ---- the new caller -------------------------------------------------------------------------- */
 
+/* A caller on the auth's connection. */
+static struct access access_of(const struct auth *auth, const struct caller *caller)
+{
+    return worker_access(auth->v1->worker, request_stream_conn(freshet_v1_request(auth->v1)),
+                         caller);
+}
+
 static struct access access_by(const struct auth *auth, const struct caller *caller)
 {
-    struct access access = worker_access(auth->v1->worker, caller);
+    struct access access = access_of(auth, caller);
     return auth->evidence ? evidence_access(auth->evidence, access) : access;
 }
 
@@ -243,7 +250,7 @@ static bool ask_for_lost(struct auth *auth)
     while (goes_on && !auth->is_denied && auth->evidence && auth->rounds < PERMISSION_ROUNDS_MAX) {
         struct arena arena = {0};
         const struct permission_question question = {
-            .access = worker_access(worker, auth->permitted ? auth->permitted : auth->caller),
+            .access = access_of(auth, auth->permitted ? auth->permitted : auth->caller),
             .evidence = auth->evidence,
             .action = ACTION_READ,
             .terms = lost,

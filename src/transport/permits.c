@@ -204,7 +204,8 @@ static struct access access_of(const struct websocket *websocket)
 {
     struct worker *worker = worker_of(websocket);
     struct caller *caller = permits_caller(websocket);
-    return worker_access(worker, caller ? caller : live_caller(worker, &websocket->pull));
+    return worker_access(worker, request_stream_conn(websocket->pull.request),
+                         caller ? caller : live_caller(worker, &websocket->pull));
 }
 
 struct access permits_access(const struct websocket *websocket)

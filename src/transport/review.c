@@ -35,7 +35,7 @@ void review_pull(struct pull *pull)
 {
     struct worker *worker = pull->request->worker;
     struct caller *caller = live_caller(worker, pull);
-    const struct access access = worker_access(worker, caller);
+    const struct access access = worker_access(worker, request_stream_conn(pull->request), caller);
     struct audit_entry entry = {
         .kind = AUDIT_DISCONNECTED, .caller = caller, .why = ending_words(ENDING_RULES)};
     if (!pull->ops->review || pull->ops->review(pull, &access))

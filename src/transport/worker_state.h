@@ -195,6 +195,7 @@ struct worker_config {
     const struct presence_settings *presence_settings; /* the namespaces that have presence */
     struct conn_names names;                           /* of the connections of all workers */
     struct audit *audit; /* of all workers together; NULL: nothing is noted */
+    bool has_admin_door; /* management is done by connections of DOOR_ADMIN alone */
     uint16_t https_port; /* where DOOR_REDIRECT leads */
     struct str base;     /* path under which the API hangs: empty, or "/x" */
     void *app;           /* for handle */
@@ -375,11 +376,16 @@ static inline struct str worker_admitted(const struct worker *worker, struct str
     return admitted ? origin : STR_NONE;
 }
 
-/* A caller with the rules and the time. `caller` is borrowed. */
-static inline struct access worker_access(const struct worker *worker, const struct caller *caller)
+/* A caller with the rules, the time, and the kind of address by which its connection came: NULL is
+ * none for management. `caller` is borrowed. */
+static inline struct access worker_access(const struct worker *worker, const struct conn *conn,
+                                          const struct caller *caller)
 {
-    return (struct access){worker->config.rules, caller,
-                           caller ? clock_wall_us(worker->config.clock) : 0};
+    return (struct access){.rules = worker->config.rules,
+                           .caller = caller,
+                           .now_us = caller ? clock_wall_us(worker->config.clock) : 0,
+                           .is_elsewhere =
+                               worker->config.has_admin_door && !(conn && conn->door & DOOR_ADMIN)};
 }
 
 /* Has a connection held against the rules once more: what it does was allowed before they changed.

@@ -3,7 +3,7 @@
 // that the server itself names.
 
 import assert from "node:assert/strict";
-import { startServer, test } from "./support/index.mjs";
+import { request, startServer, test } from "./support/index.mjs";
 import { run } from "./support/program.mjs";
 import { Socket } from "./support/ws.mjs";
 
@@ -19,11 +19,11 @@ namespaces:
 `;
 
 /** A server with a key that may do everything, and a way to make others. */
-async function start(t) {
+async function start(t, { config = "", ...options } = {}) {
     const { stdout, stderr } = await run(t, ["key", "generate"]);
     const [hash] = /fk_\w+:\w+/.exec(stderr);
     const all = `{channels: ["**", "$webhooks/**"], may: [${ACTIONS}]}`;
-    const server = await startServer(t, { config: `${RULES}keys: [{name: root, key: "${hash}", grants: [${all}]}]\n` });
+    const server = await startServer(t, { ...options, config: `${config}${RULES}keys: [{name: root, key: "${hash}", grants: [${all}]}]\n` });
     const root = stdout.trimEnd();
     const make = async (name, grants) => {
         const made = await server.request("POST", "/keys", {
@@ -126,6 +126,30 @@ test("every key on every way is allowed what the model allows, and refused the r
                 assert.equal(refused, !expected, about);
                 if (refused) {
                     assert.equal(answer.status, key ? 403 : 401, about);
+                }
+            }
+        }
+    }
+});
+
+test("with an address for management every way of it is refused elsewhere, and all others are answered as there", async (t) => {
+    const { server, root } = await start(t, { listen: false, config: `listen: [127.0.0.1:0, {address: "127.0.0.1:0", admin: true}]\n` });
+    const admin = { port: /and http:\/\/127\.0\.0\.1:(\d+)/.exec(server.out)[1] };
+    const own = ["$audit", "$stats", "$webhooks/x"];
+    const { id } = (await server.post("open", "1", bearer(root))).json();
+    for (const key of [undefined, root]) {
+        for (const [way, action, ask] of WAYS) {
+            for (const channel of action === "read" ? ["room", "open", ...own] : ["room"]) {
+                const [method, target, headers = {}, body] = ask(channel, id);
+                const options = { headers: { ...headers, ...bearer(key) }, body };
+                const there = await request(admin, method, target, options), here = await request(server, method, target, options);
+                const about = `${way} ${target} by ${key ? "root" : "anybody"}: ${here.status} here, ${there.status} there`;
+                if (action === "admin" || own.includes(channel)) {
+                    assert.equal(here.status, 404, about);
+                    assert.match(here.text, /managed at its admin address alone/, about);
+                    assert.doesNotMatch(there.text, /admin address alone/, about);
+                } else {
+                    assert.equal(here.status, there.status, about);
                 }
             }
         }

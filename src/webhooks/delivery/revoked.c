@@ -46,7 +46,8 @@ static bool may_have(const struct endpoint *endpoint, const struct rules *rules,
                      const struct caller *maker)
 {
     const struct selection *selection = endpoint->made.selection;
-    const struct access access = {rules, maker, clock_wall_us(endpoint->courier->config.clock)};
+    const struct access access = {
+        .rules = rules, .caller = maker, .now_us = clock_wall_us(endpoint->courier->config.clock)};
     return may_all(&access, selection->names, selection->names_count) &&
            may_all(&access, selection->patterns, selection->patterns_count);
 }

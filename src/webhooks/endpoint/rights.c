@@ -9,6 +9,8 @@ static enum courier_fault fault_of(enum access_verdict verdict)
         return COURIER_E_UNKNOWN;
     case ACCESS_EXPIRED:
         return COURIER_E_ENDED;
+    case ACCESS_ELSEWHERE:
+        return COURIER_E_MISSING;
     default:
         return COURIER_E_GRANT;
     }
