@@ -85,7 +85,13 @@ static void fake_visit(struct conn *conn, void *visitor)
     rounds_show(visitor, &container_of(conn, struct fake, conn)->request, NULL);
 }
 
-static const struct conn_ops fake_conn_ops = {.visit = fake_visit};
+static void fake_told(struct conn *conn, uint32_t after_ms)
+{
+    (void)conn;
+    (void)after_ms;
+}
+
+static const struct conn_ops fake_conn_ops = {.visit = fake_visit, .drain = fake_told};
 
 static bool fake_end(void *owner, enum ending why)
 {
@@ -323,6 +329,26 @@ static void a_change_of_rules_does_not_tear_a_list(void **state)
     crowd_free(crowd);
 }
 
+static void a_drain_leaves_nothing_out_of_a_list(void **state)
+{
+    (void)state;
+    struct crowd *crowd = crowd_new(3000);
+    struct desk *desk = crowd->desk;
+    visited = 0;
+    desk_begin_ask(desk, "GET /subscribers?limit=1000", "", STR_NONE);
+    while (!visited)
+        worker_step(&desk->worker, 0);
+    worker_drain(&desk->worker);
+    for (int i = 0; i < 100 && !desk->answers; i++)
+        worker_step(&desk->worker, 0);
+    assert_true(desk->worker.draining);
+    json_t *page = json_loadb(desk->body.at, desk->body.len, 0, NULL);
+    assert_int_equal(json_array_size(json_object_get(page, "subscribers")), 1000);
+    json_decref(page);
+    assert_int_equal(walk(crowd, "?limit=1000"), 3);
+    crowd_free(crowd);
+}
+
 static void a_worker_makes_few_lists_at_a_time(void **state)
 {
     (void)state;
@@ -372,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_hundred_thousand_subscribers_are_listed_in_slices),
         cmocka_unit_test(long_lists_of_channels_make_shorter_pages),
         cmocka_unit_test(a_change_of_rules_does_not_tear_a_list),
+        cmocka_unit_test(a_drain_leaves_nothing_out_of_a_list),
         cmocka_unit_test(a_worker_makes_few_lists_at_a_time),
         cmocka_unit_test(a_single_subscription_is_ended_by_its_id),
     };

@@ -74,6 +74,7 @@ struct server {
     uint32_t webhook_requests;    /* requests under way at once */
     uint32_t refusing_max;        /* connections over connections_max that are heard */
     _Atomic uint32_t connections; /* of all workers */
+    _Atomic uint32_t undrained;   /* workers that have not drained */
     struct quota addresses;       /* that have them, */
     struct quota subjects;        /* and streams */
     struct memory_mark memory;    /* whether it is past memory_max */
@@ -396,6 +397,7 @@ static int open_worker(struct server *server, unsigned index)
         .limits = config_of(server)->limits,
         .spin_us = config_of(server)->spin_us,
         .connections = &server->connections,
+        .undrained_workers = &server->undrained,
         .addresses = &server->addresses,
         .subjects = &server->subjects,
         .rates = server->rates,
@@ -475,6 +477,7 @@ static int open_all(struct server *server, uint64_t descriptors)
         return result;
     conn_names_init(&server->names);
     server->workers = mem_alloc(config->threads * sizeof(*server->workers));
+    atomic_init(&server->undrained, config->threads);
     server->figures = figures_new(server->workers, config->threads);
     fill_api(server);
     if (config->tls_server && tls_tickets_turn(&server->tickets))
@@ -638,6 +641,17 @@ static void announce(struct server *server)
         ;
 }
 
+/* Mail that came when its worker's thread had ended may lead to mail for workers before it. */
+static void open_last_mail(struct server *server)
+{
+    unsigned opened = 1;
+    while (opened) {
+        opened = 0;
+        for (unsigned i = 0; i < server->reloading.workers_count; i++)
+            opened += mailbox_empty(&server->workers[i].loop.mailbox);
+    }
+}
+
 static void drain(struct server *server)
 {
     pthread_t impatient;
@@ -658,6 +672,7 @@ static void drain(struct server *server)
     changes_close(server->changes);
     log_close(server->log);
     watchdog_stop(&server->watchdog);
+    open_last_mail(server);
     for (unsigned i = 0; i < server->reloading.workers_count; i++)
         worker_deinit(&server->workers[i]);
     quota_deinit(&server->addresses);

@@ -6,8 +6,8 @@
  *
  *     watchdog_start() ──▶ beats ──▶ watchdog_let_go() ──▶ beats without asking ──▶ watchdog_stop()
  *
- * Workers that drain end one after the other and open no mail any more. So from watchdog_let_go()
- * on no worker is asked; limits.drain_ms bounds the time that is left. */
+ * Workers that have drained end, and open no mail any more. So from watchdog_let_go() on no worker
+ * is asked; limits.drain_ms bounds the time that is left. */
 #pragma once
 
 #include "log/log.h"

@@ -56,10 +56,13 @@ static void visit_some(struct worker *worker, struct rounds *rounds)
     }
 }
 
-/* The review has the connections first: it closes what is not allowed any more. */
+/* The review has the connections first: it closes what is not allowed any more. So has the drain:
+ * it tells all of them to end, over some turns, and the walk comes to those that are still there.
+ */
 void rounds_some(struct worker *worker)
 {
-    if (list_empty(&worker->rounds) || !list_empty(&worker->unreviewed))
+    if (list_empty(&worker->rounds) || !list_empty(&worker->unreviewed) ||
+        !list_empty(&worker->undrained))
         return;
     take_connections(worker, first_of(worker));
     visit_some(worker, first_of(worker));

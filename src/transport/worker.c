@@ -21,6 +21,7 @@ enum { WS_PIECE = 64 << 10 };
 
 /* The number of connections that a turn tells that the server stops. */
 enum { DRAIN_DEFAULT = 1024 };
+enum { DRAINING_MS = 100, DRAINED_MS = 10 }; /* between looks at whether all have ended */
 
 /* A step is the share of one connection. A turn has time for about eight full steps, and for eight
  * more of connections that were put off. So turns stay short, and a new connection's request is
@@ -229,6 +230,9 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     spread_limits(worker);
     if (!worker->config.connections)
         worker->config.connections = &worker->own_connections;
+    atomic_init(&worker->own_undrained, 1);
+    if (!worker->config.undrained_workers)
+        worker->config.undrained_workers = &worker->own_undrained;
     list_init(&worker->connections);
     list_init(&worker->undrained);
     list_init(&worker->unreviewed);
@@ -503,7 +507,7 @@ void worker_step(struct worker *worker, int wait_ms)
     time_turn(worker);
 }
 
-static bool is_done(const struct worker *worker)
+static bool has_drained(const struct worker *worker)
 {
     return worker->draining && (!worker->net.conns || worker->loop.now_ns >= worker->stop_at_ns) &&
            !submitter_has_any(&worker->submitter);
@@ -541,12 +545,38 @@ static void choose_sends(struct worker *worker)
         say(SAY_INFO, "flush", "by=%s", worker->config.want_uring ? "io_uring" : "send");
 }
 
+static void note_drained(struct worker *worker)
+{
+    if (worker->is_drained || !has_drained(worker))
+        return;
+    worker->is_drained = true;
+    atomic_fetch_sub(worker->config.undrained_workers, 1);
+}
+
+/* Whether the thread may end. A request on a connection of another worker may ask all workers and
+ * wait for their answers, so a worker that has drained opens its mail until all have. */
+static bool is_done(const struct worker *worker)
+{
+    return worker->is_drained && !atomic_load(worker->config.undrained_workers) &&
+           has_drained(worker);
+}
+
+/* For how many ms a turn waits at most. */
+static int patience_ms(const struct worker *worker)
+{
+    if (worker->is_drained)
+        return DRAINED_MS;
+    return worker->draining ? DRAINING_MS : -1;
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
     choose_sends(worker);
-    while (!is_done(worker))
-        worker_step(worker, worker->draining ? 100 : -1);
+    while (!is_done(worker)) {
+        worker_step(worker, patience_ms(worker));
+        note_drained(worker);
+    }
     worker->stopping = true;
     list_take_all(&worker->connections, &worker->undrained);
     list_take_all(&worker->connections, &worker->unreviewed);
@@ -584,6 +614,7 @@ static void drain(struct mail *mail, void *owner)
      * first: what they have lost they must not get for the time of the drain either. */
     list_take_all(&worker->undrained, &worker->connections);
     list_take_all(&worker->undrained, &worker->unvisited);
+    worker->rounds_cut = true;
 }
 
 void worker_drain(struct worker *worker)

@@ -180,6 +180,7 @@ struct worker_config {
     int64_t spin_us; /* after work, before it sleeps */
     bool want_uring;
     _Atomic uint32_t *connections; /* connections of all workers; NULL: there is only this worker */
+    _Atomic uint32_t *undrained_workers; /* workers that have not drained; NULL: see above */
     /* Connections over connections_max, of all workers, that are heard before they are refused. */
     uint32_t refusing_max;
     /* The holders of address_connections_max and subject_connections_max, of all workers. NULL:
@@ -301,6 +302,7 @@ struct worker {
     struct list unvisited;   /* connections that this walk has not come to yet */
     bool rounds_cut;         /* the walk has lost its place, and begins anew */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
+    _Atomic uint32_t own_undrained;   /* when config.undrained_workers names no other */
     struct list paused;               /* connections whose publish waits for the log */
     struct list resumed;              /* connections that may continue with what they have read */
     struct list put_off;              /* connections that have used up their budget for now */
@@ -354,7 +356,8 @@ struct worker {
     size_t reads_bytes;       /* bytes that reads of the store have found, in `account` */
     struct buf no_room; /* the buffer for those who lack memory: what is added to it is lost */
     bool draining;
-    bool stopping; /* the thread has ended: nothing is published any more */
+    bool is_drained; /* its connections have ended, or their time is over; others may have some */
+    bool stopping;   /* the thread has ended: nothing is published any more */
     int64_t stop_at_ns;
     struct mail drain_mail;
     struct worker_change *change; /* of the settings, to be made at the end of the turn */

@@ -131,6 +131,54 @@ test("a publish whose request was under way is answered, and is there if the ans
     assert.deepEqual((await server.history("x")).map((event) => [event.id, event.data]), wanted.sort());
 });
 
+/** Connections whose request for the subscribers is begun, over all workers. */
+async function beginLists(t, server, count) {
+    const conns = [];
+    for (let n = 0; n < count; n++) {
+        const conn = await RawConn.open(server.port);
+        t.after(() => conn.destroy());
+        await conn.send(`GET /subscribers HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n`);
+        conns.push(conn);
+    }
+    return conns;
+}
+
+test("in a drain the list of subscribers has all that are still there", async (t) => {
+    /* Streams end over the whole of that time: none does in this test. */
+    const server = await startServer(t, { args: ["--threads", "2"], config: "limits: {drain_ms: 1d}\n" });
+    const streams = [];
+    for (let n = 0; n < 20; n++)
+        streams.push(await server.ndjson("/channels/x"));
+    const lists = await beginLists(t, server, 8);
+    server.signal("SIGTERM");
+    await eventually(() => server.err.includes("event=draining"), "the drain");
+    for (const conn of lists) {
+        await conn.send("\r\n");
+        const answer = await conn.readResponse();
+        assert.equal(answer.status, 200, answer.text);
+        assert.equal(answer.json().subscribers.length, 20);
+        conn.destroy();
+    }
+    for (const stream of streams)
+        stream.conn.destroy();
+    assert.deepEqual(await server.exited, CLEAN);
+});
+
+test("in a drain no request waits for workers that have ended", async (t) => {
+    const server = await startServer(t, { args: ["--threads", "4"], config: "limits: {drain_ms: 1d}\n" });
+    const [list] = await beginLists(t, server, 1);
+    const end = await RawConn.open(server.port);
+    await end.send(`DELETE /subscribers?subject=a HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n`);
+    server.signal("SIGTERM");
+    await eventually(() => server.err.includes("event=draining"), "the drain");
+    for (const [conn, body] of [[list, { subscribers: [] }], [end, { disconnected: 0 }]]) {
+        await conn.send("\r\n");
+        assert.deepEqual((await conn.readResponse()).json(), body);
+        conn.destroy();
+    }
+    assert.deepEqual(await server.exited, CLEAN);
+});
+
 test("under load every publish that was acknowledged is there after the restart", async (t) => {
     const server = await startServer(t, { data: true });
     for (let round = 0; round < 3; round++) {
