@@ -95,8 +95,8 @@ static const struct conn_ops fake_conn_ops = {.visit = fake_visit, .drain = fake
 
 static bool fake_end(void *owner, enum ending why)
 {
-    (void)owner;
     (void)why;
+    ++*of_pull(owner)->ended;
     return true;
 }
 
@@ -388,6 +388,64 @@ static void a_single_subscription_is_ended_by_its_id(void **state)
     crowd_free(crowd);
 }
 
+/* The crowd under a caller; every other one is alice, the rest are bob. */
+static void put_all_under(struct crowd *crowd)
+{
+    struct caller *callers[2];
+    static const struct str subjects[] = {STR("alice"), STR("bob")};
+    for (size_t i = 0; i < 2; i++)
+        callers[i] =
+            caller_new(&(const struct caller_facts){.kind = CALLER_TOKEN, .subject = subjects[i]});
+    for (unsigned n = 0; n < crowd->count; n++)
+        assert_int_equal(
+            live_add(&crowd->desk->worker, &crowd->fakes[n].pull, callers[n % 2], &fake_live), 0);
+    for (size_t i = 0; i < 2; i++)
+        caller_unref(callers[i]);
+    while (live_is_busy(&crowd->desk->worker))
+        live_check_some(&crowd->desk->worker);
+}
+
+enum { ENDED_MOST = 256 };
+
+static void a_hundred_thousand_subscribers_are_disconnected_in_slices(void **state)
+{
+    (void)state;
+    struct crowd *crowd = crowd_new(MANY);
+    struct desk *desk = crowd->desk;
+    unsigned turns = 0;
+    put_all_under(crowd);
+    desk_begin_ask(desk, "DELETE /subscribers?subject=alice", "", STR_NONE);
+    for (; !desk->answers; turns++) {
+        unsigned before = crowd->ended;
+        worker_step(&desk->worker, 0);
+        assert_true(crowd->ended - before <= ENDED_MOST);
+    }
+    assert_true(turns >= MANY / ENDED_MOST);
+    assert_answer(desk, 200, "{\"disconnected\":50000}");
+    assert_int_equal(crowd->ended, MANY / 2);
+    assert_int_equal(desk->worker.live.map.count, MANY / 2);
+    desk_ask(desk, "DELETE /subscribers?subject=alice", "", STR_NONE);
+    assert_answer(desk, 200, "{\"disconnected\":0}");
+    crowd_free(crowd);
+}
+
+static void few_subjects_are_disconnected_at_a_time(void **state)
+{
+    (void)state;
+    struct crowd *crowd = crowd_new(1);
+    struct worker *worker = &crowd->desk->worker;
+    struct live_disconnection ends[8] = {{.subject = {"x", 1}}};
+    for (size_t i = 0; i < 8; i++)
+        live_disconnect(worker, &ends[i]);
+    desk_begin_ask(crowd->desk, "DELETE /subscribers?subject=alice", "", STR_NONE);
+    assert_int_equal(crowd->desk->status, 429);
+    for (size_t i = 0; i < 8; i++) {
+        list_remove(&ends[i].node);
+        list_remove(&ends[i].mark);
+    }
+    crowd_free(crowd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +459,8 @@ int main(void)
         cmocka_unit_test(a_drain_leaves_nothing_out_of_a_list),
         cmocka_unit_test(a_worker_makes_few_lists_at_a_time),
         cmocka_unit_test(a_single_subscription_is_ended_by_its_id),
+        cmocka_unit_test(a_hundred_thousand_subscribers_are_disconnected_in_slices),
+        cmocka_unit_test(few_subjects_are_disconnected_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* The streams, WebSockets and polls of a subject are spread over all workers. Each worker gets
- * mail, ends its own, and the last of them answers the worker that asked. */
+ * mail, ends its own in slices (transport/live.h), and the last of them answers the worker that
+ * asked. */
 #include "api/subscribers.h"
 
 #include "api/answers.h"
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 
 enum { SUBJECT, CHANNEL, ID, ROWS, SUBJECT_MAX = 255 };
+enum { DISCONNECTIONS_MAX = 8 }; /* requests under way on one worker */
 
 static const struct parameter rows[ROWS] = {
     [SUBJECT] = {.name = {"subject", 7},
@@ -48,6 +50,7 @@ struct disconnection {
     size_t subject_len, channel_len, id_len;
     struct order {
         struct mail mail;
+        struct live_disconnection ends;
         struct disconnection *all;
     } orders[];
 };
@@ -82,14 +85,18 @@ static void answered(struct mail *mail, void *owner)
     free(all);
 }
 
-static void carry_out(struct mail *mail, void *owner)
+static void carried_out(struct live_disconnection *ends)
 {
-    struct disconnection *all = container_of(mail, struct order, mail)->all;
-    unsigned ended = live_disconnect(owner, (struct str){all->subject, all->subject_len},
-                                     (struct str){all->channel, all->channel_len});
-    atomic_fetch_add(&all->ended, ended);
+    struct disconnection *all = container_of(ends, struct order, ends)->all;
+    atomic_fetch_add(&all->ended, ends->ended);
     if (atomic_fetch_sub(&all->left, 1) == 1)
         mailbox_post(all->reply, &all->reply_mail);
+}
+
+static void carry_out(struct mail *mail, void *owner)
+{
+    struct order *order = container_of(mail, struct order, mail);
+    live_disconnect(owner, &order->ends);
 }
 
 static void submit(struct disconnection *all)
@@ -101,7 +108,11 @@ static void submit(struct disconnection *all)
     all->reply_mail.open = answered;
     atomic_init(&all->left, count);
     for (unsigned i = 0; i < count; i++) {
-        all->orders[i] = (struct order){{.open = carry_out}, all};
+        all->orders[i] = (struct order){.mail = {.open = carry_out},
+                                        .ends = {.subject = {all->subject, all->subject_len},
+                                                 .channel = {all->channel, all->channel_len},
+                                                 .done = carried_out},
+                                        .all = all};
         mailbox_post(&workers[i].loop.mailbox, &all->orders[i].mail);
     }
 }
@@ -154,6 +165,11 @@ void subscribers_handle(struct exchange *exchange, struct str rest)
         return;
     if (exchange->head->method != HTTP_DELETE) {
         subscriber_list_handle(exchange);
+        return;
+    }
+    if (live_disconnections(exchange->worker) >= DISCONNECTIONS_MAX) {
+        api_problem(exchange, PROBLEM_TOO_MANY,
+                    "several subjects are being disconnected: wait for these");
         return;
     }
     struct disconnection *all = mem_try_alloc(sizeof(*all) + count * sizeof(all->orders[0]));

@@ -6,8 +6,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A slice ends after so many entries, or after this time, of which the clock tells once in
+ * LOOK_EACH entries: to check one costs less than a microsecond, and to end one more than ten. */
 enum {
-    SLICE = 256,            /* entries that a turn checks: each costs less than a microsecond */
+    SLICE = 256,
+    SLICE_US = 500,
+    LOOK_EACH = 8,
     EXPIRY_LOOK_MS = 60000, /* the wall clock may jump, so look at times at least this often */
 };
 
@@ -76,6 +80,7 @@ void live_init(struct worker *worker)
     map_init(&table->map, has_owner);
     list_init(&table->checked);
     list_init(&table->unchecked);
+    list_init(&table->disconnections);
 }
 
 static void live_free(struct worker *worker, struct live *live)
@@ -90,6 +95,7 @@ static void live_free(struct worker *worker, struct live *live)
 void live_deinit(struct worker *worker)
 {
     struct live_table *table = &worker->live;
+    live_give_up(worker);
     list_take_all(&table->checked, &table->unchecked);
     list_each (&table->checked, node)
         live_free(worker, container_of(node, struct live, in_turn));
@@ -158,7 +164,8 @@ int live_change(struct worker *worker, void *owner, struct caller *caller,
         live->node.own = place;
     }
     list_remove(&live->in_turn);
-    list_add_last(&worker->live.unchecked, &live->in_turn);
+    /* First: it must not get behind the mark of a disconnection that has to look at it yet. */
+    list_add_first(&worker->live.unchecked, &live->in_turn);
     note_expiry(worker, caller);
     return 0;
 }
@@ -220,8 +227,71 @@ static void renew(struct worker *worker, struct live *live)
     live->caller = now;
 }
 
+/* ---- disconnecting --------------------------------------------------------------------------- */
+
+static struct live_disconnection *of_node(struct list *node)
+{
+    return container_of(node, struct live_disconnection, node);
+}
+
+static bool is_meant(const struct live_disconnection *by, const struct live *live)
+{
+    return caller_is_of(live->caller, by->subject) &&
+           (!by->channel.len || live->ops->reads(live->owner, by->channel));
+}
+
+/* The first disconnection that means the entry; NULL if none does. */
+static struct live_disconnection *find_disconnection(const struct worker *worker,
+                                                     const struct live *live)
+{
+    list_each (&worker->live.disconnections, node)
+        if (is_meant(of_node(node), live))
+            return of_node(node);
+    return NULL;
+}
+
+static void finish(struct live_disconnection *disconnection)
+{
+    list_remove(&disconnection->node);
+    list_remove(&disconnection->mark);
+    disconnection->done(disconnection);
+}
+
+void live_give_up(struct worker *worker)
+{
+    while (!list_empty(&worker->live.disconnections))
+        finish(of_node(worker->live.disconnections.next));
+}
+
+void live_disconnect(struct worker *worker, struct live_disconnection *disconnection)
+{
+    struct live_table *table = &worker->live;
+    disconnection->ended = 0;
+    list_take_all(&table->unchecked, &table->checked);
+    list_add_last(&table->unchecked, &disconnection->mark);
+    list_add_last(&table->disconnections, &disconnection->node);
+    if (worker->stopping)
+        live_give_up(worker);
+}
+
+unsigned live_disconnections(const struct worker *worker)
+{
+    unsigned count = 0;
+    list_each (&worker->live.disconnections, node)
+        count++;
+    return count;
+}
+
+/* ---- looking at all, in slices ----------------------------------------------------------------
+ */
+
 static void check(struct worker *worker, struct live *live)
 {
+    struct live_disconnection *by = find_disconnection(worker, live);
+    if (by) {
+        by->ended += end(worker, live, ENDING_DISCONNECTED);
+        return;
+    }
     renew(worker, live);
     enum ending why = find_end(worker, live->caller);
     if (why != ENDINGS_COUNT) {
@@ -232,39 +302,35 @@ static void check(struct worker *worker, struct live *live)
     note_expiry(worker, live->caller);
 }
 
+/* The disconnection whose mark this is; NULL: it is an entry. Marks lie in the order of their
+ * disconnections, so the first to come is that of the first. */
+static struct live_disconnection *find_mark(const struct live_table *table, const struct list *node)
+{
+    if (list_empty(&table->disconnections))
+        return NULL;
+    struct live_disconnection *first = of_node(table->disconnections.next);
+    return node == &first->mark ? first : NULL;
+}
+
 void live_check_some(struct worker *worker)
 {
     struct live_table *table = &worker->live;
     struct list *node;
-    for (unsigned i = 0; i < SLICE && (node = list_take_first(&table->unchecked)); i++)
-        check(worker, container_of(node, struct live, in_turn));
+    if (list_empty(&table->unchecked))
+        return;
+    int64_t until_ns = clock_now_ns(worker->config.clock) + SLICE_US * INT64_C(1000);
+    for (unsigned i = 0; i < SLICE && (node = list_take_first(&table->unchecked)); i++) {
+        struct live_disconnection *over = find_mark(table, node);
+        if (over)
+            finish(over);
+        else
+            check(worker, container_of(node, struct live, in_turn));
+        if (i % LOOK_EACH == LOOK_EACH - 1 && clock_now_ns(worker->config.clock) >= until_ns)
+            return;
+    }
 }
 
 bool live_is_busy(const struct worker *worker)
 {
     return !list_empty(&worker->live.unchecked);
-}
-
-static bool is_meant(const struct live *live, struct str subject, struct str channel)
-{
-    return caller_is_of(live->caller, subject) &&
-           (!channel.len || live->ops->reads(live->owner, channel));
-}
-
-/* Gathers first: the end of an owner may end others, and change the lists. */
-unsigned live_disconnect(struct worker *worker, struct str subject, struct str channel)
-{
-    struct live_table *table = &worker->live;
-    struct list meant = LIST_INIT(meant), *node;
-    unsigned count = 0;
-    list_take_all(&table->unchecked, &table->checked);
-    list_each (&table->unchecked, at) {
-        if (!is_meant(container_of(at, struct live, in_turn), subject, channel))
-            continue;
-        list_remove(at);
-        list_add_last(&meant, at);
-    }
-    while ((node = list_take_first(&meant)))
-        count += end(worker, container_of(node, struct live, in_turn), ENDING_DISCONNECTED);
-    return count;
 }

@@ -29,11 +29,12 @@ struct live_ops {
 
 /* Embedded in the worker. */
 struct live_table {
-    struct map map;         /* by owner */
-    struct list checked;    /* entries, in no order */
-    struct list unchecked;  /* entries that are still to be held against the caller's rights */
-    struct timer timer;     /* rings when the first credential expires, or might */
-    int64_t next_expiry_us; /* at most the least of all entries; INT64_MAX: none expires */
+    struct map map;             /* by owner */
+    struct list checked;        /* entries, in no order */
+    struct list unchecked;      /* entries that are still to be held against the caller's rights */
+    struct list disconnections; /* struct live_disconnection, the first that began first */
+    struct timer timer;         /* rings when the first credential expires, or might */
+    int64_t next_expiry_us;     /* at most the least of all entries; INT64_MAX: none expires */
 };
 
 void live_init(struct worker *worker);
@@ -60,5 +61,23 @@ void live_check_some(struct worker *worker);
 /* Whether some are left for the next turn. */
 bool live_is_busy(const struct worker *worker);
 
-/* Ends all that go on under the subject; with a channel, those that read it. Returns how many. */
-unsigned live_disconnect(struct worker *worker, struct str subject, struct str channel);
+/* A request to end all that goes on under a subject, carried out in slices as well. `mark` lies
+ * among the unchecked entries, behind all that were there when it began: once it comes to the
+ * front, all of these were looked at. */
+struct live_disconnection {
+    struct list node; /* in live_table.disconnections */
+    struct list mark;
+    struct str subject, channel;                    /* borrowed; no channel: any */
+    unsigned ended;                                 /* how many it has ended so far */
+    void (*done)(struct live_disconnection *ended); /* on the worker's thread; may free it */
+};
+
+/* Ends all that go on under the subject; with a channel, those that read it. `done` is called in a
+ * later turn, or at once if the worker has ended. */
+void live_disconnect(struct worker *worker, struct live_disconnection *disconnection);
+
+/* How many disconnections are under way. */
+unsigned live_disconnections(const struct worker *worker);
+
+/* Ends the disconnections of a worker that has ended: nothing is left to them. */
+void live_give_up(struct worker *worker);

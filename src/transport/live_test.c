@@ -177,6 +177,36 @@ static void streams_websockets_and_polls_end_when_their_credential_expires(void 
     four_leave(bench, &alice);
 }
 
+/* A disconnection of a test, and whether it is over. */
+struct ends {
+    struct live_disconnection disconnection;
+    bool is_over;
+};
+
+static void end_is_over(struct live_disconnection *disconnection)
+{
+    container_of(disconnection, struct ends, disconnection)->is_over = true;
+}
+
+static void begin_to_end(struct bench *bench, struct ends *ends, const char *subject,
+                         const char *channel)
+{
+    *ends = (struct ends){.disconnection = {.subject = str_from(subject),
+                                            .channel = channel ? str_from(channel) : STR_NONE,
+                                            .done = end_is_over}};
+    live_disconnect(&bench->worker, &ends->disconnection);
+}
+
+/* Carries a disconnection out; returns how many it has ended. */
+static unsigned disconnect(struct bench *bench, const char *subject, const char *channel)
+{
+    struct ends ends;
+    begin_to_end(bench, &ends, subject, channel);
+    while (!ends.is_over)
+        live_check_some(&bench->worker);
+    return ends.disconnection.ended;
+}
+
 static void somebody_is_disconnected_by_subject_and_channel(void **state)
 {
     struct bench *bench = *state;
@@ -185,16 +215,16 @@ static void somebody_is_disconnected_by_subject_and_channel(void **state)
     bench->pattern = "b/*";
     join(bench, &second, AS("/stream", "alice"));
     join(bench, &other, AS("/stream", "bob"));
-    assert_int_equal(live_disconnect(&bench->worker, STR("alice"), STR("c")), 0);
-    assert_int_equal(live_disconnect(&bench->worker, STR("carol"), STR_NONE), 0);
-    assert_int_equal(live_disconnect(&bench->worker, STR("alice"), STR("b/1")), 1);
+    assert_int_equal(disconnect(bench, "alice", "c"), 0);
+    assert_int_equal(disconnect(bench, "carol", NULL), 0);
+    assert_int_equal(disconnect(bench, "alice", "b/1"), 1);
     bench_settle(bench);
     peer_hear(bench, &second);
     assert_true(second.ended);
     assert_true(peer_has(&second, "\"reason\":\"disconnected\""));
     peer_hear(bench, &first);
     assert_false(first.ended);
-    assert_int_equal(live_disconnect(&bench->worker, STR("alice"), STR_NONE), 1);
+    assert_int_equal(disconnect(bench, "alice", NULL), 1);
     bench_settle(bench);
     peer_hear(bench, &first);
     assert_true(first.ended);
@@ -344,6 +374,79 @@ static void many_are_checked_in_slices(void **state)
     caller_unref(caller);
 }
 
+/* An owner that a test adds without a connection, and how often it was ended. */
+struct owned {
+    unsigned ended;
+};
+
+static bool end_owned(void *owner, enum problem problem)
+{
+    (void)problem;
+    ((struct owned *)owner)->ended++;
+    return true;
+}
+
+static const struct live_ops owned_ops = {.end = end_owned};
+
+static void a_disconnection_ends_what_was_there_when_it_began_alone(void **state)
+{
+    struct bench *bench = *state;
+    struct caller *alice = caller_new(&(struct caller_facts){.subject = STR("alice")});
+    static struct owned before[600], later;
+    struct ends first, second;
+    for (size_t i = 0; i < 600; i++)
+        assert_int_equal(live_add(&bench->worker, &before[i], alice, &owned_ops), 0);
+    begin_to_end(bench, &first, "alice", NULL);
+    live_check_some(&bench->worker);
+    assert_false(first.is_over);
+    assert_int_equal(live_add(&bench->worker, &later, alice, &owned_ops), 0);
+    while (!first.is_over)
+        live_check_some(&bench->worker);
+    assert_int_equal(first.disconnection.ended, 600);
+    assert_int_equal(later.ended, 0);
+    begin_to_end(bench, &first, "bob", NULL);
+    begin_to_end(bench, &second, "alice", NULL);
+    while (!second.is_over)
+        live_check_some(&bench->worker);
+    assert_true(first.is_over);
+    assert_int_equal(first.disconnection.ended, 0);
+    assert_int_equal(second.disconnection.ended, 1);
+    caller_unref(alice);
+}
+
+static void a_connection_that_changes_its_caller_does_not_slip_through(void **state)
+{
+    struct bench *bench = *state;
+    struct caller *alice = caller_new(&(struct caller_facts){.subject = STR("alice")});
+    struct caller *again = caller_new(&(struct caller_facts){.subject = STR("alice")});
+    static struct owned owners[600];
+    struct ends ends;
+    for (size_t i = 0; i < 600; i++)
+        assert_int_equal(live_add(&bench->worker, &owners[i], alice, &owned_ops), 0);
+    begin_to_end(bench, &ends, "alice", NULL);
+    live_check_some(&bench->worker);
+    assert_int_equal(live_change(&bench->worker, &owners[599], again, &owned_ops), 0);
+    while (!ends.is_over)
+        live_check_some(&bench->worker);
+    assert_int_equal(owners[599].ended, 1);
+    assert_int_equal(ends.disconnection.ended, 600);
+    caller_unref(alice);
+    caller_unref(again);
+}
+
+static void a_worker_that_has_ended_leaves_no_disconnection_waiting(void **state)
+{
+    struct bench *bench = *state;
+    struct ends one, other;
+    begin_to_end(bench, &one, "alice", NULL);
+    live_give_up(&bench->worker);
+    assert_true(one.is_over);
+    bench->worker.stopping = true;
+    begin_to_end(bench, &other, "alice", NULL);
+    assert_true(other.is_over);
+    bench->worker.stopping = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +466,12 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(a_change_of_the_subject_counts_for_the_new_one, begin, end),
         cmocka_unit_test_setup_teardown(many_are_checked_in_slices, begin, end),
+        cmocka_unit_test_setup_teardown(a_disconnection_ends_what_was_there_when_it_began_alone,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(a_connection_that_changes_its_caller_does_not_slip_through,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(a_worker_that_has_ended_leaves_no_disconnection_waiting,
+                                        begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -588,6 +588,7 @@ static void *worker_main(void *arg)
         ; /* no connection is left that would wait for it */
     desk_flush(&worker->desk);
     rounds_end(worker);
+    live_give_up(worker);
     return NULL;
 }
 

@@ -1,6 +1,7 @@
 // What can be sent over HTTP/2 with little effort. Frames are written as bytes: a library would not send most
 // of them, and would send the others slowly.
 
+import { createHmac } from "node:crypto";
 import { arrive, connect, connectMany, destroyAll, flood, pause, repeat, request, untilThen } from "./support.mjs";
 
 const DATA = 0, HEADERS = 1, PRIORITY = 2, RST_STREAM = 3, SETTINGS = 4, PING = 6, WINDOW_UPDATE = 8, CONTINUATION = 9;
@@ -105,7 +106,38 @@ function bomb() {
     return Buffer.concat([head("/"), entry, Buffer.alloc(8000, 0xbe)]);
 }
 
+/* The subscribers of a subject: a connection has 250. */
+const CROWD = Number(process.env.CROWD ?? 25_000);
+const SECRET = "a secret of the hostile tests, long enough for HS256";
+
+function tokenOf(sub) {
+    const part = (json) => Buffer.from(JSON.stringify(json)).toString("base64url");
+    const text = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub, exp: Math.floor(Date.now() / 1000) + 3600 })}`;
+    return `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
+}
+
 export const attacks = {
+    disconnections: {
+        title: `${CROWD} streams of one subject, which are listed and disconnected again and again`,
+        config: `access: {anybody: [read, publish, presence, webhooks, admin]}\ntokens: [{secret: "${SECRET}"}]\n`,
+        async attack(port, until) {
+            const token = field("authorization", `Bearer ${tokenOf("crowd")}`);
+            const streams = Buffer.concat([settings(), ofStreams(250, (id) =>
+                frame(HEADERS, END_HEADERS | END_STREAM, id, head("/channels/idle?stream=sse", GET, token)))]);
+            for (let rounds = 0; Date.now() < until; rounds++) {
+                const sockets = await connectMany(port, Math.ceil(CROWD / 250));
+                await arrive(port, rounds ? until : until + 60_000, CROWD, () => sockets.forEach((socket) => socket.write(streams)));
+                const nobody = Array.from({ length: 4 }, () => request(port, "DELETE", "/subscribers?subject=nobody"));
+                await Promise.all([...nobody, request(port, "GET", "/subscribers?limit=1000&subject=nobody"), request(port, "GET", "/subscribers?limit=1000")]);
+                const { text } = await request(port, "DELETE", "/subscribers?subject=crowd");
+                if (!rounds && JSON.parse(text).disconnected < CROWD) {
+                    console.error(`    not all of ${CROWD} were disconnected: ${text}`);
+                    process.exit(1);
+                }
+                destroyAll(sockets);
+            }
+        },
+    },
     http2_resets: {
         title: "HTTP/2: streams that are reset at once by the client, or by the server for a fault of the client",
         async attack(port, until) {
