@@ -282,15 +282,25 @@ static void look_at_host(struct call *call, const char *url)
     curl_url_cleanup(parts);
 }
 
-/* The folder of the system's authorities counts besides. A connection that is kept from a time when
- * the authorities were others is not used again: curl compares them. */
-static void set_authorities(CURL *easy, struct str authorities)
+static void set_text(CURL *easy, CURLoption option, struct str text)
 {
-    struct curl_blob blob = {.data = (void *)(uintptr_t)authorities.at, /* it is only read */
-                             .len = authorities.len,
+    struct curl_blob blob = {.data = (void *)(uintptr_t)text.at, /* it is only read */
+                             .len = text.len,
                              .flags = CURL_BLOB_COPY};
-    if (authorities.len)
-        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+    if (text.len)
+        curl_easy_setopt(easy, option, &blob);
+}
+
+/* The folder of the system's authorities counts besides. A connection that is kept from a time when
+ * the authorities, or the own certificate, were others is not used again: curl compares them. */
+static void set_certificates(CURL *easy, const struct call *call)
+{
+    const struct client *client = call->client;
+    set_text(easy, CURLOPT_CAINFO_BLOB, client->authorities);
+    if (!call->identified)
+        return;
+    set_text(easy, CURLOPT_SSLCERT_BLOB, client->identity.cert);
+    set_text(easy, CURLOPT_SSLKEY_BLOB, client->identity.key);
 }
 
 static void set_call(struct call *call, const char *url)
@@ -310,11 +320,7 @@ static void set_call(struct call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-    set_authorities(easy, call->client->authorities);
-    if (call->identified) {
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, call->client->identity.cert_file);
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, call->client->identity.key_file);
-    }
+    set_certificates(easy, call);
 }
 
 static void put_away(struct call *call)

@@ -39,7 +39,7 @@ struct client {
     const char *const *resolve; /* "name:port:address,…" for tests, ended by a NULL; or NULL */
     struct str authorities;     /* accepted besides those of the system, in PEM form; borrowed, and
                                  * may be replaced between two turns */
-    struct client_identity identity;
+    struct client_identity identity; /* borrowed in the same way */
     CURLM *multi;
     int64_t due_ns;        /* when curl wants to be called, 0 for never */
     struct list unwatched; /* watches that this turn's events may still point at */

@@ -3,7 +3,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <stdio.h>
 
 bool identity_is_for(const struct client_identity *identity, struct str host)
 {
@@ -20,28 +19,26 @@ static int no_passphrase(char *room, int size, int writes, void *context)
     return -1;
 }
 
-static X509 *read_certificate(const char *path)
+static X509 *read_certificate(struct str text)
 {
-    FILE *file = fopen(path, "re");
-    X509 *certificate = file ? PEM_read_X509(file, NULL, no_passphrase, NULL) : NULL;
-    if (file)
-        fclose(file);
+    BIO *bio = BIO_new_mem_buf(text.at, (int)text.len);
+    X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(bio);
     return certificate;
 }
 
-static EVP_PKEY *read_key(const char *path)
+static EVP_PKEY *read_key(struct str text)
 {
-    FILE *file = fopen(path, "re");
-    EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, no_passphrase, NULL) : NULL;
-    if (file)
-        fclose(file);
+    BIO *bio = BIO_new_mem_buf(text.at, (int)text.len);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(bio);
     return key;
 }
 
-const char *identity_check(const char *cert_file, const char *key_file)
+const char *identity_check(struct str cert, struct str key_text)
 {
-    X509 *certificate = read_certificate(cert_file);
-    EVP_PKEY *key = read_key(key_file);
+    X509 *certificate = cert.len ? read_certificate(cert) : NULL;
+    EVP_PKEY *key = key_text.len ? read_key(key_text) : NULL;
     const char *why = NULL;
     if (!certificate)
         why = "cert_file is no file that can be read and has a certificate in PEM form";

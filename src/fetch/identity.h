@@ -5,8 +5,8 @@
 
 /* Borrowed texts. A server without a certificate has no hosts. */
 struct client_identity {
-    const char *cert_file; /* PEM: the certificate, then those that lead to its authority */
-    const char *key_file;  /* PEM: its private key, without a passphrase */
+    struct str cert; /* PEM: the certificate, then those that lead to its authority */
+    struct str key;  /* PEM: its private key, without a passphrase */
     const char *const *hosts;
     size_t hosts_count;
 };
@@ -14,6 +14,6 @@ struct client_identity {
 /* Whether the certificate may be shown to the host, as it stands in a URL. */
 bool identity_is_for(const struct client_identity *identity, struct str host);
 
-/* Reads both files. NULL if the key is the certificate's, else what is wrong, as the end of a
- * sentence; static. */
-const char *identity_check(const char *cert_file, const char *key_file);
+/* Looks at the contents of both files. NULL if the key is the certificate's, else what is wrong, as
+ * the end of a sentence; static. */
+const char *identity_check(struct str cert, struct str key);

@@ -7,8 +7,24 @@
 /* Sections and keys that a reload puts into effect, but for those of `of_start`, which the log and
  * the listeners were made with. */
 static const char *const of_reload[] = {
-    "access", "keys",  "tokens",     "hosts",   "origins", "trusted_proxies",  "forwarded_header",
-    "limits", "rates", "namespaces", "inbound", "tls",     "webhooks.ca_file", "playground"};
+    "access",
+    "keys",
+    "tokens",
+    "hosts",
+    "origins",
+    "trusted_proxies",
+    "limits",
+    "forwarded_header",
+    "rates",
+    "namespaces",
+    "inbound",
+    "tls",
+    "playground",
+    "webhooks.ca_file",
+    "webhooks.cert_file",
+    "webhooks.key_file",
+    "webhooks.cert_hosts",
+};
 static const char *const of_start[] = {
     "limits.channels_max",
     "limits.channels_address_percent",
@@ -89,12 +105,6 @@ static bool allow_equal(const struct config *a, const struct config *b)
                        b->webhook_hosts_count);
 }
 
-static bool cert_hosts_equal(const struct config *a, const struct config *b)
-{
-    return texts_equal(a->webhook_cert_hosts, a->webhook_cert_hosts_count, b->webhook_cert_hosts,
-                       b->webhook_cert_hosts_count);
-}
-
 static bool listen_equal(const struct config *a, const struct config *b)
 {
     bool same = a->listen_count == b->listen_count;
@@ -155,7 +165,6 @@ static const struct {
     {"listen", listen_equal},
     {"webhooks.schedule_ms", schedule_equal},
     {"webhooks.allow", allow_equal},
-    {"webhooks.cert_hosts", cert_hosts_equal},
     {"namespaces.retention", retention_equal},
     {"namespaces.compress", compress_equal},
 };

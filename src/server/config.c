@@ -61,7 +61,20 @@ void config_free(struct config *config)
     free(config->rules);
     tls_server_unref(config->tls_server);
     buf_free(&config->webhook_ca);
+    buf_free(&config->webhook_cert);
+    if (config->webhook_key.at)
+        explicit_bzero(config->webhook_key.at, config->webhook_key.cap);
+    buf_free(&config->webhook_key);
+    buf_free(&config->secret_files);
     yaml_file_free(config->file);
+}
+
+struct client_identity config_identity(const struct config *config)
+{
+    return (struct client_identity){.cert = buf_str(&config->webhook_cert),
+                                    .key = buf_str(&config->webhook_key),
+                                    .hosts = config->webhook_cert_hosts,
+                                    .hosts_count = config->webhook_cert_hosts_count};
 }
 
 /* ---- options --------------------------------------------------------------------------------- */

@@ -128,6 +128,7 @@ struct config {
     struct buf webhook_ca;       /* the content of that file */
     const char *webhook_cert_file;
     const char *webhook_key_file;
+    struct buf webhook_cert, webhook_key; /* the contents of these files */
     const char *webhook_cert_hosts[CONFIG_ALLOW_MAX];
     size_t webhook_cert_hosts_count;
     uint32_t webhook_endpoints_max;
@@ -142,6 +143,7 @@ struct config {
     struct issuers issuers;                   /* of tokens; owned */
     const char *token_key_files[ISSUERS_MAX]; /* those that have a key which signs */
     size_t token_key_files_count;
+    struct buf secret_files; /* const char *: the files that hold secrets by file:PATH */
 
     struct source **sources; /* webhooks of others that become events; owned */
     size_t sources_count;
@@ -171,5 +173,8 @@ void config_check_reach(const struct config *config, const struct listening *lis
  * addresses, without it they are all the addresses there are. The same checks hold for them.
  * Returns 0, or -EINVAL with every fault in `faults`. */
 int config_adopt(struct config *config, const struct activation *activation, struct faults *faults);
+
+/* The certificate for receivers of webhooks, borrowed from the configuration. */
+struct client_identity config_identity(const struct config *config);
 
 void config_free(struct config *config);

@@ -19,6 +19,7 @@
 #include "server/issuer_item.h"
 #include "server/key_items.h"
 #include "server/keys.h"
+#include "server/read_file.h"
 #include "server/sources.h"
 #include "server/yaml_file.h"
 #include "transport/exchange.h"
@@ -51,6 +52,15 @@ static void read_map(struct reader *reader, struct yaml_value map, struct str pa
 
 /* ---- scalars --------------------------------------------------------------------------------- */
 
+/* Notes a file that holds a secret, which nobody else may read. */
+static void note_secret_file(struct reader *reader, const struct key *key, struct str text)
+{
+    const struct str prefix = STR("file:");
+    const char *path = text.at + prefix.len;
+    if (key->secret && str_starts(text, prefix))
+        buf_add(&reader->config->secret_files, (const char *)&path, sizeof(path));
+}
+
 static void read_scalar(struct reader *reader, const struct key *key, const struct entry *entry,
                         void *base)
 {
@@ -58,6 +68,7 @@ static void read_scalar(struct reader *reader, const struct key *key, const stru
     struct buf right = {0};
     enum yaml_kind kind = yaml_kind(entry->value);
     if (kind == YAML_TEXT) {
+        note_secret_file(reader, key, yaml_text(entry->value));
         (void)key_set(key, base, yaml_text(entry->value), &place, reader->faults);
         return;
     }
@@ -547,8 +558,10 @@ static void read_secrets(struct reader *reader, const struct key *key, const str
     for (size_t i = 0; i < yaml_count(entry->value); i++) {
         struct yaml_value item = yaml_item(entry->value, i);
         struct place place = yaml_place(item);
-        if (is_text(reader, key, item))
-            (void)source_item_add_secret(base, yaml_text(item), &place, reader->faults);
+        if (!is_text(reader, key, item))
+            continue;
+        note_secret_file(reader, key, yaml_text(item));
+        (void)source_item_add_secret(base, yaml_text(item), &place, reader->faults);
     }
 }
 
@@ -939,9 +952,18 @@ static void check_shares(const struct config *config, const struct place *place,
                    all, CONFIG_SHARES_MAX);
 }
 
-/* Checks the certificate now: otherwise a wrong one would be reported only by each delivery. */
-static void check_identity(const struct config *config, const struct place *place,
-                           struct faults *faults)
+enum { IDENTITY_FILE_MAX = 1 << 20 };
+
+/* Reads the certificate and its key now: what the files have later waits for a reload. Returns what
+ * is wrong, or NULL. */
+static const char *read_identity(struct config *config)
+{
+    (void)read_file(config->webhook_cert_file, IDENTITY_FILE_MAX, &config->webhook_cert);
+    (void)read_file(config->webhook_key_file, IDENTITY_FILE_MAX, &config->webhook_key);
+    return identity_check(buf_str(&config->webhook_cert), buf_str(&config->webhook_key));
+}
+
+static void check_identity(struct config *config, const struct place *place, struct faults *faults)
 {
     bool certificate = config->webhook_cert_file, key = config->webhook_key_file,
          hosts = config->webhook_cert_hosts_count > 0;
@@ -949,7 +971,7 @@ static void check_identity(const struct config *config, const struct place *plac
         return;
     const char *why =
         certificate && key && hosts
-            ? identity_check(config->webhook_cert_file, config->webhook_key_file)
+            ? read_identity(config)
             : "cert_file, key_file and cert_hosts belong together: give all three, or none";
     if (why)
         faults_add(faults, place, "webhooks", "%s", why);

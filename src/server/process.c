@@ -364,11 +364,26 @@ static void warn_of(const char *path, const char *holds)
         holds);
 }
 
+/* NULL for a file that stands in the list before: several keys may name one. */
+static const char *secret_file(const struct config *config, size_t nth)
+{
+    const char *path, *other;
+    memcpy(&path, config->secret_files.at + nth * sizeof(path), sizeof(path));
+    for (size_t i = 0; i < nth; i++) {
+        memcpy(&other, config->secret_files.at + i * sizeof(other), sizeof(other));
+        if (strcmp(path, other) == 0)
+            return NULL;
+    }
+    return path;
+}
+
 void process_warn(const struct config *config)
 {
     for (size_t i = 0; i < config->tls.pairs_count; i++)
         warn_of(config->tls.pairs[i].key, "the private key of a certificate");
     warn_of(config->webhook_key_file, "the private key of webhooks");
+    for (size_t i = 0; i < config->secret_files.len / sizeof(const char *); i++)
+        warn_of(secret_file(config, i), "a secret of the configuration");
     for (size_t i = 0; i < config->token_key_files_count; i++)
         warn_of(config->token_key_files[i], "a key that signs tokens");
     if (config->file &&

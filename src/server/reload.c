@@ -71,6 +71,7 @@ static void post_all(struct reloading *reloading, struct switching *switching,
                                                  .allow_loopback = settings_are_local(next),
                                                  .hub = next->config.limits.hub,
                                                  .authorities = buf_str(&next->config.webhook_ca),
+                                                 .identity = config_identity(&next->config),
                                                  .before = reloading->current->rules,
                                                  .after = next->rules,
                                                  .done = courier_done};

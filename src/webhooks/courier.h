@@ -13,13 +13,14 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
 /* Hears of revocations, for changes_listen(). */
 struct change_listener *courier_revoked(struct courier *courier);
 
-/* A change to other rights, limits and authorities, lent to the courier until `done`. */
+/* A change to other rights, limits and certificates, lent to the courier until `done`. */
 struct courier_change {
     struct mail mail;
     void *access;                                /* courier_config.access */
     bool allow_loopback;                         /* courier_config.allow_loopback */
     struct hub_limits hub;                       /* courier_config.hub */
     struct str authorities;                      /* courier_config.authorities */
+    struct client_identity identity;             /* courier_config.identity */
     const struct rules *before, *after;          /* of access */
     void (*done)(struct courier_change *change); /* on the courier's thread */
 };
