@@ -488,6 +488,46 @@ static void a_ping_that_came_before_the_drain_does_not_delay_it(void **state)
     assert_true(list_empty(&bench->worker.connections));
 }
 
+/* Gives the newest connection the door by which it is to have come. */
+static void come_by(struct bench *bench, uint8_t door)
+{
+    container_of(bench->worker.connections.prev, struct conn, node)->door = door;
+}
+
+static void a_door_that_redirects_sends_every_request_to_tls(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    bench->worker.config.https_port = 8443;
+    h2_begin_join(&client, bench, WIDE);
+    come_by(bench, DOOR_REDIRECT);
+    h2_talk(&client);
+    int32_t ids[] = {h2_get(&client, "/stream?a=1"), h2_post(&client, "/publish", STR("hello")),
+                     h2_begin(&client, "POST", "/publish", &STR("never ends"), true),
+                     h2_websocket(&client, "/socket")};
+    static const char *const urls[] = {"https://x:8443/stream?a=1", "https://x:8443/publish",
+                                       "https://x:8443/publish", "https://x:8443/socket"};
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        assert_int_equal(h2_got(&client, ids[i])->status, 308);
+        assert_string_equal(h2_got(&client, ids[i])->location, urls[i]);
+    }
+    assert_false(client.goaway);
+    assert_int_equal(bench->handled, 0);
+    assert_int_equal(bench->published, 0);
+    h2_leave(&client);
+}
+
+static void a_port_of_tls_refuses_http2_without_it(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_begin_join(&client, bench, WIDE);
+    come_by(bench, DOOR_TLS | DOOR_BARE);
+    h2_talk(&client);
+    assert_true(client.goaway);
+    h2_leave(&client);
+}
+
 static void streams_over_the_limit_are_refused(void **state)
 {
     struct bench *bench = *state;
@@ -789,6 +829,8 @@ int main(void)
         WITH_BENCH(a_request_that_came_before_the_drain_is_answered),
         WITH_BENCH(a_request_that_is_being_read_when_the_drain_comes_is_answered),
         WITH_BENCH(a_ping_that_came_before_the_drain_does_not_delay_it),
+        WITH_BENCH(a_door_that_redirects_sends_every_request_to_tls),
+        WITH_BENCH(a_port_of_tls_refuses_http2_without_it),
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
         WITH_BENCH(a_pull_that_is_woken_while_it_is_asked_is_asked_again),

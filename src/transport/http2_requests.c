@@ -12,6 +12,7 @@
 #include "transport/forwarding.h"
 #include "transport/checked.h"
 #include "transport/http2_streams.h"
+#include "transport/secure.h"
 
 #include <errno.h>
 
@@ -61,6 +62,21 @@ static void refuse_body(struct http2_request_stream *stream, int error)
     enum problem problem = body_refusal(error, worker_of(stream)->config.limits.body_max, &detail);
     refuse(stream, problem, buf_str(&detail));
     buf_free(&detail);
+}
+
+/* The same for one that came without TLS by a door that redirects. */
+static void refuse_bare(struct http2_request_stream *stream, const struct http_head *head)
+{
+    struct worker *worker = worker_of(stream);
+    struct exchange *exchange =
+        http2_exchange_new(stream, worker_admitted(worker, http_header(head, STR("origin"))));
+    if (exchange) {
+        exchange->is_head = head->method == HTTP_HEAD;
+        secure_refuse(exchange, &stream->connection->conn, head);
+    } else {
+        request_stream_close(&stream->request);
+    }
+    drop_request(stream);
 }
 
 /* ---- handling -------------------------------------------------------------------------------- */
@@ -181,11 +197,16 @@ static void begin_body(struct http2_request_stream *stream, const struct http_he
 static void handle_head(struct http2_request_stream *stream, const struct http2_request *request)
 {
     struct worker *worker = worker_of(stream);
-    if (request->is_whole && dispatch_known(stream, request->head))
+    const struct conn *conn = &stream->connection->conn;
+    if (request->is_whole && !secure_refuses(conn->door) && dispatch_known(stream, request->head))
         return;
     const struct http_head *head = parse(stream, request->head);
     if (!head)
         return;
+    if (secure_refuses_request(worker, conn, head)) {
+        refuse_bare(stream, head);
+        return;
+    }
     if (!request->is_whole && !request->is_tunnel && head->method != HTTP_CONNECT) {
         begin_body(stream, head, request->head);
         return;

@@ -11,6 +11,7 @@ enum { H2_STREAMS = 128 };
 /* A stream, at the client's end: the index is half of its id. */
 struct h2_got {
     int status;
+    char location[80]; /* the field, if it is there */
     struct buf body;
     struct str upload; /* not sent yet */
     bool holds_end;    /* the request does not end behind `upload` */
@@ -38,10 +39,13 @@ static inline int h2_on_header(nghttp2_session *session, const nghttp2_frame *fr
                                size_t value_len, uint8_t flags, void *user)
 {
     (void)session;
-    (void)value_len;
     (void)flags;
-    if (str_eq((struct str){(const char *)name, name_len}, STR(":status")))
-        h2_got(user, frame->hd.stream_id)->status = (int)strtol((const char *)value, NULL, 10);
+    struct h2_got *got = h2_got(user, frame->hd.stream_id);
+    struct str field = {(const char *)name, name_len};
+    if (str_eq(field, STR(":status")))
+        got->status = (int)strtol((const char *)value, NULL, 10);
+    else if (str_eq(field, STR("location")))
+        snprintf(got->location, sizeof(got->location), "%.*s", (int)value_len, (const char *)value);
     return 0;
 }
 

@@ -368,7 +368,7 @@ static enum step begin_http2(struct http1 *http1, struct str bytes)
     return STEP_STOP;
 }
 
-/* The same for a connection over a limit, or without the TLS that is wanted. */
+/* The same for a connection over a limit, or without the TLS that its port speaks. */
 static enum step refuse_http2(struct http1 *http1)
 {
     http1->finished = true;
@@ -423,8 +423,8 @@ static enum step step(struct http1 *http1, struct str *bytes)
     if (foreign_is_tls(*bytes))
         return refuse_tls(http1);
     if (!http1->asked && foreign_is_http2(*bytes))
-        return http1->refused || secure_refuses(http1->conn.door) ? refuse_http2(http1)
-                                                                  : begin_http2(http1, *bytes);
+        return http1->refused || http1->conn.door & DOOR_BARE ? refuse_http2(http1)
+                                                              : begin_http2(http1, *bytes);
     int result = http_memo_parse(&worker->memo, *bytes, &worker->config.limits.http, &scan, &head);
     if (result == -EAGAIN) {
         http1_intake(http1)->scan = scan;

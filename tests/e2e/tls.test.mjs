@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import crypto from "node:crypto";
+import { once } from "node:events";
 import fs from "node:fs";
 import http2 from "node:http2";
 import https from "node:https";
@@ -308,6 +309,19 @@ test("an address that redirects sends every request to https", async (t) => {
         assert.equal(answer.status, 308);
         assert.equal(answer.headers.get("location"), `https://127.0.0.1:${port}${path}`);
     }
+});
+
+test("an address that redirects does so by HTTP/2 with prior knowledge, too", async (t) => {
+    const { server, port } = await secured(t);
+    const client = http2.connect(`http://127.0.0.1:${/and http:\/\/127\.0\.0\.1:(\d+)/.exec(server.out)[1]}`);
+    t.after(() => client.destroy());
+    for (const [method, path] of [["GET", "/"], ["POST", "/channels/a?x=%20"], ["GET", "/channels/a?stream=sse"]]) {
+        const stream = client.request({ ":method": method, ":path": path });
+        stream.end(method === "POST" ? "a body" : undefined);
+        const [headers] = await deadline(once(stream.resume(), "response"), "the response");
+        assert.deepEqual([headers[":status"], headers.location], [308, `https://127.0.0.1:${port}${path}`]);
+    }
+    assert.equal((await ask(port, "/channels/a", { rejectUnauthorized: false })).body.includes("a body"), false);
 });
 
 test("a record that was garbled, cut or is no record ends its connection alone", async (t) => {
