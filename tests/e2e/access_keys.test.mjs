@@ -205,8 +205,13 @@ test("the caller's own key is read from a file or the environment, never from th
     const bad = await run(t, ["key", "ls", "--url", server.url, "--token-file", file]);
     assert.equal(bad.code, 2);
     assert.ok(!bad.stderr.includes("two words"));
-    const line = await run(t, ["key", "ls", "--url", server.url, "--token", "secret"]);
-    assert.equal(line.code, 2);
+    for (const command of [["key", "ls"], ["pub", "a", "b"], ["sub", "a"], ["presence", "a"], ["webhook", "ls"], ["bench"]]) {
+        const line = await run(t, [...command, "--url", server.url, "--token", "fk_very_secret"]);
+        assert.equal(line.code, 2, command[0]);
+        assert.doesNotMatch(line.stdout + line.stderr, /very_secret/);
+        if (command[0] !== "key")
+            assert.match(line.stderr, /--token-file FILE, or set FRESHET_TOKEN/, command[0]);
+    }
 });
 
 test("pub, sub, webhook, presence and bench take a key from a file as well, and wrong files are told without their text", async (t) => {

@@ -124,7 +124,8 @@ test("a token never shows in what the command says about a server of TLS", async
     const { port, trust } = await secured(t);
     for (const more of [trust, []]) {
         for (const args of [["pub", "a", "b"], ["sub", "a//b"], ["sub", "a//b", "--via", "ws"]]) {
-            const { stdout, stderr } = await run(t, [...args, "--url", `https://localhost:${port}`, "--token", "frs_very_secret", ...more]);
+            const { stdout, stderr } = await run(t, [...args, "--url", `https://localhost:${port}`, ...more],
+                { env: { ...process.env, FRESHET_TOKEN: "frs_very_secret" } });
             assert.doesNotMatch(stdout + stderr, /very_secret/);
         }
     }

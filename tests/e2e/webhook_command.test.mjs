@@ -75,7 +75,7 @@ test("wrong usage is told with the verb's help, and ends with 2", async (t) => {
     for (const args of [
         [], ["remove", "x"], ["add"], ["add", "http://x/"], ["show"], ["show", "a", "b"], ["ls", "x"], ["rm"], ["replay", "a"],
         ["retry", "a", "b"], ["add", "http://x/", "c", "--header", "no colon"], ["add", "http://x/", "c", "--set", "a=b"],
-        ["add", "http://x/", "c", "--batch", "0"], ["ls", "--after", "1"], ["ls", "--url", "ftp://x"], ["ls", "--token", "a b"],
+        ["add", "http://x/", "c", "--batch", "0"], ["ls", "--after", "1"], ["ls", "--url", "ftp://x"], ["ls", "--token", "t0k"],
         ["listen", "nowhere"], ["listen", "127.0.0.1:70000"], ["listen", "--secret", "x!"], ["listen", "--status", "100"],
     ]) {
         const { code, stdout, stderr } = await run(t, ["webhook", ...args]);
@@ -103,7 +103,7 @@ test("a server that is not there, and one that refuses, end it with 1 and a reas
 test("each verb is the request that the API has for it", async (t) => {
     const server = await stub(t, 200, { done: true });
     const expect = async (args, method, url, body) => {
-        const { code, stderr } = await webhook(t, server, [...args, "--token", "t0k"]);
+        const { code, stderr } = await webhook(t, server, args, { env: { ...process.env, FRESHET_TOKEN: "t0k" } });
         assert.equal(code, 0, stderr);
         const got = server.requests.pop();
         assert.equal(`${got.method} ${got.url}`, `${method} ${url}`);

@@ -14,7 +14,8 @@ struct presence_arguments {
 };
 
 /* Reads the arguments. `environment_url` and `environment_token` replace options that are not
- * given, and may be NULL. Returns 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`. */
+ * given, and may be NULL. Returns 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`; the
+ * caller deinits the credential in any case. */
 int presence_read_arguments(int argc, char **argv, const char *environment_url,
                             const char *environment_token, struct presence_arguments *ret,
                             struct buf *why);

@@ -43,7 +43,7 @@ static void all_options_are_taken(void **state)
     (void)state;
     assert_int_equal(RUN("sub", "a", "b/**", "--via", "poll", "--after", "earliest", "--type", "t",
                          "--type", "u", "--format", "data", "--count", "3", "--as", "Ada", "--url",
-                         "http://h/x", "--token", "abc"),
+                         "http://h/x"),
                      0);
     assert_int_equal(got.wish.mechanism, FOLLOW_POLL);
     assert_int_equal(got.wish.channels.count, 2);
@@ -85,7 +85,7 @@ static void wrong_usage_is_refused(void **state)
     assert_int_equal(RUN("sub", "a", "--last", "1001"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--as", ""), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--url", "localhost"), -EINVAL);
-    assert_int_equal(RUN("sub", "a", "--token", "a\r\nHost: b"), -EINVAL);
+    assert_int_equal(RUN("sub", "a", "--token", "abc"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--cert-key", "k"), -EINVAL);
     assert_int_equal(RUN("sub", "a", "--insecure", "--cacert", "c"), -EINVAL);
 }

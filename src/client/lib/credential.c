@@ -46,13 +46,15 @@ static int read_file(struct credential *credential, struct buf *why)
 
 int credential_read(struct credential *credential, const char *environment, struct buf *why)
 {
-    if (credential->said && credential->file) {
-        buf_add_lit(why, "--token and --token-file exclude each other");
+    if (credential->said) {
+        buf_add_lit(why, "--token is not taken, since all users of this machine can read a command "
+                         "line: write the key or token into a file and say --token-file FILE, or "
+                         "set FRESHET_TOKEN");
         return -EINVAL;
     }
     if (credential->file)
         return read_file(credential, why);
-    credential->text = credential->said ? credential->said : environment;
+    credential->text = environment;
     if (!credential->text || server_url_token_valid(credential->text))
         return 0;
     buf_add_lit(why, "the token holds something that no token can");

@@ -1,15 +1,15 @@
-/* The credential of a command's user: a key or a token, from the command line, a file, or the
- * environment, in that order.
+/* The credential of a command's user: a key or a token, from a file, or else the environment.
  *
- * Every user of the machine can read a command line, so `--token-file` is what people should use,
- * and `--token` is for tries. The text of a file is wiped when it is not needed any more. */
+ * Every user of the machine can read a command line, so none is taken from there: `--token` is
+ * known only to say what to use instead. The text of a file is wiped when it is not needed any
+ * more. */
 #pragma once
 
 #include "base/command_line.h"
 
 /* Zeroes are a user without a credential. */
 struct credential {
-    const char *said; /* by --token; NULL: not */
+    const char *said; /* by --token, which is refused; NULL: not */
     const char *file; /* by --token-file; "-" is standard input; NULL: none */
     const char *text; /* the one that holds; NULL: none */
     char *own;        /* the text of the file */
@@ -26,12 +26,12 @@ enum { CREDENTIAL_OPTIONS_COUNT = 2 };
 
 /* For a column of options that is as wide as the longest. */
 #define CREDENTIAL_HELP                                                                            \
-    "  --token-file FILE, --token T\n"                                                             \
+    "  --token-file FILE\n"                                                                        \
     "      who you are: a key or a token, alone on the first line of a file (- is standard\n"      \
-    "      input), or FRESHET_TOKEN; other users of this machine can read a --token\n"
+    "      input), or FRESHET_TOKEN in the environment\n"
 
-/* Reads the file, if there is one, and sets `text`. `environment` stands in for both options, and
- * may be NULL. Returns 0, or -EINVAL with a sentence in `why`. Call credential_deinit() in any
+/* Reads the file, if there is one, and sets `text`. `environment` stands in for the file, and may
+ * be NULL. Returns 0, or -EINVAL with a sentence in `why`. Call credential_deinit() in any
  * case. */
 int credential_read(struct credential *credential, const char *environment, struct buf *why);
 

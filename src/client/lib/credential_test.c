@@ -63,25 +63,34 @@ static void a_file_without_one_is_refused(void **state)
     buf_free(&why);
 }
 
-static void the_command_line_beats_the_environment(void **state)
+static void the_environment_stands_in_for_a_file(void **state)
 {
-    struct credential credential = {.said = "said"};
+    struct credential credential = {0};
     struct buf why = {0};
     (void)state;
-    assert_int_equal(credential_read(&credential, "from-environment", &why), 0);
-    assert_string_equal(credential.text, "said");
-    credential = (struct credential){0};
     assert_int_equal(credential_read(&credential, "from-environment", &why), 0);
     assert_string_equal(credential.text, "from-environment");
     credential = (struct credential){0};
     assert_int_equal(credential_read(&credential, NULL, &why), 0);
     assert_null(credential.text);
-    credential = (struct credential){.said = "a\r\nHost: b"};
-    assert_int_equal(credential_read(&credential, NULL, &why), -EINVAL);
-    credential = (struct credential){.said = "a", .file = "b"};
-    assert_int_equal(credential_read(&credential, NULL, &why), -EINVAL);
-    credential_deinit(&credential);
+    assert_int_equal(credential_read(&credential, "a\r\nHost: b", &why), -EINVAL);
     buf_free(&why);
+}
+
+static void the_command_line_is_refused_without_its_text(void **state)
+{
+    static const char *const files[] = {NULL, "/some/file"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        struct credential credential = {.said = "fk_said_before_all", .file = files[i]};
+        struct buf why = {0};
+        assert_int_equal(credential_read(&credential, "from-environment", &why), -EINVAL);
+        assert_null(credential.text);
+        buf_add_char(&why, '\0');
+        assert_non_null(strstr(why.at, "--token-file"));
+        assert_null(strstr(why.at, "fk_said"));
+        buf_free(&why);
+    }
 }
 
 int main(void)
@@ -89,7 +98,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_holds_it_on_its_first_line),
         cmocka_unit_test(a_file_without_one_is_refused),
-        cmocka_unit_test(the_command_line_beats_the_environment),
+        cmocka_unit_test(the_environment_stands_in_for_a_file),
+        cmocka_unit_test(the_command_line_is_refused_without_its_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
