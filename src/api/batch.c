@@ -183,6 +183,7 @@ static void refuse_index(struct exchange *exchange, const struct fault *fault, u
 static void refuse_count(struct exchange *exchange, uint32_t max)
 {
     struct buf detail = {0};
+    worker_hit(exchange->worker, LIMIT_BODIES);
     buf_addf(&detail, "a batch has at most %u events: nothing was published", max);
     exchange_problem(exchange, PROBLEM_TOO_LARGE, buf_str(&detail), STR_NONE);
     buf_free(&detail);

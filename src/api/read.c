@@ -120,18 +120,25 @@ static bool refuse_as(struct asked *asked, const struct refusal *refusal)
     return false;
 }
 
+/* More channels or types than a request may name. */
+static bool refuse_many(struct asked *asked, const struct refusal *refusal)
+{
+    worker_hit(asked->exchange->worker, LIMIT_SUBSCRIPTIONS);
+    return refuse_as(asked, refusal);
+}
+
 static bool add_channel(struct asked *asked, struct str value)
 {
     struct refusal refusal;
     return subscription_add_term(&asked->subscription, value, &refusal) ||
-           refuse_as(asked, &refusal);
+           refuse_many(asked, &refusal);
 }
 
 static bool add_type(struct asked *asked, struct str value)
 {
     struct refusal refusal;
     return subscription_add_type(&asked->subscription, value, &refusal) ||
-           refuse_as(asked, &refusal);
+           refuse_many(asked, &refusal);
 }
 
 /* Links to other pages and mechanisms keep all parameters but position and mechanism. */

@@ -140,6 +140,7 @@ static bool may_add(struct submitter *submitter, const struct proposal *proposal
                                          clock_now_ns(submitter->clock), ret_refusal))
         return true;
     count(&submitter->too_fast, ret_refusal->problem == PROBLEM_TOO_MANY);
+    count(&submitter->too_large, ret_refusal->problem == PROBLEM_TOO_LARGE);
     return false;
 }
 

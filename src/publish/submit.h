@@ -31,6 +31,7 @@ struct submitter {
     _Atomic uint64_t published;          /* events submitted */
     _Atomic uint64_t refused[PUBLISH_VERDICTS]; /* publishes, by verdict */
     _Atomic uint64_t too_fast;                  /* publishes, by a rate */
+    _Atomic uint64_t too_large;                 /* publishes, by event_max */
     _Atomic uint64_t too_full;                  /* publishes, by the mark of memory */
 };
 

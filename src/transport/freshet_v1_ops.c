@@ -98,6 +98,7 @@ static bool text_of(struct str raw, struct buf *out)
 struct lists {
     struct subscription subscription;
     struct arena arena;
+    bool is_over; /* more than a subscription may have */
 };
 
 /* An array of a subscription, and the messages for a malformed one. */
@@ -125,7 +126,8 @@ static bool add_text(struct lists *lists, const struct kind *kind, struct str ra
         return refusal_set(ret_refusal, kind->problem, kind->no_string);
     if (!kept.at)
         return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, "no memory: try again");
-    return kind->add(&lists->subscription, kept, ret_refusal);
+    lists->is_over = !kind->add(&lists->subscription, kept, ret_refusal);
+    return !lists->is_over;
 }
 
 /* Reads an array of at least one string. */
@@ -249,6 +251,8 @@ static void op_subscribe(struct freshet_v1 *v1, const struct said *said)
         subscribe(v1, said, &lists);
     else if (permit == PERMIT_REFUSED)
         refuse(v1, said, &refusal);
+    if (lists.is_over)
+        worker_hit(v1->worker, LIMIT_SUBSCRIPTIONS);
     charge(v1, &lists);
     arena_free(&lists.arena);
 }

@@ -717,6 +717,8 @@ void freshet_v1_subscribe(struct freshet_v1 *v1, struct str ref, const struct se
     size_t count = terms_of(asked, names);
     const char *detail;
     enum problem problem = check(v1, asked, names, count, &detail);
+    if (problem == PROBLEM_TOO_MANY)
+        worker_hit(v1->worker, LIMIT_SUBSCRIPTIONS);
     if (problem != PROBLEM_COUNT) {
         freshet_v1_error(v1, ref, problem, detail);
         return;

@@ -62,6 +62,8 @@ static void refuse_body(struct http2_request_stream *stream, int error)
     enum problem problem = body_refusal(error, worker_of(stream)->config.limits.body_max, &detail);
     refuse(stream, problem, buf_str(&detail));
     buf_free(&detail);
+    if (error == -EMSGSIZE)
+        worker_hit(worker_of(stream), LIMIT_BODIES);
 }
 
 /* The same for one that came without TLS by a door that redirects. */

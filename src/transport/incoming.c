@@ -178,6 +178,8 @@ static enum step refuse_body(struct http1 *http1, struct str bytes, int error)
     enum problem problem = body_refusal(error, most, &detail);
     refuse(http1, bytes, problem, buf_str(&detail));
     buf_free(&detail);
+    if (error == -EMSGSIZE)
+        worker_hit(http1->request.worker, LIMIT_BODIES);
     return STEP_STOP;
 }
 

@@ -70,6 +70,8 @@ uint64_t worker_hits(const struct worker *worker, enum limit limit)
     uint64_t more = 0;
     if (limit == LIMIT_RATES)
         hits = &worker->submitter.too_fast;
+    if (limit == LIMIT_EVENTS)
+        hits = &worker->submitter.too_large;
     if (limit == LIMIT_MEMORY)
         more = atomic_load_explicit(&worker->submitter.too_full, memory_order_relaxed);
     return atomic_load_explicit(hits, memory_order_relaxed) + more;

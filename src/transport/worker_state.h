@@ -47,6 +47,10 @@ struct worker_change;
     X(ADDRESS, "address_connections_refused", "Connections over address_connections_max, refused") \
     X(SUBJECT, "subject_connections_refused", "Streams and polls over subject_connections_max")    \
     X(MEMORY, "memory_refused", "Connections, subscriptions and publishes refused by memory_max")  \
+    X(SUBSCRIPTIONS, "subscriptions_refused",                                                      \
+      "Subscriptions over those of a request or connection")                                       \
+    X(BODIES, "bodies_refused", "Requests over body_max or batch_max")                             \
+    X(EVENTS, "events_refused", "Publishes over the event_max of their namespace")                 \
     X(RATES, "rates_refused", "Publishes faster than a rate allows")                               \
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
     X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \

@@ -82,6 +82,21 @@ test("a body and a batch too large are 413", async (t) => {
     assertProblem(refused, 413, "too-large");
     assert.match(refused.json().detail, /at most 2 events/);
     assert.equal(await problems(server, "too-large"), 2);
+    assert.equal(await counted(server, "bodies_refused"), 2);
+});
+
+test("more channels or types than a request or a connection may have are refused, and counted", async (t) => {
+    const server = await startServer(t);
+    const many = (name, n) => Array.from({ length: n }, (_, i) => `${name}${i}`);
+    const query = (name, n) => many("a", n).map((text) => `${name}=${text}`).join("&");
+    assertProblem(await server.get(`/events?${query("channel", 101)}`), 400, "bad-parameter");
+    assertProblem(await server.get(`/events?channel=a&${query("type", 101)}`), 400, "bad-parameter");
+    const v1 = await Freshet.open(t, server);
+    assert.equal((await v1.answer({ op: "subscribe", channels: many("a", 101) })).problem.status, 400);
+    await v1.subscribe(many("a", 60));
+    assert.equal((await v1.answer({ op: "subscribe", channels: many("b", 60) })).problem.status, 429);
+    await v1.subscribe(many("b", 40));
+    assert.equal(await counted(server, "subscriptions_refused"), 4);
 });
 
 test("a connection too many is 503", async (t) => {
@@ -194,7 +209,7 @@ test("a peer that does not answer a close is closed", async (t) => {
 test("every limit has a counter that begins at 0, in /stats and in /metrics", async (t) => {
     const server = await startServer(t);
     const { limits } = (await server.get("/stats", ALONE)).json();
-    const names = ["connections_refused", "address_connections_refused", "subject_connections_refused", "rates_refused", "memory_refused", "publishes_held", "publishes_paused", "rests_closed", "held_closed", "http2_floods", "http2_streams_refused", "patterns_refused", "channels_refused",
+    const names = ["connections_refused", "address_connections_refused", "subject_connections_refused", "subscriptions_refused", "bodies_refused", "events_refused", "rates_refused", "memory_refused", "publishes_held", "publishes_paused", "rests_closed", "held_closed", "http2_floods", "http2_streams_refused", "patterns_refused", "channels_refused",
         "shares_refused", "keys_refused", "messages_refused", "idle_closed", "stalled_closed", "peers_gone", "unclosed_sockets",
         "handshakes_late", "handshakes_shed", "proxy_headers_refused", "unsent_closed", "websockets_unclosed"];
     assert.deepEqual(Object.keys(limits).sort(), [...names].sort());

@@ -116,6 +116,7 @@ test("an event too large for its namespace is 413 by every way", async (t) => {
     const socket = await Socket.open(t, server, "/channels/small/a");
     await socket.send(large);
     assert.equal((await socket.closed()).code, 4413);
+    assert.equal((await server.get("/stats")).json().limits.events_refused, 4);
 });
 
 test("behind a trusted proxy each client has a rate of its own, on every way in", async (t) => {
