@@ -162,7 +162,7 @@ struct refusal access_refusal(enum access_verdict verdict, enum action action, s
         break;
     case ACCESS_EXPIRED:
         refusal.problem = PROBLEM_BAD_CREDENTIAL;
-        refusal.detail = "the credential has expired: get a new one";
+        refusal.detail = ACCESS_EXPIRED_WORDS;
         break;
     case ACCESS_ELSEWHERE: /* the same for all: it is no matter of rights */
         return (struct refusal){

@@ -59,5 +59,9 @@ enum access_verdict access_decide_any(const struct access *access, enum action a
 bool access_check(const struct access *access, enum action action, struct str term,
                   struct refusal *ret_refusal);
 
+/* The details for a credential that has ended, wherever that is noticed. */
+#define ACCESS_EXPIRED_WORDS "the credential has expired: get a new one (docs/access.md)"
+#define ACCESS_REVOKED_WORDS "the credential was revoked: get a new one (docs/access.md)"
+
 /* The refusal of a verdict other than ACCESS_ALLOWED. */
 struct refusal access_refusal(enum access_verdict verdict, enum action action, struct str term);

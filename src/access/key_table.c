@@ -47,9 +47,10 @@ static struct identity judge(const struct key_table *table, const struct key_dig
 {
     struct api_key *key = find_same(table, digest);
     if (!key)
-        return identity_bad("there is no such API key: it was mistyped, or revoked");
+        return identity_bad("there is no such API key: it was mistyped, or revoked "
+                            "(docs/access.md)");
     if (!caller_is_authenticated(key->caller, now_us))
-        return identity_bad("this API key has expired");
+        return identity_bad("this API key has expired: get a new one (docs/access.md)");
     note_use(key, now_us);
     return identity_of(caller_ref(key->caller));
 }

@@ -266,7 +266,7 @@ static bool take_answer(struct exchange *exchange, const struct identity *identi
     caller_unref(exchange->caller);
     exchange->caller = identity->caller;
     exchange->permissions++;
-    return !is_revoked(exchange) || refuse_credential(exchange, "the credential was revoked");
+    return !is_revoked(exchange) || refuse_credential(exchange, ACCESS_REVOKED_WORDS);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */

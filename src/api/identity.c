@@ -167,11 +167,11 @@ static bool take_identity(struct exchange *exchange, const struct identity *iden
     if (identity->state == IDENTITY_UNAVAILABLE)
         refusal.problem = PROBLEM_UNAVAILABLE;
     else if (identity->state == IDENTITY_KNOWN && is_revoked(exchange, now_us))
-        refusal.detail = "the credential was revoked";
+        refusal.detail = ACCESS_REVOKED_WORDS;
     else if (identity->state == IDENTITY_KNOWN && caller_is_authenticated(identity->caller, now_us))
         return true;
     else if (identity->state == IDENTITY_KNOWN)
-        refusal.detail = "the credential has expired: get a new one";
+        refusal.detail = ACCESS_EXPIRED_WORDS;
     api_refuse_as(exchange, &refusal);
     return false;
 }

@@ -284,6 +284,10 @@ static void check_way(struct gate *gate, const struct way *way, const char *chan
                  status);
     if (refused && !is_for_the_server(way, channel))
         assert_int_equal(status, named ? 403 : 401);
+    if (refused && !is_for_the_server(way, channel) && way->method != HTTP_HEAD) {
+        assert_true(desk_says(&gate->desk->body, "docs/access.md"));
+        assert_true(desk_says(&gate->desk->body, action_word(way->action)));
+    }
     if (refused && !is_for_the_server(way, channel))
         assert_field(gate->desk, named ? "Content-Type: application/problem+json"
                                        : "WWW-Authenticate: Bearer realm=\"freshet\"");

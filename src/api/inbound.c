@@ -15,16 +15,29 @@ static const struct source *find_source(const struct api *api, struct str rest)
     return NULL;
 }
 
-static void refuse_proof(struct exchange *exchange, int verdict)
+static void refuse_missing(struct exchange *exchange, const struct source *source)
+{
+    struct buf detail = {0};
+    buf_addf(&detail,
+             "the header %.*s is missing, or what belongs to it, or has not the form that this "
+             "source takes (docs/inbound.md)",
+             STR_FMT(source_proof_header(source)));
+    exchange_problem(exchange, PROBLEM_BAD_SIGNATURE, buf_str(&detail), STR_NONE);
+    buf_free(&detail);
+}
+
+static void refuse_proof(struct exchange *exchange, const struct source *source, int verdict)
 {
     if (verdict == VERIFY_E_MISSING)
-        api_problem(exchange, PROBLEM_BAD_SIGNATURE, "the signature header is missing");
+        refuse_missing(exchange, source);
     else if (verdict == VERIFY_E_WRONG)
         api_problem(exchange, PROBLEM_BAD_SIGNATURE,
-                    "the signature does not match the body and the secrets of this source");
+                    "the signature does not match the body and the secrets of this source: compare "
+                    "them with the sender's (docs/inbound.md)");
     else if (verdict == VERIFY_E_STALE)
         api_problem(exchange, PROBLEM_BAD_SIGNATURE,
-                    "the timestamp is further from this server's clock than tolerance_s allows");
+                    "the timestamp is further from this server's clock than tolerance_s allows: "
+                    "compare the clocks (docs/inbound.md)");
     else
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again");
 }
@@ -57,13 +70,14 @@ static void answer_challenge(struct exchange *exchange, const struct source *sou
                     "this is not the challenge that the configuration of this source describes");
     else if (verdict == CHALLENGE_E_PROOF)
         api_problem(exchange, PROBLEM_BAD_SIGNATURE,
-                    "the challenge does not hold this source's challenge.secret");
+                    "the challenge does not hold this source's challenge.secret "
+                    "(docs/inbound.md)");
     else if (verdict == CHALLENGE_E_VALUE)
         api_problem(exchange, PROBLEM_BAD_PARAMETER,
                     "a challenge's token has 1 to 1024 bytes and no control characters; one that "
                     "is hashed only letters, digits and - . _ ~ + / =");
     else
-        refuse_proof(exchange, verdict);
+        refuse_proof(exchange, source, verdict);
 }
 
 /* For senders that show the answer to people. */
@@ -91,7 +105,7 @@ static void publish_event(struct exchange *exchange, const struct source *source
     publisher.keyspace = buf_str(&keyspace);
     publisher.access = ACCESS_OF_SERVER; /* the source's proof was checked as configured */
     if (buf_failed(&keyspace))
-        refuse_proof(exchange, -1);
+        refuse_proof(exchange, source, -1);
     else if (publish_read_hops(exchange, &publisher.hops))
         publish_submit(exchange, &publisher, &proposal,
                        source_answers_empty(source) ? done_empty : publish_done);
@@ -104,7 +118,7 @@ static void take_post(struct exchange *exchange, const struct source *source,
     struct source_event event = {0};
     int verdict = source_verify(source, request);
     if (verdict) {
-        refuse_proof(exchange, verdict);
+        refuse_proof(exchange, source, verdict);
         return;
     }
     verdict = source_read(source, request, &event);

@@ -64,9 +64,9 @@ static void a_request_without_proof_is_refused_and_publishes_nothing(void **stat
     static const struct {
         const char *source, *lines, *says;
     } rows[] = {
-        {"hook", "", "the signature header is missing"},
+        {"hook", "", "the header authorization is missing"},
         {"hook", "Authorization: Bearer another\r\n", "does not match"},
-        {"meta", "", "the signature header is missing"},
+        {"meta", "", "the header x-signature is missing"},
         {"meta", "X-Signature: 00\r\n", "does not match"},
         {"chat", "X-Slack-Signature: v0=00\r\nX-Slack-Request-Timestamp: 1\r\n", "bad-signature"},
     };

@@ -341,6 +341,12 @@ struct str source_name(const struct source *source)
     return source->name;
 }
 
+struct str source_proof_header(const struct source *source)
+{
+    return source->verifier.scheme == VERIFY_STANDARD ? STR("webhook-signature")
+                                                      : source->verifier.header;
+}
+
 bool source_answers_empty(const struct source *source)
 {
     return source->kind->is_slack;

@@ -40,6 +40,8 @@ void source_free(struct source *source);
 void sources_note_shared(struct source *const *sources, size_t count);
 
 struct str source_name(const struct source *source);
+/* The header, in lower case, in which the source's requests bring their proof. */
+struct str source_proof_header(const struct source *source);
 /* Whether the answer must be empty, because the sender shows it to people. */
 bool source_answers_empty(const struct source *source);
 

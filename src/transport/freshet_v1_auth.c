@@ -202,9 +202,9 @@ static const char *fault_of(const struct worker *worker, const struct identity *
     if (identity->state != IDENTITY_KNOWN)
         return identity->why;
     if (!caller_is_authenticated(identity->caller, now_us))
-        return "the credential has expired: get a new one";
+        return ACCESS_EXPIRED_WORDS;
     return config->is_revoked && config->is_revoked(config->app, identity->caller, now_us)
-               ? "the credential was revoked"
+               ? ACCESS_REVOKED_WORDS
                : NULL;
 }
 

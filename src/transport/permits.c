@@ -292,7 +292,7 @@ static enum permit take(struct permit_turn *turn, const struct identity *identit
         turn->caller = identity->caller;
         turn->rounds++;
         if (is_revoked(worker_of(turn->permits->websocket), turn->caller))
-            return refuse(ret_refusal, PROBLEM_BAD_CREDENTIAL, "the credential was revoked");
+            return refuse(ret_refusal, PROBLEM_BAD_CREDENTIAL, ACCESS_REVOKED_WORDS);
         return PERMIT_GOES_ON;
     default:
         turn->is_denied = true;
