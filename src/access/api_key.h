@@ -20,6 +20,7 @@ struct api_key {
     _Atomic int64_t used_us; /* the latest use, but for some seconds; 0: never */
     int64_t saved_used_us;   /* the use that is saved; the saver's thread */
     bool is_configured;      /* the key stands in the configuration, and is changed there */
+    bool is_listed;          /* a reload has found it in the new configuration; under the lock */
 };
 
 /* The facts of a new key, borrowed. */

@@ -9,7 +9,7 @@
 #include <time.h>
 
 /* A crash loses the last uses of keys in so many seconds; they are for people to look at. */
-enum { TICK_S = 5 };
+enum { TICK_S = 5, BUNDLE = 64 };
 
 struct changes {
     struct changes_config config;
@@ -145,63 +145,70 @@ static void run(struct changes *changes, struct change *change)
 
 /* ---- the work of the clock ------------------------------------------------------------------- */
 
-/* The keys whose use is to be saved, as records that were made under the table's lock. */
-struct uses {
-    struct use {
-        char id[KEY_ID_LEN];
-        struct buf value;
-    } list[KEYS_MAX];
+/* Records that are written at once. A revocation that comes meanwhile waits for one bundle. */
+struct bundle {
+    struct access_record records[BUNDLE];
+    struct buf ids[BUNDLE], values[BUNDLE];
     size_t count;
 };
 
-static void gather_use(void *context, struct api_key *key)
+static void add_use(void *context, struct api_key *key)
 {
-    struct uses *uses = context;
+    struct bundle *uses = context;
     int64_t used_us = atomic_load_explicit(&key->used_us, memory_order_relaxed);
-    if (key->is_configured || used_us == key->saved_used_us || uses->count == KEYS_MAX)
+    if (key->is_configured || used_us == key->saved_used_us || uses->count == BUNDLE)
         return;
-    struct use *use = &uses->list[uses->count++];
-    memcpy(use->id, key->digest.id, KEY_ID_LEN);
-    api_key_write_record(&use->value, key);
+    buf_add(&uses->ids[uses->count], key->digest.id, KEY_ID_LEN);
+    api_key_write_record(&uses->values[uses->count], key);
+    uses->records[uses->count++].kind = RECORD_KEY;
     key->saved_used_us = used_us;
 }
 
-/* A use that cannot be saved is lost with the process, and does no other harm. */
-static void save_uses(struct changes *changes)
+static void add_ended(void *context, struct str id)
 {
-    struct uses *uses = mem_alloc(sizeof(*uses));
-    key_table_each(changes->config.keys, gather_use, uses);
-    for (size_t i = 0; i < uses->count; i++) {
-        struct use *use = &uses->list[i];
-        if (!buf_failed(&use->value))
-            (void)write_record(changes, RECORD_KEY, (struct str){use->id, KEY_ID_LEN},
-                               buf_str(&use->value));
-        buf_free(&use->value);
+    struct bundle *ended = context;
+    buf_add_str(&ended->ids[ended->count], id);
+    ended->records[ended->count++].kind = RECORD_REVOCATION;
+}
+
+/* What cannot be saved is lost: a use with the process, and a revocation that has ended is found
+ * and forgotten again after the next start. */
+static void write_bundle(struct changes *changes, struct bundle *bundle)
+{
+    bool failed = false;
+    for (size_t i = 0; i < bundle->count; i++) {
+        bundle->records[i].id = buf_str(&bundle->ids[i]);
+        bundle->records[i].value = buf_str(&bundle->values[i]);
+        failed |= buf_failed(&bundle->ids[i]) || buf_failed(&bundle->values[i]);
     }
-    free(uses);
+    if (bundle->count && !failed)
+        (void)access_store_write(changes->store, bundle->records, bundle->count);
+    for (size_t i = 0; i < bundle->count; i++) {
+        buf_free(&bundle->ids[i]);
+        buf_free(&bundle->values[i]);
+    }
 }
 
-static void copy_id(void *context, struct str id)
+bool changes_tick_some(struct changes *changes)
 {
-    buf_add_str(context, id);
-}
-
-static void forget_ended(struct changes *changes)
-{
-    struct buf id = {0};
+    struct bundle *uses = mem_alloc(sizeof(*uses)), *ended = mem_alloc(sizeof(*ended));
     int64_t now_us = clock_wall_us(changes->config.clock);
-    while (revocations_remove_ended(changes->config.revocations, now_us, copy_id, &id)) {
-        if (!buf_failed(&id))
-            (void)write_record(changes, RECORD_REVOCATION, buf_str(&id), STR_NONE);
-        buf_clear(&id);
-    }
-    buf_free(&id);
+    key_table_each(changes->config.keys, add_use, uses);
+    while (ended->count < BUNDLE &&
+           revocations_remove_ended(changes->config.revocations, now_us, add_ended, ended))
+        ;
+    write_bundle(changes, uses);
+    write_bundle(changes, ended);
+    bool more = uses->count == BUNDLE || ended->count == BUNDLE;
+    free(uses);
+    free(ended);
+    return more;
 }
 
 void changes_tick(struct changes *changes)
 {
-    save_uses(changes);
-    forget_ended(changes);
+    while (changes_tick_some(changes))
+        ;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -246,12 +253,12 @@ static void *changes_main(void *arg)
     struct timespec due = next_tick();
     for (bool end = false; !end;) {
         struct change *change = next_change(changes, &due, &end);
-        if (change) {
+        if (change)
             run(changes, change);
-            continue;
-        }
-        changes_tick(changes);
-        due = next_tick();
+        else if (end)
+            changes_tick(changes);
+        else if (!changes_tick_some(changes)) /* changes come before what is left of it */
+            due = next_tick();
     }
     return NULL;
 }

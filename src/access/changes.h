@@ -78,8 +78,11 @@ int changes_start(struct changes *changes);
 void changes_submit(struct changes *changes, struct change *change);
 
 /* Does what is due by the clock: saves when keys were used, forgets revocations that have ended.
- * For the thread, and for tests that have none. */
+ * For the thread, and for tests that have none. The first does all of it, the second a bundle, and
+ * returns whether more is left: a revocation must not wait for thousands of others to be forgotten.
+ */
 void changes_tick(struct changes *changes);
+bool changes_tick_some(struct changes *changes);
 
 /* Runs what was submitted, ends the thread, and closes the store. NULL is fine. */
 void changes_close(struct changes *changes);

@@ -170,6 +170,26 @@ static void a_revocation_survives_a_restart_and_ends(void **state)
     assert_int_equal(revocations_count(&office->revocations), 0);
 }
 
+enum { ENDED = 100, AT_ONCE = 64 };
+
+static void revocations_are_forgotten_in_bundles_between_which_others_are_made(void **state)
+{
+    struct office *office = *state;
+    char body[100];
+    for (int i = 0; i < ENDED; i++) {
+        snprintf(body, sizeof(body), "{\"jti\":\"t%d\",\"until\":\"2100-01-01T00:00:00Z\"}", i);
+        assert_int_equal(make_revocation(office, body), 0);
+    }
+    atomic_store(&office->clock.wall_us, INT64_C(4102444800000000));
+    assert_true(changes_tick_some(office->changes));
+    assert_int_equal(revocations_count(&office->revocations), ENDED - AT_ONCE);
+    assert_int_equal(make_revocation(office, "{\"jti\":\"new\"}"), 0);
+    assert_false(changes_tick_some(office->changes));
+    assert_int_equal(revocations_count(&office->revocations), 1);
+    restart(office);
+    assert_int_equal(revocations_count(&office->revocations), 1);
+}
+
 static void listeners_look_once_for_changes_that_came_before(void **state)
 {
     struct office *office = *state;
@@ -237,6 +257,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_revocation_survives_a_restart_and_ends, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            revocations_are_forgotten_in_bundles_between_which_others_are_made, set_up, tear_down),
         cmocka_unit_test_setup_teardown(listeners_look_once_for_changes_that_came_before, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_key_of_the_configuration_cannot_be_removed, set_up,

@@ -116,21 +116,25 @@ void key_table_put(struct key_table *table, struct api_key *key)
     pthread_rwlock_unlock(&table->lock);
 }
 
-static bool is_among(const struct api_key *key, struct api_key *const *keys, size_t count)
+static void mark_listed(struct key_table *table, struct api_key *const *keys, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (keys[i] && str_eq(api_key_id(keys[i]), api_key_id(key)))
-            return true;
-    return false;
+    for (size_t i = 0; i < count; i++) {
+        struct api_key *key = keys[i] ? find(table, api_key_id(keys[i])) : NULL;
+        if (key)
+            key->is_listed = true;
+    }
 }
 
 /* Whether something was taken away. */
 static bool take_out_gone(struct key_table *table, struct api_key *const *keys, size_t count)
 {
     bool gone = false;
+    mark_listed(table, keys, count);
     list_each (&table->in_order, node) {
         struct api_key *key = container_of(node, struct api_key, in_order);
-        if (!key->is_configured || is_among(key, keys, count))
+        bool stays = !key->is_configured || key->is_listed;
+        key->is_listed = false;
+        if (stays)
             continue;
         take_out(table, key);
         gone = true;
