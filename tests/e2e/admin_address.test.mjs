@@ -98,7 +98,7 @@ async function assertHidden(t, server, headers, v1) {
     assertProblem(await server.request("POST", "/hub", { headers, body: form }), 400); /* no topic, at any address */
 }
 
-test("what the server says of itself is told at the admin address alone, by every mechanism, whoever asks", async (t) => {
+test("channels of the server itself are read at the admin address alone, by every mechanism, whoever asks", async (t) => {
     const { stdout, stderr } = await run(t, ["key", "generate"]);
     const [hash] = /fk_\w+:\w+/.exec(stderr), root = { Authorization: `Bearer ${stdout.trimEnd()}` };
     const grants = `[{channels: ["**", "$audit", "$stats", "$webhooks/**"], may: [read, publish, presence, webhooks, admin]}]`;
@@ -145,7 +145,7 @@ test("without rules as well, and whatever was asked at the admin address before"
     assert.equal(made.status, 201, await made.text());
 });
 
-test("who is on a channel is told at every address", async (t) => {
+test("presence is told at every address", async (t) => {
     const { server } = await start(t, "namespaces: [{prefix: chat, presence: true}]\n");
     const v1 = await Freshet.open(t, server);
     await v1.subscribe(["$presence/chat/a", "$occupied/chat/**"]);
