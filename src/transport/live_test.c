@@ -379,9 +379,9 @@ struct owned {
     unsigned ended;
 };
 
-static bool end_owned(void *owner, enum problem problem)
+static bool end_owned(void *owner, enum ending why)
 {
-    (void)problem;
+    (void)why;
     ((struct owned *)owner)->ended++;
     return true;
 }
