@@ -5,8 +5,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
 import { Webhook } from "standardwebhooks";
-import { assertProblem, eventually, startServer, test } from "./support/index.mjs";
+import { assertProblem, eventually, startServer, sideBySide } from "./support/index.mjs";
 import { run } from "./support/program.mjs";
+
+const { test } = sideBySide(4);
 
 const SECRET = `whsec_${Buffer.alloc(32, "k").toString("base64")}`;
 const SESSIONS = { "sid=alice": "alice", "sid=bob": "bob" };

@@ -4,9 +4,11 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { bothStores, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { startServer, temporaryFolder, sideBySide } from "./support/index.mjs";
 import { curl } from "./support/curl.mjs";
 import { run } from "./support/program.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 const KEY = /^fk_[a-z2-7]{10}_[a-z2-7]{52}$/;
 const GRANTS = [{ channels: ["chat/**"], may: ["read", "publish"] }];

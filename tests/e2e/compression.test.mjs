@@ -10,7 +10,9 @@ import https from "node:https";
 import zlib from "node:zlib";
 import { EventSource } from "eventsource";
 import { Certificates } from "./support/certificates.mjs";
-import { curlStream, eventually, startServer, subscribersOf, test } from "./support/index.mjs";
+import { curlStream, eventually, startServer, subscribersOf, sideBySide } from "./support/index.mjs";
+
+const { test } = sideBySide(4);
 
 const CONFIG = "namespaces:\n- prefix: z\n  compress: true\n- prefix: z/secret\n";
 const GZIP = { "Accept-Encoding": "gzip" };

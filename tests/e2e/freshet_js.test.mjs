@@ -7,8 +7,10 @@ import * as jose from "jose";
 import WebSocket from "ws";
 import { connect, FreshetError, matches } from "../../clients/js/freshet.js";
 import { beforeServersStop } from "./support/server.mjs";
-import { eventually, startServer, test } from "./support/index.mjs";
+import { eventually, startServer, sideBySide } from "./support/index.mjs";
 import { freePort } from "./support/program.mjs";
+
+const { test } = sideBySide(5);
 
 /** Inflates nothing: `ws` does it in other threads, so slowly that a backlog grows. */
 class Socket extends WebSocket {

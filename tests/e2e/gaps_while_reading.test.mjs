@@ -2,10 +2,12 @@
 // events behind it, even if something is trimmed before each of its requests.
 
 import assert from "node:assert/strict";
-import { assertProblem, bothStores, eventually, idsOf, linkOf, queryOf, startServer, test } from "./support/index.mjs";
+import { assertProblem, eventually, idsOf, linkOf, queryOf, startServer, sideBySide } from "./support/index.mjs";
 import { Receiver } from "./support/receiver.mjs";
 import { Program } from "./support/program.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 const REQUESTS_MAX = 200;
 

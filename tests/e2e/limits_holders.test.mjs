@@ -6,9 +6,11 @@ import net from "node:net";
 import { once } from "node:events";
 import * as jose from "jose";
 import { WebSocket } from "ws";
-import { assertProblem, deadline, eventually, startServer, test } from "./support/index.mjs";
+import { assertProblem, deadline, eventually, startServer, sideBySide } from "./support/index.mjs";
 import { freePort } from "./support/program.mjs";
 import { Freshet } from "./support/ws.mjs";
+
+const { test } = sideBySide(3);
 
 const SECRET = "correct horse battery staple and more";
 const CONFIG = `access: {anybody: [read], authenticated: [read, publish]}\ntokens:\n  - secret: "${SECRET}"\n`;

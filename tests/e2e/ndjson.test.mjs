@@ -1,7 +1,9 @@
 // HTTP streaming as NDJSON: one envelope a line, control records with `op`.
 
 import assert from "node:assert/strict";
-import { LINE, ID, assertLogOrder, bothStores, idsOf } from "./support/index.mjs";
+import { LINE, ID, assertLogOrder, sideBySide, idsOf } from "./support/index.mjs";
+
+const { bothStores } = sideBySide(4);
 
 bothStores("the headers and a first beat come at once, with the cursor in both", async (t, server) => {
     const { id } = await server.publish("elsewhere", "x");

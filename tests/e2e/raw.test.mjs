@@ -1,7 +1,9 @@
 // The raw stream: the data alone, a newline after each.
 
 import assert from "node:assert/strict";
-import { ID, assertProblem, bothStores, UNKNOWN_CURSOR } from "./support/index.mjs";
+import { ID, assertProblem, sideBySide, UNKNOWN_CURSOR } from "./support/index.mjs";
+
+const { bothStores } = sideBySide(4);
 
 /** Reads until the body so far ends with `end`, heartbeats (leading newlines) taken off. */
 async function bodyUpTo(stream, end) {

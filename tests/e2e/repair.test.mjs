@@ -6,10 +6,12 @@ import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { BIN, assertProblem, eventually, request, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { BIN, assertProblem, eventually, request, startServer, temporaryFolder, sideBySide } from "./support/index.mjs";
 import { assertIncreasing, readAll } from "./support/checks.mjs";
 import { follow, MECHANISMS } from "./support/follow.mjs";
 import { Program, run } from "./support/program.mjs";
+
+const { test } = sideBySide(4);
 
 const CANNOT = 2;
 const LOST = 1;

@@ -7,11 +7,13 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { EventSource } from "eventsource";
-import { bothStores, deadline, startServer, test } from "./support/index.mjs";
+import { deadline, startServer, sideBySide } from "./support/index.mjs";
 import { assertChained, assertIncreasing } from "./support/checks.mjs";
 import { freePort, Program, run } from "./support/program.mjs";
 import { assertSigned, Receiver } from "./support/receiver.mjs";
 import { Freshet } from "./support/ws.mjs";
+
+const { bothStores, test } = sideBySide(3);
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const REPLAY = path.join(HERE, "../../examples/replay/replay.mjs");

@@ -1,10 +1,12 @@
 // One cursor for all mechanisms: a consumer reads on where another mechanism left off, over restarts too.
 
 import assert from "node:assert/strict";
-import { encodeChannel, page, publish, publishMany, startServer, test } from "./support/index.mjs";
+import { encodeChannel, page, publish, publishMany, startServer, sideBySide } from "./support/index.mjs";
 import { assertChained, assertIncreasing } from "./support/checks.mjs";
 import { follow, MECHANISMS } from "./support/follow.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
+
+const { test } = sideBySide(4);
 
 /**
  * Ways to read `count` events after a cursor, one a mechanism and URL. Each answers the events and ends

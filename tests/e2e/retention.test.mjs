@@ -3,10 +3,12 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { assertProblem, eventually, linkOf, page, publish, publishMany, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { assertProblem, eventually, linkOf, page, publish, publishMany, startServer, temporaryFolder, sideBySide } from "./support/index.mjs";
 import { assertChained, assertIncreasing } from "./support/checks.mjs";
 import { follow } from "./support/follow.mjs";
 import { run } from "./support/program.mjs";
+
+const { test } = sideBySide(4);
 
 /* The keys of the configuration file, in this one place. */
 const CONFIG = {

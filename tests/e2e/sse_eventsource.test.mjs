@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import http from "node:http";
 import { EventSource } from "eventsource";
 import { sourceOfFollow } from "./support/documents.mjs";
-import { bothStores, deadline, eventually, idsOf, startProxy, startServer, test } from "./support/index.mjs";
+import { deadline, eventually, idsOf, startProxy, startServer, sideBySide } from "./support/index.mjs";
+
+const { bothStores, test } = sideBySide(6);
 
 /** An EventSource that ends with the server and collects what it is sent, by type. */
 function listen(server, url, types = ["message"]) {

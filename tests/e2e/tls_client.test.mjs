@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import tls from "node:tls";
 import { Certificates } from "./support/certificates.mjs";
-import { startServer, stats, test } from "./support/index.mjs";
+import { startServer, stats, sideBySide } from "./support/index.mjs";
 import { run } from "./support/program.mjs";
+
+const { test } = sideBySide(4);
 
 const LISTEN = ["127.0.0.1:0", "https://127.0.0.1:0"];
 const LOCAL = "DNS:localhost,IP:127.0.0.1";

@@ -5,8 +5,10 @@ import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import net from "node:net";
 import { Webhook } from "standardwebhooks";
-import { assertProblem, bothStores, deadline, eventually, publish, publishMany, startServer, test } from "./support/index.mjs";
+import { assertProblem, deadline, eventually, publish, publishMany, startServer, sideBySide } from "./support/index.mjs";
 import { assertSigned, Receiver } from "./support/receiver.mjs";
+
+const { bothStores, test } = sideBySide(8);
 
 /* How long a first retry may take: after 5 s give or take, the receiver's own delays aside. */
 const RETRY_MS = 60_000;

@@ -3,7 +3,9 @@
 
 import assert from "node:assert/strict";
 import net from "node:net";
-import { eventually, publish, startServer, test } from "./support/index.mjs";
+import { eventually, publish, startServer, sideBySide } from "./support/index.mjs";
+
+const { test } = sideBySide(4);
 
 /** Reads requests from bare connections; `answer(request, connection)` writes and closes as the test wants. */
 async function rawReceiver(t, answer) {

@@ -1,10 +1,12 @@
 // Several workers, one log: what is promised holds across them, on either way of sending.
 
 import assert from "node:assert/strict";
-import { page, publish, publishMany, request, startServer, test } from "./support/index.mjs";
+import { page, publish, publishMany, request, startServer, sideBySide } from "./support/index.mjs";
 import { assertChained, assertIncreasing, readAll } from "./support/checks.mjs";
 import { follow, MECHANISMS } from "./support/follow.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
+
+const { test } = sideBySide(2);
 
 const WAYS = { "io_uring where the kernel allows": {}, "plain sends": { FRESHET_NO_URING: "1" } };
 

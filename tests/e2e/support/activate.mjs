@@ -46,9 +46,9 @@ export class Manager {
 
     /** Starts the server and waits until it serves; answers its process id. */
     async start() {
-        const greetings = () => this.out.split(" serves ").length, before = greetings();
+        const greetings = () => this.out.split(" serves ").length, before = greetings(), pids = this.said("pid").length;
         this.command("start");
-        await this.program.until(() => greetings() > before, "the server to serve");
+        await this.program.until(() => greetings() > before && this.said("pid").length > pids, "the server to serve");
         return this.said("pid").at(-1);
     }
 

@@ -5,7 +5,7 @@ export { RawConn, BodyReader, parseHead, rawRequest } from "./raw.mjs";
 export { LINE, NdjsonStream, RawStream, SseStream, openNdjson, openRaw, openSse } from "./streams.mjs";
 export { encodeChannel, linkOf, page, parseLinks, post, publish, publishMany, request } from "./http.mjs";
 export { assertProblem, assertTypeHasPage, pathOfType } from "./problems.mjs";
-export { BIN, Server, bothStores, startServer, temporaryFolder, test, testWithin } from "./server.mjs";
+export { BIN, Server, bothStores, sideBySide, startServer, temporaryFolder, test, testWithin } from "./server.mjs";
 export { argumentsOf, curl, curlStream } from "./curl.mjs";
 export {
     ID, TIME, UNKNOWN_CURSOR, assertLogOrder, dataOf, idsOf, nestedArrays, nestedObjects, queryOf,

@@ -75,6 +75,17 @@ export class Program {
     }
 }
 
+/** Kills a process that was spawned `detached`, and what it started; they may have ended already. */
+export function killGroup(child) {
+    try {
+        process.kill(-child.pid, "SIGKILL");
+    } catch (error) {
+        if (error.code !== "ESRCH") {
+            throw error;
+        }
+    }
+}
+
 /** Runs the program to its end: {code, signal, stdout, stderr}. */
 export async function run(t, args, { input, ms, ...options } = {}) {
     const program = new Program(t, args, options);

@@ -12,7 +12,7 @@ import nodeTest from "node:test";
 import { destroyAgent, encodeChannel, page, post, publish, publishMany, request } from "./http.mjs";
 import { destroyRawConns, RawConn } from "./raw.mjs";
 import { openNdjson, openRaw, openSse } from "./streams.mjs";
-import { deadline } from "./wait.mjs";
+import { deadline, eventually } from "./wait.mjs";
 
 dns.setDefaultResultOrder("ipv4first"); // Node 18 tries one address of localhost alone, and servers of tests are at 127.0.0.1
 
@@ -27,6 +27,9 @@ const EXTRA_ARGS = (process.env.FRESHET_E2E_ARGS ?? "").split(" ").filter(Boolea
 const STORES = (process.env.FRESHET_E2E_STORES ?? "memory,data").split(",");
 const DRAIN_MS = 5_000; /* how long a server may drain before it gets its second SIGTERM */
 const EXIT_MS = 60_000; /* how long one may take to be gone: a leak check takes its time */
+
+/* A server that stops spreads the ends of its streams over two seconds by default. Tests that are about something else wait less. */
+const DRAIN_SOON = "limits: {drain_ms: 50ms}\n";
 const READY = /http:\/\/127\.0\.0\.1:(\d+)/;
 const CRASH = /ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|assertion .* failed/i;
 
@@ -110,6 +113,7 @@ export class Server {
         });
         const first = await deadline(Promise.race([ready, this.exited]), "the server to be ready");
         if (first.port === undefined) {
+            this.expectKilled = true; /* the error says all there is to say */
             throw new Error(`the server did not start: ${JSON.stringify(first)} ` +
                 `${first.error ?? ""}\n${this.log()}`);
         }
@@ -130,6 +134,11 @@ export class Server {
     log() {
         const others = this.services.map(({ output }) => `\n--- beside it\n${output}`).join("");
         return `--- ${BIN} ${this.args.join(" ")}\n--- stdout\n${this.out}\n--- stderr\n${this.err}${others}`;
+    }
+
+    /** Waits for a line in the log, and answers the match. Standard error may come later than answers, and than the greeting. */
+    logged(pattern) {
+        return eventually(() => pattern.exec(this.err), `${pattern} in the log of the server`);
     }
 
     get isRunning() {
@@ -230,6 +239,14 @@ export class Server {
         return (await page(this, `/channels/${encodeChannel(channel)}${query}`)).events;
     }
 
+    /** The same once there are so many. Frames of a WebSocket have no answer, which would say that every worker has the event. */
+    historyOf(channel, count) {
+        return eventually(async () => {
+            const events = await this.history(channel);
+            return events.length >= count && events;
+        }, `${count} events in ${channel}`);
+    }
+
     connect() {
         return RawConn.open(this.port);
     }
@@ -247,12 +264,20 @@ export class Server {
     }
 }
 
+/** The text of the configuration file, with a short drain unless the test sets limits of its own. */
+function configText(config = "") {
+    if (/^limits:/m.test(config)) {
+        return config;
+    }
+    return config + (config === "" || config.endsWith("\n") ? "" : "\n") + DRAIN_SOON;
+}
+
 /**
  * Starts a server for test `t`, which ends with it.
  *   memory  true (the default unless `data` is given): --memory
  *   data    true: --data on a folder within the server's own; a string: --data on that folder
  *   args    more arguments;  env  more environment
- *   config  text of a configuration file, given by --config
+ *   config  text of a configuration file, given by --config, to which a short drain is added;  null: no file
  *   listen  what --listen says (127.0.0.1:0), or a list of that, the first over http;  false leaves it out
  */
 export async function startServer(t, { args = [], data, memory, env = {}, config, listen } = {}) {
@@ -266,8 +291,8 @@ export async function startServer(t, { args = [], data, memory, env = {}, config
     } else if (memory !== false) {
         all.push("--memory");
     }
-    if (config !== undefined) {
-        fs.writeFileSync(path.join(dir, "freshet.yaml"), config);
+    if (config !== null) {
+        fs.writeFileSync(path.join(dir, "freshet.yaml"), configText(config));
         all.push("--config", path.join(dir, "freshet.yaml"));
     }
     const server = new Server(dir, [...all, ...args, ...EXTRA_ARGS], env);
@@ -323,13 +348,36 @@ export function testWithin(t) {
  * One test for each store: `fn(t, server)` with --memory, and again with --data. `options` go to
  * startServer, but `skip` and `timeout` go to the test.
  */
-export function bothStores(name, options, fn) {
-    const [opts, body] = fn === undefined ? [{}, options] : [options, fn];
-    const { skip, timeout, ...serverOptions } = opts;
-    for (const store of STORES) {
-        const testOptions = skip === undefined ? { timeout } : { skip, timeout };
-        test(`${name} [${store}]`, testOptions, async (t) => {
-            await body(t, await startServer(t, { ...serverOptions, [store]: true }));
-        });
-    }
+function bothStoresBy(run) {
+    return (name, options, fn) => {
+        const [opts, body] = fn === undefined ? [{}, options] : [options, fn];
+        const { skip, timeout, ...serverOptions } = opts;
+        for (const store of STORES) {
+            const testOptions = skip === undefined ? { timeout } : { skip, timeout };
+            run(`${name} [${store}]`, testOptions, async (t) => {
+                await body(t, await startServer(t, { ...serverOptions, [store]: true }));
+            });
+        }
+    };
+}
+
+export const bothStores = bothStoresBy(test);
+
+/**
+ * `test` and `bothStores` for the tests of a file that have servers of their own and mostly wait: `most` of them run at a time. Other
+ * tests of the file run one after the other, before or after these.
+ */
+export function sideBySide(most) {
+    const tests = [];
+    let isBegun = false;
+    nodeTest(`${most} at a time`, { concurrency: most }, async (t) => {
+        await new Promise((resolve) => setImmediate(resolve)); /* by then the whole file has been read */
+        isBegun = true;
+        await Promise.all(tests.map((args) => t.test(...args)));
+    });
+    const run = told((...args) => {
+        assert.ok(!isBegun, `too late for ${args[0]}: the tests have begun`);
+        tests.push(args);
+    });
+    return { test: run, bothStores: bothStoresBy(run) };
 }

@@ -10,8 +10,8 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import net from "node:net";
-import { BIN } from "./server.mjs";
+import { killGroup } from "./program.mjs";
+import { BIN, startServer } from "./server.mjs";
 import { eventually } from "./wait.mjs";
 
 const PORT = 7070;
@@ -22,17 +22,19 @@ export function blocksOf(text) {
         ([, language, mark, body]) => ({ language, mark, body: body.trimEnd() }));
 }
 
-/** Whether nobody listens on a port of loopback. */
-export function isFree(port) {
-    return new Promise((resolve) => {
-        const probe = net.createServer().once("error", () => resolve(false));
-        probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-    });
-}
-
-/** Where a server listens so that documents can be taken at their word, if that port is free. */
-export async function documentedListen() {
-    return (await isFree(PORT)) ? `127.0.0.1:${PORT}` : "127.0.0.1:0";
+/**
+ * Starts a server at the port of the documents, so that they can be taken at their word. If somebody runs a server there, this one gets
+ * another port. For one test alone: two servers that start at the same moment may both have the port.
+ */
+export async function startDocumented(t, options) {
+    try {
+        return await startServer(t, { ...options, listen: `127.0.0.1:${PORT}` });
+    } catch (error) {
+        if (!/in use/i.test(error.message)) {
+            throw error;
+        }
+        return startServer(t, options);
+    }
 }
 
 /** The same lines for the program under test and, if it could not have port 7070, for its port; `ports` says what stands for other ports. */
@@ -60,7 +62,7 @@ class Terminal {
 
     close() {
         if (this.code === undefined) {
-            process.kill(-this.child.pid, "SIGKILL");
+            killGroup(this.child);
         }
     }
 

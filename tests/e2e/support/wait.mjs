@@ -3,7 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 /** How long a test waits for what must happen: generous, since a slow machine is no failure. */
-export const DEADLINE_MS = Number(process.env.FRESHET_E2E_DEADLINE_MS ?? 30_000);
+export const DEADLINE_MS = Number(process.env.FRESHET_E2E_DEADLINE_MS ?? 60_000);
 
 /** Settles as `promise` does, or fails after `ms` naming what was waited for. */
 export async function deadline(promise, what, ms = DEADLINE_MS) {
