@@ -30,7 +30,7 @@ function(freshet_unit_test name module)
     target_link_libraries(${target} PRIVATE freshet_${name} PkgConfig::CMOCKA)
     add_test(NAME ${FRESHET_TEST_PREFIX}${name}.${flat} COMMAND ${target})
     set_tests_properties(${FRESHET_TEST_PREFIX}${name}.${flat} PROPERTIES
-        LABELS "${FRESHET_UNIT_LABELS}" TIMEOUT 120)
+        LABELS "${FRESHET_UNIT_LABELS}" TIMEOUT 300)
 endfunction()
 
 # The same test in two builds needs two names, so that CTest can show which one failed.
