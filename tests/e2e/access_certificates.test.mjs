@@ -5,7 +5,9 @@ import http2 from "node:http2";
 import https from "node:https";
 import { WebSocket } from "ws";
 import { Certificates } from "./support/certificates.mjs";
-import { deadline, eventually, startServer, test } from "./support/index.mjs";
+import { deadline, eventually, startServer, sideBySide } from "./support/index.mjs";
+
+const { test } = sideBySide(4);
 
 const ROOT = `fk_${"a".repeat(10)}_${"b".repeat(52)}`;
 const READER = `fk_${"c".repeat(10)}_${"b".repeat(52)}`;
@@ -145,8 +147,7 @@ test("a stream ends with the certificate by which it began", async (t) => {
     const room = await secured(t);
     const { certificates, port, ca } = room;
     const { key } = room.clients.alice;
-    const cert = certificates.endAt("alice", new Date(Date.now() + 2500));
-    const text = await deadline(new Promise((resolve, reject) => https.get({ host: "localhost", port, ca, cert, key, path: "/channels/news?stream=sse", agent: false },
+    const follow = (cert) => deadline(new Promise((resolve, reject) => https.get({ host: "localhost", port, ca, cert, key, path: "/channels/news?stream=sse", agent: false },
         async (response) => {
             let all = `${response.statusCode} `;
             for await (const part of response.setEncoding("utf8")) {
@@ -154,6 +155,10 @@ test("a stream ends with the certificate by which it began", async (t) => {
             }
             resolve(all);
         }).once("error", reject)), "the end of the stream");
+    let text;
+    for (const seconds of [3, 15]) { /* a busy machine may use a certificate when it has ended already */
+        text ??= await follow(certificates.endAt("alice", new Date(Date.now() + seconds * 1000))).catch(() => undefined);
+    }
     assert.match(text, /^200 /);
 });
 

@@ -54,7 +54,7 @@ each("every mechanism works under the server's name", async (t, name) => {
     }
     assert.equal((await socket.event()).data, "hello");
     assert.equal((await freshet.pushed(1))[0].data, "hello");
-    await eventually(() => receiver.deliveries.length === 1, "the webhook");
+    await receiver.events(1);
     const page = await request(front, "GET", "/channels/news?last=1", { headers });
     assert.match(page.text, /hello/);
     assert.match((await poll).text, /hello/);

@@ -4,12 +4,15 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { EventSource } from "eventsource";
-import { deadline, eventually, startServer, test } from "./support/index.mjs";
+import { deadline, eventually, startServer, sideBySide } from "./support/index.mjs";
 import { Receiver } from "./support/receiver.mjs";
 import { run } from "./support/program.mjs";
 import { Socket } from "./support/ws.mjs";
 
-const SOON_MS = 1000;
+const { test } = sideBySide(4);
+
+/* A second is what is promised. The rest is for a machine that is busy; without the promise nothing ends within a minute. */
+const SOON_MS = 1000 + 5000;
 
 /** A server with rules that give nobody anything, and a key that may do everything. */
 async function closed(t, options = {}) {
@@ -119,7 +122,7 @@ for (const [what, method, target, body] of [
 
 test("a key that expires ends what goes on under it", async (t) => {
     const server = await closed(t);
-    const key = await makeKey(server, "site", ["read"], { expires: new Date(Date.now() + 3000).toISOString() });
+    const key = await makeKey(server, "site", ["read"], { expires: new Date(Date.now() + 8000).toISOString() });
     const all = await openAll(t, server, key.key);
     await assertEnded(all, Date.parse(key.expires), "expired");
     await assertRefused(server, key.key);

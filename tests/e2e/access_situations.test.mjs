@@ -15,6 +15,7 @@ import net from "node:net";
 import path from "node:path";
 import { BIN, eventually, temporaryFolder, test } from "./support/index.mjs";
 import { documentText } from "./support/documents.mjs";
+import { freePort, killGroup } from "./support/program.mjs";
 
 function sectionsOf(text) {
     return text.split(/^(?=## )/m).map((section) => ({
@@ -23,15 +24,6 @@ function sectionsOf(text) {
             .map(([, language, mark, port, body]) => ({ language, mark, port, body }))
             .filter(({ language }) => language === "sh" || language === "text"),
     })).filter(({ blocks }) => blocks.length);
-}
-
-function freePort() {
-    return new Promise((resolve) => {
-        const probe = net.createServer().listen(0, "127.0.0.1", () => {
-            const { port } = probe.address();
-            probe.close(() => resolve(String(port)));
-        });
-    });
 }
 
 function answers(port) {
@@ -49,7 +41,7 @@ class Shell {
         for (const stream of [this.child.stdout, this.child.stderr])
             stream.setEncoding("utf8").on("data", (text) => (this.out += text));
         this.child.once("close", (code, signal) => (this.code = code ?? signal));
-        t.after(() => this.code === undefined && process.kill(-this.child.pid, "SIGKILL"));
+        t.after(() => this.code === undefined && killGroup(this.child));
     }
 
     async ended() {

@@ -6,8 +6,10 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import http from "node:http";
 import * as jose from "jose";
-import { assertProblem, startServer, test } from "./support/index.mjs";
+import { assertProblem, startServer, sideBySide } from "./support/index.mjs";
 import { Socket } from "./support/ws.mjs";
+
+const { test } = sideBySide(4);
 
 const SECRET = "correct horse battery staple and more";
 const bytes = new TextEncoder().encode(SECRET);
@@ -151,7 +153,7 @@ test("a token waits for the keys that it needs, and without them nothing is acce
 
 test("a stream ends when its token does", async (t) => {
     const server = await startServer(t, { config: BY_SECRET });
-    const token = await sign(READ_CHAT, { ttl: "2s" });
+    const token = await sign(READ_CHAT, { ttl: "5s" });
     const headers = { ...bearer(token), Connection: "close" };
     const answer = await server.get("/channels/chat/a?stream=sse", headers); /* until it ends */
     assert.equal(answer.status, 200);

@@ -91,7 +91,7 @@ test("sockets that cannot be served are refused with what to do", async (t) => {
     ]) {
         const manager = new Manager(t, sockets, { config });
         assert.equal(await manager.fail(), 2, config);
-        assert.match(manager.err, why);
+        await manager.program.until(({ err }) => why.test(err), `${why}`);
     }
 });
 

@@ -10,10 +10,12 @@ import {
     request,
     startServer,
     temporaryFolder,
-    test,
+    sideBySide,
 } from "./support/index.mjs";
 import { MECHANISMS } from "./support/follow.mjs";
 import { freePort, Program, run } from "./support/program.mjs";
+
+const { test } = sideBySide(6);
 
 const USAGE = 2; /* the exit code for wrong usage */
 const FAILED = 1; /* the exit code where the server refuses or cannot be reached */

@@ -6,8 +6,10 @@ import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { eventually, startServer, temporaryFolder, test } from "./support/index.mjs";
-import { freePort } from "./support/program.mjs";
+import { eventually, startServer, temporaryFolder, sideBySide } from "./support/index.mjs";
+import { freePort, killGroup } from "./support/program.mjs";
+
+const { test } = sideBySide(5);
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const text = fs.readFileSync(path.join(here, "../../docs/clients.md"), "utf8");
@@ -44,7 +46,7 @@ function consume(t, { language, code }, port) {
     const printed = { out: "", err: "" };
     child.stdout.on("data", (bytes) => (printed.out += bytes));
     child.stderr.on("data", (bytes) => (printed.err += bytes));
-    t.after(() => process.kill(-child.pid, "SIGKILL"));
+    t.after(() => killGroup(child));
     return { printed, lines: () => printed.out.split("\n").slice(0, -1) };
 }
 

@@ -1,8 +1,10 @@
 // What a newcomer types into a shell, by curl itself.
 
 import assert from "node:assert/strict";
-import { bothStores, curl, curlStream, dataOf, startServer, subscribersOf, eventually, test }
+import { curl, curlStream, dataOf, startServer, subscribersOf, eventually, sideBySide }
     from "./support/index.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 bothStores("curl -d publishes text and prints the event's id", async (t, server) => {
     const { code, stdout } = await curl([`${server.url}/channels/news`, "-d", "hello"]);

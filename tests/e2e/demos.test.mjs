@@ -256,7 +256,7 @@ test("a note that somebody carries is shown where they carry it, and where it wa
 });
 
 test("somebody who moves a note and writes at once is not in their own way", { skip }, async (t) => {
-    const { pages } = await two(t, "board/#test");
+    const { server, pages } = await two(t, "board/#test");
     const [one] = pages;
     await write(one, "draft");
     await same(pages, notesOf, ([note]) => note?.[0] === "draft", "the note");
@@ -265,7 +265,8 @@ test("somebody who moves a note and writes at once is not in their own way", { s
     await one.keyboard.press("Enter");
     await one.locator(".note textarea:focus").fill("final");
     await eventually(async () => (await notesOf(pages[1]))[0][1] === "60px", "the move");
-    await new Promise((resolve) => setTimeout(resolve, 500)); /* the move is published when the keys rest */
+    const placeInLog = async () => (await server.page("/events?channel=demos/board/**")).events.at(-1).data.x;
+    await eventually(async () => (await placeInLog()) === 60, "the move in the log, where it is once the keys rest");
     await one.keyboard.press("Escape");
     await same(pages, notesOf, ([note]) => note.join() === "final,60px,40px", "the text");
     noComplaints(...pages);

@@ -3,13 +3,18 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
-import { BIN, eventually, publish, publishMany, RawConn, request, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { BIN, eventually, publish, publishMany, RawConn, request, startServer as startAny, temporaryFolder, sideBySide } from "./support/index.mjs";
 import { freePort } from "./support/program.mjs";
 import { assertChained, assertIncreasing, readAll } from "./support/checks.mjs";
 import { follow } from "./support/follow.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
 
+const { test } = sideBySide(3);
+
 const CLEAN = { code: 0, signal: null };
+
+/* Without a word about limits tests drain in a moment; here it goes as it goes for everybody. */
+const startServer = (t, options) => startAny(t, { config: "limits: {}\n", ...options });
 
 test("an idle server exits with 0", async (t) => {
     for (const options of [{ memory: true }, { data: true }]) {
@@ -300,7 +305,7 @@ test("after its delay the server drains", async (t) => {
 });
 
 test("SIGHUP ends nothing, and the log says so", async (t) => {
-    const server = await startServer(t);
+    const server = await startServer(t, { config: null });
     const stream = await server.ndjson("/channels/x");
     await stream.next();
     server.signal("SIGHUP");

@@ -8,7 +8,10 @@ import path from "node:path";
 import WebSocket, { WebSocketServer } from "ws";
 import { connect } from "../../clients/js/freshet.js";
 import { beforeServersStop } from "./support/server.mjs";
-import { eventually, startServer, test } from "./support/index.mjs";
+import { eventually, sideBySide, startServer, test } from "./support/index.mjs";
+
+/* For tests that neither replace nor watch something that all tests share: the console, rejections that nobody handled. */
+const beside = sideBySide(6);
 
 const CURSOR = "0000000000000001";
 const ID = "0000000000000002";
@@ -69,7 +72,7 @@ async function pretend(t, { page, stream, socket, other }) {
 const say = (ws, record) => ws.send(JSON.stringify(record));
 
 for (const mechanism of ["ws", "sse", "poll"]) {
-    test(`by ${mechanism} data with separators of lines is data`, async (t) => {
+    beside.test(`by ${mechanism} data with separators of lines is data`, async (t) => {
         const server = await startServer(t);
         const freshet = client(t, server.url, { mechanisms: [mechanism] });
         const { got, handlers } = collector();
@@ -102,7 +105,7 @@ for (const mechanism of ["ws", "sse", "poll"]) {
         assert.ok(errors.mock.callCount() >= 5);
     });
 
-    test(`by ${mechanism} more channels than a connection may have are refused for the newest subscription alone`, async (t) => {
+    beside.test(`by ${mechanism} more channels than a connection may have are refused for the newest subscription alone`, async (t) => {
         const server = await startServer(t);
         const freshet = client(t, server.url, { mechanisms: [mechanism] });
         const all = [0, 1, 2].map((block) => ({ ...collector(), channels: Array.from({ length: 40 }, (_, i) => `c/${block}/${i}`) }));
@@ -118,7 +121,7 @@ for (const mechanism of ["ws", "sse", "poll"]) {
     });
 }
 
-test("a token that a WebSocket is refused for is replaced", async (t) => {
+beside.test("a token that a WebSocket is refused for is replaced", async (t) => {
     const url = await pretend(t, { socket(ws, protocols) {
         if (protocols.includes("freshet.token.old")) {
             return ws.close(4401, "/errors/bad-credential");
@@ -172,7 +175,7 @@ test("a token that comes when its connection has ended is not sent, and plans no
 });
 
 for (const [what, record] of [["the configuration", { op: "lost", channels: ["a"] }], ["the new token", { op: "ok", ref: 2, lost: ["a"] }]]) {
-    test(`a subscription that ${what} no longer grants ends with an error`, async (t) => {
+    beside.test(`a subscription that ${what} no longer grants ends with an error`, async (t) => {
         let isLost = false;
         const url = await pretend(t, {
             page: (_, response, at) => isLost && at.searchParams.getAll("channel").includes("a") &&
@@ -193,7 +196,7 @@ for (const [what, record] of [["the configuration", { op: "lost", channels: ["a"
     });
 }
 
-test("a server that says later keeps its mechanism, and is asked when it said", async (t) => {
+beside.test("a server that says later keeps its mechanism, and is asked when it said", async (t) => {
     const asked = [];
     const url = await pretend(t, { stream(_, response) {
         asked.push(Date.now());
@@ -207,7 +210,7 @@ test("a server that says later keeps its mechanism, and is asked when it said", 
     assert.ok(asked.slice(1).every((at, i) => at - asked[i] >= 990), "it was asked too early");
 });
 
-test("a mechanism that does not get through gives way, though the server was away at first", async (t) => {
+beside.test("a mechanism that does not get through gives way, though the server was away at first", async (t) => {
     let away = 3;
     const url = await pretend(t, {
         other: (_, response) => away-- > 0 && response.destroy(),
@@ -218,7 +221,7 @@ test("a mechanism that does not get through gives way, though the server was awa
     await eventually(() => freshet.mechanism === "sse", "the stream");
 });
 
-test("a publish that no request can be is rejected, and the next goes on", async (t) => {
+beside.test("a publish that no request can be is rejected, and the next goes on", async (t) => {
     const server = await startServer(t);
     const freshet = client(t, server.url);
     const never = [["a", { type: "no\nline" }], ["a", { key: "\u{1F600}" }], ["a/../b", {}], ["../healthz", {}], [".", {}], ["a//b", {}], ["", {}]];
@@ -229,14 +232,14 @@ test("a publish that no request can be is rejected, and the next goes on", async
     assert.equal((await server.get("/channels")).json().channels.length, 1);
 });
 
-test("an ephemeral event is given up when the server does not take it", async (t) => {
+beside.test("an ephemeral event is given up when the server does not take it", async (t) => {
     let asked = 0;
     const url = await pretend(t, { other: (_, response) => (asked++, json(response, 503, { status: 503 }), true) });
     await assert.rejects(client(t, url).publish("a", "typing", { ephemeral: true }), { status: 503 });
     assert.equal(asked, 2);
 });
 
-test("Retry-After that is longer than a timer can be does not become a storm", async (t) => {
+beside.test("Retry-After that is longer than a timer can be does not become a storm", async (t) => {
     let asked = 0;
     const url = await pretend(t, { other: (request, response) => request.method === "POST" &&
         (asked++, json(response, 503, { status: 503 }, { "Retry-After": "99999999" }), true) });
@@ -251,7 +254,7 @@ test("Retry-After that is longer than a timer can be does not become a storm", a
     assert.equal((await published).status, 503);
 });
 
-test("Node ends after close(), whatever is under way", async (t) => {
+beside.test("Node ends after close(), whatever is under way", async (t) => {
     const url = await pretend(t, { other: (_, response) => (json(response, 503, { status: 503 }, { "Retry-After": "600" }), true),
         page: (_, response, at) => at.searchParams.has("wait") });
     const module = new URL("../../clients/js/freshet.js", import.meta.url);
@@ -268,7 +271,7 @@ test("Node ends after close(), whatever is under way", async (t) => {
     }
 });
 
-test("events that the disk has lost are told, to those who begin at the earliest too", async (t) => {
+beside.test("events that the disk has lost are told, to those who begin at the earliest too", async (t) => {
     const server = await startServer(t, { data: true, config: "log:\n  roll_bytes: 4096\n" });
     const folder = path.join(server.dir, "data/log");
     const sealed = () => fs.readdirSync(folder).filter((name, _, all) => /^\d{16}\.db$/.test(name) && !all.includes(`${name}-wal`)).sort();

@@ -6,7 +6,9 @@ import WebSocket from "ws";
 import { connect, FreshetError } from "../../clients/js/freshet.js";
 import { freePort } from "./support/program.mjs";
 import { beforeServersStop } from "./support/server.mjs";
-import { eventually, startServer, test } from "./support/index.mjs";
+import { eventually, startServer, sideBySide } from "./support/index.mjs";
+
+const { test } = sideBySide(6);
 
 const ON = "namespaces: [{prefix: chat, presence: true, presence_grace_ms: 500}]\n";
 
@@ -52,7 +54,7 @@ for (const mechanism of ["ws", "sse", "poll"]) {
         await his.set(null);
         await eventually(() => bobs().state == null, "no state");
         bob.close();
-        await eventually(() => names(room) === "alice", "bob to go", 90_000);
+        await eventually(() => names(room) === "alice", "bob to go", 180_000);
         for (const wanted of ["joined bob", "updated bob", "read bob", "left bob"]) {
             assert.ok(got.includes(wanted), wanted);
         }

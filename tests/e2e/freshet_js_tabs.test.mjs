@@ -130,7 +130,7 @@ async function inBrowser(test, browser) {
             await eventually(async () => (await states("first")) === "alice second,bob third" && (await states("third")) === "alice second,bob third", "both");
             await eventually(async () => (await subscribersOf(server, mechanism)) === 2, "a connection for each person");
             await browser.run(closeTab, "third");
-            await eventually(async () => (await states("second")) === "alice second", "bob to go", 90_000);
+            await eventually(async () => (await states("second")) === "alice second", "bob to go", 180_000);
         });
 
         await test(`a client that reads for all tabs by ${mechanism} ends alone`, async (t) => {

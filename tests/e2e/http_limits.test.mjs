@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import {
-    RawConn, assertProblem, bothStores, dataOf, idsOf, rawRequest, startServer, test,
+    RawConn, assertProblem, dataOf, idsOf, rawRequest, startServer, sideBySide,
 } from "./support/index.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 const MIB = 1024 * 1024;
 

@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { EventSource } from "eventsource";
-import { eventually, post, publish, startServer, test } from "./support/index.mjs";
+import { eventually, post, publish, startServer, sideBySide } from "./support/index.mjs";
 import { run } from "./support/program.mjs";
 import { temporaryFolder } from "./support/server.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
+
+const { test } = sideBySide(4);
 
 /* A connection of its own for each: one that is kept may be closed for being idle. */
 const ALONE = { Connection: "close" };
@@ -174,11 +176,11 @@ test("a WebSocket message too large is closed with 1009", async (t) => {
     await socket.send("x".repeat(201));
     assert.equal((await socket.closed()).code, 1009);
     assert.equal(await counted(server, "messages_refused"), 1);
-    assert.equal((await server.history("a")).length, 1);
+    assert.equal((await server.historyOf("a", 1)).length, 1);
 });
 
 test("a request that stays away is 408, a connection that says nothing more is closed", async (t) => {
-    const server = await limited(t, { head_ms: 300, body_ms: 300, idle_ms: 300 });
+    const server = await limited(t, { head_ms: 1500, body_ms: 1500, idle_ms: 1500 });
     const head = await server.connect();
     head.send("GET /healthz HTTP/1.1\r\n");
     assert.equal((await head.readResponse()).status, 408);

@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import { performance } from "node:perf_hooks";
 import {
-    RawConn, assertProblem, bothStores, eventually, idsOf, startServer, subscribersOf, test,
+    RawConn, assertProblem, eventually, idsOf, startServer, subscribersOf, sideBySide,
 } from "./support/index.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 /** Sends a poll on a bare connection and waits until the server counts it as waiting. */
 async function waitingPoll(server, path, headers = "") {

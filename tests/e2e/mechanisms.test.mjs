@@ -5,10 +5,12 @@ import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { UNKNOWN_CURSOR, eventually, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { UNKNOWN_CURSOR, eventually, startServer, temporaryFolder, sideBySide } from "./support/index.mjs";
 import { documentText } from "./support/documents.mjs";
 import { freePort } from "./support/program.mjs";
-import { blocksOf, documentedListen, forServer, runBlocks } from "./support/tour.mjs";
+import { blocksOf, forServer, runBlocks } from "./support/tour.mjs";
+
+const { test } = sideBySide(4);
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -49,7 +51,7 @@ const configOf = (name) => blocksOf(documentText(name)).find(({ language }) => l
 for (const name of ["mechanisms/http-streaming.md", "mechanisms/long-polling.md", "mechanisms/websocket.md", "mechanisms/webhooks.md",
     "guides/chat.md", "guides/tickers.md", "guides/relays.md"]) {
     test(`the lines of shell in docs/${name} work`, async (t) => {
-        const server = await startServer(t, { data: true, listen: await documentedListen(), config: configOf(name) });
+        const server = await startServer(t, { data: true, config: configOf(name) });
         await server.publish("news", "an event");
         await runBlocks(server, blocksOf(documentText(name)), { 9000: await freePort() });
     });

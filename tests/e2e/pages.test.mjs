@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import {
-    ID, TIME, assertLogOrder, assertProblem, bothStores, dataOf, eventually, idsOf, linkOf, queryOf,
-    startServer, test,
+    ID, TIME, assertLogOrder, assertProblem, dataOf, eventually, idsOf, linkOf, queryOf,
+    startServer, sideBySide,
 } from "./support/index.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 const enc = encodeURIComponent;
 

@@ -140,7 +140,7 @@ test("when a server that keeps nothing is restarted, all four go on", { skip }, 
     await say(page, "before", (all) => all.every(isTime));
     await server.kill();
     await server.start();
-    await eventually(async () => (await page.locator(".way .state").allTextContents()).every((text) => /^(Live|Registered)/.test(text)), "all four", 15_000);
+    await eventually(async () => (await page.locator(".way .state").allTextContents()).every((text) => /^(Live|Registered)/.test(text)), "all four");
     await say(page, "after", (all) => all.every(isTime));
 });
 

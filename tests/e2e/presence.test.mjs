@@ -6,9 +6,11 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
-import { assertProblem, eventually, startServer, test } from "./support/index.mjs";
+import { assertProblem, eventually, startServer, sideBySide } from "./support/index.mjs";
 import { Receiver } from "./support/receiver.mjs";
 import { Socket } from "./support/ws.mjs";
+
+const { test } = sideBySide(8);
 
 /** A key's text, as a file names it by env:NAME. */
 function newKey() {
@@ -28,6 +30,7 @@ const GRANTS = {
     caller: `{channels: ["**"], may: [read, webhooks]}`,
 };
 const GRACE_MS = 500;
+const POLLER_LEAVES_MS = 180_000; /* six times the grace of pollers */
 
 function configOf(namespace = `presence: true, presence_grace_ms: ${GRACE_MS}`) {
     const keys = NAMES.map((name) => `  - {name: ${name}, key: "env:KEY_${name}", grants: [${GRANTS[name]}]}\n`).join("");
@@ -72,6 +75,13 @@ async function statsOf(server) {
 }
 
 const until = (server, what, members) => eventually(async () => (await statsOf(server)).members === members, `${members} members: ${what}`);
+
+/** Waits until a member of chat/x has so many connections: none while it is away for its grace. */
+const connectionsOf = (server, name, count) => eventually(async () => {
+    const { members } = await (await fetch(`${server.url}/presence/chat/x`, { headers: bearer("root") })).json();
+    return members.find(({ member }) => member === name)?.connections === count;
+}, `${name} to have ${count} connections`);
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const freshet = async (t, server, name) => Socket.open(t, server, "/events", { protocols: ["freshet.v1", `freshet.token.${KEYS[name]}`] });
@@ -117,9 +127,12 @@ test("three devices are one member, whichever way they come", async (t) => {
     const server = await start(t);
     const told = await follow(t, server);
     const ends = await Promise.all(["sse", "websocket", "freshet.v1"].map((name) => mechanisms[name](t, server, "alice")));
-    await until(server, "alice", 1);
+    const bob = await mechanisms.sse(t, server, "bob");
+    await until(server, "alice and bob", 2);
     ends.slice(0, 2).forEach((end) => end());
-    await pause(2 * GRACE_MS);
+    await connectionsOf(server, "alice", 1);
+    bob();
+    await told.until("$presence/chat/x left bob"); /* so late would alice have left */
     assert.equal((await statsOf(server)).members, 1);
     assert.equal(told.words().filter((word) => word.includes("alice")).length, 1);
     ends[2]();
@@ -127,15 +140,18 @@ test("three devices are one member, whichever way they come", async (t) => {
 });
 
 test("a reconnect within the grace is not told", async (t) => {
-    const server = await start(t, { config: configOf("presence: true, presence_grace_ms: 3000") });
+    const server = await start(t, { config: configOf("presence: true, presence_grace_ms: 5m") });
     const told = await follow(t, server);
     for (let i = 0; i < 4; i++) {
         const end = await mechanisms.sse(t, server, "alice");
         await told.until("$presence/chat/x joined alice");
+        await connectionsOf(server, "alice", 1);
         end();
-        await pause(300);
+        await connectionsOf(server, "alice", 0);
     }
-    assert.deepEqual(told.words(), ["$occupied/chat/x occupied chat/x", "$presence/chat/x joined alice"]);
+    await mechanisms.sse(t, server, "bob");
+    const words = await told.until("$presence/chat/x joined bob");
+    assert.deepEqual(words, ["$occupied/chat/x occupied chat/x", "$presence/chat/x joined alice", "$presence/chat/x joined bob"]);
 });
 
 test("a poller is a member between its polls, and a page of history is none", async (t) => {
@@ -195,7 +211,7 @@ test("to read who is there takes presence on the channel itself, and nobody publ
     assertProblem(refused, 403);
 });
 
-test("members of before a crash leave if they do not come back, and all others are not told again", async (t) => {
+test("members of before a crash leave if they do not come back, and all others stay and are not told again", async (t) => {
     const server = await start(t, { data: true });
     const told = await follow(t, server);
     await mechanisms.sse(t, server, "alice");
@@ -204,16 +220,30 @@ test("members of before a crash leave if they do not come back, and all others a
     await server.kill();
     await server.restart();
     assert.equal((await statsOf(server)).members, 2);
-    const end = await mechanisms.sse(t, server, "alice");
+    await mechanisms.sse(t, server, "alice");
     const again = await follow(t, server, "/events?channel=$presence/**&channel=$occupied/**&stream=ndjson&after=earliest");
-    await eventually(async () => (await statsOf(server)).members === 1, "bob to leave", 45_000);
+    await eventually(async () => (await statsOf(server)).members === 1, "bob to leave", POLLER_LEAVES_MS);
     await again.until("$presence/chat/x left bob");
+    assert.deepEqual(again.words().filter((word) => !word.includes(" count ")), [
+        "$occupied/chat/x occupied chat/x", "$presence/chat/x joined alice", "$presence/chat/x joined bob", "$presence/chat/x left bob",
+    ]);
+});
+
+test("a member who came back after a crash and goes again leaves, and the channel is vacated", async (t) => {
+    const server = await start(t, { data: true });
+    const told = await follow(t, server);
+    await mechanisms.sse(t, server, "alice");
+    await told.until("$presence/chat/x joined alice");
+    await server.kill();
+    await server.restart();
+    const end = await mechanisms.sse(t, server, "alice");
+    await connectionsOf(server, "alice", 1);
+    const again = await follow(t, server, "/events?channel=$presence/**&channel=$occupied/**&stream=ndjson&after=earliest");
     end();
     /* She might be a poller: nobody knows that after a restart. */
-    await eventually(() => again.words().includes("$occupied/chat/x vacated chat/x"), "vacated", 45_000);
+    await eventually(() => again.words().includes("$occupied/chat/x vacated chat/x"), "vacated", POLLER_LEAVES_MS);
     assert.deepEqual(again.words().filter((word) => !word.includes(" count ")), [
-        "$occupied/chat/x occupied chat/x", "$presence/chat/x joined alice", "$presence/chat/x joined bob",
-        "$presence/chat/x left bob", "$presence/chat/x left alice", "$occupied/chat/x vacated chat/x",
+        "$occupied/chat/x occupied chat/x", "$presence/chat/x joined alice", "$presence/chat/x left alice", "$occupied/chat/x vacated chat/x",
     ]);
 });
 

@@ -10,6 +10,7 @@ import { spawn } from "node:child_process";
 import http from "node:http";
 import { deadline, eventually, startServer, test } from "./support/index.mjs";
 import { documentText } from "./support/documents.mjs";
+import { killGroup } from "./support/program.mjs";
 
 function blocksOf(text) {
     return [...text.matchAll(/^```(\w+) ?(\w*)\n(.*?)^```$/gms)].map(([, language, mark, body]) => ({ language, mark, body }));
@@ -39,8 +40,7 @@ async function stay(t, server, script) {
     const child = shell(script);
     let out = "";
     child.stdout.setEncoding("utf8").on("data", (text) => (out += text));
-    const end = () => child.exitCode ?? process.kill(-child.pid, "SIGKILL");
-    server.onStop(end);
+    server.onStop(() => killGroup(child));
     await eventually(() => out.length > 0, `output of ${script}`);
 }
 

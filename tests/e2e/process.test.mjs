@@ -17,7 +17,7 @@ function fieldOf(pid, name) {
 
 test("the process gains no rights, and says what it gave up", async (t) => {
     const server = await startServer(t, { data: true });
-    assert.match(server.err, /event=confined user=\d+ no_new_privileges=true core_files=\w+ landlock=\d+ seccomp=\w+/);
+    await server.logged(/event=confined user=\d+ no_new_privileges=true core_files=\w+ landlock=\d+ seccomp=\w+/);
     assert.equal(fieldOf(server.pid, "NoNewPrivs"), "1");
     if (/ seccomp=true/.test(server.err))
         assert.equal(fieldOf(server.pid, "Seccomp"), "2");
@@ -29,7 +29,7 @@ test("the process gains no rights, and says what it gave up", async (t) => {
     for (const file of [data, ...fs.readdirSync(data, { recursive: true }).map((name) => path.join(data, name))])
         assert.equal(fs.statSync(file).mode & 0o077, 0, file);
     const open = await startServer(t, { env: { FRESHET_NO_SANDBOX: "1" } });
-    assert.match(open.err, /event=confined .*no_new_privileges=false core_files=true landlock=0 seccomp=false/);
+    await open.logged(/event=confined .*no_new_privileges=false core_files=true landlock=0 seccomp=false/);
 });
 
 test("the server becomes another user once it has its addresses", { skip: process.getuid() !== 0 && "takes root" }, async (t) => {
@@ -83,7 +83,7 @@ test("Landlock stays in force where the data folder cannot be made, and the caus
     const { code, stderr } = await run(t, ["serve", "--listen", "127.0.0.1:0", "--data", path.join(dir, "missing/data")]);
     assert.equal(code, 1);
     assert.match(stderr, /No such file|is not there/);
-    const [, here] = /landlock=(\d+)/.exec((await startServer(t)).err), [, there] = /landlock=(\d+)/.exec(stderr);
+    const [, here] = await (await startServer(t)).logged(/landlock=(\d+)/), [, there] = /landlock=(\d+)/.exec(stderr);
     assert.equal(there, here);
 });
 
@@ -92,7 +92,7 @@ test("files with secrets that others may read are named", async (t) => {
     const server = await startServer(t, { config: secret });
     fs.chmodSync(path.join(server.dir, "freshet.yaml"), 0o644);
     await server.restart();
-    assert.match(server.err, /event=secret_readable path=\S*freshet\.yaml\S* mode=644/);
+    await server.logged(/event=secret_readable path=\S*freshet\.yaml\S* mode=644/);
     assert.ok(!server.log().includes("long enough"), dir);
 });
 

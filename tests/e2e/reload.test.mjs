@@ -5,9 +5,11 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import * as jose from "jose";
-import { assertProblem, eventually, openSse, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { assertProblem, eventually, openSse, startServer, temporaryFolder, sideBySide } from "./support/index.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
 import { Receiver } from "./support/receiver.mjs";
+
+const { test } = sideBySide(4);
 
 const OPEN = "access: {anybody: [read, publish, admin]}\n";
 const rules = (prefixes) => "namespaces:\n" + Object.entries(prefixes)
@@ -27,6 +29,7 @@ process.env.KEY_ADMIN = ADMIN;
 
 /** Replaces the file and waits until the server has put it into effect, or has refused it. */
 async function reload(server, text, event = "reloaded") {
+    await server.logged(/event=started/); /* what the start has logged may come late */
     const before = server.err.length;
     fs.writeFileSync(path.join(server.dir, "freshet.yaml"), text);
     server.signal("SIGHUP");
@@ -195,9 +198,9 @@ test("limits change, a key that needs a restart is named, and a broken file chan
     const server = await startServer(t, { config: `${OPEN}limits: {body_max: 1000}\n` });
     const large = "x".repeat(2000);
     assertProblem(await server.post("a", large), 413);
-    const said = await reload(server, `${OPEN}limits: {body_max: 4000}\nthreads: 5\nlisten: "127.0.0.1:1"\nlog: {bytes_max: 1GiB}\n`);
+    await reload(server, `${OPEN}limits: {body_max: 4000}\nthreads: 5\nlisten: "127.0.0.1:1"\nlog: {bytes_max: 1GiB}\n`);
     assert.equal((await server.post("a", large)).status, 201);
-    assert.match(said + server.err, /event=reload_incomplete .*keys=threads,log\.bytes_max/);
+    await server.logged(/event=reload_incomplete .*keys=threads,log\.bytes_max/);
     for (const [text, why] of [["access: {anybody: [fly]}\n", /freshet\.yaml:1: access\.anybody: /],
         [`${OPEN}\tlimits: {`, /freshet\.yaml:2/], [`${OPEN}limits: {body_max: 1, bodymax: 2}\n`, /freshet\.yaml:2: limits\.bodymax: /],
         [`${OPEN}keys: [{name: a, key: "env:NOT_THERE", grants: []}]\n`, /freshet\.yaml:2: /]]) {

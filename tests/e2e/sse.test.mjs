@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import {
-    ID, SseStream, assertLogOrder, assertProblem, bothStores, deadline, eventually, idsOf, openSse,
-    startServer, subscribersOf, test,
+    ID, SseStream, assertLogOrder, assertProblem, deadline, eventually, idsOf, openSse,
+    startServer, subscribersOf, sideBySide,
 } from "./support/index.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 bothStores("the headers and a first record come at once, with the cursor in both", async (t, server) => {
     const { id } = await server.publish("elsewhere", "x");

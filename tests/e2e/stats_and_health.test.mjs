@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import {
-    assertProblem, bothStores, eventually, startServer, stats, subscribersOf, test,
+    assertProblem, eventually, startServer, stats, subscribersOf, sideBySide,
 } from "./support/index.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 /** Every number of a document with its path: {"latency.p50": 3, …}. */
 function numbers(value, path = "") {

@@ -1,8 +1,10 @@
 // The channel $stats: the server's figures as events, while somebody listens.
 
 import assert from "node:assert/strict";
-import { eventually, startServer, test } from "./support/index.mjs";
+import { eventually, startServer, sideBySide } from "./support/index.mjs";
 import { Socket } from "./support/ws.mjs";
+
+const { test } = sideBySide(4);
 
 test("a listener gets an event a second that tells rates, subscribers and latency", async (t) => {
     const server = await startServer(t, { args: ["--threads", "2"] });
@@ -34,9 +36,7 @@ test("a listener gets an event a second that tells rates, subscribers and latenc
 
 test("figures come by WebSocket and poll as well, with the limits that were hit", async (t) => {
     const server = await startServer(t, { config: "rates: {channel: {events: 1}, window_s: 1}\n" });
-    for (let i = 0; i < 4; i++) {
-        await server.post("news", "x");
-    }
+    await eventually(async () => (await server.post("news", "x")).status === 429, "a limit to be hit");
     const page = await server.page("/channels/$stats?after=now&wait=20");
     assert.equal(page.events.length, 1);
     const socket = await Socket.open(t, server, "/channels/$stats");

@@ -12,7 +12,9 @@ import tls from "node:tls";
 import { WebSocket } from "ws";
 import { Certificates } from "./support/certificates.mjs";
 import { Program, run } from "./support/program.mjs";
-import { deadline, eventually, startServer, stats, test } from "./support/index.mjs";
+import { deadline, eventually, startServer, stats, sideBySide } from "./support/index.mjs";
+
+const { test } = sideBySide(4);
 
 const LISTEN = ["127.0.0.1:0", "https://127.0.0.1:0", "redirect://127.0.0.1:0"];
 const LOCAL = "DNS:localhost,IP:127.0.0.1";
@@ -118,7 +120,7 @@ test("a reader that stops and goes on over TLS gets everything, and the server h
 });
 
 test("an answer whose last record the socket has not taken is whole although the server stops", async (t) => {
-    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"] });
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"], more: "limits: {drain_ms: 5s}\n" });
     const sizes = Array.from({ length: 60 }, (_, i) => 40_000 + 8_000 * i); /* a record ends anywhere in 16,000 bytes */
     const readers = [];
     for (const size of sizes) {
@@ -338,15 +340,14 @@ test("a record that was garbled, cut or is no record ends its connection alone",
         await deadline(new Promise((resolve) => raw.once("close", resolve)), "the end");
     }
     /* A record within a session whose last byte was changed. */
+    let mangles = false;
     const mangler = net.createServer((client) => {
         const onward = net.connect(port, "127.0.0.1");
         onward.pipe(client);
-        let mangle = false;
         client.on("data", (part) => {
-            if (mangle) {
+            if (mangles) {
                 part[part.length - 1] ^= 1;
             }
-            mangle = part[0] === 0x17 || part.includes(Buffer.from([0x14, 3, 3]));
             onward.write(part);
         });
         for (const [one, two] of [[client, onward], [onward, client]]) {
@@ -358,6 +359,9 @@ test("a record that was garbled, cut or is no record ends its connection alone",
     t.after(() => mangler.close());
     const socket = await connect(t, mangler.address().port, { ca: certificates.ca });
     const failed = new Promise((resolve) => socket.once("error", resolve));
+    socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await readUntil(socket, /"ok"/, "an answer while nothing is changed");
+    mangles = true;
     socket.write("POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n");
     socket.write("hello");
     assert.match((await deadline(failed, "the alert")).message, /bad record mac|alert|ECONNRESET/i);
@@ -546,9 +550,17 @@ test("a session that a client certificate began ends with that certificate, on e
         socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     });
     for (const version of ["TLSv1.2", "TLSv1.3"]) {
-        cert = certificates.endAt("client", new Date(Date.now() + 3000));
-        const { session } = await visit(version);
-        assert.equal((await visit(version, session)).reused, true);
+        let session;
+        for (const seconds of [3, 15]) { /* a busy machine may use a certificate when it has ended already */
+            if (session === undefined) {
+                cert = certificates.endAt("client", new Date(Date.now() + seconds * 1000));
+                const visits = visit(version).then(async (first) => [first, await visit(version, first.session)]);
+                const [first, second] = await visits.catch(() => [{}, {}]);
+                ({ session } = first);
+                assert.equal(session === undefined || second.reused, true);
+            }
+        }
+        assert.ok(session, "two visits while the certificate is good");
         await eventually(() => visit(version).then(() => false, () => true), "the end of the certificate");
         await assert.rejects(visit(version, session));
     }

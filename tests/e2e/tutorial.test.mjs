@@ -9,7 +9,7 @@ import { eventually, startServer, temporaryFolder, test } from "./support/index.
 import { lacksBrowser, programOf } from "./support/browser.mjs";
 import { documentText } from "./support/documents.mjs";
 import { freePort } from "./support/program.mjs";
-import { blocksOf, documentedListen, forServer, runBlocks } from "./support/tour.mjs";
+import { blocksOf, forServer, runBlocks } from "./support/tour.mjs";
 
 const blocks = blocksOf(documentText("tutorial.md"));
 const all = (language, ...marks) => blocks.filter((block) => block.language === language && marks.includes(block.mark)).map(({ body }) => body);
@@ -39,7 +39,7 @@ async function startPage(t, files) {
 }
 
 test("the tutorial leads to a page that shows each order in four ways", { skip: lacksBrowser("chromium") }, async (t) => {
-    const server = await startServer(t, { data: true, listen: await documentedListen() });
+    const server = await startServer(t, { data: true });
     const port = await freePort();
     const terminal = await startPage(t, filesOf(server, port));
     await runBlocks(server, blocks, { 8000: port });

@@ -3,14 +3,16 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { eventually, startServer, stats, test } from "./support/index.mjs";
+import { eventually, startServer, stats, sideBySide } from "./support/index.mjs";
 import { Certificates } from "./support/certificates.mjs";
 import { filesOf, isSanitized, memoryOf } from "./support/checks.mjs";
 import { Program } from "./support/program.mjs";
 
+const { test } = sideBySide(2);
+
 const SCRIPT = fileURLToPath(new URL("support/vanish.py", import.meta.url));
 const COUNT = 20;
-const TICK_S = 3; /* what timers, a loaded machine and this test's own looks may add */
+const TICK_S = 5; /* what timers, a loaded machine and this test's own looks may add */
 
 /* In seconds, by the limits below: what ends a connection of each kind. A stream's peer is asked for each heartbeat, and is
    gone when it has acknowledged nothing for two and a half; the look that finds this may be one heartbeat later. */

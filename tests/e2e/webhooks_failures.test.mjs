@@ -2,9 +2,11 @@
 // disabled, and the events that say so.
 
 import assert from "node:assert/strict";
-import { eventually, publish, publishMany, startServer, test } from "./support/index.mjs";
+import { eventually, publish, publishMany, startServer, sideBySide } from "./support/index.mjs";
 import { assertProblem } from "./support/problems.mjs";
 import { Receiver } from "./support/receiver.mjs";
+
+const { test } = sideBySide(4);
 
 async function register(server, url, channels, more = {}) {
     const answer = await server.request("POST", "/webhooks", { body: { url, channels, ...more } });
@@ -15,6 +17,9 @@ async function register(server, url, channels, more = {}) {
 const told = async (server, id) => (await server.get(`/webhooks/${id}`)).json();
 const deliveries = async (server, id, query = "") => (await server.get(`/webhooks/${id}/deliveries${query}`)).json();
 const notices = async (server, id) => server.history(`$webhooks/${id}`);
+
+/** The dead letter of a webhook, once it is on record. */
+const deadLetter = (server, id) => eventually(async () => (await deliveries(server, id, "?state=dead")).deliveries[0], "the letter on record");
 
 test("each attempt is on record: when, how long, what came back", async (t) => {
     const server = await startServer(t, { data: true });
@@ -78,9 +83,10 @@ for (const ordered of [true, false]) {
             return (await told(server, id)).dead === 1;
         }, "the letter to be dead");
         await receiver.until(() => receiver.deliveries.some(({ body }) => body.id === behind.id), "what was behind it");
-        const { deliveries: [letter] } = await deliveries(server, id, "?state=dead");
+        const letter = await deadLetter(server, id);
         assert.equal(letter.event, poison.id);
-        assert.ok((await notices(server, id)).some(({ type, data }) => type === "exhausted" && data.event === poison.id && data.delivery === letter.n));
+        await eventually(async () => (await notices(server, id)).some(({ type, data }) =>
+            type === "exhausted" && data.event === poison.id && data.delivery === letter.n), "the notice");
         await server.restart();
         assert.equal((await told(server, id)).dead, 1);
         /* Its event is kept with it, whatever becomes of the log. */
@@ -105,7 +111,7 @@ test("a dead letter that was dealt with otherwise is dropped by DELETE", async (
         await publish(server, "a/2", "fine");
         return (await told(server, id)).dead === 1;
     }, "the letter to be dead");
-    const { deliveries: [letter] } = await deliveries(server, id, "?state=dead");
+    const letter = await deadLetter(server, id);
     assert.equal((await server.request("DELETE", `/webhooks/${id}/deliveries/${letter.n}`)).status, 204);
     assert.equal((await told(server, id)).dead, 0);
     assertProblem(await server.request("DELETE", `/webhooks/${id}/deliveries/${letter.n}`), 404);
@@ -139,7 +145,7 @@ test("410 is told as disabled; resuming takes up at the cursor", async (t) => {
     const first = await publish(server, "a", "1");
     await eventually(async () => (await told(server, id)).state === "disabled", "it to be disabled");
     const second = await publish(server, "a", "2");
-    assert.ok((await notices(server, id)).some(({ type, data }) => type === "disabled" && data.reason === "gone"));
+    await eventually(async () => (await notices(server, id)).some(({ type, data }) => type === "disabled" && data.reason === "gone"), "the notice");
     receiver.answer = () => 200;
     assert.equal((await server.request("POST", `/webhooks/${id}/resume`)).status, 200);
     await receiver.events(2);

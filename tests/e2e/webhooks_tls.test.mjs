@@ -140,7 +140,7 @@ test("webhooks.ca_file is read by a reload, whole, and by nothing else", async (
     assert.equal(await verified(), 201);
     writeFileSync(file, Buffer.concat([other, own]).subarray(0, other.length + 100));
     assert.equal(await reload(server), "reload_refused");
-    assert.match(server.err, /webhooks\.ca_file/);
+    await server.logged(/webhooks\.ca_file/);
     assert.equal(await verified(), 201, "a file with a fault changes nothing");
     writeFileSync(file, other);
     assert.equal(await reload(server), "reloaded");

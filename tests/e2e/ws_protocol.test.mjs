@@ -1,9 +1,11 @@
 // freshet.v1: many channels over one WebSocket on /events, JSON both ways.
 
 import assert from "node:assert/strict";
-import { bothStores, page, post, publish, publishMany, startServer, test } from "./support/index.mjs";
+import { page, post, publish, publishMany, startServer, sideBySide } from "./support/index.mjs";
 import { assertChained, assertIncreasing, readAll } from "./support/checks.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
+
+const { bothStores, test } = sideBySide(4);
 
 const ID = /^\d{16}$/;
 
@@ -463,7 +465,7 @@ for (const path of ["/events?beat=5", "/events?beat=5&channel=quiet"]) {
         }
         const { id } = await publish(server, "loud", "elsewhere");
         for (;;) {
-            const message = await socket.json("a heartbeat", 20_000);
+            const message = await socket.json("a heartbeat");
             if (message.op === "beat" && message.cursor >= id) {
                 break;
             }
