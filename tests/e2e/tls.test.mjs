@@ -120,7 +120,7 @@ test("a reader that stops and goes on over TLS gets everything, and the server h
 });
 
 test("an answer whose last record the socket has not taken is whole although the server stops", async (t) => {
-    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"], more: "limits: {drain_ms: 5s}\n" });
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"], more: "limits: {drain_ms: 10s}\n" });
     const sizes = Array.from({ length: 60 }, (_, i) => 40_000 + 8_000 * i); /* a record ends anywhere in 16,000 bytes */
     const readers = [];
     for (const size of sizes) {
@@ -132,9 +132,11 @@ test("an answer whose last record the socket has not taken is whole although the
     await eventually(async () => (await stats(server)).tls.kept > 0, "sockets that are full");
     server.signal("SIGTERM");
     await eventually(() => /event=draining/.test(server.err), "the drain");
-    for (const reader of readers) {
+    const texts = await Promise.all(readers.map((reader) => {
         let text = "";
-        await deadline(new Promise((resolve) => reader.on("data", (part) => (text += part)).once("close", resolve)), "the end");
+        return deadline(new Promise((resolve) => reader.on("data", (part) => (text += part)).once("close", () => resolve(text))), "the end");
+    }));
+    for (const text of texts) {
         assert.equal(text.length - text.indexOf("\r\n\r\n") - 4, Number(/content-length: (\d+)/i.exec(text)?.[1]));
     }
     assert.equal((await server.exited).code, 0);
