@@ -29,7 +29,7 @@ test:                   ## unit tests, corpora, lint, end to end: what a newcome
 	@$(MAKE) --no-print-directory $(node_modules)
 	@cmake --preset release >/dev/null
 	@cmake --build build
-	@ctest --test-dir build -j4 -LE check --output-on-failure --no-tests=error --no-label-summary
+	@ctest --test-dir build -j6 -LE check --output-on-failure --no-tests=error --no-label-summary
 
 check:                  ## what takes longer: sanitized builds, clang-tidy, faults, attacks, proxies, browsers
 	@scripts/install-deps.sh build test check
