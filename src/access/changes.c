@@ -11,6 +11,10 @@
 /* A crash loses the last uses of keys in so many seconds; they are for people to look at. */
 enum { TICK_S = 5, BUNDLE = 64 };
 
+/* How long a revocation is kept once it has ended. A clock that runs ahead for a while would end it
+ * for good, and when the clock is right again the credential would be good again, too. */
+enum { ENDED_KEPT_S = 86400 };
+
 struct changes {
     struct changes_config config;
     struct access_store *store;
@@ -81,10 +85,58 @@ static int remove_key(struct changes *changes, struct change *change)
     return result;
 }
 
+/* Records that are written at once. A revocation that comes meanwhile waits for one bundle. */
+struct bundle {
+    struct access_record records[BUNDLE];
+    struct buf ids[BUNDLE], values[BUNDLE];
+    size_t count;
+};
+
+static void add_ended(void *context, struct str id)
+{
+    struct bundle *ended = context;
+    buf_add_str(&ended->ids[ended->count], id);
+    ended->records[ended->count++].kind = RECORD_REVOCATION;
+}
+
+/* What cannot be saved is lost: a use with the process, and a revocation that has ended is found
+ * and forgotten again after the next start. */
+static void write_bundle(struct changes *changes, struct bundle *bundle)
+{
+    bool failed = false;
+    for (size_t i = 0; i < bundle->count; i++) {
+        bundle->records[i].id = buf_str(&bundle->ids[i]);
+        bundle->records[i].value = buf_str(&bundle->values[i]);
+        failed |= buf_failed(&bundle->ids[i]) || buf_failed(&bundle->values[i]);
+    }
+    if (bundle->count && !failed)
+        (void)access_store_write(changes->store, bundle->records, bundle->count);
+    for (size_t i = 0; i < bundle->count; i++) {
+        buf_free(&bundle->ids[i]);
+        buf_free(&bundle->values[i]);
+    }
+}
+
+/* Forgets revocations that ended so long ago, a bundle at most. True if there may be more. */
+static bool forget_ended(struct changes *changes, int64_t kept_s)
+{
+    struct bundle *ended = mem_alloc(sizeof(*ended));
+    int64_t upto_us = clock_wall_us(changes->config.clock) - kept_s * 1000000;
+    while (ended->count < BUNDLE &&
+           revocations_remove_ended(changes->config.revocations, upto_us, add_ended, ended))
+        ;
+    write_bundle(changes, ended);
+    bool more = ended->count == BUNDLE;
+    free(ended);
+    return more;
+}
+
 static int add_revocation(struct changes *changes, struct change *change)
 {
     struct buf value = {0};
     struct json_writer writer = json_writer(&value);
+    if (revocations_count(changes->config.revocations) >= REVOCATIONS_MAX)
+        (void)forget_ended(changes, 0);
     if (revocations_count(changes->config.revocations) >= REVOCATIONS_MAX)
         return CHANGE_E_MANY;
     revocation_write(&writer, change->revocation);
@@ -145,13 +197,6 @@ static void run(struct changes *changes, struct change *change)
 
 /* ---- the work of the clock ------------------------------------------------------------------- */
 
-/* Records that are written at once. A revocation that comes meanwhile waits for one bundle. */
-struct bundle {
-    struct access_record records[BUNDLE];
-    struct buf ids[BUNDLE], values[BUNDLE];
-    size_t count;
-};
-
 static void add_use(void *context, struct api_key *key)
 {
     struct bundle *uses = context;
@@ -164,45 +209,14 @@ static void add_use(void *context, struct api_key *key)
     key->saved_used_us = used_us;
 }
 
-static void add_ended(void *context, struct str id)
-{
-    struct bundle *ended = context;
-    buf_add_str(&ended->ids[ended->count], id);
-    ended->records[ended->count++].kind = RECORD_REVOCATION;
-}
-
-/* What cannot be saved is lost: a use with the process, and a revocation that has ended is found
- * and forgotten again after the next start. */
-static void write_bundle(struct changes *changes, struct bundle *bundle)
-{
-    bool failed = false;
-    for (size_t i = 0; i < bundle->count; i++) {
-        bundle->records[i].id = buf_str(&bundle->ids[i]);
-        bundle->records[i].value = buf_str(&bundle->values[i]);
-        failed |= buf_failed(&bundle->ids[i]) || buf_failed(&bundle->values[i]);
-    }
-    if (bundle->count && !failed)
-        (void)access_store_write(changes->store, bundle->records, bundle->count);
-    for (size_t i = 0; i < bundle->count; i++) {
-        buf_free(&bundle->ids[i]);
-        buf_free(&bundle->values[i]);
-    }
-}
-
 bool changes_tick_some(struct changes *changes)
 {
-    struct bundle *uses = mem_alloc(sizeof(*uses)), *ended = mem_alloc(sizeof(*ended));
-    int64_t now_us = clock_wall_us(changes->config.clock);
+    struct bundle *uses = mem_alloc(sizeof(*uses));
     key_table_each(changes->config.keys, add_use, uses);
-    while (ended->count < BUNDLE &&
-           revocations_remove_ended(changes->config.revocations, now_us, add_ended, ended))
-        ;
     write_bundle(changes, uses);
-    write_bundle(changes, ended);
-    bool more = uses->count == BUNDLE || ended->count == BUNDLE;
+    bool more = uses->count == BUNDLE;
     free(uses);
-    free(ended);
-    return more;
+    return forget_ended(changes, ENDED_KEPT_S) || more;
 }
 
 void changes_tick(struct changes *changes)

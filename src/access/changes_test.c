@@ -4,6 +4,7 @@
 #include "net/mailbox_testing.h"
 
 #define NOW INT64_C(1800000000000000)
+#define DAY_US (INT64_C(86400) * 1000000)
 
 /* Changes with a listener, and a mailbox for both, on the test's thread. */
 struct office {
@@ -158,7 +159,7 @@ static void a_revocation_survives_a_restart_and_ends(void **state)
     assert_int_equal(make_revocation(office, "{\"jti\":\"t1\"}"), 0);
     restart(office);
     assert_int_equal(revocations_count(&office->revocations), 2);
-    atomic_store(&office->clock.wall_us, INT64_C(4102444800000000));
+    atomic_store(&office->clock.wall_us, INT64_C(4102444800000000) + DAY_US);
     changes_tick(office->changes);
     assert_int_equal(revocations_count(&office->revocations), 1);
     restart(office);
@@ -180,7 +181,7 @@ static void revocations_are_forgotten_in_bundles_between_which_others_are_made(v
         snprintf(body, sizeof(body), "{\"jti\":\"t%d\",\"until\":\"2100-01-01T00:00:00Z\"}", i);
         assert_int_equal(make_revocation(office, body), 0);
     }
-    atomic_store(&office->clock.wall_us, INT64_C(4102444800000000));
+    atomic_store(&office->clock.wall_us, INT64_C(4102444800000000) + DAY_US);
     assert_true(changes_tick_some(office->changes));
     assert_int_equal(revocations_count(&office->revocations), ENDED - AT_ONCE);
     assert_int_equal(make_revocation(office, "{\"jti\":\"new\"}"), 0);
@@ -188,6 +189,47 @@ static void revocations_are_forgotten_in_bundles_between_which_others_are_made(v
     assert_int_equal(revocations_count(&office->revocations), 1);
     restart(office);
     assert_int_equal(revocations_count(&office->revocations), 1);
+}
+
+static bool is_revoked(struct office *office)
+{
+    struct caller *alice =
+        caller_new(&(struct caller_facts){.kind = CALLER_TOKEN, .subject = STR("alice")});
+    int64_t now_us = clock_wall_us(&office->clock.clock);
+    bool revoked = revocations_have(&office->revocations, alice, now_us);
+    caller_unref(alice);
+    return revoked;
+}
+
+/* What was revoked has not expired by the right time. */
+static void a_clock_that_runs_ahead_for_a_while_ends_no_revocation(void **state)
+{
+    struct office *office = *state;
+    assert_int_equal(
+        make_revocation(office, "{\"subject\":\"alice\",\"until\":\"2100-01-01T00:00:00Z\"}"), 0);
+    atomic_store(&office->clock.wall_us, INT64_C(4102444800000000) + DAY_US - 1);
+    changes_tick(office->changes);
+    assert_false(is_revoked(office));
+    restart(office);
+    atomic_store(&office->clock.wall_us, NOW);
+    assert_true(is_revoked(office));
+}
+
+static void ended_revocations_give_way_to_new_ones(void **state)
+{
+    struct office *office = *state;
+    char body[100];
+    for (unsigned i = 0; i < REVOCATIONS_MAX; i++) {
+        struct revocation *revocation;
+        snprintf(body, sizeof(body), "{\"jti\":\"%u\"%s}", i,
+                 i ? "" : ",\"until\":\"2100-01-01T00:00:00Z\"");
+        assert_null(revocation_request(str_from(body), NOW, STR_NONE, &revocation));
+        revocations_put(&office->revocations, revocation);
+    }
+    assert_int_equal(make_revocation(office, "{\"jti\":\"more\"}"), CHANGE_E_MANY);
+    atomic_store(&office->clock.wall_us, INT64_C(4102444800000000));
+    assert_int_equal(make_revocation(office, "{\"jti\":\"more\"}"), 0);
+    assert_int_equal(revocations_count(&office->revocations), REVOCATIONS_MAX);
 }
 
 static void listeners_look_once_for_changes_that_came_before(void **state)
@@ -259,6 +301,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             revocations_are_forgotten_in_bundles_between_which_others_are_made, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_clock_that_runs_ahead_for_a_while_ends_no_revocation,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ended_revocations_give_way_to_new_ones, set_up, tear_down),
         cmocka_unit_test_setup_teardown(listeners_look_once_for_changes_that_came_before, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_key_of_the_configuration_cannot_be_removed, set_up,

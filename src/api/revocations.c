@@ -65,11 +65,14 @@ static bool read_query(struct exchange *exchange, struct asked_id *id)
 struct listing {
     struct json_writer writer;
     struct str id; /* empty for all */
+    int64_t now_us;
 };
 
 static void add_revocation(void *context, const struct revocation *revocation)
 {
     struct listing *listing = context;
+    if (revocation->until_us && revocation->until_us <= listing->now_us)
+        return; /* it has ended, and is about to be forgotten */
     if (!listing->id.len || str_eq(listing->id, revocation->id))
         revocation_write(&listing->writer, revocation);
 }
@@ -77,7 +80,8 @@ static void add_revocation(void *context, const struct revocation *revocation)
 static void list_revocations(struct exchange *exchange, const struct asked_id *id)
 {
     struct buf body = {0};
-    struct listing listing = {json_writer(&body), {id->text, id->len}};
+    struct listing listing = {
+        json_writer(&body), {id->text, id->len}, clock_wall_us(api_of(exchange)->clock)};
     json_object_begin(&listing.writer);
     json_name(&listing.writer, "revocations");
     json_array_begin(&listing.writer);
