@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/rfc3339.h"
+#include "base/visible.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -60,9 +61,7 @@ static void add_start(struct line *line, enum say_level level, const char *event
  * caller forgot to quote. */
 static void end_line(struct line *line)
 {
-    for (size_t i = 0; i < line->len; i++)
-        if ((unsigned char)line->at[i] < 0x20 || line->at[i] == 0x7f)
-            line->at[i] = ' ';
+    visible_blank(line->at, line->len);
     line->at[line->len++] = '\n';
 }
 

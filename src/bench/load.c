@@ -1,5 +1,7 @@
 #include "bench/load.h"
 
+#include "base/visible.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,6 +19,7 @@ void load_complain(struct load *load, const char *format, ...)
     va_start(list, format);
     vsnprintf(text, sizeof(text), format, list);
     va_end(list);
+    visible_blank(text, strlen(text)); /* a line of the server's answer, for example */
     buf_add_str(&load->why, str_from(text));
 }
 

@@ -6,7 +6,7 @@
 static void add_line(struct buf *out, const char *name, struct str value)
 {
     buf_addf(out, "%-12s", name);
-    buf_add_json(out, value); /* escaped, so that no control character reaches the terminal */
+    buf_add_json(out, value); /* for a terminal output_write() writes out the rest */
     buf_add_char(out, '\n');
 }
 

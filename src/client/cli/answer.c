@@ -1,6 +1,7 @@
 #include "client/cli/answer.h"
 
 #include "base/json.h"
+#include "base/visible.h"
 #include "client/lib/transfer.h"
 
 #include <stdio.h>
@@ -12,9 +13,8 @@ static void add_cell(struct buf *out, struct str value)
         buf_add_char(out, '-');
     else if (value.at[0] != '"' || json_unescape(value, out))
         buf_add_str(out, value);
-    for (size_t i = start; i < out->len; i++)
-        if ((unsigned char)out->at[i] < 0x20 || out->at[i] == 0x7f)
-            out->at[i] = ' ';
+    if (!buf_failed(out))
+        visible_blank(out->at + start, out->len - start);
 }
 
 /* Adds a row of these members, separated by tabs: strings without their quotes, and without

@@ -8,15 +8,15 @@
 #include <cmocka.h>
 
 static const struct str columns[] = {{"id", 2}, {"name", 4}, {"used", 4}};
-static const char body[] =
-    "{\"keys\":[{\"id\":\"a\",\"name\":\"x\\ty\\u001b\",\"used\":null},{\"id\":2}],\"more\":false}";
+static const char body[] = "{\"keys\":[{\"id\":\"a\",\"name\":\"x\\ty\\u001b\\u009b\",\"used\":"
+                           "null},{\"id\":2}],\"more\":false}";
 
 static void a_table_has_a_row_for_each_element(void **state)
 {
     (void)state;
     struct buf out = {0};
     answer_add_elements(&out, str_from(body), STR("keys"), columns, 3);
-    assert_true(str_eq(buf_str(&out), STR("a\tx y \t-\n2\t-\t-\n")));
+    assert_true(str_eq(buf_str(&out), STR("a\tx y   \t-\n2\t-\t-\n")));
     buf_free(&out);
 }
 

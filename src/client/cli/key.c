@@ -5,6 +5,7 @@
 #include "base/environment.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/visible.h"
 #include "client/cli/answer.h"
 #include "client/cli/key_request.h"
 #include "client/cli/output.h"
@@ -38,15 +39,18 @@ const char *client_key_help_of(const char *verb)
 static int print_made(struct str body)
 {
     struct buf key = {0};
-    struct str text = json_find(body, STR("key")), id = json_find(body, STR("id"));
+    struct buf id = {0};
+    struct str text = json_find(body, STR("key"));
     if (!text.len || json_unescape(text, &key) || buf_failed(&key)) {
         fprintf(stderr, "freshet key: the server's answer is no key\n");
         buf_wipe(&key);
         return 1;
     }
     buf_add_char(&key, '\n');
+    visible_add(&id, json_find(body, STR("id")));
     fprintf(stderr, "freshet key: key %.*s was made; this is the only time that it is shown\n",
-            STR_FMT(id));
+            STR_FMT(buf_str(&id)));
+    buf_free(&id);
     int code = output_write("freshet key", buf_str(&key));
     buf_wipe(&key);
     return code;

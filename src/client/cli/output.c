@@ -1,5 +1,7 @@
 #include "client/cli/output.h"
 
+#include "base/visible.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,7 +14,7 @@ static int complain(const char *command, int error)
     return 1;
 }
 
-int output_write(const char *command, struct str bytes)
+static int write_all(const char *command, struct str bytes)
 {
     while (bytes.len) {
         ssize_t n = write(STDOUT_FILENO, bytes.at, bytes.len);
@@ -25,6 +27,19 @@ int output_write(const char *command, struct str bytes)
             return complain(command, errno);
     }
     return 0;
+}
+
+int output_write(const char *command, struct str bytes)
+{
+    struct buf out = {0};
+    if (isatty(STDOUT_FILENO) != 1)
+        return write_all(command, bytes);
+    visible_add(&out, bytes);
+    int code = buf_failed(&out) ? complain(command, ENOMEM) : write_all(command, buf_str(&out));
+    if (out.at)
+        explicit_bzero(out.at, out.cap); /* it may be a key */
+    buf_free(&out);
+    return code;
 }
 
 int output_end(const char *command, int code)

@@ -3,8 +3,9 @@
 
 #include "base/str.h"
 
-/* Writes all bytes at once, without stdio. Returns 0, or 1 if they could not be written, which is
- * reported on standard error under the command's name. */
+/* Writes all bytes at once, without stdio. To a terminal control characters are written out, since
+ * the bytes may come from a server (base/visible.h). Returns 0, or 1 if they could not be written,
+ * which is reported on standard error under the command's name. */
 int output_write(const char *command, struct str bytes);
 
 /* Ends a command. Returns `code`, or 1 if the rest of stdio's buffer could not be written, which is

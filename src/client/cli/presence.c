@@ -193,7 +193,8 @@ static void lost(void *owner, struct str why, uint64_t wait_ms)
 static int follow(const struct presence_arguments *arguments, const char *cursor,
                   const struct interrupt *interrupt)
 {
-    struct printer printer = {.fd = STDOUT_FILENO, .interrupt = interrupt};
+    struct printer printer = {
+        .fd = STDOUT_FILENO, .is_terminal = isatty(STDOUT_FILENO) == 1, .interrupt = interrupt};
     struct buf channel = {0}, why = {0};
     buf_addf(&channel, "$presence/%s", arguments->channel);
     buf_add_char(&channel, '\0');

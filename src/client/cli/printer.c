@@ -1,5 +1,6 @@
 #include "client/cli/printer.h"
 
+#include "base/visible.h"
 #include "client/lib/record.h"
 
 #include <errno.h>
@@ -9,14 +10,26 @@
 
 enum { FLUSH_AT = 64 << 10 };
 
+/* False for an event without data to show. */
+static bool add_event(struct printer *printer, struct str envelope)
+{
+    struct buf *to = printer->is_terminal ? &printer->event : &printer->out;
+    buf_clear(&printer->event);
+    if (!printer->data_only)
+        buf_add_str(to, envelope);
+    else if (record_data(envelope, to))
+        return false;
+    if (!printer->is_terminal)
+        return true;
+    visible_add(&printer->out, buf_str(to));
+    printer->out.failed |= buf_failed(to);
+    return true;
+}
+
 void printer_add(struct printer *printer, struct str envelope)
 {
-    if (printer->ended)
+    if (printer->ended || !add_event(printer, envelope))
         return;
-    if (!printer->data_only)
-        buf_add_str(&printer->out, envelope);
-    else if (record_data(envelope, &printer->out))
-        return; /* an event without data to show is skipped */
     buf_add_char(&printer->out, '\n');
     printer->count++;
     bool enough = printer->count_max && printer->count >= printer->count_max;
@@ -72,4 +85,5 @@ bool printer_pause(void *owner)
 void printer_deinit(struct printer *printer)
 {
     buf_free(&printer->out);
+    buf_free(&printer->event);
 }

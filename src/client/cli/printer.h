@@ -10,12 +10,14 @@
 struct printer {
     int fd;
     bool data_only;
+    bool is_terminal;   /* `fd` is one: control characters are written out */
     uint64_t count_max; /* 0: no end */
     const struct interrupt *interrupt;
     uint64_t count;
     struct buf out;
-    bool ended; /* after enough events, without a reader, or after a signal */
-    int error;  /* negative errno of a failed write, apart from EPIPE */
+    struct buf event; /* for a terminal */
+    bool ended;       /* after enough events, without a reader, or after a signal */
+    int error;        /* negative errno of a failed write, apart from EPIPE */
 };
 
 /* Adds an event, given as its envelope. Does nothing once `ended`. */

@@ -55,6 +55,29 @@ static void events_come_out_one_a_line(void **state)
     close_fixture(&f);
 }
 
+static void a_terminal_gets_no_control_characters_of_events(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f);
+    f.printer.is_terminal = true;
+    printer_add(&f.printer, STR("{\"data\":\"\xc2\x9b"
+                                "2J\x7f\\u001b\"}"));
+    printer_flush(&f.printer);
+    assert_written(&f, "{\"data\":\"\\u009b2J\\u007f\\u001b\"}\n");
+    f.printer.data_only = true;
+    printer_add(&f.printer, STR("{\"data\":\"\\u001b]0;x\\u0007\\n\xc2\x9b\"}"));
+    printer_add(&f.printer, STR("{\"data_base64\":\"mwA=\"}"));
+    printer_add(&f.printer, STR("{}"));
+    printer_flush(&f.printer);
+    assert_written(&f, "\\u001b]0;x\\u0007\n\\u009b\n\\x9b\\u0000\n");
+    f.printer.is_terminal = false;
+    printer_add(&f.printer, STR("{\"data\":\"\\u001b\"}"));
+    printer_flush(&f.printer);
+    assert_written(&f, "\x1b\n");
+    close_fixture(&f);
+}
+
 static void a_printer_ends_after_the_wanted_number_of_events(void **state)
 {
     (void)state;
@@ -102,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_out_one_a_line),
+        cmocka_unit_test(a_terminal_gets_no_control_characters_of_events),
         cmocka_unit_test(a_printer_ends_after_the_wanted_number_of_events),
         cmocka_unit_test(a_printer_ends_without_an_error_when_its_reader_has_gone),
         cmocka_unit_test(a_signal_ends_a_printer_whose_reader_is_stuck),

@@ -168,6 +168,7 @@ static int run_with(const struct sub_arguments *arguments)
         return 1;
     }
     struct printer printer = {.fd = STDOUT_FILENO,
+                              .is_terminal = isatty(STDOUT_FILENO) == 1,
                               .data_only = arguments->data_only,
                               .count_max = arguments->count,
                               .interrupt = &interrupt};

@@ -10,6 +10,7 @@
 #include "base/command_line.h"
 #include "base/environment.h"
 #include "base/json.h"
+#include "base/visible.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,17 @@ static void add_answer(struct buf *out, struct str body)
         buf_add_char(out, '\n');
 }
 
+static void print_instead(struct str answer)
+{
+    struct buf out = {0};
+    visible_add(&out, answer);
+    fprintf(stderr,
+            "freshet webhook: it was done, and the answer, of which a secret is not given again, "
+            "is\n%.*s",
+            STR_FMT(buf_str(&out)));
+    buf_free(&out);
+}
+
 static int print(const struct webhook_request *request, struct str body)
 {
     struct buf out = {0};
@@ -76,10 +88,7 @@ static int print(const struct webhook_request *request, struct str body)
     good = good && !buf_failed(&out);
     int code = good ? output_write("freshet webhook", buf_str(&out)) : 1;
     if (code && good && strcmp(request->method, "POST") == 0)
-        fprintf(stderr,
-                "freshet webhook: it was done, and the answer, of which a secret is not given "
-                "again, is\n%.*s",
-                STR_FMT(buf_str(&out)));
+        print_instead(buf_str(&out));
     buf_free(&out);
     return code;
 }

@@ -281,9 +281,11 @@ static bool turn(struct host *host)
 
 static int run(const struct listen_arguments *arguments, const struct interrupt *interrupt)
 {
-    struct host host = {
-        .arguments = arguments,
-        .printer = {.fd = STDOUT_FILENO, .count_max = arguments->count, .interrupt = interrupt}};
+    struct host host = {.arguments = arguments,
+                        .printer = {.fd = STDOUT_FILENO,
+                                    .is_terminal = isatty(STDOUT_FILENO) == 1,
+                                    .count_max = arguments->count,
+                                    .interrupt = interrupt}};
     host.fd = open_socket(arguments);
     if (host.fd < 0) {
         fprintf(stderr, "freshet webhook: cannot listen at %s: %s\n", arguments->address,

@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/json_writer.h"
+#include "base/visible.h"
 #include "http/target.h"
 #include "http/token.h"
 
@@ -169,15 +170,15 @@ void record_add_problem(struct str body, struct buf *out)
         text = json_find(body, STR("title"));
     if (!text.at || json_unescape(text, out))
         return;
-    for (size_t i = start; i < out->len; i++)
-        if ((unsigned char)out->at[i] < 0x20 || out->at[i] == 0x7f)
-            out->at[i] = ' ';
+    if (!buf_failed(out))
+        visible_blank(out->at + start, out->len - start);
 }
 
 void record_add_control(struct buf *out, const char *name, struct str object)
 {
     static const struct str told[] = {{"after", 5}, {"earliest", 8}, {"reason", 6}, {"cursor", 6}};
     struct json_writer writer = json_writer(out);
+    size_t start = out->len;
     buf_addf(out, "%s ", name);
     json_object_begin(&writer);
     for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
@@ -186,4 +187,6 @@ void record_add_control(struct buf *out, const char *name, struct str object)
             json_member_string(&writer, told[i].at, value);
     }
     json_object_end(&writer);
+    if (!buf_failed(out))
+        visible_blank(out->at + start, out->len - start);
 }

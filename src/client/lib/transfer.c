@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/visible.h"
 #include "client/lib/certificate_names.h"
 
 #include <curl/curl.h>
@@ -264,6 +265,8 @@ static void read_outcome(struct transfer *transfer, int result)
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &seconds);
     answer->retry_after_ms = seconds > 0 && seconds <= 86400 ? (uint64_t)seconds * 1000 : 0;
+    visible_blank(transfer->error,
+                  strlen(transfer->error)); /* names of a certificate, for example */
     answer->error = result == TRANSFER_E_QUIET ? "the server has gone quiet" : transfer->error;
 }
 

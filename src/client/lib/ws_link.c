@@ -1,6 +1,7 @@
 #include "client/lib/ws_link.h"
 
 #include "base/hash.h"
+#include "base/visible.h"
 #include "ws/handshake.h"
 
 #include <errno.h>
@@ -266,10 +267,9 @@ static int take_close(struct ws_link *link, const struct ws_event *event)
     hash_random(mask, sizeof(mask));
     link->close_code = event->close_code;
     buf_clear(&link->why);
-    for (size_t i = 0; i < event->data.len; i++) {
-        unsigned char c = (unsigned char)event->data.at[i];
-        buf_add_char(&link->why, c < 0x20 || c == 0x7f ? ' ' : (char)c);
-    }
+    buf_add_str(&link->why, event->data);
+    if (!buf_failed(&link->why))
+        visible_blank(link->why.at, link->why.len);
     ws_add_close(&link->out, event->close_code, STR_NONE, mask);
     (void)client_socket_send(&link->socket, buf_str(&link->out));
     buf_clear(&link->out);
