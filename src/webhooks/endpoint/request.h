@@ -3,6 +3,7 @@
 
 #include "access/decide.h"
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "net/mailbox.h"
@@ -87,6 +88,7 @@ struct courier_request {
     struct mail mail;
     struct list waiting;     /* waits for another change of the same endpoint */
     struct map_node in_keys; /* in the list of requests that create under a key, while `creates` */
+    uint8_t key_hash[HASH_SHA256_SIZE]; /* of the asker's name and `key` */
     bool creates;
     struct courier *courier;
 };

@@ -1,14 +1,20 @@
 #include "webhooks/requests/creation.h"
 
 #include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/rights.h"
 #include "webhooks/endpoint/state_json.h"
 
 /* How long a key is remembered, unless its webhook is deleted before. */
 #define KEY_US (INT64_C(86400) * 1000000)
 
+static struct str key_of(const uint8_t *key)
+{
+    return (struct str){(const char *)key, HASH_SHA256_SIZE};
+}
+
 static bool creates_under(const struct map_node *node, struct str key)
 {
-    return str_eq(buf_str(&container_of(node, const struct courier_request, in_keys)->key), key);
+    return str_eq(key_of(container_of(node, const struct courier_request, in_keys)->key_hash), key);
 }
 
 void creations_init(struct courier *courier)
@@ -57,7 +63,8 @@ static bool is_recent(const struct endpoint *endpoint)
 }
 
 /* Repeat the secret in the answer, because the first answer, the only one to have it, may have been
- * lost. */
+ * lost. The asker may have lost the right to the webhook meanwhile, or the webhook may have other
+ * channels. */
 static void answer_again(struct courier_request *request, const struct endpoint *endpoint,
                          const struct creation *creation)
 {
@@ -65,6 +72,12 @@ static void answer_again(struct courier_request *request, const struct endpoint 
         request_refuse(request, COURIER_E_KEY,
                        "a webhook was made under this key by another body: send that, or choose "
                        "another key");
+        return;
+    }
+    if (!rights_reach(request, endpoint)) {
+        request_refuse(request, COURIER_E_GRANT,
+                       "a webhook was made under this key, and this credential has no right to it "
+                       "any more");
         return;
     }
     request->repeated = true;
@@ -82,12 +95,13 @@ bool creation_begin(struct courier *courier, struct courier_request *request)
         answer_again(request, endpoint, &creation);
         return false;
     }
-    if (map_find(&courier->creating, buf_str(&request->key))) {
+    memcpy(request->key_hash, creation.key, sizeof(request->key_hash));
+    if (map_find(&courier->creating, key_of(request->key_hash))) {
         request_refuse(request, COURIER_E_NOW,
                        "a request with this key is under way: repeat it for its answer");
         return false;
     }
-    map_add(&courier->creating, &request->in_keys, buf_str(&request->key));
+    map_add(&courier->creating, &request->in_keys, key_of(request->key_hash));
     request->creates = true;
     request->courier = courier;
     return true;
