@@ -181,6 +181,21 @@ static bool may_change(struct courier_request *request, const struct endpoint *e
            rights_allow(request, spec->channels ? spec->channels : endpoint->row.channels);
 }
 
+static bool has_headers(const struct endpoint *endpoint)
+{
+    return strcmp(endpoint->row.headers, "{}") != 0;
+}
+
+/* The values of headers may be credentials, so nobody is told them. Another caller that takes the
+ * webhook over would have them sent to itself. */
+static bool takes_headers(const struct courier_request *request, const struct endpoint *endpoint,
+                          const struct spec *spec)
+{
+    struct str maker = caller_name(endpoint->row.maker);
+    return takes_over(spec) && !(spec->has & SPEC_HEADERS) && has_headers(endpoint) &&
+           !str_eq(maker, caller_name(request->access.caller));
+}
+
 static void op_change(struct courier_request *request, struct endpoint *endpoint)
 {
     struct spec spec;
@@ -195,6 +210,10 @@ static void op_change(struct courier_request *request, struct endpoint *endpoint
                        "register one of your own");
     else if (spec.url && !courier_may_call(endpoint->courier, spec.url))
         create_refuse_target(request);
+    else if (takes_headers(request, endpoint, &spec))
+        request_refuse(request, COURIER_E_BAD,
+                       "this webhook has headers whose values only its maker knows: to change its "
+                       "url or channels, say headers as well");
     else if (may_change(request, endpoint, &spec))
         change(request, endpoint, &spec);
     spec_free(&spec);
