@@ -103,6 +103,20 @@ bool revoked_has_lost(const struct endpoint *endpoint)
     return rules && loses(endpoint, rules, rules);
 }
 
+bool revoked_is_due(const struct endpoint *endpoint)
+{
+    return revoked_why(endpoint) || revoked_has_lost(endpoint);
+}
+
+void revoked_look_at(struct endpoint *endpoint)
+{
+    const char *why = revoked_why(endpoint);
+    if (!why && revoked_has_lost(endpoint))
+        why = "revoked";
+    if (why && endpoint->row.state != ENDPOINT_DISABLED && !endpoint->courier->stopping)
+        health_disable(endpoint, why);
+}
+
 void revoked_look(struct change_listener *listener)
 {
     revoked_disable(container_of(listener, struct courier, revoked));

@@ -27,5 +27,12 @@ void revoked_by_restart(struct courier *courier);
 /* Whether its maker is known not to have the right to the endpoint any more. */
 bool revoked_has_lost(const struct endpoint *endpoint);
 
+/* Whether its maker has lost the credential or the right to it: asked of an endpoint that was not
+ * in the directory while the others were looked at. */
+bool revoked_is_due(const struct endpoint *endpoint);
+
+/* Disables the endpoint if that is so. */
+void revoked_look_at(struct endpoint *endpoint);
+
 /* change_listener.look of the courier. */
 void revoked_look(struct change_listener *listener);

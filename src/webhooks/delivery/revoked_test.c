@@ -122,6 +122,7 @@ static void a_webhook_ends_by_a_start_without_the_issuer_of_its_makers_token(voi
     struct world *world = *state;
     for (uint64_t voucher = 7; voucher <= 8; voucher++) {
         world->config.is_revoked = NULL;
+        world->config.rules = NULL;
         reopen(world);
         save_maker(world, &(struct caller_facts){.kind = CALLER_TOKEN,
                                                  .voucher = voucher,

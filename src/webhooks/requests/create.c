@@ -5,6 +5,7 @@
 #include "base/json_writer.h"
 #include "base/say.h"
 #include "webhooks/delivery/anew.h"
+#include "webhooks/delivery/revoked.h"
 #include "webhooks/endpoint/directory.h"
 #include "webhooks/endpoint/inside.h"
 #include "webhooks/endpoint/rights.h"
@@ -99,6 +100,7 @@ static void created(struct mail *mail, void *owner)
         say(SAY_INFO, "webhook_created", "id=%s", endpoint->row.id);
         endpoint_state_answer(endpoint, put->request, STATE_SECRET);
         directory_add(endpoint);
+        revoked_look_at(endpoint);
         if (row_is_inside(&endpoint->row))
             timer_set(&courier->loop, &courier->lease, 0);
         deliveries_begin(endpoint);
@@ -110,9 +112,24 @@ static void created(struct mail *mail, void *owner)
     put_free(put);
 }
 
+/* A receiver that is verified may take a minute to answer. The right of the maker may end
+ * meanwhile, and nobody looks at an endpoint that is not in the directory. */
+static bool refuse_revoked(struct courier_request *request, const struct endpoint *endpoint)
+{
+    if (!revoked_is_due(endpoint))
+        return false;
+    request_refuse(request, COURIER_E_GRANT,
+                   "the credential, or its right to this webhook, has ended while it was made");
+    return true;
+}
+
 static void save_new(struct courier_request *request, struct endpoint *endpoint, bool pings)
 {
     struct courier *courier = endpoint->courier;
+    if (refuse_revoked(request, endpoint)) {
+        endpoint_free(endpoint);
+        return;
+    }
     if (courier->by_id.count + courier->creations >= courier->config.endpoints_max) {
         endpoint_free(endpoint);
         refuse_many(request);

@@ -1,5 +1,6 @@
 #include "webhooks/requests/put.h"
 
+#include "webhooks/delivery/revoked.h"
 #include "webhooks/endpoint/saving.h"
 
 #include <stdlib.h>
@@ -48,9 +49,11 @@ void put_submit(struct put *put, void (*done)(struct mail *mail, void *owner))
     put_submit_as(put, run_put, done);
 }
 
+/* The endpoint may have another maker now, whose right has ended since it was asked for. */
 void put_end_busy(struct endpoint *endpoint)
 {
     endpoint->change.busy = NULL;
+    revoked_look_at(endpoint);
     endpoint_ready(endpoint);
     requests_reopen(endpoint->courier, &endpoint->change.waiting);
 }
