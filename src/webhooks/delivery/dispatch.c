@@ -36,9 +36,24 @@ static void pass_loop(struct lane *lane)
     outcome_skip_loop_or_free(lane);
 }
 
+/* Whether nothing is left of a resend. Its lane goes on, or is freed. */
+static bool is_resend_of_nothing(struct lane *lane)
+{
+    if (lane->kind != LANE_RESEND)
+        return false;
+    resend_drop_foreign(lane);
+    if (lane->queued)
+        return false;
+    lane_move(lane, LANE_IDLE);
+    lane_step_or_free(lane);
+    return true;
+}
+
 static void send_next(struct lane *lane)
 {
     struct endpoint *endpoint = lane->endpoint;
+    if (is_resend_of_nothing(lane))
+        return;
     if (lane_has_gap(lane) && row_is_websub(&endpoint->row)) {
         lane_move(lane, LANE_IDLE);
         outcome_skip_gap_or_free(

@@ -66,6 +66,20 @@ static void send_again(struct endpoint *endpoint, struct resend_job *own)
     lane_step_or_free(lane);
 }
 
+/* A dead letter keeps its events while the webhook's channels change. Whoever has the webhook now
+ * needed no right to the channels that it had then. */
+void resend_drop_foreign(struct lane *lane)
+{
+    const struct selection *selection = lane->endpoint->made.selection;
+    struct list own = LIST_INIT(own), foreign = LIST_INIT(foreign);
+    while (lane->queued) {
+        bool is_own = selection_has_channel(selection, pending_first(&lane->queue)->channel);
+        (void)lane_take_first(lane, is_own ? &own : &foreign);
+    }
+    lane_put_back(lane, &own);
+    pending_free_all(&foreign);
+}
+
 /* ---- several in a row ------------------------------------------------------------------------ */
 
 static void take_numbers(struct endpoint *endpoint, const struct resend_job *own)

@@ -465,6 +465,8 @@ static bool is_wanted(const struct delivery_query *query, sqlite3_stmt *row)
         return false;
     if (query->states && !(query->states & 1U << (state & 7)))
         return false;
+    if (query->may_tell && !query->may_tell(query, db_bytes(row, DELIVERY_channel)))
+        return false;
     return !query->channel.len || str_eq(db_bytes(row, DELIVERY_channel), query->channel);
 }
 

@@ -84,7 +84,9 @@ struct delivery_query {
     uint64_t event;     /* only deliveries with this event; 0 for all */
     unsigned states;    /* bits 1 << enum delivery_state; 0 for all */
     struct str channel; /* only this channel; empty for all */
-    struct str kept;    /* further parameters of the link to the next page, as "&NAME=VALUE" */
+    /* Whether a delivery whose first event was on this channel may be told; NULL: each may be. */
+    bool (*may_tell)(const struct delivery_query *query, struct str channel);
+    struct str kept; /* further parameters of the link to the next page, as "&NAME=VALUE" */
     uint32_t limit;
 };
 

@@ -43,6 +43,16 @@ static int run_discard(struct saver_job *job, struct registry *registry)
     return result ? result : delivery_log_dead(log, look->query.endpoint, &look->dead);
 }
 
+/* The webhook may have had other channels when a delivery was made. Its record says what was
+ * published there, so telling it takes the right to that channel, too. On the saver's thread:
+ * caller and rules of the request do not change. */
+static bool may_tell(const struct delivery_query *query, struct str channel)
+{
+    const struct look *look = container_of(query, struct look, query);
+    return !channel.len ||
+           access_decide(&look->request->access, ACTION_WEBHOOKS, channel) == ACCESS_ALLOWED;
+}
+
 /* Refuses a request whose job failed or found nothing. Returns whether it refused. */
 static bool refuse_failed(struct courier_request *request, int result)
 {
@@ -107,6 +117,7 @@ static void look(struct courier_request *request, struct endpoint *endpoint,
                   .event = request->filter.event,
                   .states = request->filter.states,
                   .channel = buf_str(&request->filter.channel),
+                  .may_tell = may_tell,
                   .kept = buf_str(&request->filter.kept),
                   .limit = limit && limit <= DELIVERY_LOG_PAGE_MAX ? limit : DELIVERY_LOG_PAGE_MAX},
     };

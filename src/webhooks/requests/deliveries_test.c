@@ -63,6 +63,24 @@ static void a_dead_letter_that_fails_again_stays_dead(void **state)
     }
 }
 
+static void a_dead_letter_of_a_channel_that_is_not_the_webhooks_any_more_is_not_sent(void **state)
+{
+    struct world *world = *state;
+    create_for_many(world, "");
+    let_die(world);
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"channels\":[\"c/2\"]}"), 0);
+    assert_int_equal(ask_delivery(world, COURIER_RETRY, 1), 0);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    assert_quiet(world);
+    assert_int_equal(the_endpoint(world)->resends.lanes, 0);
+    assert_dead(world, "1");
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"channels\":[\"c/*\"]}"), 0);
+    assert_int_equal(ask_delivery(world, COURIER_RETRY, 1), 0);
+    receive(world);
+    answer(world, "200 OK");
+    assert_dead(world, "0");
+}
+
 static void all_dead_letters_are_sent_again_one_at_a_time(void **state)
 {
     enum { DEAD = 5 };
@@ -240,6 +258,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
         TEST(a_dead_letter_is_sent_again_by_hand_with_its_event),
         TEST(a_dead_letter_that_fails_again_stays_dead),
+        TEST(a_dead_letter_of_a_channel_that_is_not_the_webhooks_any_more_is_not_sent),
         TEST(all_dead_letters_are_sent_again_one_at_a_time),
         TEST(a_dead_letter_that_was_dealt_with_is_discarded),
         TEST(only_dead_letters_are_discarded),
