@@ -95,14 +95,21 @@ def _pause_after(failures):
 
 
 async def _end_all(tasks):
-    """Ends tasks. Before Python 3.12 `wait_for` may lose an order to end, so it is repeated."""
+    """Ends tasks. Before Python 3.12 `wait_for` may lose an order to end, so it is repeated. An order to end that comes
+    meanwhile is obeyed once they have ended: they would else go on with nobody to end them."""
     tasks = set(tasks)
+    order = None
     while any(not task.done() for task in tasks):
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks, timeout=0.1)
+        try:
+            await asyncio.wait(tasks, timeout=0.1)
+        except asyncio.CancelledError as cancelled:
+            order = cancelled
     for task in tasks:
         task.cancelled() or task.exception()
+    if order:
+        raise order
 
 
 class Subscription:

@@ -1,6 +1,7 @@
 """freshet.py against the server itself (FRESHET_BIN, else build/freshet): every mechanism brings the same events."""
 
 import asyncio
+import contextlib
 import os
 import random
 import re
@@ -128,6 +129,20 @@ class Case(unittest.IsolatedAsyncioTestCase):
 
 
 class Freshet(Case):
+    async def test_tasks_have_ended_also_when_their_end_was_cancelled(self):
+        async def stubborn():  # loses its first orders to end
+            for _ in range(3):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(PATIENCE_S)
+
+        task = asyncio.ensure_future(stubborn())
+        ending = asyncio.ensure_future(freshet._end_all({task}))
+        await asyncio.sleep(0)
+        ending.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await ending
+        self.assertTrue(task.done())
+
     def test_a_name_or_pattern_stands_for_the_channels_that_the_server_says(self):
         table = [("a", "a", True), ("a", "b", False), ("a/*", "a/b", True), ("a/*", "a", False), ("a/*", "a/b/c", False),
                  ("a/**", "a/b/c", True), ("a/**", "a", False), ("*/b", "a/b", True), ("**", "a", True),
