@@ -76,9 +76,11 @@ bool key_text_read(struct str text, struct key_digest *ret_digest)
 void key_digest_write(const struct key_digest *digest, char ret_text[KEY_DIGEST_LEN + 1])
 {
     char *out = ret_text;
-    memcpy(out, "fk_", 3);
-    memcpy(out + 3, digest->id, KEY_ID_LEN);
-    out += 3 + KEY_ID_LEN;
+    *out++ = 'f';
+    *out++ = 'k';
+    *out++ = '_';
+    memcpy(out, digest->id, KEY_ID_LEN); /* the digits behind it end with a null */
+    out += KEY_ID_LEN;
     *out++ = ':';
     hash_write_hex(digest->hash, HASH_SHA256_SIZE, out);
     ret_text[KEY_DIGEST_LEN] = '\0';

@@ -1062,10 +1062,10 @@ static void the_memory_of_the_table_is_counted_and_comes_back(void **state)
     assert_true(STAT(world, bytes[PRESENCE_MEMORY_CHANNELS]) > 0);
     assert_int_equal(STAT(world, bytes[PRESENCE_MEMORY_GRACES]), 0);
     (void)move_marks(world, 60);
-    assert_true(STAT(world, bytes[PRESENCE_MEMORY_MARKS]) > 60 * 32);
+    assert_true(STAT(world, bytes[PRESENCE_MEMORY_MARKS]) > 60UL * 32);
     for (unsigned i = 0; i < 32; i++)
         leave(world, &many[i]);
-    assert_true(STAT(world, bytes[PRESENCE_MEMORY_GRACES]) > 32 * 32);
+    assert_true(STAT(world, bytes[PRESENCE_MEMORY_GRACES]) > 32UL * 32);
     wait_ms(world, 60000);
     presence_forget(world->presence, STR("chat/x"));
     turn(world);
