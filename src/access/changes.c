@@ -99,8 +99,8 @@ static void add_ended(void *context, struct str id)
     ended->records[ended->count++].kind = RECORD_REVOCATION;
 }
 
-/* What cannot be saved is lost: a use with the process, and a revocation that has ended is found
- * and forgotten again after the next start. */
+/* A bundle that cannot be saved is lost. Its uses end with the process. Its revocations, which have
+ * ended, are found and forgotten again after the next start. */
 static void write_bundle(struct changes *changes, struct bundle *bundle)
 {
     bool failed = false;

@@ -201,7 +201,7 @@ static bool is_revoked(struct office *office)
     return revoked;
 }
 
-/* What was revoked has not expired by the right time. */
+/* By the right time the revocation has not expired. */
 static void a_clock_that_runs_ahead_for_a_while_ends_no_revocation(void **state)
 {
     struct office *office = *state;

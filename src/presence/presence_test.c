@@ -619,7 +619,7 @@ static void a_list_is_told_by_pages_in_the_order_of_names(void **state)
 
 /* ---- shares ---------------------------------------------------------------------------------- */
 
-/* One address, and one subject, may have ten of a thousand. */
+/* An address may have ten of a thousand, and a subject as many. */
 static const struct presence_limits shared = {1000, 1000, 1000, 1000, 1, 1};
 static char many[32];
 
@@ -1255,7 +1255,7 @@ static void switch_to(struct world *world, const struct presence_settings *setti
     turn(world);
 }
 
-/* What a reload asks of the workers: each subscription is reported again, without its name. */
+/* A reload has the workers report each subscription again, without its name. */
 static void report_again(struct world *world, const void *owner, const char *channel)
 {
     join(world, owner, channel, "", false, false);

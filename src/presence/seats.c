@@ -222,8 +222,8 @@ static bool is_lost(seat_ref ref)
     return ref && !former_of(ref) && seat_room(ref)->is_lost;
 }
 
-/* What the party attends in a room that is lost becomes the name that it had there, once for all
- * such rooms. */
+/* A seat in a room that is lost leaves the party the name that it had there, once for all such
+ * rooms. */
 static void forget_lost(struct presence *presence, seat_ref *ref, bool *has_name)
 {
     const struct person *member = is_lost(*ref) ? seat_person(*ref) : NULL;

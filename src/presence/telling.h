@@ -27,8 +27,8 @@ void tell_member_later(struct presence *presence, struct room *room);
  */
 void tell_count_anew(struct presence *presence, struct room *room);
 
-/* What the room owes its followers (owes_reset, owes_occupied) is told at the same time. False if
- * there is no memory. */
+/* The debts of a room to its followers (owes_reset, owes_occupied) are told at the same time. False
+ * if there is no memory. */
 bool tell_debts_later(struct presence *presence, struct room *room);
 
 /* Stops telling the room's count, and what it owes. */

@@ -1,4 +1,4 @@
-/* What the server prints on standard output once it serves: where, and what to try there.
+/* The greeting on standard output once the server serves: its addresses, and what to try there.
  *
  * Somebody who starts it for the first time copies these lines, so each of them has to work as it
  * stands: without rules by everybody, with rules by whoever has a key. */
