@@ -1,7 +1,7 @@
 /* The console: which view is shown, by the part of the URL behind #. Each view is a function (main, params, {name, signal, again,
  * refused}) that fills `main`; `signal` is aborted when it goes. What it throws is shown in its place. */
 
-import { heading, problemCard } from "./console/parts.js";
+import { closeDialogs, heading, problemCard } from "./console/parts.js";
 
 /* The module of a view is fetched when it is shown first, so that the first view does not wait for the others. */
 const from = (file, name) => () => import(`./console/${file}.js`).then((module) => module[name]);
@@ -43,6 +43,7 @@ function markLinks(word) {
 
 async function show(isFirst) {
     control.abort();
+    closeDialogs();
     const own = (control = new AbortController());
     const { word, name, params } = readHash();
     const view = VIEWS[word];

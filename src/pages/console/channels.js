@@ -78,7 +78,7 @@ export async function channels(main, params, { signal }) {
     let timer;
     const changed = () => {
         clearTimeout(timer);
-        timer = setTimeout(() => paged.refresh().catch(() => {}), 150);
+        timer = setTimeout(() => paged.anew(), 150);
     };
     /* Enter opens the channel of that name, or the only one that is left. */
     const openOnly = () => {

@@ -124,7 +124,7 @@ const revoke = (list) =>
                 },
             });
             say(`${who.value.trim()} is revoked.`);
-            await list.refresh();
+            await list.anew();
             return true;
         },
     });
@@ -135,7 +135,7 @@ async function endRevocation(kind, name, list) {
     await confirmed(`End the revocation of ${name}?`, "What it took back is valid again, unless it has expired.", "End it", async () => {
         await send("DELETE", `/revocations${query({ [kind]: name })}`);
         say(`The revocation of ${name} has ended.`);
-        await list.refresh();
+        await list.anew();
         return true;
     });
 }
@@ -191,7 +191,7 @@ export async function keys(main, params, { signal }) {
                     ["Key", key.key],
                 ]),
             );
-            paged.refresh().catch(() => {});
+            paged.anew();
         });
     const remove = ({ id, name }) =>
         confirmed(
@@ -201,7 +201,7 @@ export async function keys(main, params, { signal }) {
             async () => {
                 await send("DELETE", `/keys/${encodeURIComponent(id)}`);
                 say(`The key ${name} is revoked.`);
-                await paged.refresh();
+                await paged.anew();
                 return true;
             },
         );

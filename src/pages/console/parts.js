@@ -139,9 +139,14 @@ export class Paged {
         while (!this.signal.aborted) {
             await sleep(this.every, this.signal);
             if (!this.signal.aborted && !document.hidden && !this.isLong) {
-                await this.refresh().catch((error) => this.#tell(error));
+                await this.anew();
             }
         }
+    }
+
+    /** Fetches the first page anew, and tells beside the list if that fails: what the user has done before it is done. */
+    anew() {
+        return this.refresh().catch((error) => this.#tell(error));
     }
 
     #tell(error) {
@@ -187,7 +192,7 @@ export class Paged {
 
 /**
  * A dialog with a form. `run(form)` is called when it is sent: the dialog closes when that is done, and shows what it throws. The
- * promise is of what `run` gave, or of undefined if the user has changed their mind.
+ * promise is of what `run` gave, or of undefined if the user has changed their mind or gone to another view.
  */
 export function ask({ title, body, action, isDanger, run = () => true }) {
     return new Promise((resolve) => {
@@ -225,6 +230,9 @@ export function ask({ title, body, action, isDanger, run = () => true }) {
         dialog.showModal();
     });
 }
+
+/** Closes the dialogs of a view that goes. */
+export const closeDialogs = () => document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
 
 /** Asks before something that cannot be undone. */
 export const confirmed = (title, why, action, run) => ask({ title, body: h("p", {}, why), action, isDanger: true, run });

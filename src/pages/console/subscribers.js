@@ -19,7 +19,7 @@ async function disconnect({ id, subject, address }, list) {
     } catch (error) {
         say(`Not disconnected: ${error.message}`);
     }
-    await list.refresh().catch(() => {});
+    await list.anew();
 }
 
 /** A button that ends a subscription; for this page's own a word. */
@@ -36,7 +36,7 @@ const disconnectAll = (subject, list) =>
         async () => {
             const { disconnected } = await send("DELETE", `/subscribers${query({ subject })}`);
             say(`${many(disconnected, "subscription")} of ${subject} ended.`);
-            await list.refresh();
+            await list.anew();
             return true;
         },
     );

@@ -96,7 +96,7 @@ class Actions {
         } catch (error) {
             say(`Refused: ${error.message}`);
         }
-        await this.refresh().catch(() => {});
+        await this.refresh();
     }
 
     post(rest, what) {
@@ -132,7 +132,7 @@ class Actions {
 
     /* `current` gives the webhook as it is when a button is pressed: it may have changed since the buttons were made. */
     buttons(state, current) {
-        const done = async (text) => (say(text), await this.refresh());
+        const done = (text) => (say(text), this.refresh());
         const isHeld = state === "paused" || state === "disabled";
         const pinged = ({ ok, status, ms: took, error }) =>
             ok ? `The ping was accepted with ${status}, after ${ms(took)}.` : `The ping failed: ${error ?? `the answer was ${status}`}.`;
@@ -214,17 +214,23 @@ export async function webhook(main, params, { name: id, signal }) {
         now.replaceChildren(stateFacts(hook));
         settings.replaceChildren(settingFacts(hook));
     };
-    const refresh = async () => {
-        hook = await get(pathOf(id), { signal });
-        show();
-        await paged.refresh();
+    let turn = 0;
+    /* An answer that a later request has overtaken is dropped, and a failed one is tried again by the timer. */
+    const renew = async () => {
+        const own = ++turn;
+        const fresh = await get(pathOf(id), { signal }).catch(() => null);
+        if (fresh && own === turn) {
+            hook = fresh;
+            show();
+        }
     };
+    const refresh = () => Promise.all([renew(), paged.anew()]);
     const actions = new Actions(id, made, refresh);
     const act = (n, what) =>
         actions.run(what === "drop" ? `Delivery ${n} is dropped.` : `Delivery ${n} is sent again.`, () =>
             what === "drop" ? send("DELETE", pathOf(id, `/deliveries/${n}`)) : send("POST", pathOf(id, `/deliveries/${n}/retry`)),
         );
-    wanted.onchange = () => paged.refresh().catch((error) => say(error.message));
+    wanted.onchange = () => paged.anew();
     await paged.begin();
     show();
     main.replaceChildren(
@@ -236,14 +242,6 @@ export async function webhook(main, params, { name: id, signal }) {
         card("Deliveries", h("div", { class: "filters" }, field("Show", wanted)), list, paged.after),
         h("p", { class: "quiet" }, "Its troubles are events on ", channelLink(`$webhooks/${id}`), "."),
     );
-    const timer = setInterval(
-        () =>
-            !document.hidden &&
-            get(pathOf(id), { signal }).then(
-                (fresh) => ((hook = fresh), show()),
-                () => {},
-            ),
-        2000,
-    );
+    const timer = setInterval(() => !document.hidden && renew(), 2000);
     signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }

@@ -96,7 +96,7 @@ export async function webhooks(main, params, { signal }) {
                     [["Secret", hook.secret]],
                 ),
             );
-            paged.refresh().catch(() => {});
+            paged.anew();
         });
     const paged = new Paged({
         parent: list.body,
