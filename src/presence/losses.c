@@ -7,6 +7,7 @@
 
 #include "base/say.h"
 #include "presence/rooms.h"
+#include "presence/saving.h"
 #include "presence/telling.h"
 
 enum { TRIES = 7 };
@@ -50,10 +51,23 @@ void losses_note(struct presence *presence, struct str prefix, struct str channe
         room->owes_occupied = true;
     else
         room->owes_reset = true;
-    if (tell_debts_later(presence, room))
+    if (tell_debts_later(presence, room)) {
+        save_owed(presence, room);
         return;
+    }
     room->owes_reset = room->owes_occupied = false;
     if (!known) /* whoever calls knows nothing of it */
+        room_look(presence, room);
+}
+
+void losses_restore(struct presence *presence, struct str channel, unsigned owes)
+{
+    struct room *room = rooms_get(presence, channel);
+    if (!room)
+        return;
+    room->owes_reset = (owes & OWES_RESET) != 0;
+    room->owes_occupied = (owes & OWES_OCCUPIED) != 0;
+    if (!tell_debts_later(presence, room))
         room_look(presence, room);
 }
 

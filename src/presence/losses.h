@@ -4,7 +4,8 @@
  * that is kept by events is wrong from then on, in silence. So the room of a lost event owes its
  * followers a `reset` on $presence/{channel}, after which they ask for the list again; for a lost
  * event of $occupied/{channel} the state is told once more. Both are tried again, each time after
- * twice as long, until the log takes them. */
+ * twice as long, until the log takes them. Debts are saved with the changes that nobody has heard
+ * of, so a restart pays them. */
 #pragma once
 
 #include "presence/state.h"
@@ -14,3 +15,6 @@ void losses_returned(struct mail *mail, void *owner);
 
 /* An event of that channel behind PRESENCE_CHANNELS or OCCUPIED_CHANNELS is lost. */
 void losses_note(struct presence *presence, struct str prefix, struct str channel);
+
+/* A debt of before the restart (OWES_…), which is told at once. */
+void losses_restore(struct presence *presence, struct str channel, unsigned owes);

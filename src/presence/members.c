@@ -108,11 +108,12 @@ static void anonymous_remove(struct presence *presence, struct room *room)
     tell_count_later(presence, room);
 }
 
-/* Anonymous subscribers are not saved, so after a restart the last count that was told may be of
- * some who have not come back. */
+/* Neither anonymous subscribers nor the last count are saved. So after a restart that count may be
+ * of some who have not come back, or say that members are not told singly. Anonymous subscribers
+ * who came back have had it told anew. */
 static void end_restart(struct presence *presence, struct room *room)
 {
-    if (!room->anonymous && room->members.count)
+    if (!room->anonymous)
         tell_count_later(presence, room);
 }
 
@@ -356,23 +357,13 @@ void room_restore(struct presence *presence, struct str channel)
     depart(presence, departure, grace_ms(presence, room, true), true);
 }
 
-/* Shares hold nobody back who was there before. */
-static bool has_room(struct presence *presence, const struct room *room)
-{
-    const struct presence_limits *limits = &presence->config.limits;
-    bool has = load(&presence->stats.members) < limits->members_max &&
-               room->members.count < limits->channel_members_max;
-    if (!has)
-        presence_count(&presence->stats.refused, 1);
-    return has;
-}
-
+/* Neither limits nor shares hold anybody back who was there before: the configuration may have
+ * lower ones now, and somebody who was told as joined must not go without a word. */
 void member_restore(struct presence *presence, struct str channel, struct presence_who who,
                     int64_t since_ms, struct str state)
 {
     struct room *room = rooms_get(presence, channel);
-    struct person *member =
-        room && has_room(presence, room) ? member_new(presence, room, who, since_ms) : NULL;
+    struct person *member = room ? member_new(presence, room, who, since_ms) : NULL;
     if (!member)
         return;
     member->has_polled = true; /* nobody knows whether it has */
@@ -424,7 +415,10 @@ void room_evict(struct presence *presence, struct room *room)
 {
     for (struct person *member; (member = first_member(room));)
         member_remove(presence, member);
+    if (room->anonymous || room->is_unlisted)
+        tell_count_later(presence, room);
     forget_anonymous(presence, room);
+    tell_last_count(presence, room);
     tell_count_end(presence, room);
     room_look(presence, room);
 }

@@ -427,7 +427,7 @@ static void anonymous_subscribers_are_counted_once_a_second_and_not_listed(void 
     wait_ms(world, 9000);
     expect(world, "");
     wait_ms(world, 1000);
-    expect(world, VACATED COUNT(0, 0));
+    expect(world, COUNT(0, 0) VACATED);
     world_free(world);
 }
 
@@ -1200,6 +1200,141 @@ static void anonymous_subscribers_who_do_not_come_back_after_a_restart_are_told(
     world_free(world);
 }
 
+static void
+the_last_anonymous_subscriber_who_does_not_come_back_after_a_restart_is_told(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "", false, false);
+    restart(world);
+    wait_ms(world, 30000);
+    expect(world, COUNT(0, 0) VACATED);
+    world_free(world);
+}
+
+/* A crash within the second for which counts wait would lose the last one. */
+static void a_count_that_waits_is_told_when_the_last_has_gone(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "", false, false);
+    leave(world, &a);
+    wait_ms(world, 9500);
+    join(world, &b, "chat/x", "", false, false);
+    join(world, &c, "chat/x", "", false, false);
+    buf_clear(&world->told);
+    const struct presence_settings *hasty = settings_of(0, 1000);
+    presence_switch(world->presence, hasty, &world->limits);
+    leave(world, &b);
+    leave(world, &c);
+    expect(world, COUNT(0, 0) VACATED);
+    wait_ms(world, 5000);
+    expect(world, "");
+    presence_settings_unref(hasty);
+    world_free(world);
+}
+
+/* Followers read the list anew when "listed" becomes true, which a restart must not keep back. */
+static void a_restart_tells_whether_members_are_told_singly(void **state)
+{
+    static char owners[3];
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    world->list_max = 2;
+    restart(world);
+    join(world, &owners[0], "chat/x", "m0", false, false);
+    join(world, &owners[1], "chat/x", "m1", false, false);
+    join(world, &owners[2], "chat/x", "m2", false, false);
+    wait_ms(world, 3000);
+    world->list_max = 3;
+    restart(world);
+    for (int i = 0; i < 3; i++) {
+        char name[] = {'m', (char)('0' + i), '\0'};
+        join(world, &owners[i], "chat/x", name, false, false);
+    }
+    wait_ms(world, 31000);
+    expect(world, LISTED(3, true));
+    world_free(world);
+}
+
+static void a_large_channel_that_all_leave_at_once_has_its_list_read_anew(void **state)
+{
+    static char owners[3];
+    struct world *world = world_new_small();
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        char name[] = {'m', (char)('0' + i), '\0'};
+        join(world, &owners[i], "chat/x", name, false, false);
+    }
+    wait_ms(world, 3000);
+    buf_clear(&world->told);
+    for (int i = 0; i < 3; i++)
+        desk_leave(&world->desk, &owners[i]);
+    wait_ms(world, 12000);
+    expect(world, "$presence/chat/x left {\"member\":\"m1\",\"verified\":false}\n"
+                  "$presence/chat/x left {\"member\":\"m2\",\"verified\":false}\n" LISTED(0, false)
+                      LISTED(0, true) VACATED);
+    world_free(world);
+}
+
+static void members_of_before_a_restart_with_lower_limits_leave_as_all_others(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &b, "chat/x", "bob", true, false);
+    wait_ms(world, 3000);
+    world->limits.members_max = 1;
+    restart(world);
+    assert_int_equal(STAT(world, members), 2);
+    join(world, &b, "chat/x", "bob", true, false);
+    wait_ms(world, 31000);
+    buf_add_char(&world->told, '\0');
+    assert_non_null(strstr(world->told.at, LEFT_ALICE));
+    assert_null(strstr(world->told.at, "bob"));
+    world_free(world);
+}
+
+/* What is lost in the one world is told in the next. */
+static void an_event_that_was_lost_before_a_restart_is_made_up_for_after_it(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    wait_ms(world, 3000);
+    world->loses = true;
+    leave(world, &a);
+    wait_ms(world, 14000);
+    assert_int_equal(STAT(world, members), 0);
+    restart(world);
+    assert_int_equal(STAT(world, events_lost), 2); /* tried at once */
+    world->loses = false;
+    buf_clear(&world->told);
+    wait_ms(world, 3000);
+    expect(world, VACATED RESET(0, 0));
+    wait_ms(world, 3000);
+    restart(world);
+    wait_ms(world, 3000);
+    expect(world, "");
+    world_free(world);
+}
+
+static void a_channel_that_was_occupied_unheard_before_a_restart_says_so_after_it(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    leave(world, &a);
+    wait_ms(world, 12000);
+    world->loses = true;
+    join(world, &a, "chat/x", "alice", true, false);
+    wait_ms(world, 3000);
+    world->loses = false;
+    restart(world);
+    expect(world, OCCUPIED RESET(1, 0));
+    world_free(world);
+}
+
 /* A change is saved only behind its event: otherwise nobody would tell it after a crash. */
 static void a_change_whose_event_is_not_in_the_log_is_not_saved(void **state)
 {
@@ -1231,7 +1366,7 @@ static void everybody_leaves_a_namespace_that_loses_its_presence(void **state)
     assert_false(presence_is_on(world->presence, STR("chat/x")));
     desk_switch(&world->desk, off);
     turn(world);
-    expect(world, LEFT_ALICE VACATED);
+    expect(world, LEFT_ALICE COUNT(0, 0) VACATED);
     leave(world, &a);
     leave(world, &b);
     assert_int_equal(STAT(world, members), 0);
@@ -1324,7 +1459,7 @@ static void a_lowered_grace_shortens_those_that_run(void **state)
     wait_ms(world, 1000);
     expect(world, "");
     wait_ms(world, 1000);
-    expect(world, LEFT_ALICE VACATED COUNT(0, 0));
+    expect(world, LEFT_ALICE COUNT(0, 0) VACATED);
     presence_settings_unref(brief);
     world_free(world);
 }
@@ -1431,6 +1566,14 @@ int main(void)
         cmocka_unit_test(a_restart_reads_members_from_the_events_that_the_file_lacks),
         cmocka_unit_test(a_restart_reads_members_from_the_file),
         cmocka_unit_test(anonymous_subscribers_who_do_not_come_back_after_a_restart_are_told),
+        cmocka_unit_test(
+            the_last_anonymous_subscriber_who_does_not_come_back_after_a_restart_is_told),
+        cmocka_unit_test(a_count_that_waits_is_told_when_the_last_has_gone),
+        cmocka_unit_test(a_restart_tells_whether_members_are_told_singly),
+        cmocka_unit_test(a_large_channel_that_all_leave_at_once_has_its_list_read_anew),
+        cmocka_unit_test(members_of_before_a_restart_with_lower_limits_leave_as_all_others),
+        cmocka_unit_test(an_event_that_was_lost_before_a_restart_is_made_up_for_after_it),
+        cmocka_unit_test(a_channel_that_was_occupied_unheard_before_a_restart_says_so_after_it),
         cmocka_unit_test(a_change_whose_event_is_not_in_the_log_is_not_saved),
         cmocka_unit_test(everybody_leaves_a_namespace_that_loses_its_presence),
         cmocka_unit_test(members_have_their_own_names_again_when_presence_is_back),

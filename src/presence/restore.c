@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/say.h"
 #include "log/readers.h"
+#include "presence/losses.h"
 #include "presence/marks.h"
 #include "presence/members.h"
 #include "presence/rooms.h"
@@ -33,6 +34,9 @@ static void take_row(void *context, const struct save_row *row)
         break;
     case SAVE_MEMBER:
         member_restore(presence, row->channel, who, row->since_ms, row->state);
+        break;
+    case SAVE_OWED:
+        losses_restore(presence, row->channel, row->owes);
         break;
     default:
         room_restore(presence, row->channel);

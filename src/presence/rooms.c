@@ -131,6 +131,7 @@ void room_look(struct presence *presence, struct room *room)
 {
     bool is_empty = !room->members.count && !room->anonymous && list_empty(&room->departures);
     if (is_empty && room->is_occupied) {
+        tell_last_count(presence, room);
         room_set_occupied(presence, room, false, 0);
         tell_occupied(presence, room_name(room), false);
         save_occupied(presence, room, false);

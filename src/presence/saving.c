@@ -55,6 +55,15 @@ void save_occupied(struct presence *presence, const struct room *room, bool is_o
                                              .channel = room_name(room)});
 }
 
+void save_owed(struct presence *presence, const struct room *room)
+{
+    unsigned owes =
+        (room->owes_reset ? OWES_RESET : 0U) | (room->owes_occupied ? OWES_OCCUPIED : 0U);
+    note_change(presence, &(struct save_row){.kind = owes ? SAVE_OWED : DROP_OWED,
+                                             .channel = room_name(room),
+                                             .owes = (uint8_t)owes});
+}
+
 void save_drop_marks(struct presence *presence, struct str channel)
 {
     struct save_row *row =

@@ -11,6 +11,8 @@
 /* Notes that the member is there, with its state, or not any more. */
 void save_member(struct presence *presence, const struct person *member, bool is_there);
 void save_occupied(struct presence *presence, const struct room *room, bool is_occupied);
+/* Notes what the room owes its followers now, which may be nothing any more. */
+void save_owed(struct presence *presence, const struct room *room);
 void save_drop_marks(struct presence *presence, struct str channel);
 
 /* A request whose mark is being saved; `done` is called with 0 or a negative errno, and frees it.

@@ -18,6 +18,8 @@ static const char schema[] =
     " name TEXT NOT NULL, since_ms INTEGER NOT NULL, state TEXT NOT NULL,"
     " PRIMARY KEY(channel, name, verified)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS occupied(channel TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS owed(channel TEXT PRIMARY KEY, owes INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS position(one INTEGER PRIMARY KEY, id INTEGER NOT NULL);";
 
 /* clang-format off */
@@ -29,7 +31,7 @@ static const char schema[] =
 enum mark_column { MARK(MARK_PLACE, DB_COMMA) };
 enum member_column { MEMBER(MEMBER_PLACE, DB_COMMA) };
 
-enum { BEGIN = DROP_MARKS + 1, COMMIT, ROLLBACK, POSITION, STATEMENTS };
+enum { BEGIN = DROP_OWED + 1, COMMIT, ROLLBACK, POSITION, STATEMENTS };
 
 static const char *const statements[STATEMENTS] = {
     [SAVE_MEMBER] = "INSERT OR REPLACE INTO member" DB_VALUES(MEMBER),
@@ -39,6 +41,8 @@ static const char *const statements[STATEMENTS] = {
     [SAVE_MARK] = "INSERT INTO mark" DB_VALUES(
         MARK) " ON CONFLICT DO UPDATE SET read = max(read, excluded.read)",
     [DROP_MARKS] = "DELETE FROM mark WHERE channel = ?1",
+    [SAVE_OWED] = "INSERT OR REPLACE INTO owed(channel, owes) VALUES(?1, ?2)",
+    [DROP_OWED] = "DELETE FROM owed WHERE channel = ?1",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
@@ -156,6 +160,13 @@ static struct save_row read_occupied(sqlite3_stmt *statement)
     return (struct save_row){.kind = SAVE_OCCUPIED, .channel = db_bytes(statement, 0)};
 }
 
+static struct save_row read_owed(sqlite3_stmt *statement)
+{
+    return (struct save_row){.kind = SAVE_OWED,
+                             .channel = db_bytes(statement, 0),
+                             .owes = (uint8_t)sqlite3_column_int(statement, 1)};
+}
+
 static int load(struct presence_store *store, const char *sql,
                 struct save_row (*read)(sqlite3_stmt *statement),
                 void (*each)(void *context, const struct save_row *row), void *context)
@@ -181,6 +192,8 @@ int presence_store_load(struct presence_store *store,
     result =
         result ? result : load(store, "SELECT channel FROM occupied", read_occupied, each, context);
     result = result ? result : load(store, DB_SELECT(MEMBER) "member", read_member, each, context);
+    result =
+        result ? result : load(store, "SELECT channel, owes FROM owed", read_owed, each, context);
     int found = result ? result : db_number(store->db, "SELECT id FROM position", &position);
     *ret_position = (uint64_t)position;
     return found == -ENOENT ? 0 : found;
@@ -191,7 +204,9 @@ int presence_store_load(struct presence_store *store,
 static void bind(sqlite3_stmt *statement, const struct save_row *row)
 {
     db_bind_text(statement, 1, row->channel);
-    if (row->kind == SAVE_OCCUPIED || row->kind == DROP_OCCUPIED || row->kind == DROP_MARKS)
+    if (row->kind == SAVE_OWED)
+        sqlite3_bind_int(statement, 2, row->owes);
+    if (row->kind >= DROP_MARKS || row->kind == SAVE_OCCUPIED || row->kind == DROP_OCCUPIED)
         return;
     sqlite3_bind_int(statement, 2, row->verified);
     db_bind_text(statement, 3, row->name);

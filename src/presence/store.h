@@ -1,4 +1,5 @@
-/* presence.db: read marks, and who was there, so that a restart forgets neither. One thread at a
+/* presence.db: read marks, who was there, and what is to be told yet, so that a restart forgets
+ * none of it. One thread at a
  * time uses a store. */
 #pragma once
 
@@ -15,7 +16,11 @@ enum save_kind {
     DROP_OCCUPIED,
     SAVE_MARK,
     DROP_MARKS, /* of the channel */
+    SAVE_OWED,  /* the channel owes its followers events that were lost (losses.h) */
+    DROP_OWED,
 };
+
+enum { OWES_RESET = 1, OWES_OCCUPIED = 2 };
 
 /* A change to be saved, or a row that was loaded. */
 struct save_row {
@@ -24,6 +29,7 @@ struct save_row {
     uint64_t
         told; /* the number of the note that tells the change, which must be in the log first */
     bool verified;
+    uint8_t owes; /* OWES_… */
     int64_t since_ms;
     uint64_t read;
     struct str channel, name, state; /* in `text`, or of the store while it loads */
@@ -41,8 +47,8 @@ int presence_store_open(const char *dir, struct presence_store **ret_store);
 /* NULL is fine. */
 void presence_store_close(struct presence_store *store);
 
-/* Calls `each` for all marks, members and occupied channels; `*ret_position` is what was last
- * written. 0 or a negative errno. */
+/* Calls `each` for all marks, occupied channels, members and debts, in this order; `*ret_position`
+ * is what was last written. 0 or a negative errno. */
 int presence_store_load(struct presence_store *store,
                         void (*each)(void *context, const struct save_row *row), void *context,
                         uint64_t *ret_position);

@@ -1,5 +1,7 @@
 #include "presence/telling.h"
 
+#include "presence/saving.h"
+
 #include <stdlib.h>
 
 enum { COUNT_MS = 1000, WAITS_MAX = 4 /* how often the pause is doubled while events are lost */ };
@@ -122,6 +124,18 @@ static void tell_count(struct presence *presence, struct room *room, const char 
     add_note(presence, PRESENCE_CHANNELS, room_name(room), type);
 }
 
+/* Of changes that were not told singly two counts say so: followers read the list at the second. */
+void tell_last_count(struct presence *presence, struct room *room)
+{
+    struct counting *counting = room->counting;
+    if (!counting || !counting->has_count)
+        return;
+    counting->has_count = false;
+    tell_count(presence, room, "count");
+    if (room->is_unlisted)
+        tell_count(presence, room, "count");
+}
+
 void tell_count_end(struct presence *presence, struct room *room)
 {
     if (!room->counting)
@@ -204,6 +218,8 @@ static void tell_news(struct presence *presence, struct room *room, bool has_cou
         tell_count(presence, room, "reset");
     else if (has_count)
         tell_count(presence, room, "count");
+    if (owes_reset || owes_occupied)
+        save_owed(presence, room);
 }
 
 static int64_t wait_ms(const struct room *room)

@@ -27,6 +27,10 @@ void tell_member_later(struct presence *presence, struct room *room);
  */
 void tell_count_anew(struct presence *presence, struct room *room);
 
+/* The last subscriber has gone: tells at once what waits to be told of the count. The room may be
+ * freed now, and a restart would know nothing of it. */
+void tell_last_count(struct presence *presence, struct room *room);
+
 /* The debts of a room to its followers (owes_reset, owes_occupied) are told at the same time. False
  * if there is no memory. */
 bool tell_debts_later(struct presence *presence, struct room *room);
