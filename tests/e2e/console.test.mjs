@@ -1,39 +1,26 @@
 // The console in Chromium: each view in four looks, and each action seen to have effect by the API.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import path from "node:path";
 import { eventually, startServer, test } from "./support/index.mjs";
-import { lacksBrowser } from "./support/browser.mjs";
 import { ALL, button, closedServer, deliveries, furnished, go, open, said, SECRET, tokenFor, VIEWS } from "./support/console.mjs";
+import { assertFits, LOOKS, skip } from "./support/pages.mjs";
 import { Receiver } from "./support/receiver.mjs";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const PAGES_MOST = 400 * 1024;
-const skip = lacksBrowser("chromium");
 const SHOTS = process.env.CONSOLE_SHOTS; /* a folder for pictures, for people to look at */
 
-const LOOKS = {
-    "wide and light": { colorScheme: "light" },
-    "wide and dark": { colorScheme: "dark" },
-    "narrow and light": { viewport: { width: 390, height: 844 }, colorScheme: "light" },
-    "narrow and dark": { viewport: { width: 390, height: 844 }, colorScheme: "dark" },
-};
-
-for (const [what, options] of Object.entries(LOOKS)) {
+for (const [what, options] of LOOKS) {
     test(`${what}, each view of the console fits, and axe finds nothing`, { skip }, async (t) => {
         const { server, hook } = await furnished(t);
-        const page = await open(t, server, "", { ...options, bypassCSP: true });
+        const page = await open(t, server, "", options);
         const places = [...VIEWS, "channels/orders%2F17", "channels/nothing%20here", `webhooks/${hook.id}`];
         for (const place of places) {
             await page.goto(`${server.url}/console#/${place}`);
             await page.locator("#main:not([aria-busy]) h1").waitFor();
             place === "overview" && await page.locator(".line-0[d*=L]").first().waitFor({ state: "attached" });
             place.startsWith("webhooks/") && await page.locator("summary").first().click();
-            await page.addScriptTag({ path: AXE });
-            const { violations } = await page.evaluate(() => globalThis.axe.run());
-            assert.deepEqual(violations.map(({ id, nodes }) => `${place}: ${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
-            assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${place} is wider than the window`);
+            await assertFits(page, place);
             SHOTS && await page.screenshot({ path: path.join(SHOTS, `${place.replace(hook.id, "one").replaceAll(/\W+/g, "_")}-${what.replaceAll(" ", "_")}.png`), fullPage: true });
         }
         assert.deepEqual(page.complaints, []);

@@ -3,11 +3,9 @@
 
 import assert from "node:assert/strict";
 import { eventually, startServer, test } from "./support/index.mjs";
-import { lacksBrowser } from "./support/browser.mjs";
 import { ALL, button, closedServer, deliveries, go, open, post, said, tokenFor } from "./support/console.mjs";
+import { skip } from "./support/pages.mjs";
 import { Receiver } from "./support/receiver.mjs";
-
-const skip = lacksBrowser("chromium");
 
 /** A moment as the field of a form takes it: by the clock of this computer, to the second. */
 function fieldTime(date) {

@@ -1,33 +1,18 @@
 // The demos in Chromium, each in two browsers, as two people have it: both see the same, also after one was cut off.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import path from "node:path";
-import { chromium } from "playwright-core";
 import { BIN, eventually, startServer, test } from "./support/index.mjs";
-import { lacksBrowser, programOf } from "./support/browser.mjs";
 import { addReading, CONFIG, EXAMPLES, FILL, say, write } from "./support/demos.mjs";
+import { assertFits, launch, LOOKS, newPage, skip } from "./support/pages.mjs";
 import { freePort, Program } from "./support/program.mjs";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const skip = lacksBrowser("chromium");
 let people = 0;
 
-/** A browser that the end of the server closes. */
-async function launch(server) {
-    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
-    server.onStop(() => browser.close());
-    return browser;
-}
-
-/** A page at `url` of somebody who has a browser of their own; `complaints` has what the browser complains of. */
+/** A page at `url` of somebody with a name, see newPage(). */
 async function visit(browser, url, options = {}) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-    await context.addInitScript((name) => location.protocol === "http:" && (sessionStorage["freshet.demo.name"] ??= name), `Person ${++people}`);
-    const page = await context.newPage();
-    page.complaints = [];
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
-    page.on("pageerror", (error) => page.complaints.push(error.message));
+    const page = await newPage(browser, options);
+    await page.context().addInitScript((name) => location.protocol === "http:" && (sessionStorage["freshet.demo.name"] ??= name), `Person ${++people}`);
     await page.goto(url);
     return page;
 }
@@ -433,15 +418,12 @@ test("a visitor's question is answered at the desk, and Slack has both", { skip 
 
 /* ---- how they look ---- */
 
-const LOOKS = [["wide and light", { colorScheme: "light" }], ["wide and dark", { colorScheme: "dark" }],
-    ["narrow and light", { viewport: { width: 390, height: 844 } }], ["narrow and dark", { viewport: { width: 390, height: 844 }, colorScheme: "dark" }]];
-
 for (const [what, options] of LOOKS) {
     test(`${what}, the demos fit, and axe finds nothing`, { skip }, async (t) => {
         const server = await startServer(t, { config: CONFIG });
         const browser = await launch(server);
         for (const [demo, fill] of Object.entries(FILL)) {
-            const page = await visit(browser, `${server.url}/demos/${demo}`, { ...options, bypassCSP: true });
+            const page = await visit(browser, `${server.url}/demos/${demo}`, options);
             await fill(page);
             await check(page, demo);
             if (process.env.SCREENSHOTS) {
@@ -454,11 +436,8 @@ for (const [what, options] of LOOKS) {
 
 /** The page is not wider than its window, axe finds nothing, and the browser did not complain. */
 async function check(page, demo) {
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${demo} is wider than the window`);
-    await page.addScriptTag({ path: AXE });
     await page.evaluate(() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {}))));
-    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { iframes: false }));
-    assert.deepEqual(violations.map(({ id, nodes }) => `${demo} ${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
+    await assertFits(page, demo, { iframes: false });
     noComplaints(page);
 }
 

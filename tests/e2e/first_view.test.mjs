@@ -2,21 +2,18 @@
 
 import assert from "node:assert/strict";
 import os from "node:os";
-import { chromium } from "playwright-core";
 import { startServer, test } from "./support/index.mjs";
-import { lacksBrowser, programOf } from "./support/browser.mjs";
 import { CONFIG } from "./support/demos.mjs";
+import { launch, skip } from "./support/pages.mjs";
 
 const PAGES = ["", "playground", "console", "docs", "errors/", "errors/gap", "nowhere", "demos/", "demos/chat/", "demos/ticker/", "demos/odds/", "demos/weather/", "demos/board/"];
 const ROUNDS = 5;
 const AIM_MS = 200;
 const MOST_MS = 10 * AIM_MS; /* that no page waits for something; a machine that is busy takes longer than the aim */
-const skip = lacksBrowser("chromium");
 
 test("the first view of each page is there at once", { skip }, async (t) => {
     const server = await startServer(t, { config: CONFIG });
-    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
-    server.onStop(() => browser.close());
+    const browser = await launch(server);
     const slow = [];
     for (const path of PAGES) {
         const times = [];

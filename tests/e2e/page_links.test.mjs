@@ -1,9 +1,8 @@
 // The pages of the server lead to each other, wherever the server hangs, and work where it has no https.
 
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
 import { startServer, test } from "./support/index.mjs";
-import { lacksBrowser, programOf } from "./support/browser.mjs";
+import { launch, skip } from "./support/pages.mjs";
 
 const OTHERS = ["playground", "demos/", "console", "docs", "errors/"];
 const PAGES = ["", ...OTHERS, "errors/gap", "demos/chat/", "demos/ticker/", "demos/odds/", "demos/weather/", "demos/board/"];
@@ -44,11 +43,9 @@ test("the path of a page with a slash too many, or that of the server with one t
 });
 
 /* Over http, under another name than localhost, pages have no navigator.clipboard. */
-test("lines are copied on pages of plain http, too", { skip: lacksBrowser("chromium") }, async (t) => {
+test("lines are copied on pages of plain http, too", { skip }, async (t) => {
     const server = await startServer(t, { config: "hosts: [rt.example]\n" });
-    const args = ["--no-sandbox", "--host-resolver-rules=MAP rt.example 127.0.0.1"];
-    const browser = await chromium.launch({ executablePath: programOf("chromium"), args });
-    server.onStop(() => browser.close());
+    const browser = await launch(server, "--host-resolver-rules=MAP rt.example 127.0.0.1");
     const context = await browser.newContext({ permissions: [] });
     const pasted = await context.newPage();
     await pasted.setContent("<textarea></textarea>");

@@ -1,27 +1,11 @@
 // The playground in Chromium, as somebody sees it who has never heard of WebSockets.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { chromium } from "playwright-core";
 import { eventually, startServer, test } from "./support/index.mjs";
-import { lacksBrowser, programOf } from "./support/browser.mjs";
+import { assertFits, LOOKS, openPage, skip } from "./support/pages.mjs";
 import { freePort } from "./support/program.mjs";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const NAMES = ["Streaming", "Long-polling", "WebSocket", "Webhook"];
-const skip = lacksBrowser("chromium");
-
-/** A page of `server` in a browser of its own; it fails the test if the browser complains. */
-async function open(t, server, path, options = {}) {
-    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
-    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-    page.complaints = [];
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
-    page.on("pageerror", (error) => page.complaints.push(error.message));
-    server.onStop(() => browser.close());
-    await page.goto(server.url + path);
-    return page;
-}
 
 const switchOf = (page, name) => page.getByRole("switch", { name });
 const cells = (page, text) => page.locator("#arrivals tbody tr", { hasText: text }).first().locator("td.number").allTextContents();
@@ -39,7 +23,7 @@ async function say(page, text, isDone) {
 const isTime = (cell) => /^\d+(\.\d)?$/.test(cell);
 
 test("an event arrives in all four ways, and says after how many milliseconds", { skip }, async (t) => {
-    const page = await open(t, await startServer(t), "/playground");
+    const page = await openPage(await startServer(t), "/playground");
     assert.deepEqual(await page.locator(".way h2").allTextContents(), NAMES);
     await say(page, "hello you", (all) => all.every(isTime));
     for (const wire of await page.locator(".wire").allTextContents()) {
@@ -52,7 +36,7 @@ test("an event arrives in all four ways, and says after how many milliseconds", 
 });
 
 test("a way that is cut off misses events, and gets them in order when it is back", { skip }, async (t) => {
-    const page = await open(t, await startServer(t), "/playground");
+    const page = await openPage(await startServer(t), "/playground");
     await say(page, "before", (all) => all.every(isTime));
     for (const [index, name] of NAMES.entries()) {
         const state = page.locator(".way").nth(index).locator(".state");
@@ -71,7 +55,7 @@ test("a way that is cut off misses events, and gets them in order when it is bac
 
 test("an event from before the webhook is registered arrives by it too, also if it was cut off first", { skip }, async (t) => {
     const server = await startServer(t);
-    const page = await open(t, server, "/demos/");
+    const page = await openPage(server, "/demos/");
     let register;
     const held = new Promise((resolve) => (register = resolve));
     await page.route("**/playground/webhooks", (route) => held.then(() => route.continue()));
@@ -95,7 +79,7 @@ test("an event from before the webhook is registered arrives by it too, also if 
 });
 
 test("five questions say which way is mine", { skip }, async (t) => {
-    const page = await open(t, await startServer(t), "/playground");
+    const page = await openPage(await startServer(t), "/playground");
     const table = [[{ browser: "yes" }, "Streaming"], [{ server: "yes", browser: "no" }, "Webhook"], [{ talks: "yes" }, "WebSocket"],
         [{ proxies: "yes", always: "no" }, "Long-polling"]];
     for (const [answers, wanted] of table) {
@@ -107,27 +91,23 @@ test("five questions say which way is mine", { skip }, async (t) => {
     }
 });
 
-for (const [what, options] of [["wide and light", { colorScheme: "light" }], ["wide and dark", { colorScheme: "dark" }],
-    ["narrow and light", { viewport: { width: 390, height: 844 } }], ["narrow and dark", { viewport: { width: 390, height: 844 }, colorScheme: "dark" }]]) {
+for (const [what, options] of LOOKS) {
     test(`${what}, the playground fits, and axe finds nothing`, { skip }, async (t) => {
-        const page = await open(t, await startServer(t), "/playground", { ...options, bypassCSP: true });
+        const page = await openPage(await startServer(t), "/playground", options);
         await say(page, "a sentence that is long enough to be wrapped on a phone, twice even, if need be", (all) => all.every(isTime));
-        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "it is wider than the window");
-        await page.addScriptTag({ path: AXE });
-        const { violations } = await page.evaluate(() => globalThis.axe.run());
-        assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
+        await assertFits(page);
         assert.deepEqual(page.complaints, []);
     });
 }
 
 test("a server with access rules says what the playground lacks, and with that it works", { skip }, async (t) => {
-    const closed = await open(t, await startServer(t, { config: "access: {anybody: []}\n" }), "/playground");
+    const closed = await openPage(await startServer(t, { config: "access: {anybody: []}\n" }), "/playground");
     const rules = await closed.locator("#rights pre").textContent();
     await closed.getByText("its playground is closed").waitFor();
     for (const state of await closed.locator(".way .state").all()) {
         await eventually(async () => /^Refused: /.test(await state.textContent()), "a refusal");
     }
-    const page = await open(t, await startServer(t, { config: `access: {anybody: []}\n${rules}\n` }), "/playground");
+    const page = await openPage(await startServer(t, { config: `access: {anybody: []}\n${rules}\n` }), "/playground");
     await say(page, "with rights", (all) => all.every(isTime)); /* the webhook too, which may go to no address of this machine */
     assert.equal(await page.locator("#rights").isVisible(), false);
     assert.match(await page.locator(".way").last().locator(".wire").textContent(), /webhook-signature: v1,/i);
@@ -136,7 +116,7 @@ test("a server with access rules says what the playground lacks, and with that i
 test("when a server that keeps nothing is restarted, all four go on", { skip }, async (t) => {
     const port = await freePort();
     const server = await startServer(t, { listen: `127.0.0.1:${port}` });
-    const page = await open(t, server, "/playground");
+    const page = await openPage(server, "/playground");
     await say(page, "before", (all) => all.every(isTime));
     await server.kill();
     await server.start();
@@ -146,7 +126,7 @@ test("when a server that keeps nothing is restarted, all four go on", { skip }, 
 
 test("two tabs leave room for each other, and a tab that is left takes its webhook along", { skip }, async (t) => {
     const server = await startServer(t);
-    const first = await open(t, server, "/demos/");
+    const first = await openPage(server, "/demos/");
     const context = await first.context().browser().newContext();
     await first.goto("about:blank");
     const [one, second] = [await context.newPage(), await context.newPage()];

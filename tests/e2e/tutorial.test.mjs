@@ -4,10 +4,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { chromium } from "playwright-core";
 import { eventually, startServer, temporaryFolder, test } from "./support/index.mjs";
-import { lacksBrowser, programOf } from "./support/browser.mjs";
 import { documentText } from "./support/documents.mjs";
+import { launch, newPage, skip } from "./support/pages.mjs";
 import { freePort } from "./support/program.mjs";
 import { blocksOf, forServer, runBlocks } from "./support/tour.mjs";
 
@@ -38,17 +37,13 @@ async function startPage(t, files) {
     return terminal;
 }
 
-test("the tutorial leads to a page that shows each order in four ways", { skip: lacksBrowser("chromium") }, async (t) => {
+test("the tutorial leads to a page that shows each order in four ways", { skip }, async (t) => {
     const server = await startServer(t, { data: true });
     const port = await freePort();
     const terminal = await startPage(t, filesOf(server, port));
     await runBlocks(server, blocks, { 8000: port });
     await eventually(() => /^webhook: it works$/m.test(terminal.out), "the ping");
-    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
-    server.onStop(() => browser.close());
-    const page = await browser.newPage();
-    const complaints = [];
-    page.on("pageerror", (error) => complaints.push(error.message));
+    const page = await newPage(await launch(server));
     await page.goto(`http://localhost:${port}/`);
     const shows = (list, text) => eventually(async () => (await page.locator(`#${list} li`).allTextContents()).includes(text), `${text} in ${list}`);
     for (const list of ["stream", "poll", "socket"]) {
@@ -59,5 +54,5 @@ test("the tutorial leads to a page that shows each order in four ways", { skip: 
         await shows(list, "two coffees");
     }
     await eventually(() => /^webhook: two coffees$/m.test(terminal.out), "the webhook");
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(page.complaints, []);
 });

@@ -1,23 +1,16 @@
 // The console in a browser, and servers in which it has something to show and to do.
 
 import * as jose from "jose";
-import { chromium } from "playwright-core";
-import { programOf } from "./browser.mjs";
+import { openPage } from "./pages.mjs";
 import { Receiver } from "./receiver.mjs";
 import { startServer } from "./server.mjs";
 import { eventually } from "./wait.mjs";
 
 export const VIEWS = ["overview", "channels", "subscribers", "webhooks", "keys", "audit", "configuration", "credential"];
 
-/** The console of `server` in a browser of its own; its `complaints` are what the browser complained of. */
+/** The console of `server` in a browser of its own, see openPage(). */
 export async function open(t, server, hash = "", options = {}) {
-    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox"] });
-    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-    page.complaints = [];
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && page.complaints.push(message.text()));
-    page.on("pageerror", (error) => page.complaints.push(error.message));
-    server.onStop(() => browser.close());
-    await page.goto(`${server.url}/console${hash}`);
+    const page = await openPage(server, `/console${hash}`, options);
     await page.locator("h1").waitFor();
     return page;
 }
