@@ -4,6 +4,7 @@
 #include "require.h"
 
 #include "ws/deflate.h"
+#include "ws/deflate_testing.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -75,22 +75,22 @@ static void try_frames(struct str bytes, uint8_t mode, size_t step)
     buf_free(&pieces);
 }
 
-/* Our own client must understand our answer whenever it made that offer. */
+/* An answer agrees to what was offered, so as an offer it must get the same answer. */
 static void try_handshake(struct str value)
 {
     const struct str supported[] = {STR("freshet.v1")};
-    struct ws_deflate_params params, agreed;
+    struct ws_deflate_params params, again;
     struct str chosen;
     struct buf answer = {0};
     char accept[WS_ACCEPT_LEN];
     ws_choose_protocol(value, supported, 1, &chosen);
-    ws_accept_deflate(value, &agreed);
     if (ws_key_valid(value))
         require(ws_accept_key(value, accept) == 0);
     if (ws_negotiate_deflate(value, &params) == 0 && params.enabled) {
         ws_add_deflate_answer(&answer, &params);
-        require(ws_accept_deflate(buf_str(&answer), &agreed) == 0 && agreed.enabled);
-        require(agreed.server_max_window_bits == params.server_max_window_bits);
+        require(ws_negotiate_deflate(buf_str(&answer), &again) == 0 && again.enabled);
+        require(again.server_max_window_bits == params.server_max_window_bits);
+        require(again.answer_names_window == params.answer_names_window);
     }
     buf_free(&answer);
 }

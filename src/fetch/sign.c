@@ -101,15 +101,6 @@ void sign_pair_add_public(struct buf *out, const struct sign_pair *pair)
     base64_add(out, (struct str){(const char *)pair->open, sizeof(pair->open)});
 }
 
-void sign_pair_add_secret(struct buf *out, const struct sign_pair *pair)
-{
-    uint8_t both[64];
-    memcpy(both, pair->seed, 32);
-    memcpy(both + 32, pair->open, 32);
-    buf_add_lit(out, "whsk_");
-    base64_add(out, (struct str){(const char *)both, sizeof(both)});
-}
-
 static bool sign_ed25519(const struct sign_pair *pair, struct str bytes, uint8_t ret[64])
 {
     size_t len = 64;

@@ -45,9 +45,6 @@ int sign_pair_read(struct str text, struct sign_pair *ret);
 /* Adds `whpk_` and base64 of the public key. */
 void sign_pair_add_public(struct buf *out, const struct sign_pair *pair);
 
-/* Adds `whsk_` and base64 of seed and public key. */
-void sign_pair_add_secret(struct buf *out, const struct sign_pair *pair);
-
 /* Adds `v1a,` and the signature, over the same bytes as sign_add(). Marks `out` failed when there
  * is no memory. */
 void sign_pair_add(struct buf *out, const struct sign_pair *pair, struct str id,

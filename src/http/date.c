@@ -19,8 +19,8 @@ static char *add_text(char *at, const char *text, size_t len)
     return at + len;
 }
 
-/* strftime() will not do: its names depend on the locale. */
-/* Writes `unix_seconds`; times outside the years 0 to 9999 become the nearest time within. */
+/* Writes `unix_seconds`; times outside the years 0 to 9999 become the nearest time within. Not by
+ * strftime(): its names depend on the locale. */
 static void write_date(int64_t unix_seconds, char ret[HTTP_DATE_LEN])
 {
     static const char days[] = "SunMonTueWedThuFriSat";
@@ -44,13 +44,6 @@ static void write_date(int64_t unix_seconds, char ret[HTTP_DATE_LEN])
     at = add_text(at, ":", 1);
     at = add_digits(at, tm.tm_sec, 2);
     add_text(at, " GMT", 4);
-}
-
-void http_date_add(struct buf *buf, int64_t unix_seconds)
-{
-    char text[HTTP_DATE_LEN];
-    write_date(unix_seconds, text);
-    buf_add(buf, text, sizeof(text));
 }
 
 struct str http_date_cached(struct http_date *date, int64_t unix_seconds)

@@ -1,12 +1,10 @@
 /* The Date header: times as HTTP writes them (RFC 9110 section 5.6.7). */
 #pragma once
 
-#include "base/buf.h"
+#include "base/str.h"
 
 /* Sun, 06 Nov 1994 08:49:37 GMT */
 enum { HTTP_DATE_LEN = 29 };
-
-void http_date_add(struct buf *buf, int64_t unix_seconds);
 
 /* A cache of the last date written, since many responses are sent in one second. One for each
  * thread; a cache of zeroes is empty. */

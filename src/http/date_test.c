@@ -26,11 +26,10 @@ static void a_date_is_written_as_http_wants_it(void **state)
         {INT64_MIN, "Sat, 01 Jan 0000 00:00:00 GMT"},
     };
     for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++) {
-        struct buf buf = {0};
-        http_date_add(&buf, dates[i].seconds);
-        assert_int_equal(buf.len, HTTP_DATE_LEN);
-        assert_memory_equal(buf.at, dates[i].text, HTTP_DATE_LEN);
-        buf_free(&buf);
+        struct http_date date = {0};
+        struct str text = http_date_cached(&date, dates[i].seconds);
+        assert_int_equal(text.len, HTTP_DATE_LEN);
+        assert_memory_equal(text.at, dates[i].text, HTTP_DATE_LEN);
     }
 }
 

@@ -64,11 +64,6 @@ static int decode(struct str raw, int how, struct buf *out)
     return 0;
 }
 
-int http_percent_decode(struct str raw, struct buf *out)
-{
-    return decode(raw, 0, out);
-}
-
 int http_segment_decode(struct str raw, struct buf *out)
 {
     return decode(raw, NO_NUL | NO_SLASH, out);

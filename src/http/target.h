@@ -13,10 +13,6 @@ enum http_target_error {
 /* A sentence for people. Static memory. */
 struct str http_target_error_detail(int error);
 
-/* Adds `raw` to `out` with its percent-encoding decoded and nothing else: '+' stays, NUL may come
- * out. Returns 0, HTTP_TARGET_E_PERCENT or -ENOMEM; after an error nothing was added. */
-int http_percent_decode(struct str raw, struct buf *out);
-
 /* Takes the next segment off a path that is empty or begins with '/', still encoded: `/a/b` has `a`
  * and `b`, `/a/` has `a` and an empty segment, `/` has an empty segment. Returns false at the end.
  * `*rest` begins as the path. */

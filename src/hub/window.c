@@ -233,23 +233,6 @@ void window_close(struct window *window, struct batch *batch)
     window->bytes += batch_bytes(batch);
 }
 
-void window_add(struct window *window, struct batch *batch,
-                void (*each)(void *context, const struct event *event, struct topic *topic),
-                void *context)
-{
-    window_open(window, batch);
-    for (uint32_t i = 0; i < batch->count; i++) {
-        const struct event *event = &batch->events[i];
-        if (event->state == EVENT_APPENDED)
-            each(context, event, window_put(window, event));
-        else if (event->state == EVENT_EPHEMERAL)
-            each(context, event, topics_find_of(window->topics, event));
-        else if (event->state == EVENT_TRIM)
-            window_trim(window, event);
-    }
-    window_close(window, batch);
-}
-
 static void clear(struct window *window)
 {
     drop_all(window);

@@ -58,12 +58,6 @@ struct topic *window_put(struct window *window, const struct event *event);
 void window_trim(struct window *window, const struct event *entry);
 void window_close(struct window *window, struct batch *batch);
 
-/* Does all of that at once, and calls `each` with the channel's topic for every APPENDED and
- * EPHEMERAL event. */
-void window_add(struct window *window, struct batch *batch,
-                void (*each)(void *context, const struct event *event, struct topic *topic),
-                void *context);
-
 /* Notes the batch as added and fallen out, with all before it. */
 void window_pass(struct window *window, const struct batch *batch);
 

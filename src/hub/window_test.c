@@ -47,12 +47,6 @@ static void note(struct fixture *fixture, const struct event *event)
     snprintf(fixture->told + len, sizeof(fixture->told) - len, "%.*s ", STR_FMT(event->data));
 }
 
-static void on_added(void *context, const struct event *event, struct topic *topic)
-{
-    (void)topic;
-    note(context, event);
-}
-
 static bool on_read(void *context, const struct event *event)
 {
     struct fixture *fixture = context;
@@ -74,10 +68,23 @@ static struct event *propose(struct fixture *fixture, const char *channel, const
     return event;
 }
 
+static void add_event(struct fixture *fixture, const struct event *event)
+{
+    if (event->state == EVENT_APPENDED)
+        window_put(&fixture->window, event);
+    if (event->state == EVENT_APPENDED || event->state == EVENT_EPHEMERAL)
+        note(fixture, event);
+    if (event->state == EVENT_TRIM)
+        window_trim(&fixture->window, event);
+}
+
 static void add(struct fixture *fixture)
 {
     fixture->told[0] = '\0';
-    window_add(&fixture->window, fixture->batch, on_added, fixture);
+    window_open(&fixture->window, fixture->batch);
+    for (uint32_t i = 0; i < fixture->batch->count; i++)
+        add_event(fixture, &fixture->batch->events[i]);
+    window_close(&fixture->window, fixture->batch);
     fixture->batch = batch_unref(fixture->batch);
 }
 

@@ -426,16 +426,6 @@ bool log_list_some(struct log *log, struct log_list *list)
     return channel && list->count < list->limit;
 }
 
-size_t log_list(struct log *log, struct str prefix, struct str after, size_t limit,
-                struct log_channel *out)
-{
-    struct log_list list;
-    log_list_begin(&list, prefix, after, limit, out);
-    while (log_list_some(log, &list))
-        ;
-    return list.count;
-}
-
 bool log_channel(struct log *log, struct str name, struct log_channel *ret_channel)
 {
     log_lock(log);

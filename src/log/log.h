@@ -181,10 +181,6 @@ void log_list_begin(struct log_list *list, struct str prefix, struct str after, 
  * thread; holds the lock meanwhile. */
 bool log_list_some(struct log *log, struct log_list *list);
 
-/* Does all slices; returns the number of channels in the list. */
-size_t log_list(struct log *log, struct str prefix, struct str after, size_t limit,
-                struct log_channel *out);
-
 /* Looks up a channel; returns false if the log does not know it. Any thread. */
 bool log_channel(struct log *log, struct str name, struct log_channel *ret_channel);
 

@@ -748,6 +748,17 @@ static void a_folder_is_one_logs_only(void **state)
     assert_int_equal(log_open_untended(&world->config, &second), -EBUSY);
 }
 
+/* Does all slices; returns the number of channels in the list. */
+static size_t list_all(struct world *world, const char *prefix, const char *after, size_t limit,
+                       struct log_channel *out)
+{
+    struct log_list list;
+    log_list_begin(&list, str_from(prefix), str_from(after), limit, out);
+    while (log_list_some(world->log, &list))
+        ;
+    return list.count;
+}
+
 static void channels_are_listed_by_name_after_the_last_one_seen(void **state)
 {
     struct world *world = *state;
@@ -756,12 +767,12 @@ static void channels_are_listed_by_name_after_the_last_one_seen(void **state)
     world_open(world);
     for (size_t i = 0; i < 5; i++)
         post_one(world, names[i], "x");
-    assert_int_equal(log_list(world->log, STR("b/"), STR(""), 2, list), 2);
+    assert_int_equal(list_all(world, "b/", "", 2, list), 2);
     assert_memory_equal(list[0].name, "b/1", 3);
     assert_memory_equal(list[1].name, "b/2", 3);
-    assert_int_equal(log_list(world->log, STR("b/"), STR("b/2"), 2, list), 1);
+    assert_int_equal(list_all(world, "b/", "b/2", 2, list), 1);
     assert_memory_equal(list[0].name, "b/3", 3);
-    assert_int_equal(log_list(world->log, STR("b/"), STR("b/3"), 2, list), 0);
+    assert_int_equal(list_all(world, "b/", "b/3", 2, list), 0);
 }
 
 /* Several slices, and names that were made in descending order. */
@@ -777,7 +788,7 @@ static void a_list_of_many_channels_holds_the_lock_in_slices(void **state)
         post_one(world, name, "x");
     }
     uint64_t before = log_lock_hist(world->log)->count;
-    assert_int_equal(log_list(world->log, STR("c/"), STR(""), CHANNELS, list), CHANNELS);
+    assert_int_equal(list_all(world, "c/", "", CHANNELS, list), CHANNELS);
     assert_int_equal(log_lock_hist(world->log)->count - before, (CHANNELS + 255) / 256);
     for (int i = 0; i < CHANNELS; i++) {
         snprintf(name, sizeof(name), "c/%04d", i);
@@ -794,7 +805,7 @@ static void a_list_of_many_channels_holds_the_lock_in_slices(void **state)
     assert_int_equal(slices.count, 5);
     assert_memory_equal(list[0].name, "c/0000", 6);
     before = log_lock_hist(world->log)->count;
-    assert_int_equal(log_list(world->log, STR("c/"), STR("c/0990"), 5, list), 5);
+    assert_int_equal(list_all(world, "c/", "c/0990", 5, list), 5);
     assert_int_equal(log_lock_hist(world->log)->count - before, 1);
     assert_memory_equal(list[0].name, "c/0991", 6);
     free(list);

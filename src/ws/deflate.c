@@ -265,13 +265,3 @@ void ws_inflate_end(struct ws_inflating *in)
         ws_inflater_deinit(&own);
     in->stream = NULL;
 }
-
-int ws_inflate(struct ws_inflater *inflater, struct str bytes, size_t max, struct buf *out)
-{
-    struct ws_inflating in;
-    int r = ws_inflate_begin(&in, inflater, bytes, max, out);
-    if (!r)
-        r = ws_inflate_some(&in, SIZE_MAX);
-    ws_inflate_end(&in);
-    return r;
-}

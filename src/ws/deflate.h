@@ -49,11 +49,12 @@ struct ws_inflating {
     bool in_tail; /* the message is read, and its left-out tail comes */
 };
 
-/* Begins to decompress `bytes`, which must stay where they are, or ws_inflate_move() must be
- * called. Then each ws_inflate_some() adds about `piece` bytes to `out`, or fewer if they come in
- * many blocks, and returns WS_INFLATE_MORE, 0 at the end, another enum ws_inflate_error, or
- * -ENOMEM. Meanwhile the thread may decompress other messages. Call ws_inflate_end() once in any
- * case. */
+/* Begins to decompress `bytes`, all frames of a message joined, to the end of `out`. The bytes must
+ * stay where they are, or ws_inflate_move() must be called. Then each ws_inflate_some() adds about
+ * `piece` bytes to `out`, or fewer if they come in many blocks, and returns WS_INFLATE_MORE, 0 at
+ * the end, another enum ws_inflate_error, or -ENOMEM; after a failure the bytes added to `out` are
+ * undefined. At most `max` bytes come out, so a bomb costs no more than that. Meanwhile the thread
+ * may decompress other messages. Call ws_inflate_end() once in any case. */
 int ws_inflate_begin(struct ws_inflating *in, struct ws_inflater *inflater, struct str bytes,
                      size_t max, struct buf *out);
 int ws_inflate_some(struct ws_inflating *in, size_t piece);
@@ -61,8 +62,3 @@ void ws_inflate_end(struct ws_inflating *in);
 
 /* Tells that the same bytes have moved. */
 void ws_inflate_move(struct ws_inflating *in, struct str bytes);
-
-/* Decompresses `bytes`, all frames of a message joined, to the end of `out`. At most `max` bytes
- * come out, so a bomb costs no more than that. Returns 0, an enum ws_inflate_error, or -ENOMEM;
- * after a failure the bytes added to `out` are undefined. */
-int ws_inflate(struct ws_inflater *inflater, struct str bytes, size_t max, struct buf *out);

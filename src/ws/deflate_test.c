@@ -2,6 +2,7 @@
 #include "ws/deflate.h"
 
 #include "base/mem.h"
+#include "ws/deflate_testing.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -181,14 +181,13 @@ static int next_param(struct str *rest, struct param *ret)
     return !take_char(rest, '=') || take_value(rest, &ret->value) ? 1 : -EINVAL;
 }
 
-/* The parameters of permessage-deflate as an offer or answer states them. */
+/* The parameters of permessage-deflate that an offer has stated. */
 struct stated {
     bool server_no_context_takeover;
     bool client_no_context_takeover;
     bool server_bits_given;
     bool client_bits_given;
     uint8_t server_bits; /* 0 without a value */
-    uint8_t client_bits;
 };
 
 /* Reads 8 to 15 without leading zeroes (RFC 7692 section 7.1.2). Escaped digits are not understood;
@@ -213,8 +212,9 @@ static bool once(bool *given)
 }
 
 /* Returns false if the parameter is unknown or repeated, or has a wrong value. */
-static bool take_param(struct stated *stated, const struct param *param, bool is_offer)
+static bool take_param(struct stated *stated, const struct param *param)
 {
+    uint8_t client_bits; /* not used: messages of clients are read with the largest window */
     bool has_value = param->value.at;
     if (str_eq(param->name, STR("server_no_context_takeover")))
         return !has_value && once(&stated->server_no_context_takeover);
@@ -223,7 +223,7 @@ static bool take_param(struct stated *stated, const struct param *param, bool is
     if (str_eq(param->name, STR("server_max_window_bits")))
         return parse_bits(param->value, &stated->server_bits) && once(&stated->server_bits_given);
     if (str_eq(param->name, STR("client_max_window_bits")))
-        return ((is_offer && !has_value) || parse_bits(param->value, &stated->client_bits)) &&
+        return (!has_value || parse_bits(param->value, &client_bits)) &&
                once(&stated->client_bits_given);
     return false;
 }
@@ -236,7 +236,7 @@ struct extension {
 };
 
 /* Returns 1 with the next extension, 0 at the end of the list, -EINVAL. */
-static int next_extension(struct str *rest, bool is_offer, struct extension *ret)
+static int next_extension(struct str *rest, struct extension *ret)
 {
     struct str name;
     struct param param;
@@ -245,7 +245,7 @@ static int next_extension(struct str *rest, bool is_offer, struct extension *ret
         return r;
     *ret = (struct extension){.is_deflate = str_eq(name, PERMESSAGE_DEFLATE), .valid = true};
     while ((r = next_param(rest, &param)) == 1)
-        if (ret->is_deflate && !take_param(&ret->stated, &param, is_offer))
+        if (ret->is_deflate && !take_param(&ret->stated, &param))
             ret->valid = false;
     return r < 0 ? r : 1;
 }
@@ -261,11 +261,8 @@ static struct ws_deflate_params take_offer(const struct stated *offer)
     unsigned bits = deflate_bits(bits_or_most(offer->server_bits));
     return (struct ws_deflate_params){
         .enabled = bits > 0,
-        .server_no_context_takeover = true,
-        .client_no_context_takeover = true,
         .answer_names_window = offer->server_bits_given,
         .server_max_window_bits = (uint8_t)bits,
-        .client_max_window_bits = DEFLATE_BITS_MAX,
     };
 }
 
@@ -275,7 +272,7 @@ int ws_negotiate_deflate(struct str extensions, struct ws_deflate_params *ret)
     struct extension offer;
     int r;
     *ret = params;
-    while ((r = next_extension(&extensions, true, &offer)) == 1)
+    while ((r = next_extension(&extensions, &offer)) == 1)
         if (!params.enabled && offer.is_deflate && offer.valid)
             params = take_offer(&offer.stated);
     if (!r && params.enabled)
@@ -286,42 +283,9 @@ int ws_negotiate_deflate(struct str extensions, struct ws_deflate_params *ret)
 void ws_add_deflate_answer(struct buf *buf, const struct ws_deflate_params *params)
 {
     buf_add_str(buf, PERMESSAGE_DEFLATE);
-    if (params->server_no_context_takeover)
-        buf_add_lit(buf, "; server_no_context_takeover");
-    if (params->client_no_context_takeover)
-        buf_add_lit(buf, "; client_no_context_takeover");
+    buf_add_lit(buf, "; server_no_context_takeover; client_no_context_takeover");
     if (params->answer_names_window) {
         buf_add_lit(buf, "; server_max_window_bits=");
         buf_add_u64(buf, params->server_max_window_bits);
     }
-}
-
-/* Whether the answer keeps to our offer. The server must not keep its context between messages,
- * since our decompressor keeps none; and it may bound our window only if we said that we can
- * (section 7.1.2.2). */
-static bool answers_offer(const struct extension *answer)
-{
-    return answer->is_deflate && answer->valid && answer->stated.server_no_context_takeover &&
-           !answer->stated.client_bits_given;
-}
-
-int ws_accept_deflate(struct str extensions, struct ws_deflate_params *ret)
-{
-    struct extension answer;
-    *ret = (struct ws_deflate_params){0};
-    int r = next_extension(&extensions, false, &answer);
-    if (r <= 0)
-        return r;
-    struct extension second;
-    if (!answers_offer(&answer) || next_extension(&extensions, false, &second) != 0)
-        return -EINVAL;
-    *ret = (struct ws_deflate_params){
-        .enabled = true,
-        .server_no_context_takeover = true,
-        .client_no_context_takeover = answer.stated.client_no_context_takeover,
-        .answer_names_window = answer.stated.server_bits_given,
-        .server_max_window_bits = bits_or_most(answer.stated.server_bits),
-        .client_max_window_bits = DEFLATE_BITS_MAX,
-    };
-    return 0;
 }

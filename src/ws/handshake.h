@@ -24,16 +24,12 @@ int ws_accept_key(struct str key, char ret[WS_ACCEPT_LEN]);
  * first. */
 int ws_choose_protocol(struct str list, const struct str *supported, size_t count, struct str *ret);
 
-/* The agreement of both ends. Without context takeover in either direction no connection holds a
- * compressor or decompressor. */
+/* The agreement of both ends. It is always without context takeover, in either direction, so that
+ * no connection holds a compressor or decompressor. */
 struct ws_deflate_params {
     bool enabled;
-    bool server_no_context_takeover;
-    bool client_no_context_takeover;
-    bool answer_names_window; /* the offer asked for a window, so the answer must name it */
-    /* 8–15; a server of ours: 9, 12 or 15; give it to ws_add_message */
-    uint8_t server_max_window_bits;
-    uint8_t client_max_window_bits; /* 8–15 */
+    bool answer_names_window;       /* the offer asked for a window, so the answer must name it */
+    uint8_t server_max_window_bits; /* 9, 12 or 15, for ws_add_message() */
 };
 
 /* Server: accepts the first offer of permessage-deflate in a Sec-WebSocket-Extensions value that
@@ -51,11 +47,3 @@ int ws_make_key(char ret[WS_KEY_LEN]);
 
 /* Client: whether `accept` answers `key`. */
 bool ws_accept_matches(struct str key, struct str accept);
-
-/* Client: the Sec-WebSocket-Extensions value that offers all that we support. */
-#define WS_DEFLATE_OFFER                                                                           \
-    "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-
-/* Client: reads the server's answer to WS_DEFLATE_OFFER; empty means declined. Returns 0, or
- * -EINVAL if the answer does not fit that offer: fail the connection (RFC 7692 section 5.1). */
-int ws_accept_deflate(struct str extensions, struct ws_deflate_params *ret);
