@@ -1,6 +1,9 @@
 #include "api/access_info.h"
 
 #include "api/authorization.h"
+#include "api/metric.h"
+
+#include <stdio.h>
 
 static struct token_cache_stats tokens_of(const struct api *api)
 {
@@ -52,40 +55,30 @@ void access_info_write(struct json_writer *writer, const struct api *api)
 
 /* ---- /metrics -------------------------------------------------------------------------------- */
 
-static void add_metric(struct buf *out, const char *name, const char *kind, const char *help,
-                       uint64_t value)
-{
-    buf_addf(out, "# HELP freshet_%s %s\n# TYPE freshet_%s %s\nfreshet_%s %llu\n", name, help, name,
-             kind, name, (unsigned long long)value);
-}
-
 static void add_token_metrics(struct buf *out, const struct token_cache_stats *stats)
 {
-    add_metric(out, "tokens_remembered_total", "counter",
+    metric_add(out, "tokens_remembered_total", "counter",
                "Tokens that were found among those verified before", stats->found);
-    add_metric(out, "tokens_verified_total", "counter",
+    metric_add(out, "tokens_verified_total", "counter",
                "Tokens that were not, and were verified or refused", stats->missed);
-    add_metric(out, "tokens_kept", "gauge", "Verified tokens that are remembered", stats->tokens);
-    add_metric(out, "tokens_kept_bytes", "gauge", "Their memory", stats->bytes);
+    metric_add(out, "tokens_kept", "gauge", "Verified tokens that are remembered", stats->tokens);
+    metric_add(out, "tokens_kept_bytes", "gauge", "Their memory", stats->bytes);
 }
 
 static void add_question_metrics(struct buf *out, const struct authorize_stats *stats)
 {
     for (unsigned i = 0; i < AUTHORIZE_COUNT; i++) {
-        const char *name = authorize_count_names[i];
-        buf_addf(out,
-                 "# HELP freshet_authorize_%s_total %s\n"
-                 "# TYPE freshet_authorize_%s_total counter\n"
-                 "freshet_authorize_%s_total %llu\n",
-                 name, authorize_count_helps[i], name, name, (unsigned long long)stats->counts[i]);
+        char name[48];
+        snprintf(name, sizeof(name), "authorize_%s_total", authorize_count_names[i]);
+        metric_add(out, name, "counter", authorize_count_helps[i], stats->counts[i]);
     }
-    add_metric(out, "authorize_waiting", "gauge", "Questions about access that wait",
+    metric_add(out, "authorize_waiting", "gauge", "Questions about access that wait",
                stats->waiting);
-    add_metric(out, "authorize_waiting_bytes", "gauge", "Their memory", stats->waiting_bytes);
-    add_metric(out, "authorize_addresses", "gauge", "Addresses that these come from",
+    metric_add(out, "authorize_waiting_bytes", "gauge", "Their memory", stats->waiting_bytes);
+    metric_add(out, "authorize_addresses", "gauge", "Addresses that these come from",
                stats->addresses);
-    add_metric(out, "authorize_kept", "gauge", "Answers about access that are kept", stats->kept);
-    add_metric(out, "authorize_kept_bytes", "gauge", "Their memory", stats->kept_bytes);
+    metric_add(out, "authorize_kept", "gauge", "Answers about access that are kept", stats->kept);
+    metric_add(out, "authorize_kept_bytes", "gauge", "Their memory", stats->kept_bytes);
 }
 
 void access_info_add_metrics(struct buf *out, const struct api *api)

@@ -74,6 +74,20 @@ void api_note_managed(struct exchange *exchange, const char *done, struct str me
         audit_note(exchange->worker, exchange->request, &entry);
 }
 
+void api_answer(struct exchange *exchange, const char *type, struct buf *body)
+{
+    struct response response;
+    if (buf_failed(body)) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    } else {
+        response_init(&response, 200);
+        response.type = str_from(type);
+        response.body[0] = buf_str(body);
+        exchange_respond(exchange, &response);
+    }
+    buf_free(body);
+}
+
 void api_done(struct exchange *exchange)
 {
     struct response response;

@@ -21,6 +21,9 @@ bool api_is_admin(struct exchange *exchange);
  * may. `members` as in problem_add(). */
 void api_note_managed(struct exchange *exchange, const char *done, struct str members);
 
+/* Answers 200 with the body, which is freed; 503 if there was no memory for all of it. */
+void api_answer(struct exchange *exchange, const char *type, struct buf *body);
+
 /* Answers 204: done, without a body. */
 void api_done(struct exchange *exchange);
 

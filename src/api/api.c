@@ -11,6 +11,7 @@
 #include "api/hub.h"
 #include "api/identity.h"
 #include "api/inbound.h"
+#include "api/health.h"
 #include "api/info.h"
 #include "api/listing.h"
 #include "api/pages.h"
@@ -117,10 +118,10 @@ const struct api_route api_routes[] = {
     {"/metrics", true, false, false, METHODS_READ, info_metrics,
      {READ_BY(SERVER, ADMIN)},
      "the same for Prometheus"},
-    {"/healthz", true, false, false, METHODS_READ, info_health,
+    {"/healthz", true, false, false, METHODS_READ, health_live,
      {READ_BY(NOTHING, READ)},
      "200 while the process serves"},
-    {"/readyz", true, false, false, METHODS_READ, info_ready,
+    {"/readyz", true, false, false, METHODS_READ, health_ready,
      {READ_BY(NOTHING, READ)},
      "200 while publishes can succeed"},
     {"/errors", false, false, false, METHODS_READ, errors_handle,

@@ -151,7 +151,7 @@ static struct identity ask_for(void *app, const struct permission_question *want
 {
     const struct authorizers *all = ((struct api *)app)->authorizers;
     struct lack lack = {.server = NULL};
-    if (all) /* a WebSocket that may ask outlives the configuration that says so */
+    if (all) /* a reload may have removed them while a WebSocket goes on */
         find_lack(all, wanted, &lack);
     if (!lack.server)
         return (struct identity){.state = IDENTITY_FOREIGN};
@@ -251,9 +251,9 @@ static bool refuse_credential(struct exchange *exchange, const char *why)
     return false;
 }
 
-/* Whether the exchange goes on. A denial leaves the caller as it was. A subject that was revoked
- * stays out, whatever the operator's server says, and so does a credential that was revoked while
- * that was asked. */
+/* Applies the answer of the operator's server; false if the exchange has been refused. A denial
+ * leaves the caller as it was. A revoked subject or credential is refused whatever the answer says:
+ * the revocation may have come while the question was under way. */
 static bool take_answer(struct exchange *exchange, const struct identity *identity)
 {
     if (identity->state == IDENTITY_UNAVAILABLE) {

@@ -13,7 +13,7 @@
 #include "api/called.h"
 #include "api/describe/operation.h"
 #include "api/html.h"
-#include "api/info.h"
+#include "api/root.h"
 #include "http/accept.h"
 #include "pages/pages.h"
 
@@ -187,5 +187,5 @@ void front_handle(struct exchange *exchange, struct str rest)
     if (wants_html(exchange))
         answer_person(exchange);
     else
-        info_root(exchange, rest);
+        root_handle(exchange, rest);
 }

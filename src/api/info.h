@@ -1,10 +1,7 @@
-/* Information about the server: figures, health, and the index page. */
+/* The figures of the server: as JSON at /stats, for Prometheus at /metrics. */
 #pragma once
 
 #include "api/api.h"
 
-void info_root(struct exchange *exchange, struct str rest);
 void info_stats(struct exchange *exchange, struct str rest);
 void info_metrics(struct exchange *exchange, struct str rest);
-void info_health(struct exchange *exchange, struct str rest);
-void info_ready(struct exchange *exchange, struct str rest);

@@ -1,19 +1,5 @@
 #include "api/testing.h"
 
-static void the_server_is_healthy_though_it_is_not_ready(void **state)
-{
-    struct desk *desk = *state;
-    desk_ask(desk, "GET /healthz", "", STR_NONE);
-    assert_answer(desk, 200, "{\"status\":\"ok\"}\n");
-    desk_ask(desk, "GET /readyz", "", STR_NONE);
-    assert_answer(desk, 200, "{\"status\":\"ready\"}\n");
-    atomic_store(&desk->api.draining, true);
-    desk_ask(desk, "GET /readyz", "", STR_NONE);
-    assert_answer(desk, 503, "the server is stopping");
-    desk_ask(desk, "GET /healthz", "", STR_NONE);
-    assert_int_equal(desk->status, 200);
-}
-
 static json_int_t number_in(const json_t *object, const char *group, const char *name)
 {
     const json_t *value = group ? json_object_get(object, group) : object;
@@ -77,25 +63,11 @@ static void metrics_are_what_prometheus_reads(void **state)
     assert_true(count > 50);
 }
 
-static void the_root_lists_every_route(void **state)
-{
-    struct desk *desk = *state;
-    char text[128];
-    desk->api.base = STR("/x");
-    desk_ask(desk, "GET /x/", "", STR_NONE);
-    for (size_t i = 0; i < api_routes_count; i++) {
-        snprintf(text, sizeof(text), "\"href\":\"/x%s\"", api_routes[i].path);
-        assert_answer(desk, 200, text);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_DESK(the_server_is_healthy_though_it_is_not_ready),
         WITH_DESK(stats_count_what_was_done),
         WITH_DESK(metrics_are_what_prometheus_reads),
-        WITH_DESK(the_root_lists_every_route),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
