@@ -152,7 +152,7 @@ struct body_terms endpoint_terms(const struct endpoint *endpoint)
 {
     const struct endpoint_row *row = &endpoint->row;
     struct courier *courier = endpoint->courier;
-    return (struct body_terms){.format = (enum body_format)row->options.format,
+    return (struct body_terms){.format = (enum body_format_id)row->options.format,
                                .batch = row->options.batch,
                                .key = &row->key,
                                .pair = &row->pair,

@@ -259,15 +259,12 @@ static const char *read_ordered(struct spec *spec, const json_t *value)
 
 static const char *read_format(struct spec *spec, const json_t *value)
 {
-    static const char *const names[BODY_FORMATS] = {"event", "data", "cloudevents",
-                                                    "cloudevents-binary"};
-    for (size_t i = 0; json_is_string(value) && i < BODY_FORMATS; i++) {
-        if (!str_eq(json_text(value), str_from(names[i])))
-            continue;
-        spec->options.format = (uint8_t)i;
-        return NULL;
-    }
-    return "format is event, data, cloudevents or cloudevents-binary";
+    enum body_format_id id =
+        json_is_string(value) ? body_format_find(json_text(value)) : BODY_FORMATS;
+    if (id == BODY_FORMATS)
+        return "format is " BODY_FORMAT_NAMES;
+    spec->options.format = (uint8_t)id;
+    return NULL;
 }
 
 static bool read_number(const json_t *value, json_int_t least, json_int_t most, uint32_t *ret)
@@ -341,7 +338,7 @@ const char *spec_options(const struct spec *spec, struct endpoint_options *optio
         options->timeout_ms = spec->options.timeout_ms;
     if (spec->has & SPEC_ASYMMETRIC)
         options->wants_pair = spec->options.wants_pair;
-    if (options->batch && options->format == BODY_CE_BINARY)
+    if (options->batch && body_format_of((enum body_format_id)options->format)->is_for_one)
         return "cloudevents-binary has one event in a request: without batch, or as cloudevents";
     return NULL;
 }

@@ -106,13 +106,12 @@ static void write_schedule(const struct schedule *schedule, struct json_writer *
 
 static void write_options(const struct endpoint *endpoint, struct json_writer *writer)
 {
-    static const char *const formats[BODY_FORMATS] = {"event", "data", "cloudevents",
-                                                      "cloudevents-binary"};
     const struct endpoint_options *options = &endpoint->row.options;
     int64_t timeout_ms =
         options->timeout_ms ? options->timeout_ms : endpoint->courier->config.timeout_ms;
     json_member_bool(writer, "ordered", options->ordered);
-    json_member_string(writer, "format", str_from(formats[options->format]));
+    json_member_string(writer, "format",
+                       str_from(body_format_of((enum body_format_id)options->format)->name));
     json_member_number(writer, "batch", options->batch);
     json_member_number(writer, "concurrency", options->concurrency);
     json_member_real(writer, "timeout", (double)timeout_ms / 1000);

@@ -257,11 +257,14 @@ static void read_creation(sqlite3_stmt *statement, struct creation *creation)
 
 static struct endpoint_options read_options(sqlite3_stmt *statement)
 {
-    int format = sqlite3_column_int(statement, ENDPOINT_format);
+    int number = sqlite3_column_int(statement, ENDPOINT_format);
+    enum body_format_id format =
+        number < 0 || number >= BODY_FORMATS ? BODY_EVENT : (enum body_format_id)number;
+    uint32_t batch = (uint32_t)sqlite3_column_int(statement, ENDPOINT_batch);
     return (struct endpoint_options){
         .ordered = sqlite3_column_int(statement, ENDPOINT_ordered) != 0,
-        .format = (uint8_t)(format < 0 || format >= BODY_FORMATS ? BODY_EVENT : format),
-        .batch = (uint32_t)sqlite3_column_int(statement, ENDPOINT_batch),
+        .format = (uint8_t)format,
+        .batch = body_format_of(format)->is_for_one ? 0 : batch,
         .concurrency = (uint32_t)sqlite3_column_int(statement, ENDPOINT_concurrency),
         .timeout_ms = sqlite3_column_int64(statement, ENDPOINT_timeout),
     };

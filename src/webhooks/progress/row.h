@@ -18,7 +18,7 @@ enum endpoint_state {
 struct endpoint_options {
     bool ordered;         /* each channel one after the other */
     bool wants_pair;      /* signed by v1a too */
-    uint8_t format;       /* enum body_format */
+    uint8_t format;       /* enum body_format_id */
     uint32_t batch;       /* events in a body at most; 0: not a page */
     uint32_t concurrency; /* requests under way at most */
     int64_t timeout_ms;   /* 0 for the courier's */

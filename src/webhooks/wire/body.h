@@ -3,24 +3,16 @@
 
 #include "base/list.h"
 #include "log/event.h"
+#include "webhooks/wire/formats/formats.h"
 #include "webhooks/wire/olds.h"
 
 struct curl_slist;
 
 enum { WEBHOOK_ID_MAX = 64 };
 
-/* The format of a delivery's body. */
-enum body_format {
-    BODY_EVENT, /* the envelope */
-    BODY_DATA,  /* the data alone */
-    BODY_CE,    /* CloudEvents, structured */
-    BODY_CE_BINARY,
-    BODY_FORMATS,
-};
-
 /* The owner's settings for a webhook's requests. Borrowed while a body is written. */
 struct body_terms {
-    enum body_format format;
+    enum body_format_id format;
     uint32_t batch; /* events in a body at most; 0: a single event instead of a page */
     const struct sign_key *key;
     const struct sign_pair *pair;
@@ -38,7 +30,7 @@ struct body_terms {
 void body_add(struct buf *out, const struct body_terms *terms, const struct list *events,
               char id[WEBHOOK_ID_MAX]);
 
-/* The headers of a signed request. `first` (may be NULL) is the event that CloudEvents' binary mode
- * puts into headers, `hops` the hops of the delivery. NULL if there is no memory. */
+/* The headers of a signed request. `first` is the first event, which some formats put into headers;
+ * NULL if the body has no events. `hops`: of the delivery. NULL if there is no memory. */
 struct curl_slist *body_headers(const struct body_terms *terms, struct str id, struct str body,
                                 const struct event *first, unsigned hops);

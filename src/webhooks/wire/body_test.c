@@ -21,7 +21,7 @@ static struct sign_key key = {.bytes = "0123456789abcdef0123456789abcdef", .len 
 static struct sign_pair no_pair;
 static struct olds no_olds;
 
-static struct body_terms terms_of(enum body_format format, uint32_t batch)
+static struct body_terms terms_of(enum body_format_id format, uint32_t batch)
 {
     return (struct body_terms){.format = format,
                                .batch = batch,
@@ -63,7 +63,7 @@ static struct buf body_of(const struct body_terms *terms, const struct event *co
     return out;
 }
 
-static void assert_body(enum body_format format, const struct event *event, const char *expected)
+static void assert_body(enum body_format_id format, const struct event *event, const char *expected)
 {
     struct body_terms terms = terms_of(format, 0);
     char id[WEBHOOK_ID_MAX];
@@ -113,7 +113,7 @@ static void an_envelope_is_a_body_by_itself(void **state)
 static void a_page_names_its_first_and_last_event(void **state)
 {
     static const struct {
-        enum body_format format;
+        enum body_format_id format;
         const char *begins, *ends;
     } cases[] = {
         {BODY_EVENT, "{\"events\":[{\"id\":\"0000000000000041\"",
@@ -192,7 +192,7 @@ static void hops_have_an_end(void **state)
 static void the_content_type_is_that_of_the_format(void **state)
 {
     static const struct {
-        enum body_format format;
+        enum body_format_id format;
         uint32_t batch;
         const char *line;
     } cases[] = {
