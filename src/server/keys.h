@@ -10,7 +10,7 @@ enum key_kind {
     KEY_NUMBER,  /* in `unit` */
     KEY_BOOLEAN, /* bool */
     KEY_TEXT,    /* const char *, or struct str */
-    KEY_LIST,    /* elements are described by the other columns; config_file.c stores them */
+    KEY_LIST,    /* elements are described by the other columns; config_walk.h says how */
 };
 
 struct key {

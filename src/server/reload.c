@@ -60,7 +60,7 @@ static void post_all(struct reloading *reloading, struct switching *switching,
         .tickets = reloading->tickets,
         .keys_changed = keys_changed,
     };
-    /* First, for workers report to it what has presence from now on. */
+    /* Presence comes first: workers that have switched report subscribers by the new settings. */
     presence_switch(reloading->presence, next->presence, &next->config.presence_limits);
     for (unsigned i = 0; i < reloading->workers_count; i++) {
         switching->workers[i] = (struct switching_worker){
