@@ -85,7 +85,8 @@ static int remove_key(struct changes *changes, struct change *change)
     return result;
 }
 
-/* Records that are written at once. A revocation that comes meanwhile waits for one bundle. */
+/* Records that are written or deleted in one transaction. The size is bounded because a revocation
+ * that comes meanwhile waits until the transaction ends. */
 struct bundle {
     struct access_record records[BUNDLE];
     struct buf ids[BUNDLE], values[BUNDLE];

@@ -78,7 +78,8 @@ static bool is_for_admin(const struct access *access, enum action action, struct
            granted(access->caller, ACTION_ADMIN, STR("*")) == GRANT_BELOW;
 }
 
-/* `admin`, and what the server says of itself; who is on a channel, it says of the channel. */
+/* Whether this is management, which the admin address alone answers if there is one: `admin`, and
+ * reserved channels. Channels of presence are exempt, since they tell of ordinary channels. */
 static bool is_management(enum action action, struct str term)
 {
     return action == ACTION_ADMIN || (name_is_reserved(term) && !access_translate(&action, &term));

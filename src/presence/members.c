@@ -189,7 +189,8 @@ static void member_away(struct presence *presence, struct person *member)
     room_look(presence, room);
 }
 
-/* Names of channels cost a client nothing, so it could leave any number of them behind. */
+/* Whether an anonymous subscriber that goes away gets no grace. Otherwise a client could subscribe
+ * to any number of channels, one after the other, and each would be kept for its grace. */
 static bool has_too_many(const struct presence *presence)
 {
     return load(&presence->stats.anonymous) > presence->config.limits.members_max;
@@ -221,8 +222,8 @@ void member_leave(struct presence *presence, seat_ref ref)
 
 /* ---- coming ---------------------------------------------------------------------------------- */
 
-/* An anonymous subscriber that comes while another is away counts as that one: a poller between two
- * polls, say. */
+/* Counts an anonymous subscriber. If another is away at present, the new subscriber takes its
+ * place: it is probably the same poller, between two polls. */
 static void anonymous_join(struct presence *presence, struct room *room)
 {
     list_each (&room->departures, node) {
@@ -283,8 +284,9 @@ static struct person *member_come(struct presence *presence, struct room *room,
     return member;
 }
 
-/* A person who comes back has its seat, whatever shares say. It counts for the address from which
- * it comes, unless that has as many as it may: then for the one before. */
+/* Takes back a member that was away. A member keeps its seat even if its address is over its share
+ * by now. The seat then counts for the new address, or still for the former one if the new address
+ * has no room in its share. */
 static void come_back(struct presence *presence, struct person *member,
                       const struct presence_visitor *visitor)
 {

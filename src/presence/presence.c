@@ -177,9 +177,9 @@ static bool mark_lost(struct presence *presence)
     return any;
 }
 
-/* Rooms of namespaces that have lost their presence are left by all; the seats are gone through
- * once for all of these rooms. The others may have another presence_list_max now, or another grace,
- * which counts for those who are away already. */
+/* Applies new settings to the rooms that exist. Everybody leaves a room whose namespace has lost
+ * its presence; one walk over the seats serves all such rooms. The other rooms may have another
+ * presence_list_max now, or another grace, which holds for members who are away already, too. */
 static void apply_to_all(struct presence *presence)
 {
     if (mark_lost(presence))

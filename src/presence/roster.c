@@ -52,7 +52,8 @@ static uint16_t find_in(const struct roster_leaf *leaf, struct presence_who who)
     return low;
 }
 
-/* A leaf is divided only when it is as large as one can be, so of several all are. */
+/* A single leaf grows as needed. Leaves come to be several by dividing a full one, so each of
+ * several has the full size. */
 size_t roster_bytes(const struct roster *roster)
 {
     size_t places = 2, cap = roster->leaves_count == 1 ? roster->one->cap : ROSTER_LEAF;

@@ -222,8 +222,8 @@ static bool is_lost(seat_ref ref)
     return ref && !former_of(ref) && seat_room(ref)->is_lost;
 }
 
-/* A seat in a room that is lost leaves the party the name that it had there, once for all such
- * rooms. */
+/* Forgets a seat if its room is lost, but keeps its name once for each party: a party that gives no
+ * name later, in another room, gets this one. */
 static void forget_lost(struct presence *presence, seat_ref *ref, bool *has_name)
 {
     const struct person *member = is_lost(*ref) ? seat_person(*ref) : NULL;

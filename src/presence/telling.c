@@ -207,7 +207,7 @@ void tell_count_anew(struct presence *presence, struct room *room)
         tell_count_later(presence, room);
 }
 
-/* A reset says what a count does, so it stands for that as well. */
+/* Tells what a room owes. A reset has the members of a count, so a count beside it is left out. */
 static void tell_news(struct presence *presence, struct room *room, bool has_count)
 {
     bool owes_reset = room->owes_reset, owes_occupied = room->owes_occupied;

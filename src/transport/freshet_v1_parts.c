@@ -617,7 +617,8 @@ static void merge(struct freshet_v1 *v1, struct part *part)
         renew_joining(v1);
 }
 
-/* Merges all parts that can be: the next moment for it may come some turns later. */
+/* Merges all parts that can be merged now. Do not stop after one: the next moment in which both
+ * sides are up to date may come only some turns later. */
 static void merge_group(struct freshet_v1 *v1, const struct group *group)
 {
     struct part *part = oldest_joining(v1, group);

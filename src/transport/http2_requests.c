@@ -66,7 +66,7 @@ static void refuse_body(struct http2_request_stream *stream, int error)
         worker_hit(worker_of(stream), LIMIT_BODIES);
 }
 
-/* The same for one that came without TLS by a door that redirects. */
+/* Refuses a request that came without TLS to a door that redirects to https. */
 static void refuse_bare(struct http2_request_stream *stream, const struct http_head *head)
 {
     struct worker *worker = worker_of(stream);
@@ -112,7 +112,8 @@ static bool dispatch_known(struct http2_request_stream *stream, struct str head)
     return true;
 }
 
-/* Reads a head, as it was kept or has come; it is valid until the next. NULL: it was refused. */
+/* Parses the text of a head; NULL after refusing the request. The result is valid until the next
+ * call on this worker. */
 static const struct http_head *parse(struct http2_request_stream *stream, struct str text)
 {
     struct worker *worker = worker_of(stream);

@@ -164,7 +164,8 @@ int live_change(struct worker *worker, void *owner, struct caller *caller,
         live->node.own = place;
     }
     list_remove(&live->in_turn);
-    /* First: it must not get behind the mark of a disconnection that has to look at it yet. */
+    /* Put it first: behind the mark of a disconnection that is under way, the disconnection would
+     * never look at it. */
     list_add_first(&worker->live.unchecked, &live->in_turn);
     note_expiry(worker, caller);
     return 0;

@@ -279,8 +279,9 @@ static enum permit refuse(struct refusal *ret, enum problem problem, const char 
     return PERMIT_REFUSED;
 }
 
-/* A denial leaves the rights as they were, and the doors refuse. A credential that only the
- * operator's server knows is bad if that denies it. */
+/* Applies the answer of the operator's server. A denial leaves the rights as they were, so the
+ * doors refuse the message. But if only that server knows the credential, a denial means that the
+ * credential is bad. */
 static enum permit take(struct permit_turn *turn, const struct identity *identity,
                         struct refusal *ret_refusal)
 {

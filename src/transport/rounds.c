@@ -56,9 +56,8 @@ static void visit_some(struct worker *worker, struct rounds *rounds)
     }
 }
 
-/* The review has the connections first: it closes what is not allowed any more. So has the drain:
- * it tells all of them to end, over some turns, and the walk comes to those that are still there.
- */
+/* Waits while a review or a drain goes through the connections. These come first because they end
+ * connections; the walk then visits the ones that are left. */
 void rounds_some(struct worker *worker)
 {
     if (list_empty(&worker->rounds) || !list_empty(&worker->unreviewed) ||

@@ -19,7 +19,7 @@ enum { PRESSURE_MS = 64 };
  * at most. */
 enum { WS_PIECE = 64 << 10 };
 
-/* The number of connections that a turn tells that the server stops. */
+/* While the server stops: the number of connections to which a turn says goodbye. */
 enum { DRAIN_DEFAULT = 1024 };
 enum { DRAINING_MS = 100, DRAINED_MS = 10 }; /* between looks at whether all have ended */
 
@@ -131,8 +131,9 @@ static void resume_all(struct worker *worker)
     begin_turn(worker);
 }
 
-/* Looks again at connections that were not read: those whose publish waits for the log, once the
- * log has caught up; those that hold too much, after a while. */
+/* Resumes connections that are not read at present, once there is no pressure any more. The
+ * pressure is a log that has fallen behind, for connections that publish, or held memory, for those
+ * that hold too much. */
 static void ring_pressure(struct timer *timer)
 {
     struct worker *worker = container_of(timer, struct worker, pressure);

@@ -256,7 +256,8 @@ static bool look_at_visits(struct courier *courier, const struct courier_request
     return all < INSIDE_MAX && own < INSIDE_MAX_OF_ONE;
 }
 
-/* The lease that is saved stays as it is: after a restart the visitor asks again. */
+/* Extends the lease of a visitor's webhook, in memory alone. The saved lease may end sooner: after
+ * a restart the visitor asks again. */
 static void renew_visit(struct courier_request *request, struct endpoint *endpoint)
 {
     endpoint->row.lease_until_us = create_lease_until_us(endpoint->courier, INSIDE_LEASE_S);
@@ -266,7 +267,8 @@ static void renew_visit(struct courier_request *request, struct endpoint *endpoi
     request_answer(request);
 }
 
-/* Answers for the webhook that there is; without one, there is no room for it. */
+/* Answers a visitor without making a webhook: `before` already serves the channel, or is NULL, and
+ * the playground is full. */
 static void answer_visit(struct courier_request *request, struct endpoint *before)
 {
     if (before && !list_linked(&before->links.node))
