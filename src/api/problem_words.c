@@ -145,7 +145,7 @@ const struct problem_words problem_words[PROBLEM_COUNT] = {
     [PROBLEM_NOT_NEWEST] = {
         "The newest event of the channel is another one than If-Match says, so nothing was published.",
         "You decided by what you had read, and somebody else was faster; or the id is of another channel. A channel without an event has the id 0000000000000000.",
-        "Read the channel again, decide again, and publish with the id of the newest event, which is in newest.",
+        "Read the channel again, decide again, and publish with the id of the newest event, which is in newest if you may read the channel.",
         "curl localhost:7070/channels/news -H 'If-Match: \"0000000000000001\"' -d hello"},
     [PROBLEM_TOO_LARGE] = {
         "The body is larger than the server takes.",

@@ -15,7 +15,7 @@ void refusal_write(struct json_writer *writer, const struct refusal *refusal)
 {
     if (refusal->problem == PROBLEM_BAD_JSON)
         json_member_number(writer, "at", refusal->at);
-    else if (refusal->problem == PROBLEM_NOT_NEWEST)
+    else if (refusal->problem == PROBLEM_NOT_NEWEST && !refusal->hides_newest)
         json_member_id(writer, "newest", refusal->newest);
     else if (refusal->problem == PROBLEM_TOO_LARGE && refusal->most)
         json_member_number(writer, "max", refusal->most);

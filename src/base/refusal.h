@@ -15,9 +15,10 @@ struct refusal_rate {
 struct refusal {
     enum problem problem;
     const char *detail;
-    size_t at;       /* the offset where the data stops being JSON; BAD_JSON only */
-    uint64_t newest; /* the newest id of the channel; NOT_NEWEST only */
-    uint64_t most;   /* the bytes that the data may have; TOO_LARGE only, 0: not told */
+    size_t at;         /* the offset where the data stops being JSON; BAD_JSON only */
+    uint64_t newest;   /* the newest id of the channel; NOT_NEWEST only */
+    bool hides_newest; /* the client may not know that id */
+    uint64_t most;     /* the bytes that the data may have; TOO_LARGE only, 0: not told */
     const char *may; /* the action that is not granted, and the channel or pattern for which it was
                       * wanted, borrowed from the request; UNAUTHORIZED, FORBIDDEN and, if known,
                       * BAD_CREDENTIAL */

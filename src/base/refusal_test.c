@@ -27,6 +27,8 @@ static void a_problem_has_the_members_that_help_to_mend_it(void **state)
     assert_members(&(struct refusal){.problem = PROBLEM_BAD_JSON, .at = 7}, "\"at\":7");
     assert_members(&(struct refusal){.problem = PROBLEM_NOT_NEWEST, .newest = 42},
                    "\"newest\":\"0000000000000042\"");
+    assert_members(
+        &(struct refusal){.problem = PROBLEM_NOT_NEWEST, .newest = 42, .hides_newest = true}, "");
     assert_members(&(struct refusal){.problem = PROBLEM_TOO_LARGE, .most = 100}, "\"max\":100");
     assert_members(&(struct refusal){.problem = PROBLEM_TOO_LARGE}, "");
     assert_members(

@@ -27,6 +27,7 @@ struct publish {
     uint32_t first; /* index of its first event in the append's batch */
     uint32_t count;
     bool has_if_match;
+    bool hides_newest; /* its publisher may not read the channel, nor be told `newest` */
     uint64_t if_match;
     struct maker maker; /* of new channels; zeroes unless log_wants_makers() */
     /* The answer. The ids and states of the events are in the batch. */

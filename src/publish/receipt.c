@@ -34,7 +34,8 @@ struct refusal receipt_refusal(const struct publish *publish)
 {
     return (struct refusal){.problem = rows[publish->verdict].problem,
                             .detail = rows[publish->verdict].detail,
-                            .newest = publish->newest};
+                            .newest = publish->newest,
+                            .hides_newest = publish->hides_newest};
 }
 
 static void add_time(struct json_writer *writer, int64_t time_us, struct rfc3339_memo *times)

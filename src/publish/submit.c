@@ -269,6 +269,9 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
         return refuse_for_memory(submitter, publisher, proposal, ret_refusal);
     publish->has_if_match = proposal->has_if_match;
     publish->if_match = proposal->if_match;
+    publish->hides_newest =
+        proposal->has_if_match &&
+        access_decide(&publisher->access, ACTION_READ, proposal->channel) != ACCESS_ALLOWED;
     submission_end(&submission, publish);
     return true;
 }

@@ -230,6 +230,35 @@ static void if_match_and_keys_reach_the_log(void **state)
     world_free(world);
 }
 
+static void the_newest_id_is_hidden_from_a_publisher_that_may_not_read(void **state)
+{
+    (void)state;
+    static const struct str a[] = {{"a", 1}};
+    struct world *world = world_new(1000);
+    struct rules *rules = rules_new(NULL, 0);
+    struct proposal proposal = text_on("a");
+    struct refusal refusal;
+    proposal.has_if_match = true;
+    proposal.if_match = 7;
+    for (unsigned reads = 0; reads < 2; reads++) {
+        struct asked asked = {.publish = {.done = done}};
+        const struct grant grant = {
+            a, 1, (actions)(action_bit(ACTION_PUBLISH) | (reads ? action_bit(ACTION_READ) : 0))};
+        struct caller *caller = caller_new(
+            &(const struct caller_facts){.kind = CALLER_KEY, .grants = &grant, .grants_count = 1});
+        const struct publisher publisher = {.access = {.rules = rules, .caller = caller}};
+        assert_true(
+            submit_proposal(&world->submitter, &publisher, &proposal, &asked.publish, &refusal));
+        turn(world);
+        refusal = submit_refusal(&world->submitter, &asked.publish);
+        assert_int_equal(refusal.problem, PROBLEM_NOT_NEWEST);
+        assert_int_equal(refusal.hides_newest, !reads);
+        caller_unref(caller);
+    }
+    rules_unref(rules);
+    world_free(world);
+}
+
 static void a_refusal_by_a_limit_is_counted(void **state)
 {
     (void)state;
@@ -467,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_proposal_that_fails_its_check_is_not_submitted),
         cmocka_unit_test(an_ephemeral_event_goes_past_the_log),
         cmocka_unit_test(if_match_and_keys_reach_the_log),
+        cmocka_unit_test(the_newest_id_is_hidden_from_a_publisher_that_may_not_read),
         cmocka_unit_test(a_refusal_by_a_limit_is_counted),
         cmocka_unit_test(a_submission_stands_or_falls_as_one),
         cmocka_unit_test(a_publish_for_which_memory_lacks_leaves_nothing_behind),
