@@ -26,7 +26,7 @@ const char token_help[] =
     "input.\n\n"
     "Which key signs, or should have signed:\n"
     "  --config FILE      the list `tokens` of a server's configuration\n"
-    "  --secret S         a secret: the text, env:NAME or file:PATH\n"
+    "  --secret S         a secret: file:PATH, env:NAME, or the text, which other users can read\n"
     "  --key-file FILE    a private key in PEM form; for inspect, a public key or JWK Set as well\n"
     "  --algorithm A      HS256, HS384, HS512, RS256, PS256, ES256 or EdDSA (by the key)\n"
     "  --kid ID           the key's id\n"
@@ -95,6 +95,15 @@ static int read_config(struct config *config, const struct said *said, struct bu
     return result;
 }
 
+/* A text is taken for tries, although every user of the machine can read a command line. */
+static void warn_of_text(const char *secret)
+{
+    if (secret && !str_starts(str_from(secret), STR("env:")) &&
+        !str_starts(str_from(secret), STR("file:")))
+        fprintf(stderr, "freshet token: other users of this machine can read a secret in the "
+                        "command line: say --secret file:PATH or env:NAME\n");
+}
+
 /* Fills the issuers of `config`, from the file or from the options. */
 static int find_issuers(struct config *config, const struct said *said, struct buf *why)
 {
@@ -108,6 +117,7 @@ static int find_issuers(struct config *config, const struct said *said, struct b
         return 0;
     if (issuer_item_make(&said->item, &issuer, why))
         return -EINVAL;
+    warn_of_text(said->item.secret);
     (void)issuers_add(&config->issuers, &issuer);
     return 0;
 }

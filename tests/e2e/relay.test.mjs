@@ -38,8 +38,10 @@ async function relay(t, { withDesk = true } = {}) {
     const slack = await start(t, "slack", ["0"], env);
     const chat = await start(t, "chat", ["0", `${server.url}/inbound/chat`], env);
     const running = withDesk ? await desk() : undefined;
+    const inbox = path.join(temporaryFolder(t), "inbox.secret");
+    fs.writeFileSync(inbox, `${env.DESK_INBOX_SECRET}\n`);
     for (const args of [
-        [`http://127.0.0.1:${deskPort}/`, "chat/sales", "--format", "data", "--secret", env.DESK_INBOX_SECRET],
+        [`http://127.0.0.1:${deskPort}/`, "chat/sales", "--format", "data", "--secret-file", inbox],
         [`${slack.url}/`, "desk/tickets", "--type", "ticket.created", "--format", "data"],
     ]) {
         const { code, stderr } = await run(t, ["webhook", "add", ...args, "--url", server.url]);

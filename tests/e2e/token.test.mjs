@@ -55,6 +55,14 @@ test("a token has the claims that were asked for", async (t) => {
     ] });
 });
 
+test("a secret in the command line is warned of, and one of a file or the environment is not", async (t) => {
+    const file = join(temporaryFolder(t), "secret");
+    writeFileSync(file, SECRET);
+    assert.match((await token(t, "--secret", SECRET)).stderr, /other users/);
+    assert.equal((await token(t, "--secret", `file:${file}`)).stderr, "");
+    assert.equal((await token(t, "--secret", "env:HOME")).stderr.includes("other users"), false);
+});
+
 for (const algorithm of ["HS256", "HS384", "HS512"])
     test(`libraries verify what a secret signs: ${algorithm}`, async (t) => {
         const text = await minted(t, "--secret", SECRET, "--algorithm", algorithm, "--kid", "k1", "--sub", "ünï");

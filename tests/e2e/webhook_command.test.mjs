@@ -2,9 +2,11 @@
 // try them with.
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import http from "node:http";
+import path from "node:path";
 import { Webhook } from "standardwebhooks";
-import { eventually, publish, publishMany, request, startServer, test } from "./support/index.mjs";
+import { eventually, publish, publishMany, request, startServer, temporaryFolder, test } from "./support/index.mjs";
 import { Receiver } from "./support/receiver.mjs";
 import { Program, run } from "./support/program.mjs";
 
@@ -21,6 +23,13 @@ async function told(t, server, args) {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^[^\n]+\n$/);
     return JSON.parse(stdout);
+}
+
+/** A file whose first line is the secret. */
+function secretFile(t, secret = SECRET) {
+    const file = path.join(temporaryFolder(t), "secret");
+    fs.writeFileSync(file, `${secret}\n`, { mode: 0o600 });
+    return file;
 }
 
 /** Starts `listen` on a free port: the program and where it listens. */
@@ -76,12 +85,14 @@ test("wrong usage is told with the verb's help, and ends with 2", async (t) => {
         [], ["remove", "x"], ["add"], ["add", "http://x/"], ["show"], ["show", "a", "b"], ["ls", "x"], ["rm"], ["replay", "a"],
         ["retry", "a", "b"], ["add", "http://x/", "c", "--header", "no colon"], ["add", "http://x/", "c", "--set", "a=b"],
         ["add", "http://x/", "c", "--batch", "0"], ["ls", "--after", "1"], ["ls", "--url", "ftp://x"], ["ls", "--token", "t0k"],
-        ["listen", "nowhere"], ["listen", "127.0.0.1:70000"], ["listen", "--secret", "x!"], ["listen", "--status", "100"],
+        ["listen", "nowhere"], ["listen", "127.0.0.1:70000"], ["listen", "--secret-file", "/nowhere"], ["listen", "--secret", SECRET],
+        ["add", "http://x/", "c", "--secret", SECRET], ["listen", "--status", "100"],
     ]) {
         const { code, stdout, stderr } = await run(t, ["webhook", ...args]);
         assert.equal(code, 2, `${args}: ${stderr}`);
         assert.equal(stdout, "");
         assert.match(stderr, /^freshet webhook: .+\n\nUsage: freshet webhook/);
+        assert.ok(!stderr.includes(SECRET), "a secret is not repeated");
     }
 });
 
@@ -123,7 +134,7 @@ test("each verb is the request that the API has for it", async (t) => {
     await expect(["add", "http://x/", "a", "b/**"], "POST", "/webhooks", { url: "http://x/", channels: ["a", "b/**"] });
     await expect([
         "add", "http://x/", "a", "--type", "t", "--type", "u", "--after", "earliest", "--description", 'say "hi"',
-        "--header", "X-A: 1", "--header", "X-B:", "--secret", SECRET, "--batch", "10", "--unordered", "--asymmetric",
+        "--header", "X-A: 1", "--header", "X-B:", "--secret-file", secretFile(t), "--batch", "10", "--unordered", "--asymmetric",
         "--format", "cloudevents", "--verify", "ping", "--set", 'x={"y":[1]}',
     ], "POST", "/webhooks", {
         url: "http://x/", channels: ["a"], types: ["t", "u"], after: "earliest", description: 'say "hi"',
@@ -199,8 +210,8 @@ test("a webhook is added, listed, paused, resumed, rotated and deleted", async (
 
 test("listen verifies what the server signs and prints it, in order", async (t) => {
     const server = await startServer(t);
-    const program = await listen(t, ["--secret", SECRET, "--count", "12"]);
-    await told(t, server, ["add", program.url, "a", "--secret", SECRET]);
+    const program = await listen(t, ["--secret-file", secretFile(t), "--count", "12"]);
+    await told(t, server, ["add", program.url, "a", "--secret-file", secretFile(t)]);
     await program.delivered(1);
     const ids = await publishMany(server, "a", 11);
     const all = await program.delivered(12);

@@ -4,6 +4,7 @@
 #include "base/command_line.h"
 #include "client/cli/printer.h"
 #include "client/cli/webhook_receiver.h"
+#include "client/lib/first_line.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -25,12 +26,18 @@ const char webhook_listen_help[] =
     "Receives webhooks at 127.0.0.1:9000, verifies their signatures by Standard Webhooks if it\n"
     "knows the secret, and prints each delivery as one line of JSON. What is not signed right is\n"
     "answered 401. Handshakes of WebSub, CloudEvents and Slack are answered.\n\n"
-    "  --secret S         whsec_... or whpk_..., as `freshet webhook add` printed it\n"
-    "                     (FRESHET_WEBHOOK_SECRET); may be repeated\n"
+    "  --secret-file FILE the first line of this file (- is standard input) is whsec_... or\n"
+    "                     whpk_..., as `freshet webhook add` printed it; may be repeated\n"
+    "                     (FRESHET_WEBHOOK_SECRET has it otherwise)\n"
     "  --status N         what to answer to what is good (204)\n"
     "  --count N          stop after N deliveries\n";
 
 /* ---- arguments ------------------------------------------------------------------------------- */
+
+struct options {
+    struct command_list positionals, files;
+    const char *secret; /* by --secret, which is refused; NULL: not */
+};
 
 static int add_secret(struct listen_arguments *ret, const char *text, struct buf *why)
 {
@@ -43,6 +50,15 @@ static int add_secret(struct listen_arguments *ret, const char *text, struct buf
         return buf_refuse(why, result == -EINVAL ? sentence : "there is no memory");
     ret->verifier.secrets_count++;
     return 0;
+}
+
+static int add_secret_of(struct listen_arguments *ret, const char *file, struct buf *why)
+{
+    char *line = first_line_read(file);
+    int result = line ? add_secret(ret, line, why)
+                      : buf_refuse(why, "--secret-file is no file that can be read");
+    first_line_free(line);
+    return result;
 }
 
 static int read_address(struct listen_arguments *ret, struct buf *why)
@@ -58,38 +74,50 @@ static int read_address(struct listen_arguments *ret, struct buf *why)
     return 0;
 }
 
-static int check(struct listen_arguments *ret, const struct command_list *positionals,
-                 const struct command_list *secrets, struct buf *why)
+/* Every user of the machine can read a command line. */
+static int read_secrets(struct listen_arguments *ret, const struct options *options,
+                        const char *environment, struct buf *why)
 {
     int result = 0;
+    if (options->secret)
+        return buf_refuse(why, "--secret is not taken, since all users of this machine can read a "
+                               "command line: write it into a file and say --secret-file FILE, or "
+                               "set FRESHET_WEBHOOK_SECRET");
+    for (size_t i = 0; i < options->files.count && !result; i++)
+        result = add_secret_of(ret, options->files.at[i], why);
+    return options->files.count || !environment ? result : add_secret(ret, environment, why);
+}
+
+static int check(struct listen_arguments *ret, const struct command_list *positionals,
+                 struct buf *why)
+{
     if (positionals->count > 1)
         return buf_refuse(why, "that is one word too many");
     if (ret->status < STATUS_LEAST)
         return buf_refuse(why, "--status is from 200 to 599");
     ret->address = positionals->count ? positionals->at[0] : "127.0.0.1:9000";
-    for (size_t i = 0; i < secrets->count && !result; i++)
-        result = add_secret(ret, secrets->at[i], why);
-    return result ? result : read_address(ret, why);
+    return read_address(ret, why);
 }
 
 int listen_read_arguments(int argc, char **argv, const char *environment_secret,
                           struct listen_arguments *ret, struct buf *why)
 {
     const char **room = mem_alloc(2 * (size_t)(argc + 1) * sizeof(char *));
-    struct command_list positionals = {.at = room}, secrets = {.at = room + argc + 1};
+    struct options said = {.positionals = {.at = room}, .files = {.at = room + argc + 1}};
     *ret = (struct listen_arguments){
         .status = 204,
         .verifier = {.scheme = VERIFY_STANDARD, .hash = HASH_SHA256, .tolerance_s = TOLERANCE_S}};
     const struct command_option options[] = {
-        {.name = "secret", .list = &secrets},
+        {.name = "secret", .value = &said.secret},
+        {.name = "secret-file", .list = &said.files},
         {.name = "status", .number = &ret->status, .most = STATUS_MOST},
         {.name = "count", .number = &ret->count, .most = UINT64_MAX},
     };
-    int result = command_line_read(argc, argv, options, 3, &positionals, why);
-    if (!secrets.count && environment_secret)
-        secrets.at[secrets.count++] = environment_secret;
+    int result = command_line_read(argc, argv, options, 4, &said.positionals, why);
     if (!result)
-        result = check(ret, &positionals, &secrets, why);
+        result = check(ret, &said.positionals, why);
+    if (!result)
+        result = read_secrets(ret, &said, environment_secret, why);
     free(room);
     return result;
 }
@@ -254,7 +282,8 @@ static void greet(const struct host *host)
                           NI_NUMERICHOST | NI_NUMERICSERV);
     bool v6 = strchr(name, ':') != NULL;
     fprintf(stderr, "listening at http://%s%s%s:%s/%s\n", v6 ? "[" : "", name, v6 ? "]" : "", port,
-            host->arguments->verifier.secrets_count ? "" : ", verifying nothing: say --secret");
+            host->arguments->verifier.secrets_count ? ""
+                                                    : ", verifying nothing: say --secret-file");
 }
 
 /* Waits and handles events; returns false after a signal. */

@@ -1,6 +1,10 @@
 #include "client/cli/webhook_listen.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +52,16 @@ static void an_address_is_a_host_and_a_port(void **state)
     assert_int_equal(RUN("listen", "a:1", "b:2"), -EINVAL);
 }
 
-static void a_secret_is_given_or_of_the_environment(void **state)
+/* Writes a temporary file, whose name ends in XXXXXX. */
+static void write_file(char *path, const char *text)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void a_secret_may_be_of_the_environment(void **state)
 {
     (void)state;
     assert_int_equal(RUN("listen"), 0);
@@ -56,10 +69,25 @@ static void a_secret_is_given_or_of_the_environment(void **state)
     environment = SECRET;
     assert_int_equal(RUN("listen"), 0);
     assert_int_equal(got.verifier.secrets_count, 1);
-    assert_int_equal(RUN("listen", "--secret", SECRET, "--secret", SECRET), 0);
-    assert_int_equal(got.verifier.secrets_count, 2);
-    assert_int_equal(RUN("listen", "--secret", "nothing like it!"), -EINVAL);
     environment = NULL;
+    listen_arguments_deinit(&got);
+}
+
+static void secrets_are_on_the_first_lines_of_files(void **state)
+{
+    char good[] = "/tmp/freshet-secret-XXXXXX", bad[] = "/tmp/freshet-secret-XXXXXX";
+    (void)state;
+    write_file(good, SECRET "\nmore\n");
+    write_file(bad, "nothing like it!\n");
+    environment = "not asked";
+    assert_int_equal(RUN("listen", "--secret-file", good, "--secret-file", good), 0);
+    assert_int_equal(got.verifier.secrets_count, 2);
+    assert_int_equal(RUN("listen", "--secret-file", bad), -EINVAL);
+    assert_int_equal(RUN("listen", "--secret-file", "/nowhere/at/all"), -EINVAL);
+    environment = NULL;
+    assert_int_equal(RUN("listen", "--secret", SECRET), -EINVAL);
+    (void)unlink(good);
+    (void)unlink(bad);
     listen_arguments_deinit(&got);
 }
 
@@ -67,7 +95,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_a_host_and_a_port),
-        cmocka_unit_test(a_secret_is_given_or_of_the_environment),
+        cmocka_unit_test(a_secret_may_be_of_the_environment),
+        cmocka_unit_test(secrets_are_on_the_first_lines_of_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "client/lib/first_line.h"
 #include "http/target.h"
 #include "http/token.h"
 
@@ -34,8 +35,10 @@ static const struct verb {
      "  --after ID|earliest|now|TIME\n"
      "                     begin after this position (now)\n"
      "  --description T    for people\n"
-     "  --header 'N: V'    send this header too; may be repeated\n"
-     "  --secret S         sign with this, whsec_ and base64, instead of a new one\n"
+     "  --header 'N: V'    send this header too; may be repeated. @FILE reads it from the first\n"
+     "                     line of a file: other users can read a command line\n"
+     "  --secret-file FILE sign with the secret on the first line of this file (- is standard\n"
+     "                     input), whsec_ and base64, instead of a new one\n"
      "  --format F         event, data, cloudevents or cloudevents-binary (event)\n"
      "  --batch N          up to N events a request\n"
      "  --unordered        an event that fails holds no other back\n"
@@ -100,7 +103,7 @@ struct said {
     struct trust trust;
     struct credential credential;
     const char *token; /* of the environment */
-    const char *url, *after, *description, *secret, *state, *format, *verify;
+    const char *url, *after, *description, *secret, *secret_file, *state, *format, *verify;
     uint64_t batch;
     bool unordered, asymmetric, json;
 };
@@ -118,6 +121,7 @@ static int read_options(int argc, char **argv, struct said *said, struct buf *wh
         {kind == VERB_ADD, {.name = "description", .value = &said->description}},
         {kind == VERB_ADD, {.name = "header", .list = &said->headers}},
         {kind == VERB_ADD, {.name = "secret", .value = &said->secret}},
+        {kind == VERB_ADD, {.name = "secret-file", .value = &said->secret_file}},
         {kind == VERB_ADD, {.name = "batch", .number = &said->batch, .most = BATCH_MOST}},
         {kind == VERB_ADD, {.name = "unordered", .flag = &said->unordered}},
         {kind == VERB_ADD, {.name = "format", .value = &said->format}},
@@ -174,23 +178,50 @@ static void add_list(struct buf *out, const char *name, const char *const *at, s
     buf_add_char(out, ']');
 }
 
+static int add_header(struct buf *out, const char *text, bool is_first, struct buf *why)
+{
+    struct str value = str_from(text);
+    struct str name = str_trim(str_cut(&value, ':'));
+    if (!value.at || !http_all(name, HTTP_CHAR_TOKEN) || !utf8_valid(value))
+        return buf_refuse(why, "--header is 'Name: value', or @FILE with that on its first line");
+    buf_add_char(out, is_first ? '{' : ',');
+    buf_add_json(out, name);
+    buf_add_char(out, ':');
+    buf_add_json(out, str_trim(value));
+    return 0;
+}
+
 static int add_headers(struct buf *out, const struct command_list *headers, struct buf *why)
 {
+    int result = 0;
     if (!headers->count)
         return 0;
     add_name(out, "headers");
-    for (size_t i = 0; i < headers->count; i++) {
-        struct str value = str_from(headers->at[i]);
-        struct str name = str_trim(str_cut(&value, ':'));
-        if (!value.at || !http_all(name, HTTP_CHAR_TOKEN))
-            return buf_refuse(why, "--header is 'Name: value'");
-        buf_add_char(out, i ? ',' : '{');
-        buf_add_json(out, name);
-        buf_add_char(out, ':');
-        buf_add_json(out, str_trim(value));
+    for (size_t i = 0; i < headers->count && !result; i++) {
+        bool is_file = headers->at[i][0] == '@';
+        char *line = is_file ? first_line_read(headers->at[i] + 1) : NULL;
+        const char *text = is_file ? line : headers->at[i];
+        result = add_header(out, text ? text : "", !i, why);
+        first_line_free(line);
     }
     buf_add_char(out, '}');
-    return 0;
+    return result;
+}
+
+/* A secret of the user's own. All users of the machine could read it in the command line. */
+static int add_secret(struct buf *out, const struct said *said, struct buf *why)
+{
+    if (said->secret)
+        return buf_refuse(why, "--secret is not taken, since all users of this machine can read a "
+                               "command line: write it into a file and say --secret-file FILE");
+    if (!said->secret_file)
+        return 0;
+    char *line = first_line_read(said->secret_file);
+    bool good = line && line[0] && utf8_valid(str_from(line));
+    if (good)
+        add_text(out, "secret", line);
+    first_line_free(line);
+    return good ? 0 : buf_refuse(why, "--secret-file does not hold a secret on its first line");
 }
 
 static int add_members(struct buf *out, const struct command_list *members, struct buf *why)
@@ -200,6 +231,9 @@ static int add_members(struct buf *out, const struct command_list *members, stru
         struct str name = str_cut(&value, '=');
         if (!name.len || !value.at || json_check(value, JSON_DEPTH_MAX, NULL))
             return buf_refuse(why, "--set is NAME=JSON, such as description='\"text\"'");
+        if (str_eq(name, STR("secret")))
+            return buf_refuse(why, "--set takes no secret, since all users of this machine can "
+                                   "read a command line: say --secret-file FILE");
         buf_add_char(out, out->len ? ',' : '{');
         buf_add_json(out, name);
         buf_add_char(out, ':');
@@ -226,7 +260,6 @@ static int add_registration(struct buf *out, const struct said *said, struct buf
     add_list(out, "types", said->types.at, said->types.count);
     add_text(out, "after", said->after);
     add_text(out, "description", said->description);
-    add_text(out, "secret", said->secret);
     add_text(out, "format", said->format);
     add_text(out, "verify", said->verify);
     if (said->batch) {
@@ -235,7 +268,9 @@ static int add_registration(struct buf *out, const struct said *said, struct buf
     }
     add_bool(out, "ordered", !said->unordered, true);
     add_bool(out, "asymmetric", said->asymmetric, false);
-    int result = add_headers(out, &said->headers, why);
+    int result = add_secret(out, said, why);
+    if (!result)
+        result = add_headers(out, &said->headers, why);
     if (!result)
         result = add_members(out, &said->members, why);
     buf_add_char(out, '}');
@@ -284,6 +319,11 @@ static int make_request(const struct said *said, struct webhook_request *ret, st
     return result;
 }
 
+static bool is_input(const char *file)
+{
+    return file && strcmp(file, "-") == 0;
+}
+
 static int read_said(int argc, char **argv, struct said *said, struct webhook_request *ret,
                      struct buf *why)
 {
@@ -294,6 +334,8 @@ static int read_said(int argc, char **argv, struct said *said, struct webhook_re
         result = buf_refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
     if (!result)
         result = trust_check(&said->trust, why);
+    if (!result && is_input(said->secret_file) && is_input(said->credential.file))
+        result = buf_refuse(why, "standard input has one line: the key, or the secret");
     if (!result)
         result = make_request(said, ret, why);
     if (!result)

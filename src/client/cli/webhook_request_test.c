@@ -1,6 +1,11 @@
 #include "client/cli/webhook_request.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +33,15 @@ static int run(int argc, const char *const *arguments)
     run((int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)),                             \
         (const char *[]){__VA_ARGS__})
 
+/* Writes a temporary file, whose name ends in XXXXXX. */
+static void write_file(char *path, const char *text)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
 static void a_registration_says_what_was_given_and_no_more(void **state)
 {
     (void)state;
@@ -39,6 +53,34 @@ static void a_registration_says_what_was_given_and_no_more(void **state)
     assert_int_equal(RUN("add", "http://x/", "a", "--set", "z=[1]", "--batch=2"), 0);
     assert_str(buf_str(&got.body),
                "{\"url\":\"http://x/\",\"channels\":[\"a\"],\"batch\":2,\"z\":[1]}");
+}
+
+static void secrets_come_from_files(void **state)
+{
+    char secret[] = "/tmp/freshet-secret-XXXXXX", header[] = "/tmp/freshet-header-XXXXXX", at[40];
+    (void)state;
+    write_file(secret, "whsec_AAAA\n");
+    write_file(header, "Authorization: Bearer t\n");
+    (void)snprintf(at, sizeof(at), "@%s", header);
+    assert_int_equal(
+        RUN("add", "http://x/", "a", "--secret-file", secret, "--header", at, "--header", "B: c"),
+        0);
+    assert_str(buf_str(&got.body),
+               "{\"url\":\"http://x/\",\"channels\":[\"a\"],\"secret\":\"whsec_AAAA\","
+               "\"headers\":{\"Authorization\":\"Bearer t\",\"B\":\"c\"}}");
+    assert_int_equal(RUN("add", "http://x/", "a", "--secret-file", "/nowhere/at/all"), -EINVAL);
+    assert_int_equal(RUN("add", "http://x/", "a", "--header", "@/nowhere/at/all"), -EINVAL);
+    assert_int_equal(RUN("add", "http://x/", "a", "--secret-file", "-", "--token-file", "-"),
+                     -EINVAL);
+    (void)unlink(secret);
+    (void)unlink(header);
+}
+
+static void secrets_of_the_command_line_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("add", "http://x/", "a", "--secret", "whsec_AAAA"), -EINVAL);
+    assert_int_equal(RUN("add", "http://x/", "a", "--set", "secret=\"whsec_AAAA\""), -EINVAL);
 }
 
 static void an_id_cannot_leave_its_place_in_the_path(void **state)
@@ -74,6 +116,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_registration_says_what_was_given_and_no_more),
+        cmocka_unit_test(secrets_come_from_files),
+        cmocka_unit_test(secrets_of_the_command_line_are_refused),
         cmocka_unit_test(an_id_cannot_leave_its_place_in_the_path),
         cmocka_unit_test(wrong_usage_is_refused),
     };
