@@ -24,6 +24,7 @@ static const char *const of_reload[] = {
     "webhooks.cert_file",
     "webhooks.key_file",
     "webhooks.cert_hosts",
+    "webhooks.subject_endpoints_max",
 };
 static const char *const of_start[] = {
     "limits.channels_max",

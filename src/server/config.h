@@ -132,6 +132,7 @@ struct config {
     const char *webhook_cert_hosts[CONFIG_ALLOW_MAX];
     size_t webhook_cert_hosts_count;
     uint32_t webhook_endpoints_max;
+    uint32_t webhook_subject_endpoints_max;
     uint64_t webhook_requests_max; /* 0: by the limit of open files */
     unsigned webhook_hops_max;
     unsigned webhook_shares[POOL_CLASSES]; /* in percent; 0: the default */

@@ -276,6 +276,7 @@ const struct key keys[] = {
     TEXT("webhooks.key_file", 1, PATH_MAX - 1, NULL, CONFIG(webhook_key_file), "its private key"),
     LIST("webhooks.cert_hosts", NUMBER_COUNT, 0, 0, CONFIG_ALLOW_MAX, "hosts to which the certificate is shown"),
     COUNT("webhooks.endpoints_max", 1, 1000000, 1000, CONFIG(webhook_endpoints_max), "how many webhooks there may be"),
+    COUNT("webhooks.subject_endpoints_max", 0, 1000000, 0, CONFIG(webhook_subject_endpoints_max), "how many of them one subject may have; 0: as many as come"),
     COUNT("webhooks.records_max", 1, MANY, 250000, CONFIG(webhook_records_max), "deliveries kept in the delivery log"),
     NUMBER("webhooks.records_age_s", NUMBER_S, 1, YEARS_S(10), 7 * DAY_S, S_US, CONFIG(webhook_records_age_us), "how long the delivery log keeps them"),
     COUNT("webhooks.requests_max", 1, 1000000, 0, CONFIG(webhook_requests_max), "requests under way of all webhooks together"),

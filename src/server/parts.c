@@ -151,6 +151,7 @@ static int open_courier(struct server *server)
         .authorities = buf_str(&config->webhook_ca),
         .identity = config_identity(config),
         .endpoints_max = config->webhook_endpoints_max,
+        .subject_endpoints_max = config->webhook_subject_endpoints_max,
         .records_max = config->webhook_records_max,
         .records_age_us = config->webhook_records_age_us,
         .requests_max = server->webhook_requests,

@@ -67,14 +67,16 @@ static void post_all(struct reloading *reloading, struct switching *switching,
             .change = {.settings = settings, .done = worker_done}, .whole = switching};
         worker_switch(&reloading->workers[i], &switching->workers[i].change);
     }
-    switching->courier = (struct courier_change){.access = &next->api,
-                                                 .allow_loopback = settings_are_local(next),
-                                                 .hub = next->config.limits.hub,
-                                                 .authorities = buf_str(&next->config.webhook_ca),
-                                                 .identity = config_identity(&next->config),
-                                                 .before = reloading->current->rules,
-                                                 .after = next->rules,
-                                                 .done = courier_done};
+    switching->courier =
+        (struct courier_change){.access = &next->api,
+                                .allow_loopback = settings_are_local(next),
+                                .hub = next->config.limits.hub,
+                                .subject_endpoints_max = next->config.webhook_subject_endpoints_max,
+                                .authorities = buf_str(&next->config.webhook_ca),
+                                .identity = config_identity(&next->config),
+                                .before = reloading->current->rules,
+                                .after = next->rules,
+                                .done = courier_done};
     courier_switch(reloading->courier, &switching->courier);
 }
 

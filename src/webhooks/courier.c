@@ -48,6 +48,7 @@ static void open_change(struct mail *mail, void *owner)
     courier->config.allow_loopback = courier->client.policy.loopback = change->allow_loopback;
     courier->config.authorities = courier->client.authorities = change->authorities;
     courier->config.identity = courier->client.identity = change->identity;
+    courier->config.subject_endpoints_max = change->subject_endpoints_max;
     opening_limit(courier, &change->hub);
     hub_limit(&courier->hub, &courier->config.hub);
     revoked_by_change(courier, change->before, change->after);

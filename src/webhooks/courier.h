@@ -19,6 +19,7 @@ struct courier_change {
     void *access;                                /* courier_config.access */
     bool allow_loopback;                         /* courier_config.allow_loopback */
     struct hub_limits hub;                       /* courier_config.hub */
+    uint32_t subject_endpoints_max;              /* courier_config.subject_endpoints_max */
     struct str authorities;                      /* courier_config.authorities */
     struct client_identity identity;             /* courier_config.identity */
     const struct rules *before, *after;          /* of access */

@@ -336,8 +336,8 @@ test("a subscription that the operator deletes is denied, with a reason", async 
     assert.equal(challenge, undefined);
 });
 
-test("a subscriber beyond the limit is denied, with a reason", async (t) => {
-    const server = await startServer(t, { config: "webhooks:\n  endpoints_max: 1\n" });
+for (const limit of ["endpoints_max", "subject_endpoints_max"]) test(`a subscriber beyond ${limit} is denied, with a reason`, async (t) => {
+    const server = await startServer(t, { config: `webhooks:\n  ${limit}: 1\n` });
     const subscriber = await Subscriber.start(t);
     const late = await Subscriber.start(t);
     await subscribe(server, subscriber, "news");

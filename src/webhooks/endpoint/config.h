@@ -20,12 +20,13 @@ struct courier_config {
     size_t networks_count;
     /* delays after the first, second, … failure; NULL for the standard's */
     const int64_t *schedule_ms;
-    size_t schedule_count;         /* at most SCHEDULE_MAX */
-    int64_t timeout_ms;            /* of a request; 0 for 15 s */
-    uint32_t endpoints_max;        /* 0 for 1000 */
-    uint32_t requests_max;         /* requests under way in all; 0 for 2048 */
-    unsigned hops_max;             /* of what is sent, at most EVENT_HOPS_MAX; 0 for 8 */
-    unsigned shares[POOL_CLASSES]; /* shares of the classes in percent; 0 for the defaults */
+    size_t schedule_count;          /* at most SCHEDULE_MAX */
+    int64_t timeout_ms;             /* of a request; 0 for 15 s */
+    uint32_t endpoints_max;         /* 0 for 1000 */
+    uint32_t subject_endpoints_max; /* of one subject; 0: as many as there may be */
+    uint32_t requests_max;          /* requests under way in all; 0 for 2048 */
+    unsigned hops_max;              /* of what is sent, at most EVENT_HOPS_MAX; 0 for 8 */
+    unsigned shares[POOL_CLASSES];  /* shares of the classes in percent; 0 for the defaults */
     uint64_t backlog_max; /* bytes of events that wait in memory to be looked at; 0 for 8 MiB */
     uint64_t queued_max;  /* bytes of events that wait in lanes, in all; 0 for 64 MiB */
     uint64_t reads_max;   /* bytes that reads of the store have found; 0 for 8 MiB */
@@ -53,6 +54,7 @@ struct courier_config {
 /* Counters, written by the courier's thread and read by any. */
 struct courier_stats {
     _Atomic uint64_t endpoints;
+    _Atomic uint64_t refused; /* webhooks and subscriptions, by either limit of endpoints */
     _Atomic uint64_t inflight[POOL_CLASSES]; /* requests under way */
     _Atomic uint64_t requests_max;
     _Atomic uint64_t waiting; /* endpoints that wait for a seat */

@@ -19,6 +19,7 @@ static bool key_is(const struct map_node *node, struct str key)
 void directory_init(struct courier *courier)
 {
     list_init(&courier->endpoints);
+    list_init(&courier->making);
     list_init(&courier->visits);
     map_init(&courier->by_id, id_is);
     map_init(&courier->by_key, key_is);
@@ -99,4 +100,22 @@ struct endpoint *directory_next(const struct courier *courier, const struct list
     return node->next == &courier->endpoints
                ? NULL
                : container_of(node->next, struct endpoint, links.node);
+}
+
+static bool counts_for(const struct endpoint *endpoint, struct str subject)
+{
+    return !row_is_inside(&endpoint->row) && str_eq(caller_subject(endpoint->row.maker), subject);
+}
+
+bool directory_has_all_of(const struct courier *courier, const struct caller *caller)
+{
+    uint32_t max = courier->config.subject_endpoints_max, count = 0;
+    struct str subject = caller_subject(caller);
+    if (!max || courier->by_id.count + courier->creations < max)
+        return false;
+    list_each (&courier->making, node)
+        count += counts_for(container_of(node, struct endpoint, links.making), subject);
+    list_each (&courier->endpoints, node)
+        count += counts_for(container_of(node, struct endpoint, links.node), subject);
+    return count >= max;
 }

@@ -15,5 +15,9 @@ void directory_remove(struct endpoint *endpoint);
 struct endpoint *directory_find(const struct courier *courier, const char *id);
 struct endpoint *directory_find_key(const struct courier *courier,
                                     const uint8_t key[HASH_SHA256_SIZE]);
+/* Whether the caller's subject has as many endpoints as it may (subject_endpoints_max), those that
+ * are being saved included. Callers without a subject are one holder together. Those of the
+ * playground have limits of their own. */
+bool directory_has_all_of(const struct courier *courier, const struct caller *caller);
 /* The endpoint after `node` in courier->endpoints (`node` may be its head); NULL at the end. */
 struct endpoint *directory_next(const struct courier *courier, const struct list *node);

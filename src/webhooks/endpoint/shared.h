@@ -59,6 +59,7 @@ struct courier {
     struct map by_key;     /* by the Idempotency-Key that created them */
     struct map creating;   /* running requests that create under a key */
     struct list endpoints; /* the oldest first */
+    struct list making;    /* endpoints that are being saved for the first time */
     struct list visits;    /* the few of the playground: see inside.h */
     struct list loaded; /* while opening: endpoints whose lanes are not loaded, by `links.ready` */
     struct list ready;  /* endpoints that may have work */

@@ -74,11 +74,32 @@ void create_refuse_target(struct courier_request *request)
                    "configuration lists them");
 }
 
-static void refuse_many(struct courier_request *request)
+static void refuse_many(struct courier *courier, struct courier_request *request, const char *why)
 {
-    request_refuse(
-        request, COURIER_E_MANY,
+    atomic_fetch_add_explicit(&courier->stats.refused, 1, memory_order_relaxed);
+    request_refuse(request, COURIER_E_MANY, why);
+}
+
+bool create_refuse_own(struct courier *courier, struct courier_request *request)
+{
+    if (!directory_has_all_of(courier, request->access.caller))
+        return false;
+    refuse_many(courier, request,
+                "webhook limit of one subject reached (webhooks.subject_endpoints_max): delete "
+                "webhooks or raise the limit");
+    return true;
+}
+
+/* Those of the playground have limits of their own, beside that of all. */
+static bool refuse_over_limit(struct courier *courier, struct courier_request *request,
+                              bool is_inside)
+{
+    if (courier->by_id.count + courier->creations < courier->config.endpoints_max)
+        return !is_inside && create_refuse_own(courier, request);
+    refuse_many(
+        courier, request,
         "webhook limit reached (webhooks.endpoints_max): delete webhooks or raise the limit");
+    return true;
 }
 
 /* ---- saving ---------------------------------------------------------------------------------- */
@@ -90,6 +111,7 @@ static void created(struct mail *mail, void *owner)
     struct endpoint *endpoint = put->endpoint;
     courier->jobs--;
     courier->creations--;
+    list_remove(&endpoint->links.making);
     if (put->job.result || courier->stopping) {
         /* Saved although the server stops: a client that asks again finds the webhook in the list.
          */
@@ -130,14 +152,14 @@ static void save_new(struct courier_request *request, struct endpoint *endpoint,
         endpoint_free(endpoint);
         return;
     }
-    if (courier->by_id.count + courier->creations >= courier->config.endpoints_max) {
+    if (refuse_over_limit(courier, request, row_is_inside(&endpoint->row))) {
         endpoint_free(endpoint);
-        refuse_many(request);
         return;
     }
     struct put *put = put_new(request, endpoint);
     put->made = pings;
     courier->creations++;
+    list_add_last(&courier->making, &endpoint->links.making);
     put_submit(put, created);
 }
 
@@ -211,9 +233,7 @@ void create_webhook(struct courier *courier, struct courier_request *request)
     }
     if (!courier_may_call(courier, spec.url))
         create_refuse_target(request);
-    else if (courier->by_id.count >= courier->config.endpoints_max)
-        refuse_many(request);
-    else
+    else if (!refuse_over_limit(courier, request, false))
         make(courier, request, &spec);
     spec_free(&spec);
 }

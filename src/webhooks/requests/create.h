@@ -12,6 +12,9 @@ void create_subscription(struct courier *courier, struct courier_request *reques
 /* Refuses a URL that webhooks may not use. */
 void create_refuse_target(struct courier_request *request);
 
+/* Refuses the request if its subject has as many webhooks as it may. Returns whether it did. */
+bool create_refuse_own(struct courier *courier, struct courier_request *request);
+
 /* Makes or drops the key pair, as the options want. 0 or -ENOMEM. */
 int create_fit_pair(struct endpoint_row *row);
 

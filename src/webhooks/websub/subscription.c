@@ -194,7 +194,7 @@ static void applied(struct mail *mail, void *owner)
         return;
     }
     go_on(leave(intent));
-    say_refused(courier, &intent->wish, 0, "subscriber limit reached (webhooks.endpoints_max)");
+    say_refused(courier, &intent->wish, 0, request->detail);
     intent->denial = true;
     buf_clear(&intent->url);
     websub_add_denial(&intent->url, buf_str(&intent->wish.callback), buf_str(&intent->wish.topic),
