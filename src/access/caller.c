@@ -31,10 +31,16 @@ static size_t patterns_of(const struct caller_facts *facts)
     return count;
 }
 
+/* What tells the caller from others of its kind. */
+static struct str who_of(const struct caller_facts *facts)
+{
+    return facts->subject.len ? facts->subject : facts->digest;
+}
+
 static size_t text_of(const struct caller_facts *facts)
 {
-    size_t len = strlen(caller_kind_word(facts->kind)) + 1 + facts->subject.len +
-                 facts->key_id.len + facts->jti.len;
+    size_t len = strlen(caller_kind_word(facts->kind)) + 1 + who_of(facts).len + facts->key_id.len +
+                 facts->jti.len;
     for (size_t i = 0; i < facts->grants_count; i++)
         for (size_t j = 0; j < facts->grants[i].patterns_count; j++)
             len += facts->grants[i].patterns[j].len;
@@ -53,10 +59,17 @@ static struct str copy_text(struct room *room, struct str text)
 
 static struct str copy_name(struct room *room, const struct caller_facts *facts)
 {
+    struct str who = who_of(facts);
     struct str kind = copy_text(room, str_from(caller_kind_word(facts->kind)));
-    (void)copy_text(room, STR("/"));
-    (void)copy_text(room, facts->subject);
-    return (struct str){kind.at, kind.len + 1 + facts->subject.len};
+    (void)copy_text(room, facts->subject.len || !facts->digest.len ? STR("/") : STR("#"));
+    (void)copy_text(room, who);
+    return (struct str){kind.at, kind.len + 1 + who.len};
+}
+
+/* Where that stands in the name. */
+static struct str who_in(struct str name, const struct caller_facts *facts)
+{
+    return str_skip(name, name.len - who_of(facts).len);
 }
 
 static struct grant copy_grant(struct room *room, const struct grant *grant)
@@ -89,6 +102,7 @@ struct caller *caller_new(const struct caller_facts *facts)
     caller->facts.grants = room.grants;
     caller->name = copy_name(&room, facts);
     caller->facts.subject = str_skip(caller->name, caller->name.len - facts->subject.len);
+    caller->facts.digest = facts->subject.len ? STR_NONE : who_in(caller->name, facts);
     caller->facts.key_id = copy_text(&room, facts->key_id);
     caller->facts.jti = copy_text(&room, facts->jti);
     for (size_t i = 0; i < facts->grants_count; i++)
@@ -155,6 +169,19 @@ bool caller_equal(const struct caller *a, const struct caller *b)
 struct str caller_name(const struct caller *caller)
 {
     return caller ? caller->name : STR_NONE;
+}
+
+bool caller_is_same(const struct caller *a, const struct caller *b)
+{
+    return a && b && (a->facts.subject.len || a->facts.digest.len) && str_eq(a->name, b->name);
+}
+
+struct str caller_digest(struct str text, char ret_digits[CALLER_DIGEST_LEN])
+{
+    uint8_t digest[HASH_SHA256_SIZE];
+    hash_sha256(text, digest);
+    hash_write_hex(digest, CALLER_DIGEST_LEN / 2, ret_digits);
+    return (struct str){ret_digits, CALLER_DIGEST_LEN};
 }
 
 /* Each text stands behind its length, so that no two lists are the same bytes. */

@@ -21,6 +21,8 @@ struct caller;
 struct caller_facts {
     enum caller_kind kind;
     struct str subject;
+    struct str digest; /* tells a credential without a subject from others, such as a hash of the
+                        * token; empty if there is a subject */
     struct str key_id; /* the ids by which the credential can be revoked, beside the subject */
     struct str jti;
     int64_t issued_us;         /* wall clock; 0: unknown. See revocations.h */
@@ -38,7 +40,7 @@ struct caller_facts {
 struct caller {
     atomic_uint refs;
     struct caller_facts facts; /* of memory that the caller owns */
-    struct str name;           /* kind and subject, as in token/alice */
+    struct str name;           /* kind and subject, as in token/alice, or token#DIGEST */
 };
 
 /* A copy of the facts, with one reference; NULL if there is no memory. */
@@ -60,8 +62,17 @@ bool caller_is_of(const struct caller *caller, struct str subject);
 /* Whether both are of one kind and subject, with the same grants and end. */
 bool caller_equal(const struct caller *a, const struct caller *b);
 
-/* Kind and subject, which tell callers apart, as in token/alice; empty for anybody. */
+/* Kind and subject, which tell callers apart, as in token/alice; without a subject, the kind and
+ * the digest, as in token#0123; empty for anybody. */
 struct str caller_name(const struct caller *caller);
+
+/* Whether both are known to be the same by their names. Nobody in particular is not the same as
+ * anybody: the kind alone, without a subject and a digest, names no one. */
+bool caller_is_same(const struct caller *a, const struct caller *b);
+
+/* The digits of a digest of that text. */
+enum { CALLER_DIGEST_LEN = 32 };
+struct str caller_digest(struct str text, char ret_digits[CALLER_DIGEST_LEN]);
 
 /* Whether the caller has a credential, valid at that time of the wall clock. */
 static inline bool caller_is_authenticated(const struct caller *caller, int64_t now_us)

@@ -14,6 +14,8 @@ static void write_facts(struct json_writer *writer, const struct caller_facts *f
 {
     json_member_string(writer, "by", str_from(caller_kind_word(facts->kind)));
     json_member_string(writer, "subject", facts->subject);
+    if (facts->digest.len)
+        json_member_string(writer, "digest", facts->digest);
     json_member_string(writer, "key", facts->key_id);
     json_member_string(writer, "jti", facts->jti);
     json_member_signed(writer, "issued_us", facts->issued_us);
@@ -81,6 +83,7 @@ static bool read_voucher(const json_t *root, uint64_t *ret)
 static bool read_own(const json_t *root, struct caller_facts *ret)
 {
     *ret = (struct caller_facts){.subject = text_of(root, "subject"),
+                                 .digest = text_of(root, "digest"),
                                  .key_id = text_of(root, "key"),
                                  .jti = text_of(root, "jti"),
                                  .lacks_grants = !json_object_get(root, "grants")};

@@ -43,6 +43,22 @@ static void the_facts_of_a_caller_come_back(void **state)
     buf_free(&again);
 }
 
+static void a_credential_without_a_subject_comes_back_as_the_same(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    char digits[CALLER_DIGEST_LEN];
+    const struct caller_facts facts = {.kind = CALLER_TOKEN,
+                                       .digest = caller_digest(STR("a.b"), digits)};
+    struct caller *caller = caller_new(&facts);
+    caller_ids_write(&text, caller);
+    struct caller *copy = caller_ids_read(buf_str(&text));
+    assert_true(caller_is_same(caller, copy));
+    caller_unref(copy);
+    caller_unref(caller);
+    buf_free(&text);
+}
+
 /* A permission ends with the key that it rests on, also after a restart. */
 static void the_callers_that_it_rests_on_come_back(void **state)
 {
@@ -172,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_facts_of_a_caller_come_back),
+        cmocka_unit_test(a_credential_without_a_subject_comes_back_as_the_same),
         cmocka_unit_test(the_callers_that_it_rests_on_come_back),
         cmocka_unit_test(the_grants_of_a_key_are_not_written),
         cmocka_unit_test(a_caller_of_an_older_version_has_grants_that_are_not_known),

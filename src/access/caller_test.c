@@ -41,6 +41,27 @@ static void a_caller_owns_copies_of_its_facts(void **state)
     assert_null(caller_unref(caller));
 }
 
+static void credentials_without_a_subject_are_told_apart_by_their_digests(void **state)
+{
+    (void)state;
+    char digits[2][CALLER_DIGEST_LEN];
+    struct caller *callers[4] = {
+        caller_new(&(const struct caller_facts){.kind = CALLER_TOKEN,
+                                                .digest = caller_digest(STR("a"), digits[0])}),
+        caller_new(&(const struct caller_facts){.kind = CALLER_TOKEN,
+                                                .digest = caller_digest(STR("b"), digits[1])}),
+        caller_new(&(const struct caller_facts){.kind = CALLER_TOKEN,
+                                                .subject = {digits[0], CALLER_DIGEST_LEN}}),
+        caller_new(&(const struct caller_facts){.kind = CALLER_TOKEN})};
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 4; j++)
+            assert_int_equal(caller_is_same(callers[i], callers[j]), i == j && i != 3);
+    assert_false(caller_is_same(NULL, NULL));
+    assert_int_equal(caller_subject(callers[0]).len, 0);
+    for (size_t i = 0; i < 4; i++)
+        caller_unref(callers[i]);
+}
+
 static void a_lack_of_memory_makes_no_caller(void **state)
 {
     (void)state;
@@ -109,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_caller_owns_copies_of_its_facts),
+        cmocka_unit_test(credentials_without_a_subject_are_told_apart_by_their_digests),
         cmocka_unit_test(a_lack_of_memory_makes_no_caller),
         cmocka_unit_test(a_credential_ends_at_its_expiry),
         cmocka_unit_test(anybody_has_neither_a_subject_nor_references),

@@ -318,13 +318,15 @@ static int64_t issued_us(const struct token_claims *claims, int64_t leeway_s, in
     return claims->issued_s > now_us / 1000000 + leeway_s ? 0 : claims->issued_s * 1000000;
 }
 
-static enum token_verdict make_caller(const struct token_claims *claims,
+static enum token_verdict make_caller(const struct token *token, const struct token_claims *claims,
                                       const struct token_check *check, int64_t now_us,
                                       struct caller **ret)
 {
+    char digits[CALLER_DIGEST_LEN];
     *ret = caller_new(&(struct caller_facts){
         .kind = CALLER_TOKEN,
         .subject = claims->subject,
+        .digest = claims->subject.len ? STR_NONE : caller_digest(token->signed_text, digits),
         .jti = claims->jti,
         .issued_us = issued_us(claims, check->leeway_s, now_us),
         .expires_us = (claims->expires_s + check->leeway_s) * 1000000,
@@ -345,7 +347,7 @@ enum token_verdict token_admit(const struct token *token, const struct token_che
     if (verdict == TOKEN_OK)
         verdict = token_claims_judge(&claims, check, now_us);
     if (verdict == TOKEN_OK)
-        verdict = make_caller(&claims, check, now_us, ret);
+        verdict = make_caller(token, &claims, check, now_us, ret);
     token_claims_deinit(&claims);
     return verdict;
 }

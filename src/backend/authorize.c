@@ -53,8 +53,9 @@ struct asked {
     struct identification *identification;
     struct call call;
     uint8_t digest[HASH_SHA256_SIZE];
-    struct caller *base; /* the caller of the credential, or NULL */
-    bool is_vouching;    /* for a credential that only the operator's server knows */
+    struct caller *base;            /* the caller of the credential, or NULL */
+    bool is_vouching;               /* for a credential that only the operator's server knows, */
+    char digits[CALLER_DIGEST_LEN]; /* and its digest */
     enum action action;
     struct str *terms; /* with their text behind them */
     size_t terms_count;
@@ -253,7 +254,7 @@ static void add_grants(struct buf *text, const struct caller_facts *facts)
 /* Adds the facts of a caller, each string behind its length. */
 static void add_facts(struct buf *text, const struct caller_facts *facts)
 {
-    const struct str parts[] = {facts->subject, facts->key_id, facts->jti};
+    const struct str parts[] = {facts->subject, facts->digest, facts->key_id, facts->jti};
     for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
         buf_addf(text, "%zu:%.*s", parts[i].len, STR_FMT(parts[i]));
     buf_addf(text, "%u:%lld:%lld:%llu", (unsigned)facts->kind, (long long)facts->issued_us,
@@ -362,6 +363,16 @@ static int64_t sooner_us(int64_t a, int64_t b)
     return b && b < a ? b : a;
 }
 
+/* Tells callers apart whom neither the credential nor the server names. */
+static struct str digest_of_asker(const struct asked *asked, const struct authorize_reply *reply)
+{
+    if (reply->subject.len || caller_subject(asked->base).len)
+        return STR_NONE;
+    if (asked->base)
+        return asked->base->facts.digest;
+    return asked->is_vouching ? (struct str){asked->digits, sizeof(asked->digits)} : STR_NONE;
+}
+
 /* The caller that an answer allows. NULL if there is no memory. */
 static struct caller *make_caller(const struct asked *asked, const struct authorize_reply *reply,
                                   int64_t now_us)
@@ -371,6 +382,7 @@ static struct caller *make_caller(const struct asked *asked, const struct author
     struct caller_facts facts = {
         .kind = base || asked->is_vouching || reply->subject.len ? CALLER_BACKEND : CALLER_ANYBODY,
         .subject = reply->subject.len ? reply->subject : caller_subject(base),
+        .digest = digest_of_asker(asked, reply),
         .expires_us = now_us + reply->ttl_s * 1000000,
         .voucher = asked->server->voucher,
         .grants = &grant,
@@ -540,6 +552,8 @@ static struct asked *make_asked(struct authorize *authorize,
                             .peer = peer_of_text(question->evidence->address),
                             .is_vouching = question->evidence->credential.len > 0};
     list_init(&asked->others);
+    if (asked->is_vouching)
+        (void)caller_digest(question->evidence->credential, asked->digits);
     if (question->caller) { /* the caller is immutable, but for its count of references */
         struct caller *base = container_of(&question->caller->facts, struct caller, facts);
         asked->base = caller_ref(base);

@@ -60,6 +60,31 @@ test("a token gives what it grants, and nothing else", async (t) => {
     assertProblem(await server.get("/stats", writer), 403);
 });
 
+test("a publisher that may not read is not told the newest id by a refusal of If-Match", async (t) => {
+    const server = await startServer(t, { config: BY_SECRET });
+    const both = bearer(await sign(WRITE_CHAT));
+    const blind = bearer(await sign([{ channels: ["chat/**"], may: ["publish"] }]));
+    const post = (credential) => server.request("POST", "/channels/chat/a",
+        { headers: { ...credential, "If-Match": '"0000000000000001"' }, body: "x" });
+    const { id } = (await server.request("POST", "/channels/chat/a", { headers: both, body: "1" })).json();
+    assert.equal(assertProblem(await post(both), 412).newest, id);
+    assert.equal(assertProblem(await post(blind), 412).newest, undefined);
+});
+
+test("tokens without a subject have idempotency keys of their own, each as the one that comes again", async (t) => {
+    const server = await startServer(t, { config: BY_SECRET });
+    const nameless = async (jti) => bearer(await new jose.SignJWT({ freshet: { grants: WRITE_CHAT }, jti })
+        .setProtectedHeader({ alg: "HS256" }).setExpirationTime("1h").sign(bytes));
+    const [one, other] = [await nameless("1"), await nameless("2")];
+    const post = (credential, body) => server.request("POST", "/channels/chat/a",
+        { headers: { ...credential, "Idempotency-Key": "k" }, body });
+    const first = await post(one, "x");
+    assert.equal(first.status, 201);
+    assert.equal((await post(other, "y")).status, 201);
+    const again = await post(one, "x");
+    assert.deepEqual([again.status, again.json().id], [200, first.json().id]);
+});
+
 test("a token that comes again is not verified again, and ends at once when it is revoked", async (t) => {
     const server = await startServer(t, { config: BY_SECRET.replace("anybody: []", "anybody: [admin]") });
     const token = bearer(await sign(READ_CHAT, { claims: { jti: "t1" } }));

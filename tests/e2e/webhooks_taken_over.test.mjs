@@ -130,6 +130,21 @@ test("another caller who takes a webhook over does not get the values of its hea
     await change(it, it.bob, id, { url: `${second.url}/2` });
 });
 
+test("callers whom nothing tells apart do not get the values of headers from each other", async (t) => {
+    const receiver = await Receiver.start(t), other = await Receiver.start(t);
+    const { server } = await begin(t);
+    const named = { url: receiver.url, channels: ["open/*"], headers: { "X-Key": "of one" } };
+    const nameless = async (jti) => ({ Authorization: `Bearer ${await new jose.SignJWT({
+        jti, freshet: { grants: [{ channels: ["open/**"], may: ["read", "webhooks"] }] },
+    }).setProtectedHeader({ alg: "HS256" }).setExpirationTime("1h").sign(new TextEncoder().encode(SECRET))}` });
+    const [one, two] = [await nameless("1"), await nameless("2")];
+    const made = await server.request("POST", "/webhooks", { headers: one, body: named });
+    assert.equal(made.status, 201, made.text);
+    const change = (headers) => server.request("PATCH", `/webhooks/${made.json().id}`, { headers, body: { url: other.url } });
+    assertProblem(await change(two), 400, /headers/);
+    assert.equal((await change(one)).status, 200);
+});
+
 test("a key of a creation does not open the webhook to whoever has lost the right to it", async (t) => {
     const it = await begin(t);
     const receiver = await Receiver.start(t);

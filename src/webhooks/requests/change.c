@@ -187,13 +187,23 @@ static bool has_headers(const struct endpoint *endpoint)
 }
 
 /* The values of headers may be credentials, so nobody is told them. Another caller that takes the
- * webhook over would have them sent to itself. */
+ * webhook over would have them sent to itself; and so would one that nothing tells from others. */
 static bool takes_headers(const struct courier_request *request, const struct endpoint *endpoint,
                           const struct spec *spec)
 {
-    struct str maker = caller_name(endpoint->row.maker);
+    const struct rules *rules = request->access.rules;
     return takes_over(spec) && !(spec->has & SPEC_HEADERS) && has_headers(endpoint) &&
-           !str_eq(maker, caller_name(request->access.caller));
+           !(rules && rules->open && !endpoint->row.maker) &&
+           !caller_is_same(endpoint->row.maker, request->access.caller);
+}
+
+/* Whether it takes one more webhook over than its subject may have. */
+static bool takes_too_many(struct courier_request *request, const struct endpoint *endpoint,
+                           const struct spec *spec)
+{
+    struct str subject = caller_subject(request->access.caller);
+    return takes_over(spec) && !str_eq(caller_subject(endpoint->row.maker), subject) &&
+           create_refuse_own(endpoint->courier, request);
 }
 
 static void op_change(struct courier_request *request, struct endpoint *endpoint)
@@ -214,7 +224,7 @@ static void op_change(struct courier_request *request, struct endpoint *endpoint
         request_refuse(request, COURIER_E_BAD,
                        "this webhook has headers whose values only its maker knows: to change its "
                        "url or channels, say headers as well");
-    else if (may_change(request, endpoint, &spec))
+    else if (may_change(request, endpoint, &spec) && !takes_too_many(request, endpoint, &spec))
         change(request, endpoint, &spec);
     spec_free(&spec);
 }
