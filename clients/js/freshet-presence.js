@@ -23,13 +23,17 @@ class Presence {
     #handlers;
     #list = new Map();
     #following;
+    #isPart; /* the list has only the first page of the members */
     #state;
     #order = Promise.resolve();
 
     constructor(client, channel, handlers) {
+        const parts = channel.split("/");
+        if (parts.some((part) => /^\.\.?$/.test(part))) /* which would make it the path of another channel */
+            throw Object.assign(new Error(`${channel} is not a channel's name`), { status: 400 });
         this.#client = client;
         this.#channel = channel;
-        this.#path = `/presence/${channel.split("/").map(encodeURIComponent).join("/")}`;
+        this.#path = `/presence/${parts.map(encodeURIComponent).join("/")}`;
         this.#handlers = handlers;
     }
 
@@ -38,7 +42,7 @@ class Presence {
         return this.#list;
     }
 
-    /* Says something of this member to all who watch; null takes it back. It is said again if the member comes back after it had left. */
+    /* Says something of this member to all who watch; null takes it back. It is said again if the member comes back after it had left, also unseen. */
     set(state) {
         this.#state = state;
         return this.#put({ state });
@@ -95,6 +99,7 @@ class Presence {
             return this;
         this.#list.clear();
         members.forEach((member) => this.#list.set(keyOf(member), member));
+        this.#isPart = first.count > LIST_MAX;
         this.count = first.count;
         this.anonymous = first.anonymous;
         this.#following = this.#client.subscribe(`$presence/${this.#channel}`, {
@@ -102,8 +107,16 @@ class Presence {
             gap: () => this.#again(),
             error: (error) => this.#tell("error", error),
         }, { after: first.cursor });
+        const mine = this.me && this.#list.get(keyOf(this.me));
+        if (mine && mine.state === undefined)
+            this.#sayAgain();
         this.#tell("change");
         return this;
+    }
+
+    #sayAgain() {
+        if (this.#state != null)
+            this.set(this.#state).catch(() => {});
     }
 
     /* Reads the list anew. */
@@ -133,17 +146,19 @@ class Presence {
                 return this.#again();
             this.#tell("count", data);
         } else if (type === "left") {
-            this.#list.delete(key) && this.#tell("left", { ...known, ...data });
+            (this.#list.delete(key) || this.#isPart) && this.#tell("left", { ...known, ...data });
         } else if (type === "joined") { /* of somebody who is known: the list was read between the change and its event */
             this.#list.set(key, { connections: 1, since: time, ...known, ...data });
-            if (this.me && keyOf(this.me) === key && this.#state != null && !known)
-                this.set(this.#state).catch(() => {});
+            if (this.me && keyOf(this.me) === key && !known)
+                this.#sayAgain();
             known || this.#tell("joined", this.#list.get(key));
-        } else { /* a read mark may also come from somebody who is away */
+        } else if (type !== "read" || !(known?.read >= data.read)) { /* a read mark may also come from somebody who is away */
             known && this.#list.set(key, { ...known, ...data });
             this.#tell(type, { ...known, ...data });
         }
-        if (type !== "count" && this.listed !== false)
+        if (this.#isPart)
+            this.count += (type === "joined" && !known) - (type === "left");
+        else if (type !== "count" && this.listed !== false)
             this.count = this.#list.size;
         this.#tell("change");
     }

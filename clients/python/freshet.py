@@ -217,6 +217,7 @@ class Presence:
         self.listed = True
         self.me = None
         self.list = {}
+        self.is_part = False  # the list has only the first page of the members
         self.state = None
         self.order = asyncio.Lock()
         self.changes = asyncio.Queue()
@@ -297,8 +298,12 @@ class Presence:
         self.list.clear()
         self.list.update((self._key(one), one) for one in members)
         self.count, self.anonymous = first["count"], first["anonymous"]
+        self.is_part = first["count"] > LIST_MAX
         self.is_stale = False
         self.following = self.client.subscribe("$presence/" + self.channel, after=first["cursor"], on_gap=self._miss)
+        mine = self.me and self.list.get(self._key(self.me))
+        if mine and "state" not in mine:
+            self._say_again()
 
     def _miss(self, _gap):
         self.is_stale = True
@@ -325,27 +330,35 @@ class Presence:
             self.is_stale |= kind == "reset" or (bool(data.get("listed")) and not self.listed)
             self.count, self.anonymous, self.listed = data["count"], data["anonymous"], data.get("listed", True)
             change = data
-        elif kind in ("joined", "left") and (kind == "joined") == bool(known):
+        elif kind == "joined" and known or kind == "left" and not known and not self.is_part:
             return  # the list was read between the change and its event
         elif kind == "left":
-            self.list.pop(key)
-            change = {**known, **data}
+            change = {**(self.list.pop(key, None) or {}), **data}
         elif kind == "joined":
             change = self.list[key] = {"connections": 1, "since": time, **data}
-            if self.me and self._key(self.me) == key and self.state is not None:
-                self.client._spawn(self._say_again())
+            if self.me and self._key(self.me) == key:
+                self._say_again()
+        elif kind == "read" and known and known.get("read", "") >= data["read"]:
+            return
         else:  # a read mark may also come from somebody who is away
             change = {**(known or {}), **data}
             if known:
                 self.list[key] = change
-        if kind not in ("count", "reset") and self.listed:
+        if self.is_part:
+            self.count += (kind == "joined") - (kind == "left")
+        elif kind not in ("count", "reset") and self.listed:
             self.count = len(self.list)
         if self.changes.qsize() < QUEUE_MAX:
             self.changes.put_nowait((kind, change))
 
-    async def _say_again(self):
-        with suppress(FreshetError):
-            await self.set(self.state)
+    def _say_again(self):
+        """The server has this member without the state that it had said."""
+        async def say():
+            with suppress(FreshetError):
+                await self.set(self.state)
+
+        if self.state is not None:
+            self.client._spawn(say())
 
 
 class _NoToken(Exception):

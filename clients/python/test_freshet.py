@@ -380,6 +380,45 @@ class Freshet(Case):
             await client.publish("a", "ours")
             self.assertEqual((await data_of(one, 1), await data_of(two, 2)), (["ours"], ["mine", "ours"]))
 
+    async def test_a_list_that_is_read_anew_keeps_state_count_and_marks(self):
+        answers = {"count": 1, "anonymous": 0, "members": [{"member": "alice", "verified": False, "read": "8"}], "more": False, "cursor": "1"}
+        said = []
+
+        class Alone:
+            as_ = "alice"
+
+            async def _insist(self, ask):
+                return await ask()
+
+            async def _request(self, method, path, query=None, *, headers=None, content=None):
+                if method == "PUT":
+                    said.append(content)
+                    return httpx.Response(200, json={"member": "alice", "verified": False})
+                return httpx.Response(200, json=answers)
+
+            def subscribe(self, *_, **__):
+                return None
+
+            def _spawn(self, work):
+                return asyncio.ensure_future(work)
+
+        room = freshet.Presence(Alone(), "chat/a")
+        await room._begin()
+        await room.set(1)
+        await room._begin()
+        while len(said) < 2:
+            await asyncio.sleep(0.01)
+        self.assertEqual(said, [b'{"state": 1}'] * 2)
+        room._take("read", "", {"member": "alice", "verified": False, "read": "5"})
+        self.assertEqual(room.members()["?/alice"]["read"], "8")
+        answers.update(count=20_000, more=True)
+        await room._begin()
+        room._take("read", "", {"member": "alice", "verified": False, "read": "9"})
+        room._take("joined", "", {"member": "bob", "verified": False})
+        room._take("left", "", {"member": "zoe", "verified": False})
+        room._take("left", "", {"member": "bob", "verified": False})
+        self.assertEqual(room.count, 19_999)
+
 
 class Presence(Case):
     """Apart from the others: it waits for the grace of pollers."""

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import * as jose from "jose";
 import WebSocket from "ws";
 import { connect, FreshetError } from "../../clients/js/freshet.js";
+import { presence } from "../../clients/js/freshet-presence.js";
 import { freePort } from "./support/program.mjs";
 import { beforeServersStop } from "./support/server.mjs";
 import { eventually, startServer, sideBySide } from "./support/index.mjs";
@@ -151,6 +152,74 @@ test("refusals reach the caller: a state without a subscription, a namespace wit
     await assert.rejects(room.set(1), { status: 409 });
     assert.ok(Date.now() - start > 1000, "a subscription that is just beginning is waited for");
     await assert.rejects(room.read("x"), { status: 400 });
+});
+
+/** A client of a server that is not there: its list is `answer`, and `tell` is an event of its. */
+function alone(answer) {
+    const said = [];
+    let handlers;
+    const one = {
+        options: { as: "alice" },
+        insist: (ask) => ask(),
+        json: async (path, parameters, { method, body } = {}) => {
+            if (method !== "PUT") {
+                return structuredClone(answer);
+            }
+            said.push(JSON.parse(body));
+            return { member: "alice", verified: false, ...said.at(-1) };
+        },
+        subscribe: (channel, given) => {
+            handlers = given;
+            return { close() {} };
+        },
+    };
+    const tell = (type, data) => handlers.event({ type, time: "2026-11-30T08:00:00Z", data });
+    return { one, said, tell };
+}
+
+const member = (name, more) => ({ member: name, verified: false, ...more });
+
+test("a state is said again when the list that is read anew lacks it", async () => {
+    const answer = { count: 1, anonymous: 0, members: [member("alice", { state: 1 })], more: false, cursor: "1" };
+    const { one, said, tell } = alone(answer);
+    const room = await presence(one, "chat/a");
+    await room.set(1);
+    tell("reset", { count: 1, anonymous: 0, listed: true });
+    await eventually(() => room.members().size === 1, "the list");
+    assert.deepEqual(said, [{ state: 1 }]);
+    delete answer.members[0].state;
+    tell("reset", { count: 1, anonymous: 0, listed: true });
+    await eventually(() => said.length === 2, "the state to be said again");
+    assert.deepEqual(said[1], { state: 1 });
+});
+
+test("of a list that is too long to be read whole the count goes on", async () => {
+    const { one, tell } = alone({ count: 20_000, anonymous: 0, members: [member("alice")], more: true, cursor: "1" });
+    const left = [];
+    const room = await presence(one, "chat/a", { left: ({ member }) => left.push(member) });
+    tell("read", member("alice", { read: "2" }));
+    assert.equal(room.count, 20_000);
+    tell("joined", member("bob"));
+    assert.equal(room.count, 20_001);
+    tell("left", member("zoe"));
+    tell("left", member("bob"));
+    assert.equal(room.count, 19_999);
+    assert.deepEqual(left, ["zoe", "bob"]);
+});
+
+test("a read mark of the list is not moved back by an event that was on its way", async () => {
+    const { one, tell } = alone({ count: 1, anonymous: 0, members: [member("alice", { read: "8" })], more: false, cursor: "1" });
+    const told = [];
+    const room = await presence(one, "chat/a", { read: ({ read }) => told.push(read) });
+    tell("read", member("alice", { read: "5" }));
+    assert.equal(room.members().get("?/alice").read, "8");
+    tell("read", member("alice", { read: "9" }));
+    assert.deepEqual([room.members().get("?/alice").read, told], ["9", ["9"]]);
+});
+
+test("a channel whose name would lead to the list of another is refused", async (t) => {
+    const server = await startServer(t, { config: ON });
+    await assert.rejects(client(t, server.url).presence("chat/a/../b"), { status: 400 });
 });
 
 test("a publish leaves out the connection that it names", async (t) => {
