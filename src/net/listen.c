@@ -238,21 +238,28 @@ void listener_resume(struct listener *listener)
     (void)loop_rewatch(listener->loop, listener->fd, EPOLLIN, &listener->watch);
 }
 
-static int bind_and_listen(int fd, struct sockaddr_storage *address, socklen_t size)
+static int allow(int fd, int option)
 {
     int one = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
+    return setsockopt(fd, SOL_SOCKET, option, &one, sizeof(one));
+}
+
+/* With SO_REUSEPORT a second server of the same user could join silently. So the first socket of an
+ * address is bound without the option, which the kernel grants to one process alone. The option is
+ * set once that socket listens: from then on the server's other threads may join. */
+static int bind_and_listen(int fd, struct sockaddr_storage *address, socklen_t size, bool joins)
+{
+    if (allow(fd, SO_REUSEADDR) || (joins && allow(fd, SO_REUSEPORT)) ||
         bind(fd, (const struct sockaddr *)address, size) || listen(fd, BACKLOG) ||
-        getsockname(fd, (struct sockaddr *)address, &size))
+        (!joins && allow(fd, SO_REUSEPORT)) || getsockname(fd, (struct sockaddr *)address, &size))
         return -errno;
     return 0;
 }
 
-int listen_take(struct listen_address *address)
+int listen_take(struct listen_address *address, bool joins)
 {
     int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int result = fd < 0 ? -errno : bind_and_listen(fd, &address->at, address->size);
+    int result = fd < 0 ? -errno : bind_and_listen(fd, &address->at, address->size, joins);
     if (result && fd >= 0)
         close(fd);
     address->shared = !result;
@@ -261,14 +268,14 @@ int listen_take(struct listen_address *address)
 }
 
 int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_storage *address,
-                  socklen_t size, void (*accepted)(struct listener *listener, int fd))
+                  socklen_t size, bool joins, void (*accepted)(struct listener *listener, int fd))
 {
     *listener = (struct listener){
         .watch = {ready}, .loop = loop, .retry = {.ring = ring_retry}, .accepted = accepted};
     listener->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener->fd < 0)
         return -errno;
-    int result = bind_and_listen(listener->fd, address, size);
+    int result = bind_and_listen(listener->fd, address, size, joins);
     if (!result)
         result = loop_watch(loop, listener->fd, EPOLLIN, &listener->watch);
     if (result) {

@@ -34,6 +34,7 @@ struct listen_address {
     int fd;
     struct unix_place place; /* of a Unix socket */
     uint8_t nth;             /* of the owner's list: a name's addresses have one port */
+    bool taken;              /* the owner has a socket that listens there */
     bool passed; /* another process has made the socket: its file stays when this one ends */
 };
 
@@ -69,12 +70,15 @@ static inline bool listen_is_unix(const struct listen_address *address)
 void listen_format(const struct sockaddr_storage *address, char *out, size_t size);
 
 /* Takes the address for all threads: a descriptor that listens, in `fd`. Its owner closes it. A
- * port of 0 is replaced. */
-int listen_take(struct listen_address *address);
+ * port of 0 is replaced. `joins` as below. */
+int listen_take(struct listen_address *address, bool joins);
 
-/* Binds with SO_REUSEPORT and listens. A port of 0 is replaced in `address` by the one given. */
+/* Binds and listens. A port of 0 is replaced in `address` by the one given. Fails with -EADDRINUSE
+ * if any socket listens there, however many processes try at the same moment. With `joins` it may
+ * share the port with sockets that this function or listen_take() has made for the same user: it is
+ * for the further sockets of a process that has the port. */
 int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_storage *address,
-                  socklen_t size, void (*accepted)(struct listener *listener, int fd));
+                  socklen_t size, bool joins, void (*accepted)(struct listener *listener, int fd));
 
 /* The same for a descriptor that listens already, of which it takes a copy. */
 int listener_init_shared(struct listener *listener, struct loop *loop, int fd,

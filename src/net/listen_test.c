@@ -37,7 +37,7 @@ static void on_accepted(struct listener *listener, int fd)
         listener_deinit(listener);
 }
 
-static struct place *place_new(struct sockaddr_storage *at)
+static struct place *place_new(struct sockaddr_storage *at, bool joins)
 {
     struct place *place = mem_alloc(sizeof(*place));
     clock_fake_init(&place->clock, 1000000);
@@ -45,9 +45,9 @@ static struct place *place_new(struct sockaddr_storage *at)
     assert_int_equal(listen_parse("127.0.0.1:0", &place->address, &place->size), 0);
     if (at)
         place->address = *at;
-    assert_int_equal(
-        listener_init(&place->listener, &place->loop, &place->address, place->size, on_accepted),
-        0);
+    assert_int_equal(listener_init(&place->listener, &place->loop, &place->address, place->size,
+                                   joins, on_accepted),
+                     0);
     return place;
 }
 
@@ -92,7 +92,7 @@ static struct rlimit take_descriptors(void)
 static void all_waiting_clients_are_accepted(void **state)
 {
     (void)state;
-    struct place *place = place_new(NULL);
+    struct place *place = place_new(NULL, false);
     int clients[MANY];
     turn(place);
     assert_int_equal(place->count, 0);
@@ -114,7 +114,7 @@ static void all_waiting_clients_are_accepted(void **state)
 static void waiting_clients_are_accepted_before_the_listener_ends(void **state)
 {
     (void)state;
-    struct place *place = place_new(NULL);
+    struct place *place = place_new(NULL, false);
     int clients[MANY];
     char byte;
     for (int i = 0; i < MANY; i++)
@@ -144,7 +144,7 @@ static struct place *place_share(const struct place *first)
 
 static void threads_that_share_a_descriptor_divide_a_burst(void **state)
 {
-    struct place *first = place_new(NULL);
+    struct place *first = place_new(NULL, false);
     struct place *others[] = {place_share(first), place_share(first)};
     int clients[MANY];
     (void)state;
@@ -185,7 +185,7 @@ static void addresses_are_the_same_by_host_and_port_or_by_path(void **state)
 static void the_port_that_was_given_is_told(void **state)
 {
     (void)state;
-    struct place *place = place_new(NULL);
+    struct place *place = place_new(NULL, false);
     char text[64];
     listen_format(&place->address, text, sizeof(text));
     assert_int_equal(strncmp(text, "127.0.0.1:", 10), 0);
@@ -196,7 +196,7 @@ static void the_port_that_was_given_is_told(void **state)
 static void a_listener_without_descriptors_pauses_and_resumes(void **state)
 {
     (void)state;
-    struct place *place = place_new(NULL);
+    struct place *place = place_new(NULL, false);
     int client = connect_to(place);
     struct rlimit was = take_descriptors();
     turn(place);
@@ -219,7 +219,7 @@ static void a_listener_without_descriptors_pauses_and_resumes(void **state)
 static void a_listener_without_descriptors_tries_again_after_a_while(void **state)
 {
     (void)state;
-    struct place *place = place_new(NULL);
+    struct place *place = place_new(NULL, false);
     int client = connect_to(place);
     struct rlimit was = take_descriptors();
     turn(place);
@@ -241,7 +241,7 @@ static void a_listener_without_descriptors_tries_again_after_a_while(void **stat
 static void two_listeners_share_an_address(void **state)
 {
     (void)state;
-    struct place *one = place_new(NULL), *two = place_new(&one->address);
+    struct place *one = place_new(NULL, false), *two = place_new(&one->address, true);
     int clients[MANY];
     for (int i = 0; i < MANY; i++)
         clients[i] = connect_to(one);
@@ -257,10 +257,30 @@ static void two_listeners_share_an_address(void **state)
     place_free(two);
 }
 
+/* A second server of the same user. The kernel would let it in if both asked for SO_REUSEPORT. */
+static void an_address_that_listens_is_refused_to_others(void **state)
+{
+    (void)state;
+    struct place *one = place_new(NULL, false), *two = NULL, stranger = {0};
+    clock_fake_init(&stranger.clock, 1000000);
+    assert_int_equal(loop_init(&stranger.loop, &stranger.clock.clock, &stranger), 0);
+    for (int i = 0; i < 2; i++) {
+        struct sockaddr_storage address = one->address;
+        assert_int_equal(listener_init(&stranger.listener, &stranger.loop, &address, one->size,
+                                       false, on_accepted),
+                         -EADDRINUSE);
+        if (!two)
+            two = place_new(&one->address, true);
+    }
+    loop_deinit(&stranger.loop);
+    place_free(one);
+    place_free(two);
+}
+
 static void a_listener_may_be_ended_by_its_own_callback(void **state)
 {
     (void)state;
-    struct place *place = place_new(NULL);
+    struct place *place = place_new(NULL, false);
     int clients[2] = {connect_to(place), connect_to(place)};
     place->ends = true;
     turn(place);
@@ -279,7 +299,7 @@ static void an_address_that_cannot_be_had_leaves_nothing_open(void **state)
     assert_int_equal(loop_init(&place.loop, &place.clock.clock, &place), 0);
     assert_int_equal(listen_parse("192.0.2.1:1", &place.address, &place.size), 0);
     assert_int_equal(
-        listener_init(&place.listener, &place.loop, &place.address, place.size, on_accepted),
+        listener_init(&place.listener, &place.loop, &place.address, place.size, false, on_accepted),
         -EADDRNOTAVAIL);
     int fd = dup(0); /* gets the number that the listener had */
     listener_deinit(&place.listener);
@@ -377,7 +397,7 @@ static void a_port_that_is_found_is_free(void **state)
     unsigned port = listen_find_port(&addresses[0]);
     assert_in_range(port, 1, 65535);
     listen_set_port(&addresses[0], port);
-    struct place *place = place_new(&addresses[0].at);
+    struct place *place = place_new(&addresses[0].at, false);
     struct sockaddr_storage taken = place->address;
     assert_int_equal(listen_find_port(&addresses[0]), 0);
     assert_memory_equal(&taken, &addresses[0].at, addresses[0].size);
@@ -395,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_listener_without_descriptors_pauses_and_resumes),
         cmocka_unit_test(a_listener_without_descriptors_tries_again_after_a_while),
         cmocka_unit_test(two_listeners_share_an_address),
+        cmocka_unit_test(an_address_that_listens_is_refused_to_others),
         cmocka_unit_test(a_listener_may_be_ended_by_its_own_callback),
         cmocka_unit_test(an_address_that_cannot_be_had_leaves_nothing_open),
         cmocka_unit_test(addresses_are_parsed_and_written),

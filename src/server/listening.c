@@ -106,8 +106,8 @@ int listening_adopt(struct listening *listening, const struct listen_address *pa
 
 /* ---- ports ----------------------------------------------------------------------------------- */
 
-/* Fails if another server uses the port. SO_REUSEPORT would let a second server of the same user
- * share it silently. */
+/* Fails if another server uses the port. The sockets of the workers find that out as well; this
+ * tells it before the log is opened, which may take long. */
 static int check_port_is_free(const struct listen_address *address)
 {
     int one = 1;
@@ -224,6 +224,17 @@ int listening_check(struct listening *listening)
     return result;
 }
 
+/* Whether this server has the port of `address`: for another worker, or at another address, as
+ * 0.0.0.0:443 has it for [::]:443. */
+static bool has_port(const struct listening *listening, const struct listen_address *address)
+{
+    for (unsigned i = 0; i < listening->count; i++)
+        if (listening->addresses[i].taken &&
+            listen_port(&listening->addresses[i]) == listen_port(address))
+            return true;
+    return false;
+}
+
 int listening_take(struct listening *listening)
 {
     int result = listening_check(listening);
@@ -231,7 +242,8 @@ int listening_take(struct listening *listening)
         struct listen_address *address = &listening->addresses[i];
         if (address->shared)
             continue;
-        result = listen_take(address);
+        result = listen_take(address, has_port(listening, address));
+        address->taken = !result;
         if (result)
             explain_port(address, -result);
     }
@@ -244,7 +256,9 @@ int listening_open(struct listening *listening, struct worker *worker)
         struct listen_address *address = &listening->addresses[i];
         int result = address->shared
                          ? worker_listen_shared(worker, address->fd, address->door, address->passed)
-                         : worker_listen(worker, &address->at, address->size, address->door);
+                         : worker_listen(worker, &address->at, address->size, address->door,
+                                         has_port(listening, address));
+        address->taken |= !result && !address->shared;
         if (result) {
             explain_port(address, -result);
             return result;

@@ -284,14 +284,14 @@ static void stop_listening(struct worker *worker)
 }
 
 int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size,
-                  uint8_t door)
+                  uint8_t door, bool joins)
 {
     if (worker->listeners_count == WORKER_LISTENERS_MAX)
         return -ENOSPC;
     struct worker_listener *place = &worker->listeners[worker->listeners_count];
     place->worker = worker;
     place->door = door;
-    int result = listener_init(&place->listener, &worker->loop, address, size, accepted);
+    int result = listener_init(&place->listener, &worker->loop, address, size, joins, accepted);
     worker->listeners_count += !result;
     return result;
 }

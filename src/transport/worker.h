@@ -8,10 +8,11 @@
 int worker_init(struct worker *worker, const struct worker_config *config);
 
 /* Listens on another address, and gives its connections these enum door_flags; a port of 0 is
- * replaced by the one that was found. Call before worker_start(). -ENOSPC beyond
- * WORKER_LISTENERS_MAX, or a negative errno. */
+ * replaced by the one that was found. With `joins` the process has the port already: see
+ * listener_init(). Call before worker_start(). -ENOSPC beyond WORKER_LISTENERS_MAX, or a negative
+ * errno. */
 int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size,
-                  uint8_t door);
+                  uint8_t door, bool joins);
 
 /* The same for a descriptor that listens already, and that all workers share; it takes a copy. If
  * it was passed by the service manager, clients that wait there at the end are left to the next

@@ -67,3 +67,24 @@ test("a port that another program has is told with what to do", async (t) => {
         assert.match(err, new RegExp(`cannot listen on \\S*${host}\\S*:${port}: Address already in use.*--listen localhost:7071`));
     }
 });
+
+test("servers that start on one port at the same moment do not share it", async (t) => {
+    const port = await freePort();
+    const started = await Promise.all(Array.from({ length: 6 }, () => serve(t, ["--listen", `127.0.0.1:${port}`, "--threads", "2"])));
+    const refused = started.filter(({ code }) => code !== null);
+    assert.ok(refused.length >= started.length - 1, `${started.length - refused.length} servers listen on one port`);
+    for (const { code, err } of refused) {
+        assert.equal(code, 1);
+        assert.match(err, new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: Address already in use.*--listen localhost:7071`));
+    }
+});
+
+test("a port is served at the addresses of both families", { skip: !hasIpv6 && "no IPv6" }, async (t) => {
+    const port = await freePort();
+    const everywhere = ["--listen", `0.0.0.0:${port}`, "--listen", `[::]:${port}`, "--insecure", "--threads", "2"];
+    const { err, code } = await serve(t, everywhere);
+    assert.equal(code, null, err);
+    for (const host of ["127.0.0.1", "::1"]) {
+        assert.equal(await statusOf(host, port), 200, host);
+    }
+});
