@@ -16,7 +16,8 @@ plant() {
         "$root/src/publish" "$root/src/transport" "$root/src/server" "$root/docs" \
         "$root/src/webhooks/wire" "$root/src/webhooks/attic" "$root/src/bench" "$root/src/client/lib" \
         "$root/tests/e2e"
-    printf '| 400 | `bad-one` |\n[one](../src/base/one.h)\n' >"$root/docs/api.md"
+    printf '| 400 | `bad-one` |\n[one](../src/base/one.h), [file](configuration.md#the-file)\n' >"$root/docs/api.md"
+    printf '[api](api.md), [configuration](configuration.md)\n' >"$root/docs/README.md"
     printf '/* Errors. */\n#pragma once\n\n/* X(BAD_ONE, 400, "bad-one", "One") */\n' \
         >"$root/src/base/problem.h"
     printf 'enum { PROBLEM_BAD_ONE };\n\nconst int problem_words[] = {[PROBLEM_BAD_ONE] = 1};\n' >"$root/src/api/problem_words.c"
@@ -113,7 +114,10 @@ refuses circles "a folder that is untied and still listed" src/net/two.c \
     'int two(void)\n{\n    return 2;\n}\n'
 refuses words "the path of a machine" src/base/two.c '/* see /wo''rk/notes */\n'
 refuses words "the number of a ticket" src/base/two.c '/* iss''ue 12 */\n'
-refuses docs "a link to nowhere" docs/other.md '[two](two.md)\n'
+refuses docs "a link to nowhere" docs/api.md '| 400 | `bad-one` |\n[two](two.md)\n'
+refuses docs "a link to a heading that is not there" docs/api.md \
+    '| 400 | `bad-one` |\n[two](configuration.md#two)\n'
+refuses docs "a document that nothing leads to" docs/other.md 'two\n'
 refuses docs "an error that is not told" src/base/problem.h \
     '    X(BAD_TWO, 400, "bad-two", "Two")\n'
 refuses docs "an error without a page" src/api/problem_words.c 'const int problem_words[] = {0};\n'

@@ -1,7 +1,7 @@
 #!/bin/sh
-# docs.sh ROOT BUILD: every relative link in a document leads to a file, docs/api.md has every error
-# that the program knows, which has its page in plain words, and docs/configuration.md has every key of the configuration that the
-# program in BUILD has, with the same unit, least, greatest and default, and no other.
+# docs.sh ROOT BUILD: every relative link in a document leads to a file and to a heading that is there, docs/README.md leads to every
+# document, docs/api.md has every error that the program knows, which has its page in plain words, and docs/configuration.md has every
+# key of the configuration that the program in BUILD has, with the same unit, least, greatest and default, and no other.
 set -eu
 cd "$1"
 bad=0
@@ -14,6 +14,41 @@ for document in $documents; do
             bad=1
         }
     done
+done
+
+# The names by which links call the headings of a document, as GitHub makes them, and those of <a id="…">.
+anchors_of() {
+    awk '/^```/ { code = !code }
+        code { next }
+        match($0, /<a id="[^"]+"/) { print substr($0, RSTART + 7, RLENGTH - 8) }
+        /^#+ / {
+            text = tolower($0)
+            sub(/^#+ /, "", text)
+            gsub(/\]\([^)]*\)/, "", text)
+            gsub(/[^a-z0-9_ -]/, "", text)
+            gsub(/ /, "-", text)
+            print seen[text] ? text "-" seen[text] : text
+            seen[text]++
+        }' "$1"
+}
+
+for document in $documents; do
+    for link in $(grep -oE '\]\([^) ]*#[^) ]+' "$document" | cut -c 3- | grep -v '^[a-z]*:' | LC_ALL=C sort -u); do
+        target=$document
+        [ -z "${link%%#*}" ] || target=$(dirname "$document")/${link%%#*}
+        case $target in *.md) ;; *) continue ;; esac
+        [ ! -e "$target" ] || anchors_of "$target" | grep -qxF "${link#*#}" || {
+            echo "$document: no such heading: $link"
+            bad=1
+        }
+    done
+done
+
+for document in docs/*.md docs/*/*.md; do
+    [ "$document" = docs/README.md ] || [ ! -e "$document" ] || grep -qF "](${document#docs/}" docs/README.md || {
+        echo "docs/README.md: no link to $document"
+        bad=1
+    }
 done
 
 problems=src/base/problem.h
