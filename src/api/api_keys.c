@@ -41,7 +41,7 @@ static void show_key(struct exchange *exchange, struct str id)
     struct buf body = {0};
     struct json_writer writer = json_writer(&body);
     if (!key_table_look(api_of(exchange)->keys, id, add_key, &writer))
-        api_problem(exchange, PROBLEM_NOT_FOUND, "there is no such key");
+        api_problem(exchange, PROBLEM_NOT_FOUND, "there is no such key: GET /keys lists all");
     else if (buf_failed(&body))
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
     else

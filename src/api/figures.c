@@ -194,7 +194,6 @@ static void write_webhooks(struct json_writer *writer, const struct courier_stat
     json_name(writer, "webhooks");
     json_object_begin(writer);
     json_member_number(writer, "endpoints", LOAD(stats->endpoints));
-    json_member_number(writer, "refused", LOAD(stats->refused));
     json_member_number(writer, "deliveries", LOAD(stats->deliveries));
     json_member_number(writer, "failures", LOAD(stats->failures));
     json_member_number(writer, "requests", under_way);

@@ -7,6 +7,7 @@ void webhook_info_write(struct json_writer *writer, const struct courier_stats *
     json_name(writer, "webhooks");
     json_object_begin(writer);
     json_member_number(writer, "endpoints", COUNTER(stats->endpoints));
+    json_member_number(writer, "refused", COUNTER(stats->refused));
     json_member_number(writer, "deliveries", COUNTER(stats->deliveries));
     json_member_number(writer, "failures", COUNTER(stats->failures));
     json_member_number(writer, "skipped", COUNTER(stats->looped));
@@ -37,6 +38,9 @@ void webhook_info_add_metrics(struct buf *out, const struct courier_stats *stats
 {
     metric_add(out, "webhook_deliveries_total", "counter", "Events that webhooks accepted",
                COUNTER(stats->deliveries));
+    metric_add(out, "webhook_refused_total", "counter",
+               "Webhooks over endpoints_max or subject_endpoints_max, refused",
+               COUNTER(stats->refused));
     metric_add(out, "webhook_failures_total", "counter", "Requests of webhooks that failed",
                COUNTER(stats->failures));
     metric_add(out, "webhook_skipped_total", "counter",

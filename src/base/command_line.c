@@ -1,5 +1,7 @@
 #include "base/command_line.h"
 
+#include "base/nearest.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -26,6 +28,17 @@ static const struct command_option *find(const struct reading *reading, struct s
 static int refuse(struct buf *why, const char *format, const char *name)
 {
     buf_addf(why, "--%s %s", name, format);
+    return -EINVAL;
+}
+
+static int refuse_unknown(const struct reading *reading, struct str name)
+{
+    struct nearest nearest = {.name = name};
+    for (size_t i = 0; i < reading->count; i++)
+        nearest_offer(&nearest, str_from(reading->options[i].name));
+    buf_addf(reading->why, "there is no option --%.*s", STR_FMT(name));
+    if (nearest.best.len)
+        buf_addf(reading->why, ": did you mean --%.*s?", STR_FMT(nearest.best));
     return -EINVAL;
 }
 
@@ -64,10 +77,8 @@ static int read_option(struct reading *reading)
     struct str rest = str_from(reading->argv[reading->at] + 2);
     struct str name = str_cut(&rest, '=');
     const struct command_option *option = find(reading, name);
-    if (!option) {
-        buf_addf(reading->why, "there is no option --%.*s", STR_FMT(name));
-        return -EINVAL;
-    }
+    if (!option)
+        return refuse_unknown(reading, name);
     if (option->flag) {
         *option->flag = true;
         return rest.at ? refuse(reading->why, "takes no value", option->name) : 0;

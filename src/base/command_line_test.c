@@ -83,8 +83,10 @@ static void the_wrong_argument_is_named(void **state)
 {
     (void)state;
     struct result r;
-    RUN(&r, "sub", "--nope=1");
-    assert_refused(&r, "there is no option --nope");
+    RUN(&r, "sub", "--nothing=1");
+    assert_refused(&r, "there is no option --nothing");
+    RUN(&r, "sub", "--jsn");
+    assert_refused(&r, "there is no option --jsn: did you mean --json?");
     RUN(&r, "sub", "--url");
     assert_refused(&r, "--url needs a value");
     RUN(&r, "sub", "--json=1");

@@ -29,3 +29,13 @@ unsigned nearest_distance(struct str a, struct str b)
     }
     return rows[0][b.len];
 }
+
+void nearest_offer(struct nearest *nearest, struct str candidate)
+{
+    unsigned distance = nearest_distance(nearest->name, candidate);
+    if (!nearest_is_near(nearest->name, distance) ||
+        (nearest->best.len && distance >= nearest->distance))
+        return;
+    nearest->best = candidate;
+    nearest->distance = distance;
+}

@@ -48,12 +48,25 @@ static void only_what_is_alike_is_near(void **state)
     assert_true(nearest_is_near(STR("connections_maxx"), 1));
 }
 
+static void the_nearest_name_is_found_if_it_is_near_enough(void **state)
+{
+    (void)state;
+    struct nearest nearest = {.name = STR("foramt")};
+    nearest_offer(&nearest, STR("count"));
+    assert_int_equal(nearest.best.len, 0);
+    nearest_offer(&nearest, STR("formats"));
+    nearest_offer(&nearest, STR("format"));
+    nearest_offer(&nearest, STR("formal"));
+    assert_true(str_eq(nearest.best, STR("format")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_letter_that_differs_counts_one),
         cmocka_unit_test(names_that_are_too_long_are_far_from_all),
         cmocka_unit_test(only_what_is_alike_is_near),
+        cmocka_unit_test(the_nearest_name_is_found_if_it_is_near_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

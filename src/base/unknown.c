@@ -15,17 +15,10 @@ void unknown_add_text(struct buf *out, struct str text)
 /* The known name with the least distance, if it is near enough. */
 static struct str nearest_of(struct str name, struct str known)
 {
-    struct str best = STR_NONE;
-    unsigned least = NEAREST_LEN_MAX + 1;
-    while (known.len) {
-        struct str one = str_cut(&known, ' ');
-        unsigned distance = nearest_distance(name, one);
-        if (distance >= least || !nearest_is_near(name, distance))
-            continue;
-        least = distance;
-        best = one;
-    }
-    return best;
+    struct nearest nearest = {.name = name};
+    while (known.len)
+        nearest_offer(&nearest, str_cut(&known, ' '));
+    return nearest.best;
 }
 
 static void add_list(struct buf *out, struct str names)

@@ -1,6 +1,7 @@
 #include "bench/load.h"
 
 #include "base/visible.h"
+#include "client/lib/advice.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -27,6 +28,8 @@ const char *load_trouble(struct load *load, const struct client_socket *socket, 
 {
     buf_clear(&load->trouble);
     client_socket_explain(socket, error, &load->trouble);
+    const char *advice = advice_of_tls(buf_str(&load->trouble));
+    buf_add_str(&load->trouble, str_from(*advice ? advice : advice_of_error(-error)));
     buf_add_char(&load->trouble, '\0');
     return buf_failed(&load->trouble) ? "it broke" : load->trouble.at;
 }

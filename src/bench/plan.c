@@ -104,11 +104,10 @@ static int check_matching(const struct plan *plan, struct buf *why)
 
 static int read_urls(struct plan *plan, const char *url, const char *publish_url, struct buf *why)
 {
-    if (server_url_parse(url, &plan->url) ||
-        server_url_parse(publish_url ? publish_url : url, &plan->publish_url))
-        return buf_refuse(why,
-                          "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
-    return trust_check(&plan->trust, why);
+    int result = server_url_read(url, true, &plan->url, why);
+    if (!result)
+        result = server_url_read(publish_url ? publish_url : url, true, &plan->publish_url, why);
+    return result ? result : trust_check(&plan->trust, why);
 }
 
 static int read_pids(struct plan *plan, const struct command_list *texts, struct buf *why)

@@ -251,7 +251,8 @@ static void ready(struct load_watch *watch, uint32_t events)
     if (events & EPOLLERR) {
         int error = 0;
         getsockopt(publisher->socket.fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
-        broken(publisher, error ? strerror(error) : "the connection broke");
+        broken(publisher, error ? load_trouble(publisher->load, &publisher->socket, -error)
+                                : "the connection broke");
         return;
     }
     if (!publisher->connected && !go_on(publisher))

@@ -310,7 +310,8 @@ static void ready(struct load_watch *watch, uint32_t events)
         int error = 0;
         getsockopt(subscriber->socket.fd, SOL_SOCKET, SO_ERROR, &error,
                    &(socklen_t){sizeof(error)});
-        gone(subscriber, error ? strerror(error) : "the connection broke");
+        gone(subscriber, error ? load_trouble(subscriber->load, &subscriber->socket, -error)
+                               : "the connection broke");
         return;
     }
     if (!subscriber->asked && !go_on(subscriber))

@@ -109,7 +109,7 @@ static int read_options(struct options *options, int argc, char **argv, struct f
     if (result == -EINVAL)
         faults_add(faults, NULL, "", "%.*s", STR_FMT(buf_str(&why)));
     else if (!result && rest.count)
-        refuse(faults, rest.at[0], "is one word too many");
+        faults_add(faults, NULL, "", "\"%s\" is one word too many", rest.at[0]);
     if (options->memory && options->data)
         refuse(faults, "--memory", "keeps no data: leave out --data");
     buf_free(&why);

@@ -401,7 +401,7 @@ static void a_file_that_is_not_there_is_refused(void **state)
     struct faults faults = {0};
     config_init(&config);
     assert_int_equal(config_read(&config, "/tmp/freshet-no-such-file", &faults), -EINVAL);
-    assert_true(has(&faults, "/tmp/freshet-no-such-file: No such file"));
+    assert_true(has(&faults, "/tmp/freshet-no-such-file: there is no such file"));
     faults_free(&faults);
     config_free(&config);
 }

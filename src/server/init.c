@@ -60,6 +60,15 @@ static int refuse(const char *why)
     return 1;
 }
 
+static int refuse_folder(int error)
+{
+    char why[160];
+    bool is_closed = error == EACCES || error == EPERM || error == EROFS;
+    snprintf(why, sizeof(why), "%s%s", strerror(error),
+             is_closed ? ". Go to a folder in which this user may write" : "");
+    return refuse(why);
+}
+
 /* Writes all of the text into a new file. 0 or a negative errno. */
 static int write_new(struct str text)
 {
@@ -104,12 +113,12 @@ int init_main(int argc, char **argv)
     int code =
         result == -EEXIST ? refuse("there is one already: move it away")
         : result
-            ? refuse(strerror(-result))
+            ? refuse_folder(-result)
             : printf("wrote %s; its key, which is shown this once:\n\n  %s\n\n"
-                     "  freshet serve --config %s\n"
+                     "  %s serve --config %s\n"
                      "  curl localhost:7070/channels/news -H 'Authorization: Bearer %s' -d hello\n"
                      "  curl -N 'localhost:7070/channels/news?stream=sse'\n",
-                     file_name, key, file_name, key) < 0;
+                     file_name, key, program_invocation_name, file_name, key) < 0;
     explicit_bzero(key, sizeof(key));
     return code;
 }

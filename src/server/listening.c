@@ -133,7 +133,7 @@ static const char *advice_of(const struct listen_address *address, int error)
                                  : "";
     return error == EADDRINUSE ? ". Another program has that port: stop it, or take another port, "
                                  "as in --listen localhost:7071"
-           : error == EACCES   ? ". Ports below 1024 want privileges: take another one"
+           : error == EACCES   ? ". Ports below 1024 need privileges: take another one"
                                : "";
 }
 

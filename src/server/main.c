@@ -1,5 +1,6 @@
 /* freshet: the command line. */
 #include "base/command_line.h"
+#include "base/nearest.h"
 #include "bench/bench.h"
 #include "client/cli/client.h"
 #include "client/cli/output.h"
@@ -86,6 +87,20 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
+/* Says that there is no such command, and which one was probably meant; else all there are. */
+static int refuse_command(const char *name)
+{
+    struct nearest nearest = {.name = str_from(name)};
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        nearest_offer(&nearest, str_from(commands[i].name));
+    fprintf(stderr, "freshet: no command is called \"%s\"", name);
+    if (nearest.best.len)
+        fprintf(stderr, ": did you mean freshet %.*s?\nTry: freshet help\n", STR_FMT(nearest.best));
+    else
+        fprintf(stderr, "\n\n%s", overview);
+    return 2;
+}
+
 static const char *help_of(const struct command *command, const char *verb)
 {
     if (command->run == client_webhook)
@@ -108,10 +123,8 @@ static int help(int argc, char **argv)
     const struct command *command = name ? find(name) : NULL;
     if (name && strcmp(name, "configuration") == 0)
         return print_keys();
-    if (name && !command) {
-        fprintf(stderr, "freshet: no command is called \"%s\"\n\n%s", name, overview);
-        return 2;
-    }
+    if (name && !command)
+        return refuse_command(name);
     fputs(command ? help_of(command, argc > 2 ? argv[2] : NULL) : overview, stdout);
     return 0;
 }
@@ -138,9 +151,9 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--version") == 0)
         return output_end("freshet", version(0, NULL));
     const struct command *command = argc > 1 ? find(argv[1]) : NULL;
+    if (!command && argc > 1)
+        return refuse_command(argv[1]);
     if (!command) {
-        if (argc > 1)
-            fprintf(stderr, "freshet: no command is called \"%s\"\n\n", argv[1]);
         fputs(overview, stderr);
         return 2;
     }

@@ -69,7 +69,10 @@ int yaml_file_open(const char *path, struct yaml_file **ret_file, struct faults 
     int result = read_file(path, YAML_FILE_MAX, &text);
     if (result) {
         buf_free(&text);
-        return refuse(faults, path, 0, strerror(-result));
+        return refuse(faults, path, 0,
+                      result == -ENOENT ? "there is no such file: `freshet init` writes one to "
+                                          "begin with"
+                                        : strerror(-result));
     }
     struct yaml_file *file = mem_alloc(sizeof(*file));
     *file = (struct yaml_file){.path = path};

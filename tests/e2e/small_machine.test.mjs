@@ -27,7 +27,7 @@ async function startAsNobody(t, dir, args, first = ":") {
 
 test("a user who may not make the data folder is told how it is made", { skip: takesRoot }, async (t) => {
     const dir = openFolder(t), data = path.join(dir, "data");
-    for (const [args, folder, above] of [[[], "freshet-data", "\\."], [["--data", data], data, dir]]) {
+    for (const [args, folder, above] of [[[], "freshet-data", "this folder"], [["--data", data], data, dir]]) {
         const { end, err } = await startAsNobody(t, dir, args);
         assert.equal(end?.code, 1, err);
         assert.match(err, new RegExp(`^freshet serve: ${folder} cannot be made: user 65534 may not write to ${above}\\. ` +

@@ -80,7 +80,7 @@ test("there is help for the command and for each verb", async (t) => {
     assert.match((await run(t, ["help"])).stdout, /freshet webhook/);
 });
 
-test("wrong usage is told with the verb's help, and ends with 2", async (t) => {
+test("wrong usage is told with where the verb's help is, and ends with 2", async (t) => {
     for (const args of [
         [], ["remove", "x"], ["add"], ["add", "http://x/"], ["show"], ["show", "a", "b"], ["ls", "x"], ["rm"], ["replay", "a"],
         ["retry", "a", "b"], ["add", "http://x/", "c", "--header", "no colon"], ["add", "http://x/", "c", "--set", "a=b"],
@@ -91,7 +91,7 @@ test("wrong usage is told with the verb's help, and ends with 2", async (t) => {
         const { code, stdout, stderr } = await run(t, ["webhook", ...args]);
         assert.equal(code, 2, `${args}: ${stderr}`);
         assert.equal(stdout, "");
-        assert.match(stderr, /^freshet webhook: .+\n\nUsage: freshet webhook/);
+        assert.match(stderr, /^freshet webhook: .+\nTry: freshet help webhook[ \w]*\n$/);
         assert.ok(!stderr.includes(SECRET), "a secret is not repeated");
     }
 });

@@ -51,6 +51,8 @@ int answer_explain(const char *command, struct str url, int result,
         buf_addf(&why, "%.*s: %s", STR_FMT(url), answer->error);
     else
         transfer_explain(answer, &why);
+    if (answer->advice)
+        buf_add_str(&why, str_from(answer->advice));
     fprintf(stderr, "freshet %s: %.*s\n", command, STR_FMT(buf_str(&why)));
     buf_free(&why);
     return 1;

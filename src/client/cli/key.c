@@ -156,7 +156,11 @@ int client_key(int argc, char **argv)
     struct key_request request;
     const char *help = client_key_help_of(argc > 1 ? argv[1] : NULL);
     int result = key_read_arguments(argc - 1, argv + 1, environment("FRESHET_URL"), &request, &why);
-    int code = result ? command_line_end(result, "freshet key", &why, help, help)
+    char hint[80];
+    bool of_verb = help != client_key_help;
+    snprintf(hint, sizeof(hint), "Try: freshet help key%s%s\n", of_verb ? " " : "",
+             of_verb ? argv[1] : "");
+    int code = result ? command_line_end(result, "freshet key", &why, help, hint)
                : request.verb == KEY_VERB_GENERATE ? generate()
                                                    : run(&request);
     key_request_deinit(&request);

@@ -1,11 +1,13 @@
 #include "client/cli/key_request.h"
 
+#include "base/unknown.h"
 #include "base/command_line.h"
 #include "base/json_writer.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "http/target.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { ACTIONS = 5, TTL_MAX_S = INT32_MAX };
@@ -172,8 +174,8 @@ static int read_said(int argc, char **argv, struct said *said, struct key_reques
             result = buf_refuse(why, "an argument is not UTF-8");
     if (!result)
         result = read_options(argc, argv, ret->verb, said, why);
-    if (!result && server_url_parse(said->url, &ret->url))
-        result = buf_refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
+    if (!result)
+        result = server_url_read(said->url, false, &ret->url, why);
     if (!result)
         result = trust_check(&said->trust, why);
     if (!result)
@@ -186,6 +188,17 @@ static int read_said(int argc, char **argv, struct said *said, struct key_reques
     return result;
 }
 
+static int refuse_verb(const char *name, struct buf *why)
+{
+    static const char known[] = "create ls revoke generate";
+    if (!name)
+        return buf_refuse(why, "say a verb");
+    if (command_line_is_help(name))
+        return COMMAND_LINE_HELP;
+    unknown_add_name(why, "verb", str_from(name), str_from(known));
+    return -EINVAL;
+}
+
 int key_read_arguments(int argc, char **argv, const char *environment_url, struct key_request *ret,
                        struct buf *why)
 {
@@ -193,9 +206,7 @@ int key_read_arguments(int argc, char **argv, const char *environment_url, struc
     struct said said = {.url = environment_url ? environment_url : SERVER_URL_DEFAULT};
     *ret = (struct key_request){0};
     if (!verb)
-        return argc && command_line_is_help(argv[0])
-                   ? COMMAND_LINE_HELP
-                   : buf_refuse(why, argc ? "there is no such verb" : "say a verb");
+        return refuse_verb(argc ? argv[0] : NULL, why);
     ret->verb = verb->verb;
     const char **room = mem_alloc((ACTIONS + 1) * (size_t)argc * sizeof(char *));
     said.positionals.at = room;

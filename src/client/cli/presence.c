@@ -61,9 +61,8 @@ int presence_read_arguments(int argc, char **argv, const char *environment_url,
     free(channels.at);
     if (result)
         return result;
-    if (server_url_parse(url, &ret->url))
-        return buf_refuse(why,
-                          "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
+    if ((result = server_url_read(url, true, &ret->url, why)))
+        return result;
     result = check(ret, count, why);
     return result ? result : credential_read(&ret->credential, environment_token, why);
 }
@@ -243,7 +242,7 @@ int client_presence(int argc, char **argv)
     int result = presence_read_arguments(argc, argv, environment("FRESHET_URL"),
                                          environment("FRESHET_TOKEN"), &arguments, &why);
     int code = result ? command_line_end(result, "freshet presence", &why, client_presence_help,
-                                         client_presence_help)
+                                         "Try: freshet help presence\n")
                       : run(&arguments);
     credential_deinit(&arguments.credential);
     buf_free(&why);

@@ -115,8 +115,8 @@ int pub_read_arguments(int argc, char **argv, const char *environment_url,
     if (!result)
         result = read_positionals(&positionals, ret, why);
     free(positionals.at);
-    if (!result && server_url_parse(url, &ret->url))
-        result = buf_refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
+    if (!result)
+        result = server_url_read(url, false, &ret->url, why);
     if (!result)
         result = check(ret, why);
     if (!result)
@@ -154,6 +154,7 @@ static void add_lines(const struct publisher *publisher, struct buf *out)
         buf_addf(out, "line %llu: ", (unsigned long long)publisher->first_line);
 }
 
+/* Without `what_next` the sentence ends with what a person can do. */
 static void explain(struct publisher *publisher, bool is_stopped, const char *what_next)
 {
     const struct attempts *attempts = &publisher->attempts;
@@ -165,7 +166,8 @@ static void explain(struct publisher *publisher, bool is_stopped, const char *wh
         buf_addf(&why, "%.*s: %s", STR_FMT(publisher->arguments->url.text), attempts->answer.error);
     else
         transfer_explain(&attempts->answer, &why);
-    fprintf(stderr, "freshet pub: %.*s%s\n", STR_FMT(buf_str(&why)), what_next);
+    fprintf(stderr, "freshet pub: %.*s%s\n", STR_FMT(buf_str(&why)),
+            what_next ? what_next : attempts->answer.advice);
     buf_free(&why);
 }
 
@@ -188,7 +190,7 @@ static int publish(struct publisher *publisher, const struct transfer_request *r
     if (end == ATTEMPTS_REFUSED && publisher->attempts.answer.status == TOO_LARGE &&
         publisher->may_split)
         return TOO_LARGE;
-    explain(publisher, end == ATTEMPTS_STOPPED, "");
+    explain(publisher, end == ATTEMPTS_STOPPED, end == ATTEMPTS_STOPPED ? "" : NULL);
     return 1;
 }
 
@@ -498,9 +500,9 @@ int client_pub(int argc, char **argv)
     struct pub_arguments arguments;
     int result = pub_read_arguments(argc, argv, environment("FRESHET_URL"),
                                     environment("FRESHET_TOKEN"), &arguments, &why);
-    int code = result
-                   ? command_line_end(result, "freshet pub", &why, client_pub_help, client_pub_help)
-                   : run_with(&arguments);
+    int code = result ? command_line_end(result, "freshet pub", &why, client_pub_help,
+                                         "Try: freshet help pub\n")
+                      : run_with(&arguments);
     credential_deinit(&arguments.credential);
     buf_free(&why);
     return code;

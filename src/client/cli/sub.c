@@ -110,9 +110,8 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
     wish->types = (struct follow_names){ret->types.at, ret->types.count};
     if (result)
         return result;
-    if (server_url_parse(url, &wish->url))
-        return buf_refuse(why,
-                          "the server's URL is http://HOST[:PORT][/BASE], or https, ws or wss");
+    if ((result = server_url_read(url, true, &wish->url, why)))
+        return result;
     if (!mechanism)
         mechanism = wish->url.ws ? "ws" : "ndjson";
     if (read_mechanism(mechanism, &wish->mechanism))
@@ -191,9 +190,9 @@ int client_sub(int argc, char **argv)
     arguments.types.at = mem_alloc(room);
     int result = sub_read_arguments(argc, argv, environment("FRESHET_URL"),
                                     environment("FRESHET_TOKEN"), &arguments, &why);
-    int code = result
-                   ? command_line_end(result, "freshet sub", &why, client_sub_help, client_sub_help)
-                   : run_with(&arguments);
+    int code = result ? command_line_end(result, "freshet sub", &why, client_sub_help,
+                                         "Try: freshet help sub\n")
+                      : run_with(&arguments);
     credential_deinit(&arguments.credential);
     free(arguments.channels.at);
     free(arguments.types.at);

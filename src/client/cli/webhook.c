@@ -166,8 +166,12 @@ int client_webhook(int argc, char **argv)
         return webhook_listen(argc - 1, argv + 1);
     int result = webhook_read_arguments(argc - 1, argv + 1, environment("FRESHET_URL"),
                                         environment("FRESHET_TOKEN"), &request, &why);
+    char hint[80];
+    bool of_verb = help != client_webhook_help;
+    snprintf(hint, sizeof(hint), "Try: freshet help webhook%s%s\n", of_verb ? " " : "",
+             of_verb ? argv[1] : "");
     int code =
-        result ? command_line_end(result, "freshet webhook", &why, help, help) : run_with(&request);
+        result ? command_line_end(result, "freshet webhook", &why, help, hint) : run_with(&request);
     webhook_request_deinit(&request);
     buf_free(&why);
     return code;

@@ -252,6 +252,15 @@ static void welcome(struct host *host)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
+static const char *advice_of(int error)
+{
+    return error == EADDRINUSE ? ". Another program has that port: stop it, or name another one, "
+                                 "as in freshet webhook listen 127.0.0.1:9001"
+           : error == EACCES   ? ". Ports below 1024 need privileges: name another one"
+           : error == EADDRNOTAVAIL ? ". This machine has no such address: take 127.0.0.1"
+                                    : "";
+}
+
 static int open_socket(const struct listen_arguments *arguments)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
@@ -317,8 +326,8 @@ static int run(const struct listen_arguments *arguments, const struct interrupt 
                                     .interrupt = interrupt}};
     host.fd = open_socket(arguments);
     if (host.fd < 0) {
-        fprintf(stderr, "freshet webhook: cannot listen at %s: %s\n", arguments->address,
-                strerror(-host.fd));
+        fprintf(stderr, "freshet webhook: cannot listen at %s: %s%s\n", arguments->address,
+                strerror(-host.fd), advice_of(-host.fd));
         return 1;
     }
     for (size_t i = 0; i < GUESTS_MAX; i++)
@@ -347,7 +356,7 @@ int webhook_listen(int argc, char **argv)
         listen_read_arguments(argc, argv, environment("FRESHET_WEBHOOK_SECRET"), &arguments, &why);
     if (result) {
         code = command_line_end(result, "freshet webhook", &why, webhook_listen_help,
-                                webhook_listen_help);
+                                "Try: freshet help webhook listen\n");
     } else if (interrupt_init(&interrupt)) {
         perror("freshet webhook");
         code = 1;

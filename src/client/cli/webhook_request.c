@@ -1,5 +1,6 @@
 #include "client/cli/webhook_request.h"
 
+#include "base/unknown.h"
 #include "base/command_line.h"
 
 #include "base/json.h"
@@ -9,6 +10,7 @@
 #include "http/target.h"
 #include "http/token.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { BATCH_MOST = 1000, OPTIONS_MAX = 24 };
@@ -330,8 +332,8 @@ static int read_said(int argc, char **argv, struct said *said, struct webhook_re
     int result = check_text(argc, argv, why);
     if (!result)
         result = read_options(argc, argv, said, why);
-    if (!result && server_url_parse(said->url, &ret->url))
-        result = buf_refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
+    if (!result)
+        result = server_url_read(said->url, false, &ret->url, why);
     if (!result)
         result = trust_check(&said->trust, why);
     if (!result && is_input(said->secret_file) && is_input(said->credential.file))
@@ -349,6 +351,18 @@ static int read_said(int argc, char **argv, struct said *said, struct webhook_re
     return result;
 }
 
+static int refuse_verb(const char *name, struct buf *why)
+{
+    static const char known[] =
+        "add ls show deliveries pause resume ping rotate replay retry rm listen";
+    if (!name)
+        return buf_refuse(why, "say a verb");
+    if (command_line_is_help(name))
+        return COMMAND_LINE_HELP;
+    unknown_add_name(why, "verb", str_from(name), str_from(known));
+    return -EINVAL;
+}
+
 int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                            const char *environment_token, struct webhook_request *ret,
                            struct buf *why)
@@ -358,9 +372,7 @@ int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                         .url = environment_url ? environment_url : SERVER_URL_DEFAULT,
                         .token = environment_token};
     if (!said.verb)
-        return argc && command_line_is_help(argv[0])
-                   ? COMMAND_LINE_HELP
-                   : buf_refuse(why, argc ? "there is no such verb" : "say a verb");
+        return refuse_verb(argc ? argv[0] : NULL, why);
     ret->method = said.verb->method;
     ret->show = said.verb->show;
     const char **room = mem_alloc(4 * (size_t)argc * sizeof(char *));

@@ -10,7 +10,12 @@ static int read_file(struct credential *credential, struct buf *why)
 {
     bool is_input = strcmp(credential->file, "-") == 0;
     credential->text = credential->own = first_line_read(credential->file);
-    if (credential->own && server_url_token_valid(credential->own))
+    if (!credential->own) {
+        buf_addf(why, "cannot read %s: %s", is_input ? "standard input" : credential->file,
+                 strerror(errno));
+        return -EINVAL;
+    }
+    if (server_url_token_valid(credential->own))
         return 0;
     buf_addf(why, "%s does not hold a key or a token, alone on its first line",
              is_input ? "standard input" : credential->file);
@@ -30,7 +35,8 @@ int credential_read(struct credential *credential, const char *environment, stru
     credential->text = environment;
     if (!credential->text || server_url_token_valid(credential->text))
         return 0;
-    buf_add_lit(why, "the token holds something that no token can");
+    buf_add_lit(why,
+                "FRESHET_TOKEN holds a blank, or another character that no key and no token has");
     return -EINVAL;
 }
 

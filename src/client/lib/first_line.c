@@ -25,6 +25,8 @@ static bool read_line(int fd, char *room)
     }
     room[len < FILE_MAX ? len : 0] = '\0';
     room[strcspn(room, "\r\n")] = '\0';
+    if (len == FILE_MAX)
+        errno = EFBIG;
     return !n;
 }
 
@@ -36,11 +38,13 @@ char *first_line_read(const char *file)
         return NULL;
     char *line = mem_alloc(FILE_MAX + 1);
     bool good = read_line(fd, line);
+    int error = errno;
     if (!is_input)
         close(fd);
     if (good)
         return line;
     first_line_free(line);
+    errno = error;
     return NULL;
 }
 

@@ -19,6 +19,7 @@ static enum follow_end run_once(struct following *following, struct transfer *tr
     following->heard = false;
     following->retry_ms = 0;
     buf_clear(&following->why);
+    following->advice = NULL;
     return following->wish->mechanism == FOLLOW_WS ? follow_ws_run(following)
                                                    : follow_http_run(following, transfer);
 }
@@ -89,6 +90,8 @@ int follow_run(const struct follow_wish *wish, const struct follow_sink *sink,
         result = run(&following, transfer);
     if (result)
         buf_add_str(ret_why, buf_str(&following.why));
+    if (result && following.advice)
+        buf_add_str(ret_why, str_from(following.advice));
     transfer_free(transfer);
     tls_client_free(following.tls);
     following_deinit(&following);

@@ -1,5 +1,6 @@
 #include "client/lib/follow_ws.h"
 
+#include "client/lib/advice.h"
 #include "client/lib/ws_link.h"
 
 #include "base/json.h"
@@ -41,6 +42,11 @@ static int subscribe(const struct following *following, struct ws_link *link)
     return result;
 }
 
+static const char *advice_about(const struct following *following, uint64_t status)
+{
+    return status == 401 && !following->wish->token ? ADVICE_NO_CREDENTIAL : NULL;
+}
+
 /* The end after an `error` message, which can only be the answer to the subscribe message. */
 static enum follow_end refused_by(struct following *following, const struct record *record)
 {
@@ -53,6 +59,7 @@ static enum follow_end refused_by(struct following *following, const struct reco
             status = (uint64_t)(value.at[0] - '0') * 100 + (uint64_t)(value.at[1] - '0') * 10 +
                      (uint64_t)(value.at[2] - '0');
     answer.status = (long)status;
+    answer.advice = advice_about(following, status);
     buf_add_str(&answer.body, record->problem);
     enum follow_end end = following_end_of(following, 0, &answer);
     transfer_answer_deinit(&answer);
@@ -68,6 +75,7 @@ static enum follow_end end_of(struct following *following, const struct ws_link 
         return FOLLOW_DONE;
     case WS_LINK_E_REFUSED:
         answer.status = link->status;
+        answer.advice = advice_about(following, (uint64_t)link->status);
         buf_add_str(&answer.body, buf_str(&link->in));
         end = following_end_of(following, 0, &answer);
         transfer_answer_deinit(&answer);
@@ -80,6 +88,7 @@ static enum follow_end end_of(struct following *following, const struct ws_link 
         break;
     }
     buf_add_str(&following->why, buf_str(&link->why));
+    following->advice = link->advice;
     return end;
 }
 

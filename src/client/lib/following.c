@@ -129,6 +129,7 @@ enum follow_end following_end_of(struct following *following, int result,
 {
     if (result == TRANSFER_STOPPED)
         return FOLLOW_DONE;
+    following->advice = answer->advice;
     if (result) {
         buf_add_str(&following->why, str_from(answer->error));
         return FOLLOW_LOST;

@@ -29,6 +29,7 @@ struct following {
     bool reached;                       /* the server has answered at least once */
     bool heard;                         /* bytes have come over this connection */
     struct buf why;                     /* why the connection ended, for the user */
+    const char *advice;                 /* what can be done about that: see advice.h */
 };
 
 /* How a connection ended. */

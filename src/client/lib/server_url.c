@@ -1,5 +1,6 @@
 #include "client/lib/server_url.h"
 
+#include "base/unknown.h"
 #include "http/target.h"
 
 #include <errno.h>
@@ -74,6 +75,18 @@ int server_url_parse(const char *text, struct server_url *ret)
     ret->authority = (struct str){rest.at, size};
     ret->path = str_skip(rest, size);
     return split_authority(ret);
+}
+
+int server_url_read(const char *text, bool takes_ws, struct server_url *ret, struct buf *why)
+{
+    if (!server_url_parse(text, ret))
+        return 0;
+    unknown_add_text(why, str_from(text));
+    buf_addf(why,
+             " is not the URL of a server: http://HOST[:PORT][/BASE] or https%s, as "
+             "in " SERVER_URL_DEFAULT,
+             takes_ws ? ", ws or wss" : "");
+    return -EINVAL;
 }
 
 struct str server_url_port(const struct server_url *url)

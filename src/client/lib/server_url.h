@@ -20,6 +20,10 @@ struct server_url {
  * 0, or -EINVAL for anything else (user names, queries). */
 int server_url_parse(const char *text, struct server_url *ret);
 
+/* The same for a user: says in `why` what is wrong. The sentence names ws and wss if the command
+ * takes them. */
+int server_url_read(const char *text, bool takes_ws, struct server_url *ret, struct buf *why);
+
 /* The URL's port, or the default of its scheme. */
 struct str server_url_port(const struct server_url *url);
 

@@ -1,5 +1,6 @@
 #include "client/lib/transfer.h"
 
+#include "client/lib/advice.h"
 #include "client/lib/record.h"
 
 #include "base/clock.h"
@@ -258,6 +259,22 @@ static int perform(struct transfer *transfer)
     return result;
 }
 
+static const char *advice_about(struct transfer *transfer, int result)
+{
+    long error = 0;
+    struct str cause = str_from(transfer->error);
+    curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &error);
+    if (!result)
+        return transfer->answer->status == 401 && !transfer->request->token ? ADVICE_NO_CREDENTIAL
+                                                                            : "";
+    if (str_starts(cause, STR("Could not resolve host")))
+        return ADVICE_NO_HOST;
+    if (result != TRANSFER_E_CONNECT && result != TRANSFER_E_TRUST)
+        return "";
+    const char *advice = advice_of_tls(cause);
+    return *advice ? advice : advice_of_error((int)error);
+}
+
 static void read_outcome(struct transfer *transfer, int result)
 {
     struct transfer_answer *answer = transfer->answer;
@@ -268,6 +285,7 @@ static void read_outcome(struct transfer *transfer, int result)
     visible_blank(transfer->error,
                   strlen(transfer->error)); /* names of a certificate, for example */
     answer->error = result == TRANSFER_E_QUIET ? "the server has gone quiet" : transfer->error;
+    answer->advice = advice_about(transfer, result);
 }
 
 int transfer_run(struct transfer *transfer, const struct transfer_request *request,
@@ -281,6 +299,7 @@ int transfer_run(struct transfer *transfer, const struct transfer_request *reque
     transfer->error[0] = '\0';
     buf_clear(&answer->body);
     answer->status = 0;
+    answer->advice = "";
     struct curl_slist *headers = headers_of(request);
     if (!headers) {
         answer->error = "there is no memory";
@@ -305,7 +324,7 @@ void transfer_explain(const struct transfer_answer *answer, struct buf *out)
     size_t before = out->len;
     record_add_problem(buf_str(&answer->body), out);
     if (out->len == before)
-        buf_add_lit(out, "the server gave no reason");
+        buf_add_lit(out, "the answer is none of freshet's: look at the URL of the server");
 }
 
 bool transfer_status_is_passing(long status)

@@ -36,8 +36,9 @@ struct transfer_request {
 struct transfer_answer {
     long status;
     uint64_t retry_after_ms;
-    struct buf body;   /* the body if `take` did not get it, up to body_max */
-    const char *error; /* a sentence about a TRANSFER_E_…; valid until the next request */
+    struct buf body;    /* the body if `take` did not get it, up to body_max */
+    const char *error;  /* a sentence about a TRANSFER_E_…; valid until the next request */
+    const char *advice; /* behind it or behind a refusal: see advice.h; empty if there is none */
 };
 
 struct transfer;

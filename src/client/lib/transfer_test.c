@@ -25,7 +25,8 @@ static void an_error_is_explained_by_its_problem_document(void **state)
     struct buf out = {0};
     struct transfer_answer answer = {.status = 403};
     transfer_explain(&answer, &out);
-    assert_str(buf_str(&out), "403: the server gave no reason");
+    assert_str(buf_str(&out),
+               "403: the answer is none of freshet's: look at the URL of the server");
     buf_clear(&out);
     buf_add_lit(&answer.body, "{\"title\":\"t\",\"detail\":\"choose another\"}");
     transfer_explain(&answer, &out);

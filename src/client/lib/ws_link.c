@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/visible.h"
+#include "client/lib/advice.h"
 #include "ws/handshake.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ void ws_link_deinit(struct ws_link *link)
 static int fail(struct ws_link *link, int result, const char *why)
 {
     buf_clear(&link->why);
+    link->advice = NULL;
     buf_add_str(&link->why, str_from(why));
     return result;
 }
@@ -44,6 +46,7 @@ static int fail(struct ws_link *link, int result, const char *why)
 static int fail_by(struct ws_link *link, int result, int error)
 {
     buf_clear(&link->why);
+    link->advice = NULL;
     client_socket_explain(&link->socket, error, &link->why);
     return result;
 }
@@ -79,8 +82,10 @@ static int connect_to(struct ws_link *link, const struct addrinfo *address)
         error = errno;
     else if ((result = wait_for(link, POLLOUT, CONNECT_MS)) == 0)
         getsockopt(link->socket.fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error)
+    if (error) {
         result = fail(link, WS_LINK_E_CONNECT, strerror(error));
+        link->advice = advice_of_error(error);
+    }
     if (!result)
         return 0;
     client_socket_close(&link->socket);
@@ -99,8 +104,10 @@ static int connect_any(struct ws_link *link, const struct server_url *url)
                     ? EAI_MEMORY
                     : getaddrinfo(host.at, port.at, &hints, &found);
     int result = WS_LINK_E_CONNECT;
-    if (error)
+    if (error) {
         fail(link, result, gai_strerror(error));
+        link->advice = ADVICE_NO_HOST;
+    }
     for (struct addrinfo *at = found; at && result == WS_LINK_E_CONNECT; at = at->ai_next)
         result = connect_to(link, at);
     if (found)
@@ -117,7 +124,11 @@ static int secure(struct ws_link *link, struct tls_client *tls)
         result = wait_for(link, link->socket.waits_for, CONNECT_MS);
     if (result == WS_LINK_E_QUIET)
         return WS_LINK_E_CONNECT;
-    return result < 0 ? fail_by(link, WS_LINK_E_CONNECT, result) : result;
+    if (result < 0) {
+        result = fail_by(link, WS_LINK_E_CONNECT, result);
+        link->advice = advice_of_tls(buf_str(&link->why));
+    }
+    return result;
 }
 
 static int send_out(struct ws_link *link)
@@ -235,8 +246,10 @@ int ws_link_open(struct ws_link *link, const struct server_url *url, struct tls_
 {
     char key[WS_KEY_LEN];
     int result = connect_any(link, url);
-    if (!result)
+    if (!result) {
+        link->advice = NULL; /* of another address of the name */
         result = secure(link, tls);
+    }
     if (result)
         return result;
     if (ws_make_key(key))

@@ -32,7 +32,8 @@ struct ws_link {
     struct buf out;
     int status;
     unsigned close_code;
-    struct buf why; /* a sentence about an error */
+    struct buf why;     /* a sentence about an error */
+    const char *advice; /* what can be done about it: see advice.h; NULL if nothing is known */
 };
 
 /* A link for one thread at a time, without a connection yet. `interrupt` is borrowed as long as it

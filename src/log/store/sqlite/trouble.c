@@ -643,7 +643,7 @@ static void add_not_made(struct buf *out, const struct trouble *trouble, const c
     buf_addf(out,
              "%s cannot be made: user %u may not write to %s. Make it as root (install -d -m 700 "
              "-o %u %s), or use another folder",
-             dir, user, trouble->path, user, dir);
+             dir, user, strcmp(trouble->path, ".") == 0 ? "this folder" : trouble->path, user, dir);
 }
 
 void trouble_add(struct buf *out, const struct trouble *trouble, const char *dir)
