@@ -289,6 +289,12 @@ test("repair of a folder in order says so and changes nothing", async (t) => {
     }
 });
 
+test("repair of a folder without data says that there is none", async (t) => {
+    const { code, stdout } = await run(t, ["repair", temporaryFolder(t)]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^nothing is damaged: \S+ holds no data of freshet\. Name the folder of --data\n$/);
+});
+
 test("repair is asked for with one folder", async (t) => {
     for (const args of [["repair"], ["repair", "a", "b"], ["repair", "--force", "a"], ["repair", path.join(temporaryFolder(t), "none")]]) {
         const { code, stdout, stderr } = await run(t, args);

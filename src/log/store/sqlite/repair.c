@@ -532,7 +532,11 @@ static void find_lost(struct repair *repair)
 
 static void tell_end(struct repair *repair, size_t damaged)
 {
-    if (!damaged)
+    if (!damaged && !repair->count && is_none(&repair->state))
+        buf_addf(repair->out,
+                 "nothing is damaged: %s holds no data of freshet. Name the folder of --data\n",
+                 repair->config->dir);
+    else if (!damaged)
         buf_addf(repair->out,
                  "nothing is damaged: %zu file%s of the log, state.db and sums.db are in order\n",
                  repair->count, repair->count == 1 ? "" : "s");
