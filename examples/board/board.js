@@ -277,7 +277,7 @@ function showOthers() {
     $("others").textContent = names.length ? `Pointing now: ${names.join(", ")}` : "";
 }
 
-board.onpointermove = (event) => event.pointerType === "mouse" && !event.buttons && point(pointOf(event));
+board.addEventListener("pointermove", (event) => event.pointerType === "mouse" && !event.buttons && point(pointOf(event)));
 
 /* ---- the page ---- */
 

@@ -70,6 +70,17 @@ for (const [what, viewport] of Object.entries(WIDTHS)) {
         }
     });
 
+    test(`${what}, an event that is published in the console shows`, { skip }, async (t) => {
+        const server = await startServer(t);
+        const page = await visit(await launch(server), server, "console#/channels/orders%2F17", viewport);
+        await page.getByText("New events appear on top.").waitFor();
+        await page.getByLabel("Data").fill("said in Firefox");
+        await page.getByRole("button", { name: "Publish", exact: true }).click();
+        await page.locator(".event", { hasText: "said in Firefox" }).waitFor();
+        assert.equal((await server.history("orders/17")).at(-1).data, "said in Firefox");
+        await check(page, `published ${what}`);
+    });
+
     test(`${what}, the playground brings an event in all four ways`, { skip }, async (t) => {
         const server = await startServer(t);
         const page = await visit(await launch(server), server, "playground", viewport);

@@ -193,7 +193,7 @@ function publishCard(name) {
         answer,
     );
     form.querySelector(".check input").replaceWith(ephemeral);
-    data.onkeydown = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && form.requestSubmit();
+    data.addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && form.requestSubmit());
     return card("Publish", form);
 }
 

@@ -10,9 +10,12 @@ export function svg(name, attributes, ...children) {
     return fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 }
 
+/* A handler is not set as a property: one that gives false there stops the browser, so a field would not take the key that was pressed. */
 function fill(node, attributes, children) {
     for (const [key, value] of Object.entries(attributes ?? {})) {
-        if (key.startsWith("on") || key === "value" || key === "checked") {
+        if (key.startsWith("on")) {
+            value && node.addEventListener(key.slice(2), value);
+        } else if (key === "value" || key === "checked") {
             node[key] = value;
         } else if (value !== undefined && value !== null && value !== false) {
             node.setAttribute(key, value === true ? "" : value);
