@@ -57,44 +57,58 @@ static bool holds(const struct front *front, struct str condition)
     return has_path(condition);
 }
 
-/* The first operation of a route, by GET if it has one. */
-static const struct operation *find_operation(const struct api_route *route)
+/* The operation of a route at place `n`, in the order of the descriptions. NULL behind the last. */
+static const struct operation *operation_at(const struct api_route *route, size_t n)
 {
-    const struct operation *first = NULL;
     for (size_t t = 0; tasks[t]; t++)
-        for (size_t i = 0; i < tasks[t]->count; i++) {
-            const struct operation *operation = &tasks[t]->operations[i];
-            if (strcmp(operation->route, route->path) != 0)
-                continue;
-            if (operation->method == HTTP_GET && !strcmp(operation->path, route->path))
-                return operation;
-            first = first && first->method == HTTP_GET ? first : operation;
-        }
-    return first;
+        for (size_t i = 0; i < tasks[t]->count; i++)
+            if (!strcmp(tasks[t]->operations[i].route, route->path) && !n--)
+                return &tasks[t]->operations[i];
+    return NULL;
+}
+
+/* The first operation of a route that has `path`; NULL if there is none. */
+static const struct operation *find_operation(const struct api_route *route, const char *path)
+{
+    const struct operation *operation;
+    for (size_t n = 0; (operation = operation_at(route, n)); n++)
+        if (!strcmp(operation->path, path))
+            return operation;
+    return NULL;
 }
 
 /* Whether a browser that opens the path of the route alone gets something. */
-static bool opens(const struct api_route *route, const struct operation *operation)
+static bool opens(const struct api_route *route)
 {
-    return page_is_folder(str_skip(str_from(route->path), 1)) ||
-           (operation && operation->method == HTTP_GET && !operation->required &&
-            !strcmp(operation->path, route->path));
+    if (page_is_folder(str_skip(str_from(route->path), 1)))
+        return true;
+    const struct operation *operation;
+    for (size_t n = 0; (operation = operation_at(route, n)); n++)
+        if (operation->method == HTTP_GET && !operation->required &&
+            !strcmp(operation->path, route->path))
+            return true;
+    return false;
 }
 
-/* The methods of a route that takes more than GET. */
-static void add_methods(struct buf *out, const struct api_route *route)
+/* The methods of a path of a route, if it takes others than GET. */
+static void add_methods(struct buf *out, const struct api_route *route, const char *path)
 {
     static const char *const names[HTTP_OTHER] = {[HTTP_GET] = "GET",
                                                   [HTTP_POST] = "POST",
                                                   [HTTP_PUT] = "PUT",
                                                   [HTTP_PATCH] = "PATCH",
                                                   [HTTP_DELETE] = "DELETE"};
-    if (route->methods == (1U << HTTP_GET | 1U << HTTP_HEAD))
+    const struct operation *operation;
+    unsigned methods = 0;
+    for (size_t n = 0; (operation = operation_at(route, n)); n++)
+        if (!strcmp(operation->path, path))
+            methods |= 1U << operation->method;
+    if (!(methods & ~(1U << HTTP_GET)))
         return;
     buf_add_lit(out, " <span class=\"methods\">");
     const char *space = "";
     for (unsigned i = 0; i < HTTP_OTHER; i++) {
-        if (!names[i] || !(route->methods & 1U << i))
+        if (!names[i] || !(methods & 1U << i))
             continue;
         buf_addf(out, "%s%s", space, names[i]);
         space = " ";
@@ -102,25 +116,47 @@ static void add_methods(struct buf *out, const struct api_route *route)
     buf_add_lit(out, "</span>");
 }
 
-/* A path that a browser can open is a link; another is shown as it is written. */
-static void add_path(const struct front *front, const struct api_route *route)
+/* The paths of a route besides `shown`, with the methods of each. */
+static void add_other_paths(struct buf *out, const struct api_route *route, const char *shown)
 {
-    const struct operation *operation = find_operation(route);
-    if (opens(route, operation))
-        buf_addf(front->out, "<a href=\"%.*s%s\">%s</a>", STR_FMT(front->api->base), route->path,
-                 route->path);
+    const struct operation *operation;
+    bool is_first = true;
+    for (size_t n = 0; (operation = operation_at(route, n)); n++) {
+        if (!strcmp(operation->path, shown) || find_operation(route, operation->path) != operation)
+            continue;
+        buf_addf(out, "%s<li><code>%s</code>", is_first ? "\n<ul>" : "", operation->path);
+        add_methods(out, route, operation->path);
+        buf_add_lit(out, "</li>\n");
+        is_first = false;
+    }
+    if (!is_first)
+        buf_add_lit(out, "</ul>");
+}
+
+/* A route: its own path if something is there, else its first one, what it is for, and its other
+ * paths. A path that a browser can open is a link. */
+static void add_route(const struct front *front, const struct api_route *route)
+{
+    struct buf *out = front->out;
+    const struct operation *first = operation_at(route, 0);
+    bool is_link = opens(route);
+    const char *path =
+        is_link || !first || find_operation(route, route->path) ? route->path : first->path;
+    if (is_link)
+        buf_addf(out, "<a href=\"%.*s%s\">%s</a>", STR_FMT(front->api->base), path, path);
     else
-        buf_addf(front->out, "<code>%s%s</code>", operation ? operation->path : route->path,
-                 operation && operation->required ? "?channel=…" : "");
-    add_methods(front->out, route);
+        buf_addf(out, "<code>%s</code>", path);
+    add_methods(out, route, path);
+    buf_addf(out, ": %s", route->doc);
+    add_other_paths(out, route, path);
 }
 
 static void add_paths(const struct front *front)
 {
     for (size_t i = 0; i < api_routes_count; i++) {
         buf_add_lit(front->out, "            <li>");
-        add_path(front, &api_routes[i]);
-        buf_addf(front->out, ": %s</li>\n", api_routes[i].doc);
+        add_route(front, &api_routes[i]);
+        buf_add_lit(front->out, "</li>\n");
     }
 }
 

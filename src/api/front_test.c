@@ -1,5 +1,6 @@
 #include "api/front.h"
 
+#include "api/describe/operation.h"
 #include "api/testing.h"
 
 #include <stdio.h>
@@ -43,8 +44,28 @@ static void the_page_shows_every_path_and_links_those_that_open(void **state)
         assert_answer(desk, 200, text);
     }
     assert_answer(desk, 200, "<code>/hub</code> <span class=\"methods\">POST</span>");
-    assert_answer(desk, 200, "<code>/presence/{channel}</code>");
+    assert_answer(desk, 200, "<code>/presence/{channel}</code>: ");
     assert_answer(desk, 200, "http://localhost/x</span>/channels/news");
+}
+
+static void each_path_of_a_route_has_the_methods_that_it_takes(void **state)
+{
+    struct desk *desk = *state;
+    desk_ask(desk, "GET /", PERSON, STR_NONE);
+    assert_answer(desk, 200, "\">/channels</a>: ");
+    assert_answer(
+        desk, 200,
+        "<code>/channels/{channel}</code> <span class=\"methods\">GET POST DELETE</span>");
+    assert_answer(desk, 200,
+                  "<code>/playground/webhooks</code> <span class=\"methods\">POST</span>");
+    assert_answer(
+        desk, 200,
+        "<code>/playground/webhooks/{webhook}</code> <span class=\"methods\">DELETE</span>");
+    assert_answer(desk, 200,
+                  "<code>/presence/{channel}/me</code> <span class=\"methods\">PUT</span>");
+    for (size_t t = 0; tasks[t]; t++)
+        for (size_t i = 0; i < tasks[t]->count; i++)
+            assert_answer(desk, 200, tasks[t]->operations[i].path);
 }
 
 static void no_place_of_the_page_is_left_empty(void **state)
@@ -78,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_DESK(a_program_gets_json_and_a_person_a_page),
         WITH_DESK(the_page_shows_every_path_and_links_those_that_open),
+        WITH_DESK(each_path_of_a_route_has_the_methods_that_it_takes),
         WITH_DESK(no_place_of_the_page_is_left_empty),
         WITH_DESK(a_server_with_rules_asks_for_a_key),
     };
