@@ -99,6 +99,9 @@ test("dead letters are found, one is sent again, and another is dropped", { skip
     await said(page, /^Delivery \d+ is dropped/);
     await eventually(async () => (await told()).dead === 1, "one of them to be dropped");
     await eventually(async () => await page.locator(".delivery").count() === 1, "one left");
+    const [left] = (await server.get(`/webhooks/${hook.id}/deliveries?state=dead`)).json().deliveries;
+    const sent = () => receiver.deliveries.filter(({ body }) => body.channel === "orders/bad");
+    const before = sent().length; /* twice each, and more often where nothing else was accepted between the two */
     status = 204;
     await page.locator(".delivery summary").first().click();
     await button(page, "Retry now").click();
@@ -106,9 +109,8 @@ test("dead letters are found, one is sent again, and another is dropped", { skip
     await eventually(async () => (await told()).dead === 0, "no dead letter");
     await eventually(async () => await page.locator(".delivery").count() === 0, "an empty list");
     await page.getByText("There is no delivery like that.").waitFor();
-    const bad = receiver.deliveries.filter(({ body }) => body.channel === "orders/bad");
     assert.equal((await deliveries(server, hook)).filter(({ state }) => state === "dead").length, 0);
-    assert.equal(bad.length, 5, "each twice, and one of them once more");
+    assert.deepEqual(sent().slice(before).map(({ body }) => body.id), [left.event], "the one that was left, once");
     status = 500;
     await server.publish("orders/bad", "three");
     await dead(1);
