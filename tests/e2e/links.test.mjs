@@ -190,10 +190,13 @@ bothStores("webhooks and their deliveries, with every filter", async (t, server)
     }
     const path = `/webhooks/${id}/deliveries`;
     const list = async (query) => (await server.get(`${path}?limit=1000&${query}`)).json().deliveries;
+    let fine = ids.length - 8;
     await eventually(async () => {
         await publish(server, "d/again", "fine");
+        fine++;
         return (await list("state=dead")).length === 4 && (await list("state=skipped")).length === 4 && (await list("state=failing")).length === 0;
     }, "all to be settled");
+    await eventually(async () => (await list("state=delivered")).length === fine, "the last to be noted");
     for (const filter of [
         "", "state=delivered", "state=failed", "state=dead&state=skipped", "state=delivered&state=failing&state=dead&state=skipped",
         `channel=${encodeURIComponent("d/1 &é")}`, `event=${ids[5]}`, `state=skipped&channel=${encodeURIComponent("d/1 &é")}`, `event=${ids[9]}&state=skipped`,

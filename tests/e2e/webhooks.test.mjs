@@ -6,6 +6,7 @@ import { randomInt } from "node:crypto";
 import net from "node:net";
 import { Webhook } from "standardwebhooks";
 import { assertProblem, deadline, eventually, publish, publishMany, startServer, sideBySide } from "./support/index.mjs";
+import { freePort } from "./support/program.mjs";
 import { assertSigned, Receiver } from "./support/receiver.mjs";
 
 const { bothStores, test } = sideBySide(8);
@@ -355,8 +356,8 @@ test("an endpoint that nobody listens on gets its events once somebody does", as
     const server = await startServer(t);
     /* Takes each connection and closes it: an attempt that fails, and that can be seen. */
     const closed = net.createServer((socket) => socket.destroy());
-    await new Promise((resolve) => closed.listen(0, "127.0.0.1", resolve));
-    const { port } = closed.address();
+    const port = await freePort();
+    await new Promise((resolve) => closed.listen(port, "127.0.0.1", resolve));
     const attempted = new Promise((resolve) => closed.once("connection", resolve));
     await register(server, `http://127.0.0.1:${port}/hook`, ["a"]);
     const ids = await publishMany(server, "a", 5);
