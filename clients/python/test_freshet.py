@@ -456,7 +456,7 @@ class Presence(Case):
                             id = (await bob.publish("chat/a b", "hello"))["id"]
                             self.assertEqual((await his.read(id))["read"], id)
                             await until(lambda: bobs("read") == id)
-                            self.assertEqual((room.count, names()), (2, ["alice", "bob"]))
+                            await until(lambda: (room.count, names()) == (2, ["alice", "bob"]))
                     await until(lambda: names() == ["alice"])
                     for kind in ("joined", "updated", "read", "left"):
                         await until(lambda kind=kind: (kind, "bob") in changes)

@@ -129,6 +129,7 @@ test("three devices are one member, whichever way they come", async (t) => {
     const ends = await Promise.all(["sse", "websocket", "freshet.v1"].map((name) => mechanisms[name](t, server, "alice")));
     const bob = await mechanisms.sse(t, server, "bob");
     await until(server, "alice and bob", 2);
+    await connectionsOf(server, "alice", 3);
     ends.slice(0, 2).forEach((end) => end());
     await connectionsOf(server, "alice", 1);
     bob();

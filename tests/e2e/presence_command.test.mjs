@@ -47,7 +47,7 @@ for (const via of ["sse", "ndjson", "poll", "ws"]) {
         await sub.until(({ lines }) => lines.length === 1, "the event");
         sub.child.kill("SIGTERM");
         assert.equal((await sub.exited).code, 0);
-        await eventually(async () => (await members()).length === 0, "its end", 60_000);
+        await eventually(async () => (await members()).length === 0, "its end", 180_000);
     });
 }
 
