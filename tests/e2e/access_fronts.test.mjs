@@ -46,7 +46,7 @@ each("every mechanism works under the server's name", async (t, name) => {
     const socket = await Socket.open(t, front, "/channels/news", own);
     const freshet = await Freshet.open(t, front, own);
     await freshet.subscribe(["news"]);
-    const poll = request(front, "GET", "/channels/news?after=earliest&wait=20", { headers, fresh: true });
+    const poll = request(front, "GET", "/channels/news?after=earliest&wait=50", { headers, fresh: true });
     const posted = await request(front, "POST", "/channels/news", { headers: authorization, body: "hello" });
     assert.equal(posted.status, 201, posted.text);
     for (const stream of streams) {

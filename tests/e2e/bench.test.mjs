@@ -123,7 +123,7 @@ test("a server that hands on every event passes", async (t) => {
 
 test("a server that loses an event fails", async (t) => {
     const url = await fakeServer(t, (n, event) => n === 4 ? [] : [event]);
-    const result = await bench(t, url, load, 2);
+    const result = await bench(t, url, load, 5);
     assert.equal(result.code, FAILED);
     assert.equal(result.ok, false);
     assert.equal(result.missing, 3);
@@ -131,7 +131,7 @@ test("a server that loses an event fails", async (t) => {
 
 test("a server that loses the last event fails", async (t) => {
     const url = await fakeServer(t, (n, event) => n === 9 ? [] : [event]);
-    const result = await bench(t, url, load, 2);
+    const result = await bench(t, url, load, 5);
     assert.equal(result.code, FAILED);
     assert.equal(result.missing, 3);
 });

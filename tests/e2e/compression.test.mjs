@@ -311,7 +311,7 @@ test("pages, polls and lists are compressed if the client asks", async (t) => {
     const only = await ask(server, "/channels/nothing", { "Accept-Encoding": "gzip, identity;q=0" });
     assert.equal(only.headers["content-encoding"], "gzip");
     assert.deepEqual(JSON.parse(zlib.gunzipSync(only.bytes)).events, []);
-    const answers = await Promise.all([...Array(20)].map((_, i) => ask(server, "/channels/a?after=now&wait=20", i % 2 ? GZIP : {}))
+    const answers = await Promise.all([...Array(20)].map((_, i) => ask(server, "/channels/a?after=now&wait=50", i % 2 ? GZIP : {}))
         .concat(eventually(async () => (await subscribersOf(server, "poll")) === 20, "all to wait")
             .then(() => server.publish("a", "x".repeat(3000)))));
     answers.pop();

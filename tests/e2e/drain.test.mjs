@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
-import { BIN, eventually, publish, publishMany, RawConn, request, startServer as startAny, temporaryFolder, sideBySide } from "./support/index.mjs";
+import { BIN, eventually, publish, publishMany, RawConn, request, startServer as startAny, subscribersOf, temporaryFolder, sideBySide } from "./support/index.mjs";
 import { freePort } from "./support/program.mjs";
 import { assertChained, assertIncreasing, readAll } from "./support/checks.mjs";
 import { follow } from "./support/follow.mjs";
@@ -52,9 +52,7 @@ test("a waiting poll is answered with an empty page and a cursor to go on from",
     const conn = await RawConn.open(server.port);
     t.after(() => conn.destroy());
     await conn.send(`GET /channels/x?after=${id}&wait=55 HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`);
-    /* Once a stream that was opened later has begun, the poll is waiting. */
-    const stream = await server.ndjson("/channels/x");
-    await stream.next();
+    await eventually(async () => await subscribersOf(server, "poll") === 1, "the poll to wait");
     server.signal("SIGTERM");
     const answer = await conn.readResponse();
     assert.equal(answer.status, 200);

@@ -65,9 +65,11 @@ bothStores("a waiting poll is woken by it, and its cursor does not move", async 
         return answered;
     }, "the poll to be answered");
     const page = await poll;
-    assert.equal(page.events.length, 1);
-    assert.equal(page.events[0].data, "now");
-    assert.ok(!page.events[0].id);
+    assert.ok(page.events.length > 0);
+    for (const event of page.events) {
+        assert.equal(event.data, "now");
+        assert.ok(!event.id);
+    }
     assert.equal(page.cursor, id);
 });
 

@@ -132,7 +132,7 @@ test("a hundred streams of one connection, polls and publishes among them, each 
     for (let i = 0; i < 100; i++) {
         streams.push(await follow(session, i % 2 ? "/channels/a?stream=ndjson" : "/channels/a", i % 2 ? {} : { accept: "text/event-stream" }));
     }
-    const polls = [1, 2, 3].map(() => ask(session, { ":path": "/channels/a?after=now&wait=20" }));
+    const polls = [1, 2, 3].map(() => ask(session, { ":path": "/channels/a?after=now&wait=50" }));
     await eventually(async () => (await subscribersOf(server, "poll")) === 3, "three polls to wait");
     const before = (await stats(server)).sends;
     for (let i = 0; i < 20; i++) {

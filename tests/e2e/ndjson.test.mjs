@@ -87,7 +87,10 @@ bothStores("a heartbeat comes as often as asked and its cursor moves where nothi
         const stream = await server.ndjson("/channels/quiet?beat=5");
         const first = await stream.next();
         const { id } = await server.publish("elsewhere", "x");
-        const beat = await stream.next();
+        let beat = await stream.next();
+        while (beat.cursor < id) {
+            beat = await stream.next();
+        }
         assert.equal(beat.op, "beat");
         assert.equal(beat.cursor, id);
         assert.ok(beat.cursor > first.cursor);

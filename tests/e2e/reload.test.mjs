@@ -110,7 +110,7 @@ test("a subscription ends when the rules take it away, and all others go on", as
     const v1 = await Freshet.open(t, server);
     await v1.subscribe(["kept"]);
     await v1.subscribe(["lost"]);
-    await eventually(async () => (await stats(server)).connections >= 7, "the poll to wait");
+    await eventually(async () => (await stats(server)).subscribers.poll === 1, "the poll to wait");
     await reload(server, KEYS + TOP + rules({ kept: "read, publish", lost: "publish" }));
     for (const stream of [lost, both])
         await stream.rest(); /* to its end */

@@ -134,8 +134,8 @@ retains("age lets events go once they are old, and the channel goes on", { kept:
     const ids = await publishMany(server, "kept/a", 10);
     await holds(server, "kept/a", []);
     assertProblem(await server.get(`/channels/kept/a?after=${ids[2]}`), 410);
-    const next = await publish(server, "kept/a", "young");
     const follower = await follow(t, server, "ndjson", "kept/a", { after: ids[9] });
+    const next = await publish(server, "kept/a", "young");
     await follower.has(1);
     assert.deepEqual(follower.gaps, [], "everything up to this cursor was handed out");
     assert.equal(follower.events[0].id, next.id);

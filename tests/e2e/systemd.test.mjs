@@ -6,7 +6,7 @@ import { after } from "node:test";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { BIN, eventually, test } from "./support/index.mjs";
+import { BIN, eventually, startServer, test } from "./support/index.mjs";
 import { Container, lacksContainer, layOut } from "./support/container.mjs";
 import { documentText } from "./support/documents.mjs";
 import { installed } from "./support/service.mjs";
@@ -64,12 +64,12 @@ test("the lines of operations.md install it, and it serves with the key that `fr
     assert.match(await guest.shell("curl -s 'localhost:7070/channels/news?last=1'"), /"data":"first"/);
 });
 
-test("the sandbox of the unit and that of the program are in force together", { skip }, async () => {
+test("the sandbox of the unit and that of the program are in force together", { skip }, async (t) => {
     const [, exposure] = /exposure level for freshet\.service: ([\d.]+)/.exec(await guest.shell("systemd-analyze security --no-pager freshet"));
     assert.ok(Number(exposure) <= 2, exposure);
     const log = await journal();
-    const here = /event=confined .*landlock=(\d+)/.exec(spawnSync(BIN, ["serve", "--memory", "--listen", "127.0.0.1:0"], { encoding: "utf8", timeout: 1500 }).stderr);
-    assert.match(log, new RegExp(`event=confined user=[1-9]\\d* no_new_privileges=true core_files=false landlock=${here?.[1]} seccomp=true`));
+    const [, here] = await (await startServer(t)).logged(/event=confined .*landlock=(\d+)/);
+    assert.match(log, new RegExp(`event=confined user=[1-9]\\d* no_new_privileges=true core_files=false landlock=${here} seccomp=true`));
     assert.match(log, /event=flush by=/);
     const pid = await property("MainPID");
     const status = await guest.shell(`cat /proc/${pid}/status`);
@@ -108,17 +108,17 @@ test("a restart ends streams politely, and they lose nothing", { skip }, async (
 
 test("after kill -9 it is started anew, with all that it had acknowledged", { skip }, async () => {
     await guest.shell("curl -sf localhost:7070/channels/news -d fifth; kill -KILL $(systemctl show -P MainPID freshet)");
-    await guest.until("test $(systemctl show -P NRestarts freshet) = 1", "the restart");
+    await guest.until("test $(systemctl show -P NRestarts freshet) -ge 1", "the restart");
     await ready();
     assert.match(await guest.shell("curl -sf 'localhost:7070/channels/news?last=1'"), /"data":"fifth"/);
 });
 
 test("a server that hangs is ended by the watchdog, and started anew", { skip }, async () => {
-    await configure({ unit: "[Service]\nWatchdogSec=2\n" });
+    await configure({ unit: "[Service]\nWatchdogSec=5\n" });
     await ready();
     const before = Number(await property("NRestarts"));
     await guest.shell("kill -STOP $(systemctl show -P MainPID freshet)");
-    await guest.until(`test $(systemctl show -P NRestarts freshet) = ${before + 1}`, "the restart");
+    await guest.until(`test $(systemctl show -P NRestarts freshet) -ge ${before + 1}`, "the restart");
     await ready();
     assert.match(await journal(), /Watchdog timeout/);
 });

@@ -67,7 +67,7 @@ async function readUntil(socket, pattern, what) {
 
 const sClient = (port, ...args) =>
     new Promise((resolve) => {
-        const child = execFile("openssl", ["s_client", "-connect", `127.0.0.1:${port}`, ...args], { timeout: 20_000 },
+        const child = execFile("openssl", ["s_client", "-connect", `127.0.0.1:${port}`, ...args], { timeout: 60_000 },
             (error, stdout, stderr) => resolve({ code: error?.code ?? 0, out: stdout + stderr }));
         child.stdin.end();
     });
@@ -120,7 +120,7 @@ test("a reader that stops and goes on over TLS gets everything, and the server h
 });
 
 test("an answer whose last record the socket has not taken is whole although the server stops", async (t) => {
-    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"], more: "limits: {drain_ms: 10s}\n" });
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"], more: "limits: {drain_ms: 1m}\n" });
     const sizes = Array.from({ length: 60 }, (_, i) => 40_000 + 8_000 * i); /* a record ends anywhere in 16,000 bytes */
     const readers = [];
     for (const size of sizes) {
@@ -498,7 +498,7 @@ async function holdingPort(t, port) {
 test("requests that came with the end of their handshakes are answered before a drain", async (t) => {
     const CLIENTS = 150;
     const REQUEST = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    const { server, port, certificates } = await secured(t, { args: ["--threads", "2"] });
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "2"], more: "limits: {drain_ms: 1m}\n" });
     const { held, port: holding } = await holdingPort(t, port);
     const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect(t, holding, { ca: certificates.ca })));
     clients.forEach((socket) => socket.write(REQUEST));
@@ -583,5 +583,5 @@ test("a flood of handshakes does not hold up the events of others", async (t) =>
     }
     flooding = false;
     await Promise.all(flood);
-    assert.ok((await stats(server)).tls.handshakes > 20);
+    assert.ok((await stats(server)).tls.handshakes >= 20);
 });

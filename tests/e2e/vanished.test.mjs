@@ -12,7 +12,7 @@ const { test } = sideBySide(2);
 
 const SCRIPT = fileURLToPath(new URL("support/vanish.py", import.meta.url));
 const COUNT = 20;
-const TICK_S = 5; /* what timers, a loaded machine and this test's own looks may add */
+const TICK_S = 20; /* what timers, a loaded machine and this test's own looks may add */
 
 /* In seconds, by the limits below: what ends a connection of each kind. A stream's peer is asked for each heartbeat, and is
    gone when it has acknowledged nothing for two and a half; the look that finds this may be one heartbeat later. */
@@ -51,18 +51,18 @@ async function timeToEnd(t, kind) {
     const vanish = await open(t, server, [kind]);
     await eventually(() => filesOf(server.pid) >= files + COUNT - 2, `${kind} to be connected`); /* 2: of the test's own requests */
     const at = await vanish();
-    await eventually(async () => filesOf(server.pid) <= files + 2 && (await stats(server)).subscribers.total === 0, `${kind} to be gone`, 60_000);
+    await eventually(async () => filesOf(server.pid) <= files + 2 && (await stats(server)).subscribers.total === 0, `${kind} to be gone`, 120_000);
     return (Date.now() - at) / 1000;
 }
 
-test("connections of peers that vanish end in time, whatever they were doing", { timeout: 180_000 }, async (t) => {
+test("connections of peers that vanish end in time, whatever they were doing", { timeout: 300_000 }, async (t) => {
     const took = Object.fromEntries(await Promise.all(Object.keys(KINDS).map(async (kind) => [kind, await timeToEnd(t, kind)])));
     t.diagnostic(JSON.stringify(took));
     for (const [kind, seconds] of Object.entries(KINDS))
         assert.ok(took[kind] <= seconds + TICK_S, `${kind} took ${took[kind]} s, and is to be gone within ${seconds}`);
 });
 
-test("events that vanished peers do not take cost no more than they may, and the memory comes back", { timeout: 120_000 }, async (t) => {
+test("events that vanished peers do not take cost no more than they may, and the memory comes back", { timeout: 300_000 }, async (t) => {
     const server = await start(t);
     const kinds = Object.keys(KINDS);
     await server.publish("v", "first");
@@ -71,7 +71,7 @@ test("events that vanished peers do not take cost no more than they may, and the
     const before = (await stats(server)).memory;
     for (let n = 0; n < 200; n++)
         await server.publish("v", "x".repeat(20_000)); /* 4 MB for each stream */
-    await eventually(async () => filesOf(server.pid) <= files + 2 && (await stats(server)).subscribers.total === 0, "all of them to be gone", 60_000);
+    await eventually(async () => filesOf(server.pid) <= files + 2 && (await stats(server)).subscribers.total === 0, "all of them to be gone", 120_000);
     const { memory, limits } = await stats(server);
     for (const [name, bytes] of Object.entries(memory.held ?? {}))
         assert.ok(bytes <= (before.held[name] ?? 0) + (1 << 20), `memory.held.${name}: ${before.held[name]} and ${bytes} now`);
