@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { eventually, startServer, test } from "./support/index.mjs";
-import { ALL, button, closedServer, deliveries, furnished, go, open, said, SECRET, tokenFor, VIEWS } from "./support/console.mjs";
+import { ALL, button, closedServer, deliveries, furnished, go, open, said, SECRET, tokenFor, turn, VIEWS } from "./support/console.mjs";
 import { assertFits, LOOKS, skip } from "./support/pages.mjs";
 import { Receiver } from "./support/receiver.mjs";
 
@@ -16,8 +16,7 @@ for (const [what, options] of LOOKS) {
         const page = await open(t, server, "", options);
         const places = [...VIEWS, "channels/orders%2F17", "channels/nothing%20here", `webhooks/${hook.id}`];
         for (const place of places) {
-            await page.goto(`${server.url}/console#/${place}`);
-            await page.locator("#main:not([aria-busy]) h1").waitFor();
+            await turn(page, () => page.goto(`${server.url}/console#/${place}`));
             place === "overview" && await page.locator(".line-0[d*=L]").first().waitFor({ state: "attached" });
             place.startsWith("webhooks/") && await page.locator("summary").first().click();
             await assertFits(page, place);
@@ -34,7 +33,7 @@ test("the overview shows rates, subscribers and latency as they change", { skip 
     const tile = (name) => page.locator(".tile", { hasText: name }).locator("b");
     const timer = setInterval(() => server.publish("news", "x").catch(() => {}), 50);
     t.after(() => clearInterval(timer));
-    await eventually(async () => parseFloat(await tile("events").textContent()) > 5, "a rate of events");
+    await eventually(async () => parseFloat(await tile("events").textContent()) > 1, "a rate of events");
     await eventually(async () => /\d ms/.test(await page.locator(".legend b").last().textContent()), "a latency");
     await eventually(async () => +(await tile("subscribers").textContent()) === 2, "two subscribers, the console is one of them");
     clearInterval(timer);
@@ -283,7 +282,8 @@ test("the first view is there at once", { skip }, async (t) => {
         await page.goto("about:blank");
         await page.goto(`${server.url}/console`);
         await page.locator(".tiles").waitFor();
-        times.push(await page.evaluate(() => performance.getEntriesByName("first view")[0].startTime));
+        const mark = () => page.evaluate(() => performance.getEntriesByName("first view")[0]?.startTime);
+        times.push(await eventually(mark, "the page's own mark"));
     }
     t.diagnostic(`first view after ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`);
 });

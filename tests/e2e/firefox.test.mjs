@@ -5,8 +5,9 @@ import { fileURLToPath } from "node:url";
 import { firefox } from "playwright-core";
 import { eventually, startServer, test } from "./support/index.mjs";
 import { firefoxPreferences, lacksBrowser, programOf } from "./support/browser.mjs";
-import { furnished, VIEWS } from "./support/console.mjs";
+import { furnished, turn, VIEWS } from "./support/console.mjs";
 import { CONFIG, FILL } from "./support/demos.mjs";
+import { patient } from "./support/pages.mjs";
 
 const skip = lacksBrowser("firefox");
 const SHOTS = process.env.SCREENSHOTS; /* a folder for pictures, for people to look at */
@@ -16,10 +17,10 @@ const START_MS = 180_000; /* six times what Firefox takes on a machine that is b
 
 /** The Firefox that is installed, by WebDriver BiDi; the end of the server closes it. */
 async function launch(server) {
-    const browser = await firefox.launch({
+    const browser = patient(await firefox.launch({
         channel: "moz-firefox", executablePath: BETWEEN, env: { ...process.env, FIREFOX_PROGRAM: programOf("firefox") },
         firefoxUserPrefs: firefoxPreferences(), timeout: START_MS,
-    });
+    }));
     server.onStop(() => browser.close());
     return browser;
 }
@@ -63,8 +64,7 @@ for (const [what, viewport] of Object.entries(WIDTHS)) {
         const { server, hook } = await furnished(t);
         const page = await visit(await launch(server), server, "console", viewport);
         for (const place of [...VIEWS, "channels/orders%2F17", `webhooks/${hook.id}`]) {
-            await show(page, place);
-            await page.locator("#main:not([aria-busy]) h1").waitFor();
+            await turn(page, () => show(page, place));
             place === "overview" && await page.locator(".line-0[d*=L]").first().waitFor({ state: "attached" });
             await check(page, `${place.replace(hook.id, "one")} ${what}`);
         }

@@ -15,6 +15,14 @@ export async function open(t, server, hash = "", options = {}) {
     return page;
 }
 
+/** Lets `begin` change the address to that of a view, and waits until that view has taken the place of the one before. */
+export async function turn(page, begin) {
+    await page.locator("#main:not([aria-busy]) h1").waitFor();
+    await page.evaluate(() => document.querySelector("#main h1").setAttribute("data-before", ""));
+    await begin();
+    await page.locator("#main:not([aria-busy]) h1:not([data-before])").waitFor();
+}
+
 /** Goes to a view by its link, and waits until it is there. */
 export async function go(page, title) {
     await page.getByRole("navigation").getByRole("link", { name: title, exact: true }).click();

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { lacksBrowser, programOf } from "./browser.mjs";
+import { DEADLINE_MS } from "./wait.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const WIDE = { width: 1280, height: 900 };
@@ -20,9 +21,20 @@ export const LOOKS = [
     ["narrow and dark", { viewport: NARROW, colorScheme: "dark", bypassCSP: true }],
 ];
 
+/** Lets a page wait as long as tests do: the 30 s that playwright gives are near what a busy machine takes. */
+export function patient(browser) {
+    const open = browser.newContext.bind(browser); /* newPage() calls it, too */
+    browser.newContext = async (...options) => {
+        const context = await open(...options);
+        context.setDefaultTimeout(DEADLINE_MS);
+        return context;
+    };
+    return browser;
+}
+
 /** A browser that the end of `server` closes. */
 export async function launch(server, ...args) {
-    const browser = await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox", ...args] });
+    const browser = patient(await chromium.launch({ executablePath: programOf("chromium"), args: ["--no-sandbox", ...args], timeout: 3 * DEADLINE_MS }));
     server.onStop(() => browser.close());
     return browser;
 }

@@ -106,11 +106,12 @@ function listens(port) {
     });
 }
 
-/** A port of loopback on which nobody listens, for a server that is to come back on the same one. */
-export async function freePort() {
+/** A port of loopback on which nobody listens, for a server that is to come back on the same one; the first of `count` in a row. */
+export async function freePort(count = 1) {
     for (;;) {
         const port = PORTS.first + Math.floor(Math.random() * (PORTS.last - PORTS.first));
-        if (await listens(port)) {
+        const row = Array.from({ length: count }, (_, n) => listens(port + n));
+        if ((await Promise.all(row)).every(Boolean)) {
             return port;
         }
     }
