@@ -359,7 +359,7 @@ test("connections that say nothing keep nobody else out", async (t) => {
 });
 
 test("a head that takes too long is answered with 408 and closed", { timeout: 180_000 }, async (t) => {
-    const server = await startServer(t);
+    const server = await startServer(t, { config: "limits: {}\n" });
     const stuck = await RawConn.open(server.port);
     await stuck.send(`GET /healthz HTTP/1.1\r\n${hostOf(server)}X: never ends`);
     const dripping = await RawConn.open(server.port);

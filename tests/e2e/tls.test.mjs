@@ -19,11 +19,8 @@ const { test } = sideBySide(4);
 const LISTEN = ["127.0.0.1:0", "https://127.0.0.1:0", "redirect://127.0.0.1:0"];
 const LOCAL = "DNS:localhost,IP:127.0.0.1";
 
-/* Connections that a test leaves alone meanwhile stay, however slow it is. */
-const PATIENT = "limits: {drain_ms: 50ms, handshake_ms: 10m, head_ms: 10m}\n";
-
 /** A server with an authority, and certificates by name. */
-async function secured(t, { names = { a: LOCAL }, keys = {}, more = PATIENT, ...options } = {}) {
+async function secured(t, { names = { a: LOCAL }, keys = {}, more = "", ...options } = {}) {
     const certificates = new Certificates(t);
     for (const [name, san] of Object.entries(names)) {
         certificates.make(name, san, { key: keys[name] });
@@ -123,7 +120,7 @@ test("a reader that stops and goes on over TLS gets everything, and the server h
 });
 
 test("an answer whose last record the socket has not taken is whole although the server stops", async (t) => {
-    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"], more: PATIENT.replace("50ms", "1m") });
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "1"], more: "limits: {drain_ms: 1m, stall_ms: 10m, head_ms: 5m, handshake_ms: 5m}\n" });
     const sizes = Array.from({ length: 60 }, (_, i) => 40_000 + 8_000 * i); /* a record ends anywhere in 16,000 bytes */
     const readers = [];
     for (const size of sizes) {
@@ -503,7 +500,7 @@ async function holdingPort(t, port) {
 test("requests that came with the end of their handshakes are answered before a drain", async (t) => {
     const CLIENTS = 150;
     const REQUEST = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    const { server, port, certificates } = await secured(t, { args: ["--threads", "2"], more: PATIENT.replace("50ms", "10s") });
+    const { server, port, certificates } = await secured(t, { args: ["--threads", "2"], more: "limits: {drain_ms: 10s, head_ms: 5m, handshake_ms: 5m}\n" });
     const { held, port: holding } = await holdingPort(t, port);
     const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect(t, holding, { ca: certificates.ca })));
     clients.forEach((socket) => socket.write(REQUEST));

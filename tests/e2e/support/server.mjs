@@ -28,8 +28,9 @@ const STORES = (process.env.FRESHET_E2E_STORES ?? "memory,data").split(",");
 const DRAIN_MS = 5_000; /* how long a server may drain before it gets its second SIGTERM */
 const EXIT_MS = 60_000; /* how long one may take to be gone: a leak check takes its time */
 
-/* A server that stops spreads the ends of its streams over two seconds by default. Tests that are about something else wait less. */
-const DRAIN_SOON = "limits: {drain_ms: 50ms}\n";
+/* Limits of tests that are about something else. A server that stops spreads the ends of its streams over two seconds by default, which is
+   longer than they want to wait; and it waits ten for the head of a request or the end of a handshake, which a busy machine may need. */
+const LIMITS = "limits: {drain_ms: 50ms, head_ms: 5m, handshake_ms: 5m}\n";
 const READY = /http:\/\/127\.0\.0\.1:(\d+)/;
 const CRASH = /ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|assertion .* failed/i;
 
@@ -269,7 +270,7 @@ function configText(config = "") {
     if (/^limits:/m.test(config)) {
         return config;
     }
-    return config + (config === "" || config.endsWith("\n") ? "" : "\n") + DRAIN_SOON;
+    return config + (config === "" || config.endsWith("\n") ? "" : "\n") + LIMITS;
 }
 
 /**
