@@ -17,6 +17,9 @@ const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 const copy = async (place, button) => { button.textContent = (await copyText(place)) ? "Copied" : "Press Ctrl+C"; };
 
+/* Calls back when the page has been painted. A tab that nobody sees is painted never, and does not wait. */
+const afterPaint = (callback) => (document.hidden ? callback() : requestAnimationFrame(() => setTimeout(callback)));
+
 /* ---- what the four have in common ---- */
 
 class Way {
@@ -365,12 +368,14 @@ async function publish(texts, url, type, body, byHand) {
         const response = await fetch(url, { method: "POST", body, headers: { "Content-Type": type } });
         const receipt = await response.json();
         byId("rights").hidden &&= ![401, 403].includes(response.status);
-        byId("answer").replaceChildren(...response.ok ? [`Published as ${(receipt.events ?? [receipt]).at(-1).id}. By hand: `, make("code", byHand)]
-            : [`Not published: ${receipt.detail ?? receipt.title}`]);
+        byId("answer").textContent = response.ok ? `Published as ${(receipt.events ?? [receipt]).at(-1).id}. By hand:` : `Not published: ${receipt.detail ?? receipt.title}`;
+        byId("by-hand").textContent = byHand;
     } catch (error) {
         byId("answer").textContent = `Not published: ${said(error)} If it has just been restarted, try again.`;
     }
 }
+
+const lineOf = (text) => `curl ${channel} -d ${shell(text)}`;
 
 let count = 0;
 
@@ -379,7 +384,7 @@ byId("publish").onsubmit = (submitted) => {
     count++;
     const said = byId("text").value.trim() || "Hello, world";
     const text = sentAt.has(said) ? `${said} (${count})` : said;
-    publish([text], channel, "text/plain", text, `curl ${channel} -d ${shell(text)}`);
+    publish([text], channel, "text/plain", text, lineOf(text));
 };
 
 byId("five").onclick = () => {
@@ -431,7 +436,9 @@ for (const [name, question] of QUESTIONS) {
 byId("questions").onchange = advise;
 advise();
 byId("room").textContent = room;
-ways.forEach((way) => way.connect());
+byId("by-hand").textContent = lineOf(byId("text").value);
+/* The page is painted first: to connect takes time, and each of the panes measures itself as bytes come. */
+afterPaint(() => ways.forEach((way) => way.connect()));
 
 /* A browser opens six connections to a host for all of its tabs, so a tab that nobody sees holds none of them. */
 const [stream, poll] = ways;

@@ -162,7 +162,7 @@ function revocationsCard(signal) {
                 kind === "jti" ? "token" : kind,
                 h("b", {}, name),
                 ago(one.at),
-                one.until ? when(one.until) : "ended by you",
+                one.until ? when(one.until) : "you end it",
                 [one.reason, one.made_by && h("span", { class: "under quiet" }, `by ${one.made_by}`)],
                 button("End", () => endRevocation(kind, name, paged), { class: "small", "aria-label": `End the revocation of ${name}` }),
             ]);
