@@ -25,7 +25,8 @@ static bool log_knows(struct presence *presence, struct str prefix, struct str c
 
 static struct room *make_room(struct presence *presence, struct str prefix, struct str channel)
 {
-    bool has_place = presence->rooms.count < 2 * presence->config.limits.channels_max;
+    bool has_place = !presence->stopping && /* else the log may be closed */
+                     presence->rooms.count < 2 * presence->config.limits.channels_max;
     return has_place && log_knows(presence, prefix, channel) ? rooms_get(presence, channel) : NULL;
 }
 
@@ -45,13 +46,13 @@ void losses_note(struct presence *presence, struct str prefix, struct str channe
 {
     struct room *known = rooms_find(presence, channel);
     struct room *room = known ? known : make_room(presence, prefix, channel);
-    if (!room || presence->paused || !counts_try(room))
+    if (!room || !counts_try(room))
         return;
     if (str_eq(prefix, STR(OCCUPIED_CHANNELS)))
         room->owes_occupied = true;
     else
         room->owes_reset = true;
-    if (tell_debts_later(presence, room)) {
+    if (presence->paused || tell_debts_later(presence, room)) { /* paused: told after the restart */
         save_owed(presence, room);
         return;
     }

@@ -43,6 +43,7 @@ static bool is_done(const struct presence *presence)
 static void *host_main(void *arg)
 {
     struct presence *presence = arg;
+    telling_flush(presence); /* debts of before the restart: a turn would sleep first */
     while (!is_done(presence))
         presence_turn(presence, -1);
     return NULL;

@@ -23,18 +23,25 @@ static bool has_rows(const struct save_queue *queue)
     return queue->first != NULL;
 }
 
+/* While the server stops, members leave without being told, and must be there after the restart.
+ * Debts are noted all the same: what is told last may be refused. */
+static bool is_left_out(const struct presence *presence, const struct save_row *facts)
+{
+    return presence->paused && facts->kind != SAVE_OWED && facts->kind != DROP_OWED;
+}
+
 /* A change that finds no memory is lost: a member may then be told as gone after a restart, or not
  * be. */
 static void note_change(struct presence *presence, struct save_row *facts)
 {
-    if (!presence->saver || presence->paused)
+    if (!presence->saver || is_left_out(presence, facts))
         return;
     facts->told = presence->told;
     struct save_row *row = save_row_new(facts);
     if (!row)
         return;
     queue_add(&presence->changes, row);
-    if (!list_linked(&presence->save_timer.node))
+    if (!presence->stopping && !list_linked(&presence->save_timer.node))
         timer_set(&presence->loop, &presence->save_timer, SAVE_MS);
 }
 
