@@ -142,6 +142,24 @@ bool listen_is_same(const struct listen_address *a, const struct listen_address 
     return listen_port(a) == listen_port(b) && has_same_host(&a->at, &b->at);
 }
 
+static bool is_any(const struct listen_address *address)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    memcpy(&v4, &address->at, sizeof(v4));
+    memcpy(&v6, &address->at, sizeof(v6));
+    return address->at.ss_family == AF_INET ? v4.sin_addr.s_addr == htonl(INADDR_ANY)
+                                            : IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
+}
+
+bool listen_overlaps(const struct listen_address *a, const struct listen_address *b)
+{
+    if (listen_is_same(a, b))
+        return true;
+    return !listen_is_unix(a) && !listen_is_unix(b) && listen_port(a) == listen_port(b) &&
+           (is_any(a) || is_any(b));
+}
+
 bool listen_is_missing(int error)
 {
     return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;

@@ -52,6 +52,10 @@ unsigned listen_find_port(const struct listen_address *address);
 /* Whether both are the same place to listen, whatever else is known of them. */
 bool listen_is_same(const struct listen_address *a, const struct listen_address *b);
 
+/* Whether a socket at one address holds the other as well: the same, or the same port where either
+ * is 0.0.0.0 or [::]. */
+bool listen_overlaps(const struct listen_address *a, const struct listen_address *b);
+
 /* Whether the errno says that the machine does not have the address, or no addresses of that
  * family. */
 bool listen_is_missing(int error);

@@ -182,6 +182,28 @@ static void addresses_are_the_same_by_host_and_port_or_by_path(void **state)
     }
 }
 
+static void an_address_of_all_hosts_overlaps_each_of_its_port(void **state)
+{
+    const struct {
+        const char *a, *b;
+        bool overlap;
+    } rows[] = {
+        {"0.0.0.0:80", "[::]:80", true},       {"127.0.0.1:80", "0.0.0.0:80", true},
+        {"[::]:80", "127.0.0.1:80", true},     {"[::1]:80", "[::1]:80", true},
+        {"127.0.0.1:80", "[::1]:80", false},   {"127.0.0.1:80", "127.0.0.2:80", false},
+        {"0.0.0.0:80", "127.0.0.1:81", false}, {"unix:/tmp/a", "0.0.0.0:80", false},
+        {"unix:/tmp/a", "unix:/tmp/a", true},
+    };
+    struct listen_address a[LISTEN_NAME_MAX], b[LISTEN_NAME_MAX];
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(listen_parse_all(rows[i].a, a), 1);
+        assert_int_equal(listen_parse_all(rows[i].b, b), 1);
+        assert_int_equal(listen_overlaps(a, b), rows[i].overlap);
+        assert_int_equal(listen_overlaps(b, a), rows[i].overlap);
+    }
+}
+
 static void the_port_that_was_given_is_told(void **state)
 {
     (void)state;
@@ -411,6 +433,7 @@ int main(void)
         cmocka_unit_test(waiting_clients_are_accepted_before_the_listener_ends),
         cmocka_unit_test(threads_that_share_a_descriptor_divide_a_burst),
         cmocka_unit_test(addresses_are_the_same_by_host_and_port_or_by_path),
+        cmocka_unit_test(an_address_of_all_hosts_overlaps_each_of_its_port),
         cmocka_unit_test(the_port_that_was_given_is_told),
         cmocka_unit_test(a_listener_without_descriptors_pauses_and_resumes),
         cmocka_unit_test(a_listener_without_descriptors_tries_again_after_a_while),

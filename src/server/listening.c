@@ -224,13 +224,12 @@ int listening_check(struct listening *listening)
     return result;
 }
 
-/* Whether this server has the port of `address`: for another worker, or at another address, as
- * 0.0.0.0:443 has it for [::]:443. */
+/* Whether this server has `address` already: for another worker, or by an address that holds it, as
+ * 0.0.0.0:443 holds [::]:443. At addresses apart the same port may be a stranger's. */
 static bool has_port(const struct listening *listening, const struct listen_address *address)
 {
     for (unsigned i = 0; i < listening->count; i++)
-        if (listening->addresses[i].taken &&
-            listen_port(&listening->addresses[i]) == listen_port(address))
+        if (listening->addresses[i].taken && listen_overlaps(&listening->addresses[i], address))
             return true;
     return false;
 }
