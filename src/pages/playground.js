@@ -141,6 +141,7 @@ function loop(way, turn) {
     return {
         cut: () => control?.abort(),
         async open() {
+            control?.abort();
             const own = control = new AbortController();
             while (!own.signal.aborted) {
                 try {
