@@ -27,7 +27,8 @@ void creations_deinit(struct courier *courier)
     map_deinit(&courier->creating);
 }
 
-/* The keys of callers are their own: the answer to a repetition has the webhook's secret. */
+/* The keys of callers are their own: the answer to a repetition has the webhook's secret. Callers
+ * whom neither a subject nor a digest tells apart share theirs, as docs/api.md says. */
 static void hash_key(const struct courier_request *request, uint8_t ret[HASH_SHA256_SIZE])
 {
     struct str name = caller_name(request->access.caller), key = buf_str(&request->key);
