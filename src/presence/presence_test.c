@@ -968,7 +968,7 @@ static void marks_that_wait_are_told_before_the_server_stops(void **state)
     world_free(world);
 }
 
-static void what_is_lost_as_the_server_stops_is_followed_by_a_reset_after_the_restart(void **state)
+static void an_event_lost_as_the_server_stops_is_followed_by_a_reset_after_the_restart(void **state)
 {
     struct world *world = world_new(true, NULL);
     (void)state;
@@ -1578,7 +1578,8 @@ int main(void)
         cmocka_unit_test(a_mark_that_moves_often_is_told_once_a_second_and_then_where_it_is),
         cmocka_unit_test(the_marks_of_a_busy_channel_leave_room_for_other_events),
         cmocka_unit_test(marks_that_wait_are_told_before_the_server_stops),
-        cmocka_unit_test(what_is_lost_as_the_server_stops_is_followed_by_a_reset_after_the_restart),
+        cmocka_unit_test(
+            an_event_lost_as_the_server_stops_is_followed_by_a_reset_after_the_restart),
         cmocka_unit_test(marks_that_wait_go_with_their_channel),
         cmocka_unit_test(a_lost_event_is_followed_by_a_reset_as_soon_as_the_log_takes_one),
         cmocka_unit_test(a_lost_word_about_an_occupied_channel_is_said_again),
