@@ -107,7 +107,7 @@ function bomb() {
 }
 
 /* The subscribers of a subject: a connection has 250. All they held is freed, but the allocator keeps pages of which a piece is still in
-   use: some 3 MiB after 5,000, where the bound of memory is 4 MiB. Further rounds add nothing. */
+   use: 3 MiB after 2,000 and 4 MiB after 5,000, which is the bound of memory. Further rounds add nothing. */
 const CROWD = Number(process.env.CROWD ?? 2_000);
 const SECRET = "a secret of the hostile tests, long enough for HS256";
 
