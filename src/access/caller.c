@@ -31,7 +31,7 @@ static size_t patterns_of(const struct caller_facts *facts)
     return count;
 }
 
-/* What tells the caller from others of its kind. */
+/* The text that tells the caller from others of its kind: its subject, else its digest. */
 static struct str who_of(const struct caller_facts *facts)
 {
     return facts->subject.len ? facts->subject : facts->digest;

@@ -1318,7 +1318,7 @@ static void members_of_before_a_restart_with_lower_limits_leave_as_all_others(vo
     world_free(world);
 }
 
-/* What is lost in the one world is told in the next. */
+/* The first world loses an event, and the second one, after the restart, tells it. */
 static void an_event_that_was_lost_before_a_restart_is_made_up_for_after_it(void **state)
 {
     struct world *world = world_new(true, NULL);

@@ -1,5 +1,5 @@
-/* What a person can do about a server that cannot be reached or refuses, as a sentence that stands
- * behind the cause. Commands print it where they give up, not at each attempt. */
+/* Advice for a person whose server cannot be reached or refuses, as a sentence that stands behind
+ * the cause. Commands print it where they give up, not at each attempt. */
 #pragma once
 
 #include "base/str.h"

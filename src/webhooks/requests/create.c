@@ -90,7 +90,7 @@ bool create_refuse_own(struct courier *courier, struct courier_request *request)
     return true;
 }
 
-/* Those of the playground have limits of their own, beside that of all. */
+/* Webhooks of the playground have limits of their own, beside that of all. */
 static bool refuse_over_limit(struct courier *courier, struct courier_request *request,
                               bool is_inside)
 {
