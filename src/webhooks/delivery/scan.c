@@ -23,6 +23,7 @@ void scan_let_go(struct endpoint *endpoint)
     endpoint->row.cursor = endpoint_scanned(endpoint);
     endpoint->scan.chunk = chunk_unref(endpoint->scan.chunk);
     hub_unsubscribe(&endpoint->courier->hub, &endpoint->scan.sub);
+    endpoint->scan.trimmed = 0; /* found again, since it was not told */
     list_each (&endpoint->lanes.all, node)
         lane_drop_queue(container_of(node, struct lane, node));
 }
@@ -163,35 +164,35 @@ static void hold(struct endpoint *endpoint, const struct taken *taken)
     hub_sent(&endpoint->courier->hub, &endpoint->scan.sub, taken->bytes.len, false);
 }
 
-/* Take the events after the gap before the gap is delivered. Delivering takes a request, and
- * retention may trim more meanwhile: a receiver slower than retention would otherwise get nothing
- * but gaps. */
-static enum take take_behind_gaps(struct endpoint *endpoint, struct taken *taken,
-                                  uint64_t *ret_trimmed)
+/* Notes gaps, and takes the events behind them. */
+static enum take take_behind_gaps(struct endpoint *endpoint, struct taken *taken)
 {
     enum take take = TAKE_GAP;
-    *ret_trimmed = 0;
     for (int i = 0; i < GAPS_AT_ONCE && take == TAKE_GAP; i++) {
         take = hub_take(&endpoint->courier->hub, &endpoint->scan.sub, taken);
         if (take == TAKE_GAP)
-            *ret_trimmed = taken->trimmed;
+            endpoint->scan.trimmed = taken->trimmed;
     }
     return take;
 }
 
-/* Returns true if there are events to route. */
+/* Takes the events behind a gap before the gap is delivered, even if they must be read first.
+ * Delivering takes a request, and retention may trim more meanwhile: a receiver slower than
+ * retention would otherwise get nothing but gaps. Returns true if there are events to route. */
 static bool take(struct endpoint *endpoint)
 {
+    struct endpoint_scan *scan = &endpoint->scan;
     struct taken taken;
-    uint64_t trimmed;
-    enum take take = take_behind_gaps(endpoint, &taken, &trimmed);
+    enum take take = take_behind_gaps(endpoint, &taken);
     if (take == TAKE_BYTES)
         hold(endpoint, &taken);
-    if (trimmed) {
-        struct gap gap = gap_behind(endpoint->courier->config.log, endpoint->row.cursor, trimmed);
-        tell_gap(endpoint, &gap);
-    } else if (take == TAKE_FAILED) {
+    if (take == TAKE_FAILED)
         endpoint_look_again(endpoint, BUSY_MS);
+    if (scan->trimmed && take != TAKE_WAIT && take != TAKE_FAILED) {
+        struct gap gap =
+            gap_behind(endpoint->courier->config.log, endpoint->row.cursor, scan->trimmed);
+        scan->trimmed = 0;
+        tell_gap(endpoint, &gap);
     }
     return take == TAKE_BYTES;
 }

@@ -138,6 +138,63 @@ static void a_gap_before_the_scan_is_told_before_the_events_behind_it(void **sta
     assert_quiet(world);
 }
 
+/* Publishes to a channel and trims it. */
+static void lose(struct world *world, const char *channel)
+{
+    publish(world, channel);
+    append(world, channel, EVENT_TRIM);
+}
+
+/* Pushes what was published so far out of memory, so that it is read from the log. */
+static void push_out_of_memory(struct world *world)
+{
+    enum { COUNT = 5, SIZE = 256 << 10 };
+    struct append *append = append_new(world->log, &world->port);
+    char *data = malloc(SIZE);
+    memset(data, 'x', SIZE);
+    for (unsigned i = 0; i < COUNT; i++)
+        (void)add_event(world, append, "other", (struct str){data, SIZE});
+    free(data);
+    append_all(world, append, COUNT);
+    world_settle(world);
+}
+
+/* The id of the first event in the body of a request. */
+static uint64_t first_id(const struct world *world)
+{
+    const char *id = strstr(world->body, "\"id\":\"");
+    assert_non_null(id);
+    return strtoull(id + 6, NULL, 10);
+}
+
+/* A receiver that is slower than retention gets what is behind a gap, not one gap after the other:
+ * whenever it is told of one, another comes before it answers. */
+static void what_is_behind_a_gap_is_sent_though_more_is_lost_whenever_it_is_told(void **state)
+{
+    static const char *const options[] = {"", ",\"ordered\":false", ",\"batch\":10",
+                                          ",\"ordered\":false,\"batch\":10"};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        char more[128];
+        unsigned gaps = 0;
+        uint64_t first = publish(world, "c/kept"), behind = publish(world, "c/kept");
+        lose(world, "c/lost");
+        push_out_of_memory(world);
+        snprintf(more, sizeof(more), ",\"after\":\"%016" PRIu64 "\"%s", first, options[i]);
+        create_for_many(world, more);
+        for (receive(world); strstr(world->body, "\"$gap\""); receive(world)) {
+            assert_int_equal(gaps++, 0);
+            lose(world, "c/lost");
+            world_settle(world);
+            answer(world, "200 OK");
+        }
+        assert_int_equal(first_id(world), behind);
+        answer(world, "200 OK");
+        await(world, "lag", "0");
+        delete_it(world);
+    }
+}
+
 /* ---- room ------------------------------------------------------------------------------------ */
 
 static void an_endpoint_without_events_may_have_one_however_many_others_hold(void **state)
@@ -165,12 +222,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+#define ON_DISK(name) cmocka_unit_test_setup_teardown(name, world_set_up_on_disk, world_tear_down)
         TEST(in_order_each_channel_has_a_lane_and_pages_have_one_for_all),
         TEST(without_order_each_event_has_a_lane_and_a_page_has_one_for_its_events),
         TEST(the_scan_waits_once_enough_lanes_are_due),
         TEST(events_that_were_let_go_come_again_from_the_log_once_and_in_order),
         TEST(a_scan_that_was_let_go_holds_no_events),
         TEST(a_gap_before_the_scan_is_told_before_the_events_behind_it),
+        TEST(what_is_behind_a_gap_is_sent_though_more_is_lost_whenever_it_is_told),
+        ON_DISK(what_is_behind_a_gap_is_sent_though_more_is_lost_whenever_it_is_told),
         TEST(an_endpoint_without_events_may_have_one_however_many_others_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

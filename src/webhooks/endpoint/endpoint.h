@@ -50,6 +50,8 @@ struct endpoint_scan {
     struct chunk *chunk; /* events at hand: records [at, end) of the chunk */
     uint32_t at;
     uint32_t end;
+    uint64_t trimmed;   /* a gap up to it was found, and is told once the events behind it were
+                           read; 0: none */
     struct lane *gap;   /* being told; the scan waits */
     unsigned leaving;   /* number of lanes that end with their request; the scan waits for them */
     bool crowded;       /* the scan stopped because the queues had no room */
