@@ -48,8 +48,8 @@ hostile: build          ## attacks with strangers beside, in their long form; AT
 fuzz:                   ## each fuzz target for FUZZ_SECONDS
 	@scripts/install-deps.sh build test
 	@cmake --preset fuzz >/dev/null
-	@cmake --build build/fuzz
-	@scripts/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)
+	@cmake --build build/fuzzers
+	@scripts/fuzz.sh build/fuzzers/fuzz $(FUZZ_SECONDS)
 
 fuzz-long:              ## the same for an hour each
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=3600
