@@ -169,7 +169,7 @@ static uint64_t first_id(const struct world *world)
 
 /* A receiver that is slower than retention gets what is behind a gap, not one gap after the other:
  * whenever it is told of one, another comes before it answers. */
-static void what_is_behind_a_gap_is_sent_though_more_is_lost_whenever_it_is_told(void **state)
+static void events_behind_a_gap_are_sent_though_more_is_lost_whenever_it_is_told(void **state)
 {
     static const char *const options[] = {"", ",\"ordered\":false", ",\"batch\":10",
                                           ",\"ordered\":false,\"batch\":10"};
@@ -229,8 +229,8 @@ int main(void)
         TEST(events_that_were_let_go_come_again_from_the_log_once_and_in_order),
         TEST(a_scan_that_was_let_go_holds_no_events),
         TEST(a_gap_before_the_scan_is_told_before_the_events_behind_it),
-        TEST(what_is_behind_a_gap_is_sent_though_more_is_lost_whenever_it_is_told),
-        ON_DISK(what_is_behind_a_gap_is_sent_though_more_is_lost_whenever_it_is_told),
+        TEST(events_behind_a_gap_are_sent_though_more_is_lost_whenever_it_is_told),
+        ON_DISK(events_behind_a_gap_are_sent_though_more_is_lost_whenever_it_is_told),
         TEST(an_endpoint_without_events_may_have_one_however_many_others_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
