@@ -320,11 +320,27 @@ export function beforeServersStop(t, fn) {
     }
 }
 
+/** Runs each clean-up of the test, also behind one that throws, after which node would skip the others and what they should end stays. */
+function runEachAfter(t) {
+    const all = [];
+    t.after(async () => {
+        const errors = [];
+        for (const fn of all) {
+            await Promise.resolve().then(fn).catch((error) => errors.push(error));
+        }
+        if (errors.length) {
+            throw errors[0];
+        }
+    });
+    t.after = (fn) => all.push(fn);
+}
+
 /** A test that on failure also tells what its servers had to say. */
 function told(run) {
     return (name, options, fn) => {
         const [opts, body] = fn === undefined ? [{}, options] : [options, fn];
         return run(name, opts, async (t) => {
+            runEachAfter(t);
             try {
                 await body(t);
             } catch (error) {
