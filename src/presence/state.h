@@ -1,5 +1,6 @@
-/* The state of the host: rooms with their members, who attends what, and what is to be told and
- * saved. All of it belongs to the host's thread, but for the counters and what has a lock.
+/* The state of the presence host: rooms with their members, the rooms that each party attends, and
+ * the changes that are not told or not saved yet. The state belongs to the host's thread, except
+ * for the counters and the fields with a lock.
  *
  *     room (a channel) ──▶ roster of members ──▶ person: connections, since, state, departure
  *        │                 roster of marks   ──▶ person: read
@@ -20,8 +21,8 @@
 #include "presence/saver.h"
 #include "presence/shares.h"
 
-/* A room's count, or what else it owes its followers, that is to be told, or was told within the
- * last second. */
+/* The telling of a room's count, and of what else the room owes its followers. It exists while
+ * something is to be told, and for a second after that. */
 struct counting {
     struct timer timer;
     struct list node; /* in presence->stale until the end of the turn */
@@ -35,7 +36,7 @@ struct counting {
 struct reads;
 struct marks {
     struct roster roster;
-    struct reads *reads; /* those that are to be told; NULL: none was told lately (reads.h) */
+    struct reads *reads; /* marks that are to be told; NULL: none was told lately (reads.h) */
 };
 
 struct room {
@@ -55,7 +56,7 @@ struct room {
     uint8_t owes_reset : 1;
     uint8_t owes_occupied : 1;
     uint8_t name_len;
-    uint16_t tries : 4;    /* to tell that, each of which waits twice as long as the one before */
+    uint16_t tries : 4;    /* attempts to tell either; each waits twice as long as the last */
     uint16_t address : 12; /* the holder in whose share the room counts while it is occupied */
     char name[];
 };
@@ -65,8 +66,8 @@ static inline struct str room_name(const struct room *room)
     return (struct str){room->name, room->name_len};
 }
 
-/* A thing that a party attends: 0, a tagged person or room, the tagged name that it once had, or
- * tagged struct seats. */
+/* The seats of a party: 0 (none), or a pointer whose lowest bits say to what: a person, a room, the
+ * name that the party had in a room without presence by now (struct former), or struct seats. */
 typedef uintptr_t seat_ref;
 
 enum {

@@ -5,7 +5,7 @@
 #include "http/response_gzip.h"
 #include "transport/request_stream.h"
 
-/* The handler of an exchange that waits, such as a long-poll; one at a time. */
+/* The handler of an exchange that waits, such as a long-poll. An exchange has one at a time. */
 struct waiting {
     const struct waiting_ops *ops;
 };
@@ -18,7 +18,7 @@ struct waiting_ops {
     void (*leave)(struct waiting *waiting); /* the client has shut its side, and may be gone */
     /* The client is gone: frees it, and the exchange. */
     void (*drop)(struct waiting *waiting);
-    /* Says what it subscribes to, see rounds.h. NULL: it is no subscription. */
+    /* Tells the channels that the exchange subscribes to, see rounds.h. NULL: no subscription. */
     void (*tell)(const struct waiting *waiting, struct subscription_facts *facts);
 };
 
@@ -39,15 +39,16 @@ struct exchange {
     bool chunked;          /* a body of unknown length is sent in chunks of HTTP/1.1 */
     bool patient;          /* has a deadline of its own instead of limits.publish_ms */
     bool dropped;          /* no response is wanted any more */
-    uint8_t permissions;   /* how often the operator's server has given some */
+    uint8_t permissions;   /* the number of times that the operator's server gave permissions */
     struct caller *caller; /* who asks; NULL: anybody */
     bool is_identified;    /* `caller` is known */
-    bool is_opaque; /* its credential is for the operator's server, which has not been asked */
-    bool may_ask;   /* that server decides about what its WebSocket may ask for */
-    bool is_denied; /* that server was asked, and gives no more */
-    enum http_gzip_wish gzip;               /* whether the body of the answer may be compressed */
-    const struct identity *late_permission; /* what it has answered; NULL: nothing yet */
-    const struct identity *late;            /* the identity that it has waited for; NULL: none */
+    bool is_opaque; /* only the operator's server can read the credential; it was not asked yet */
+    bool may_ask;   /* the operator's server decides about later requests of this WebSocket */
+    bool is_denied; /* the operator's server was asked, and gives no more permissions */
+    enum http_gzip_wish gzip; /* whether the body of the answer may be compressed */
+    const struct identity
+        *late_permission;        /* the answer of the operator's server; NULL: none yet */
+    const struct identity *late; /* an identity that came while it waited; NULL: none */
     struct parked *parked; /* copies of a request that waits to be handled again; NULL otherwise */
     /* the question to the log whose result the response needs; NULL: none */
     struct question *question;
@@ -96,7 +97,7 @@ struct conn *exchange_conn(const struct exchange *exchange);
 /* The caller, for the doors and for access_check(). */
 struct access exchange_access(const struct exchange *exchange);
 
-/* Sends the response. It is used up; memory that it borrows may be freed afterwards. */
+/* Sends the response and frees it. Memory that the response borrows may be freed afterwards. */
 void exchange_respond(struct exchange *exchange, struct response *response);
 void exchange_json(struct exchange *exchange, int status, struct str body);
 
@@ -105,14 +106,14 @@ void exchange_json(struct exchange *exchange, int status, struct str body);
 void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
                       struct str members);
 
-/* The same for a refusal, whose members join `members`. */
+/* The same for a refusal; its members are added to `members`. */
 void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, struct str members);
 
 /* The same with the fields that `response` has; its status and body are replaced. */
 void exchange_refuse(struct exchange *exchange, struct response *response, enum problem problem,
                      struct str detail, struct str members);
 
-/* The same with another document, which has the response's type: a page. */
+/* The same with a page instead of a problem document; the response has its Content-Type. */
 void exchange_refuse_by(struct exchange *exchange, struct response *response, enum problem problem,
                         struct str detail, const struct buf *document);
 
@@ -128,13 +129,13 @@ void exchange_respond_keep(struct exchange *exchange, const struct page_key *key
 struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,
                                      struct pull *pull);
 
-/* The detail for the client then. */
+/* The detail for the client in that case. */
 #define EXCHANGE_SUBJECT_FULL                                                                      \
     "this subject has as many streams and polls as one may have "                                  \
     "(limits.subject_connections_max): end one, or raise the limit"
 
-/* Ends what a pull sends, as politely as it can; false if it has ended before. It may be freed
- * within the call. */
+/* Ends the stream of a pull as politely as its protocol can; false if it has ended before. The pull
+ * may be freed within the call. */
 bool exchange_end_pull(struct pull *pull, enum ending why);
 
 /* Puts another caller, of whom a reference is taken, in the place of the one under whom a pull goes
@@ -146,7 +147,7 @@ int exchange_replace_caller(struct worker *worker, struct pull *pull, struct cal
  * False if the client is gone, or was refused because its subject has as many polls as it may have;
  * then the exchange is freed. */
 bool exchange_wait(struct exchange *exchange, struct waiting *waiting);
-/* Ends the wait: the exchange will be answered. Does not free `waiting`. */
+/* Ends the wait, before the exchange is answered. Does not free `waiting`. */
 void exchange_end_wait(struct exchange *exchange);
 
 /* Asks the log for this exchange. The question is dropped if the connection goes, and hurried once

@@ -1,13 +1,14 @@
-/* The streams, WebSockets and polls of a worker that go on under a caller, so that they end when
- * what the caller was given ends: its credential expires or is revoked, or somebody disconnects it.
+/* The table of a worker's streams, WebSockets and polls that have a caller. They must end when the
+ * caller's credential expires or is revoked, or when somebody disconnects the caller.
  *
- *     exchange_pull(), exchange_wait() ──▶ live_add()      the pull or exchange is freed ──▶
- * live_remove() a revocation, mail; an expiry, the timer ──▶ live_look() ──▶ live_check_some(), in
- * slices
+ * - exchange_pull() and exchange_wait() call live_add(); live_remove() follows when the pull or the
+ *   exchange is freed.
+ * - A revocation (by mail) or an expiry (by the timer) calls live_look(); live_check_some() then
+ *   checks all entries in slices, over several turns.
  *
- * The table lies beside the connections: a subscriber who is nobody is not in it, and pays nothing
- * for it. Keys are the addresses of the pull or the exchange, since these are told when they end,
- * whatever the connection speaks. All of it belongs to the thread of the worker. */
+ * The table lies beside the connections, so that an anonymous subscriber costs nothing here. The
+ * key of an entry is the address of its pull or exchange (the owner), because every protocol tells
+ * these when they end. The table belongs to the thread of the worker. */
 #pragma once
 
 #include "access/caller.h"
@@ -19,11 +20,11 @@
 struct worker;
 
 struct live_ops {
-    /* Ends the owner, soon and as politely as it can. It may be freed within the call. False if it
-     * was about to end. */
+    /* Ends the owner, soon and as politely as its protocol can. The owner may be freed within the
+     * call. False if the owner was about to end anyway. */
     bool (*end)(void *owner, enum ending why);
-    bool is_part; /* of another owner, which counts for the subject */
-    /* Whether it reads the channel, or a pattern that has it. */
+    bool is_part; /* the owner is part of another one, and only that one counts for the subject */
+    /* Whether the owner reads the channel, or a pattern that matches it. */
     bool (*reads)(const void *owner, struct str channel);
 };
 
@@ -61,9 +62,9 @@ void live_check_some(struct worker *worker);
 /* Whether some are left for the next turn. */
 bool live_is_busy(const struct worker *worker);
 
-/* A request to end all that goes on under a subject, carried out in slices as well. `mark` lies
- * among the unchecked entries, behind all that were there when it began: once it comes to the
- * front, all of these were looked at. */
+/* A request to end all owners of a subject, carried out in slices as well. `mark` is put behind the
+ * entries that are unchecked when the request begins: once it has come to the front, each of these
+ * was checked. */
 struct live_disconnection {
     struct list node; /* in live_table.disconnections */
     struct list mark;
@@ -72,12 +73,12 @@ struct live_disconnection {
     void (*done)(struct live_disconnection *ended); /* on the worker's thread; may free it */
 };
 
-/* Ends all that go on under the subject; with a channel, those that read it. `done` is called in a
+/* Ends all owners of the subject; with a channel, only those that read it. `done` is called in a
  * later turn, or at once if the worker has ended. */
 void live_disconnect(struct worker *worker, struct live_disconnection *disconnection);
 
 /* How many disconnections are under way. */
 unsigned live_disconnections(const struct worker *worker);
 
-/* Ends the disconnections of a worker that has ended: nothing is left to them. */
+/* Ends the disconnections of a worker that has ended, since no entry is left for them. */
 void live_give_up(struct worker *worker);

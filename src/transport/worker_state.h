@@ -1,6 +1,6 @@
-/* The state of a worker: a thread with its listeners, its connections and its hub; and the accounts
- * that its connections keep with it. All that works on a connection includes this, and nothing of
- * it runs the worker: see worker.h. */
+/* The state of a worker: a thread with its listeners, its connections and its hub, and the accounts
+ * of memory and time that its connections share. Modules that work on a connection include this
+ * header. worker.h has the functions that run a worker. */
 #pragma once
 
 #include "access/audit.h"
@@ -166,12 +166,12 @@ enum admission {
 
 enum { WORKER_LISTENERS_MAX = 16 };
 
-/* The peers that speak for others. */
+/* The proxies whose word about a client's address and scheme is believed. */
 struct trusted_proxies {
     const struct network *networks;
     size_t networks_count;
-    bool unix_sockets; /* those that come by one */
-    bool is_standard;  /* they write Forwarded, in place of X-Forwarded-For */
+    bool unix_sockets; /* peers of Unix sockets are proxies, too */
+    bool is_standard;  /* the proxies write Forwarded, in place of X-Forwarded-For */
 };
 
 struct worker_config {
@@ -181,43 +181,44 @@ struct worker_config {
     struct clock *clock;
     struct worker_limits limits;
     struct worker_budgets budgets;
-    int64_t spin_us; /* after work, before it sleeps */
+    int64_t spin_us; /* polling after work, before the worker sleeps */
     bool want_uring;
     _Atomic uint32_t *connections; /* connections of all workers; NULL: there is only this worker */
     _Atomic uint32_t *undrained_workers; /* workers that have not drained; NULL: see above */
-    /* Connections over connections_max, of all workers, that are heard before they are refused. */
+    /* Connections over connections_max of which the worker reads a request, to refuse it by a 503.
+     * Others are closed at once. */
     uint32_t refusing_max;
     /* The holders of address_connections_max and subject_connections_max, of all workers. NULL:
      * these are not counted. */
     struct quota *addresses;
     struct quota *subjects;
-    struct memory_mark *memory; /* of the process, which the first worker looks at; or NULL */
+    struct memory_mark *memory; /* the process's memory, measured by the first worker; or NULL */
     struct rates *rates;        /* the buckets for limits.publish */
     const struct authority *authority;     /* for `auth` of freshet.v1; NULL: there are no rules */
     const struct trusted_proxies *proxies; /* NULL: none */
     const struct rules *rules;             /* the rules of access; never changed */
-    struct presence *presence;             /* who is there; NULL: nobody keeps that */
+    struct presence *presence;             /* the presence host; NULL: no presence */
     const struct presence_settings *presence_settings; /* the namespaces that have presence */
-    struct conn_names names;                           /* of the connections of all workers */
-    struct audit *audit; /* of all workers together; NULL: nothing is noted */
-    bool has_admin_door; /* management is done by connections of DOOR_ADMIN alone */
-    uint16_t https_port; /* where DOOR_REDIRECT leads */
+    struct conn_names names;                           /* makes names of connections */
+    struct audit *audit; /* of all workers together; NULL: no audit log */
+    bool has_admin_door; /* only connections of DOOR_ADMIN may manage the server */
+    uint16_t https_port; /* the port to which DOOR_REDIRECT redirects */
     struct str base;     /* path under which the API hangs: empty, or "/x" */
     void *app;           /* for handle */
-    /* Handles a request: answers it at once, or later by exchange_respond(), or gives it to a pull
-     * by exchange_pull(). */
+    /* Handles a request: answers at once, or later by exchange_respond(), or makes the response a
+     * stream by exchange_pull(). */
     void (*handle)(struct exchange *exchange);
-    /* Asks the operator's server for messages of WebSockets whose exchange has `may_ask`; `show`
-     * copies what it needs of the exchange for that. NULL without memory. */
+    /* Asks the operator's server whether a message of a WebSocket is allowed, if its exchange has
+     * `may_ask`. `show` copies the parts of the exchange that such a question needs, or returns
+     * NULL without memory. */
     const struct permission_source *permissions;
     struct evidence *(*show)(struct exchange *exchange);
-    /* Somebody has subscribed to FIGURES_CHANNEL on the calling worker. NULL: nobody needs to know.
-     */
+    /* Called when a client subscribes to FIGURES_CHANNEL on the calling worker; may be NULL. */
     void (*figures_wanted)(void *app);
     /* Whether the caller's credential was revoked. NULL: none is. */
     bool (*is_revoked)(void *app, const struct caller *caller, int64_t now_us);
-    /* The caller that a credential stands for now, with a reference: a key may have changed. NULL:
-     * the same as before, or there is no telling. */
+    /* Looks up a caller anew, because its key may have changed. Returns a reference, or NULL if the
+     * caller is the same as before or cannot be looked up. */
     struct caller *(*renew)(void *app, const struct caller *caller);
     /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
     enum admission (*admits)(void *app, struct str origin);
@@ -227,10 +228,10 @@ struct worker_config {
 enum door_flags {
     DOOR_TLS = 1,      /* connections begin with a handshake */
     DOOR_REDIRECT = 2, /* each request is sent to https:// */
-    DOOR_BARE = 4,     /* the connection did without the handshake: its request is refused */
-    DOOR_TRUSTED = 8,  /* the peer is a proxy that speaks for others */
+    DOOR_BARE = 4,     /* plain HTTP came where TLS is spoken: the request is refused */
+    DOOR_TRUSTED = 8,  /* the peer is a trusted proxy */
     DOOR_PROXY = 16,   /* connections begin with a header of the PROXY protocol */
-    DOOR_ADMIN = 32,   /* for management, if there is such a door at all */
+    DOOR_ADMIN = 32,   /* the admin address */
 };
 
 /* Counters, written by the worker's thread and read by any. */
@@ -241,8 +242,8 @@ struct worker_stats {
     _Atomic uint64_t handshakes; /* of TLS: full ones, those by a ticket, and those that failed */
     _Atomic uint64_t handshakes_resumed;
     _Atomic uint64_t handshakes_failed;
-    _Atomic uint64_t tls_shaking; /* bytes, about, of handshakes that are not over */
-    _Atomic uint64_t tls_kept;    /* sealed, and not taken by sockets yet */
+    _Atomic uint64_t tls_shaking; /* approximate bytes of unfinished handshakes */
+    _Atomic uint64_t tls_kept;    /* bytes of records that no socket has taken yet */
     _Atomic uint64_t subscribers[FORMATS_COUNT];
     _Atomic uint64_t compressed; /* of them, streams by gzip */
     _Atomic uint64_t deliveries;
@@ -252,7 +253,7 @@ struct worker_stats {
     _Atomic uint64_t window_own_bytes;
     _Atomic uint64_t views;
     _Atomic uint64_t rests_bytes;
-    _Atomic uint64_t busy_us;               /* of its time, with something to do */
+    _Atomic uint64_t busy_us;               /* the worker's time that was not idle */
     _Atomic uint64_t problems[64];          /* by enum problem */
     _Atomic uint64_t limits[LIMIT_COUNT];   /* how often each was hit */
     _Atomic uint64_t budgets[BUDGET_COUNT]; /* how often each ran out */
@@ -290,26 +291,26 @@ struct worker {
         struct listener listener;
         struct worker *worker;
         uint8_t door;
-        bool is_passed; /* by the service manager, which keeps it for the next server */
+        bool is_passed; /* the service manager has passed the socket, and keeps it */
     } listeners[WORKER_LISTENERS_MAX];
     unsigned listeners_count;
     struct asker asker;
     struct hub hub;
     struct slabs slabs;      /* memory for the objects of subscribers, by their size */
     struct list connections; /* struct conn */
-    uint32_t refusing;       /* how many of them are over connections_max and are told so */
+    uint32_t refusing;       /* connections over connections_max that will get a 503 */
     struct list auths;       /* `auth` of freshet.v1 that the authority has not answered yet */
     struct list undrained;   /* connections to be told that the server stops */
-    struct list unreviewed;  /* connections to be held against rules that have changed */
-    int64_t reviewed_ns;     /* when the rules did so; INT64_MIN: never */
+    struct list unreviewed;  /* connections to be checked again, since the rules have changed */
+    int64_t reviewed_ns;     /* when the rules changed; INT64_MIN: never */
     struct list rounds;      /* struct rounds: walks over all connections, the first is under way */
-    struct list unvisited;   /* connections that this walk has not come to yet */
-    bool rounds_cut;         /* the walk has lost its place, and begins anew */
+    struct list unvisited;   /* connections that the first walk has not visited yet */
+    bool rounds_cut;         /* the walk has lost its place, and begins again */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     _Atomic uint32_t own_undrained;   /* when config.undrained_workers names no other */
     struct list paused;               /* connections whose publish waits for the log */
     struct list resumed;              /* connections that may continue with what they have read */
-    struct list put_off;              /* connections that have used up their budget for now */
+    struct list put_off;              /* connections whose budget of this turn is spent */
     struct list unfinished;           /* connections with an unfinished message */
     struct list bodies;               /* connections with a body whose JSON is being checked */
     struct budget turn_budget;        /* for reading all connections in this turn */
@@ -317,17 +318,17 @@ struct worker {
     uint32_t inflating;               /* WebSockets with an unfinished compressed message */
     bool decompresses;                /* whether a compressed message may begin now */
     bool late;                        /* the last turn left some of `resumed` unread */
-    struct pace pace;                 /* polls that have events and are held */
+    struct pace pace;                 /* polls that have events, and wait for their pace */
     struct timer pressure;
     struct timer memory_look;
     struct live_table live;          /* pulls and polls under a caller */
     struct presence_desk desk;       /* subscriptions that count for presence */
-    struct map permits;              /* of WebSockets whose messages may be asked for */
-    struct permit_turn *permit_turn; /* of the message that such a one handles; NULL: none */
-    struct change_listener revoked;  /* hears that some callers may have lost their rights */
-    struct submitter submitter;      /* gathers what its connections publish in a turn */
+    struct map permits;              /* answers of the operator's server about WebSockets */
+    struct permit_turn *permit_turn; /* the message of a WebSocket being handled; NULL: none */
+    struct change_listener revoked;  /* called when callers may have lost their rights */
+    struct submitter submitter;      /* gathers the publishes of a turn */
     struct http_memo memo;           /* the head of the request being read, and some before it */
-    struct str head_bytes;           /* its bytes */
+    struct str head_bytes;           /* the bytes of that head */
     struct str body;
     const struct exchange *handled; /* the exchange whose handler runs; NULL: none does */
     struct reading *known; /* the API's reading of an equal head, to be shared; NULL: the head is
@@ -340,28 +341,28 @@ struct worker {
     struct spares spare_exchanges; /* memory of publishes that were answered, for the next ones */
     struct buf receipt;            /* of the publish being answered; keeps its memory */
     int64_t tls_said_ns;           /* when the log last reported a TLS client; 0: never */
-    struct tls *tls;               /* NULL: it is not spoken */
-    struct list shaking; /* connections in the midst of a handshake, for which something has come */
-    struct list shaken;  /* all whose handshake has taken memory, the oldest first */
+    struct tls *tls;               /* NULL: no TLS */
+    struct list shaking;           /* connections in a handshake that have unread input */
+    struct list shaken; /* connections whose handshake has taken memory, the oldest first */
     uint64_t shaking_bytes;
-    struct send_room send_room; /* what connections of HTTP/2 gather */
+    struct send_room send_room; /* buffers in which connections of HTTP/2 gather frames */
     struct answer_cache answer_cache;
     struct request_cache request_cache;
     struct deflater deflater;
     struct packs packs;
     struct ws_inflater inflater;
     struct worker_stats stats;
-    struct top refused;     /* clients that hit limits, of late; see refused_kind() */
+    struct top refused;     /* clients that hit limits lately; see refused_kind() */
     struct account account; /* memory that peers make this worker hold */
     int64_t turn_ended_ns;  /* and the idle time up to then */
     int64_t turn_idle_ns;
     struct holdings holdings; /* of connections; counts in `account` */
     size_t turn_bytes;        /* gathered by `submitter`, in `account` */
     size_t reads_bytes;       /* bytes that reads of the store have found, in `account` */
-    struct buf no_room; /* the buffer for those who lack memory: what is added to it is lost */
+    struct buf no_room; /* stands in for a buffer without memory: bytes added to it are lost */
     bool draining;
-    bool is_drained; /* its connections have ended, or their time is over; others may have some */
-    bool stopping;   /* the thread has ended: nothing is published any more */
+    bool is_drained; /* this worker's connections have ended, or their time is over */
+    bool stopping;   /* the thread has ended, so nothing is published any more */
     int64_t stop_at_ns;
     struct mail drain_mail;
     struct worker_change *change; /* of the settings, to be made at the end of the turn */
@@ -383,8 +384,8 @@ static inline struct str worker_admitted(const struct worker *worker, struct str
     return admitted ? origin : STR_NONE;
 }
 
-/* A caller with the rules, the time, and the kind of address by which its connection came: NULL is
- * none for management. `caller` is borrowed. */
+/* The caller with the rules, the time, and whether its connection came by the admin address. A NULL
+ * connection did not. `caller` is borrowed. */
 static inline struct access worker_access(const struct worker *worker, const struct conn *conn,
                                           const struct caller *caller)
 {
@@ -395,11 +396,10 @@ static inline struct access worker_access(const struct worker *worker, const str
                                worker->config.has_admin_door && !(conn && conn->door & DOOR_ADMIN)};
 }
 
-/* Has a connection held against the rules once more: what it does was allowed before they changed.
- */
+/* Has a connection checked again, since the rules under which it was allowed have changed. */
 void worker_review(struct worker *worker, struct conn *conn);
 
-/* Gives the log what the turn has gathered; false if there was nothing. */
+/* Appends the publishes of this turn to the log. Returns false if there were none. */
 bool worker_flush(struct worker *worker);
 
 /* Counts that a limit was hit. Limits of publishes are counted by the submitter. */
