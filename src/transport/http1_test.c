@@ -1386,6 +1386,26 @@ static void a_drain_tells_a_few_connections_a_turn_and_all_in_the_end(void **sta
     assert_int_equal(bench->worker.net.conns, 0);
 }
 
+static void a_drain_gives_way_when_its_time_is_over(void **state)
+{
+    enum { PEERS = 3 };
+    struct bench *bench = *state;
+    struct peer peers[PEERS];
+    for (int i = 0; i < PEERS; i++)
+        peer_join(bench, &peers[i]);
+    worker_drain(&bench->worker);
+    bench_hurry(bench);
+    worker_step(&bench->worker, 0);
+    assert_false(list_empty(&bench->worker.undrained));
+    bench_rest(bench);
+    bench_settle(bench);
+    assert_true(list_empty(&bench->worker.undrained));
+    for (int i = 0; i < PEERS; i++) {
+        peer_expect(bench, &peers[i], ".");
+        peer_leave(bench, &peers[i]);
+    }
+}
+
 static void a_drain_answers_a_request_that_has_begun_and_then_closes(void **state)
 {
     struct bench *bench = *state;
@@ -1777,6 +1797,7 @@ static const struct CMUnitTest tests[] = {
     WITH_BENCH(answers_that_wait_for_an_earlier_one_hold_little_memory),
     WITH_BENCH(a_drain_closes_what_is_idle_at_once),
     WITH_BENCH(a_drain_tells_a_few_connections_a_turn_and_all_in_the_end),
+    WITH_BENCH(a_drain_gives_way_when_its_time_is_over),
     WITH_BENCH(a_drain_answers_a_request_that_has_begun_and_then_closes),
     WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),
     WITH_BENCH(a_request_that_came_before_the_drain_is_answered),

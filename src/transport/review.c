@@ -1,9 +1,13 @@
 #include "transport/review.h"
 
+#include "base/budget.h"
 #include "transport/audit_notes.h"
 #include "transport/exchange.h"
 
-enum { SLICE = 256 }; /* connections that a turn reviews */
+/* A turn reviews so many connections, or for this time. The clock is read after each, because one
+ * HTTP/2 connection may have hundreds of streams, and to end one takes more than ten microseconds.
+ */
+enum { SLICE = 256, SLICE_US = 500 };
 
 void review_begin(struct worker *worker)
 {
@@ -13,16 +17,24 @@ void review_begin(struct worker *worker)
     worker->rounds_cut = true;
 }
 
+static void review(struct worker *worker, struct list *node)
+{
+    struct conn *conn = container_of(node, struct conn, node);
+    list_add_last(worker->draining ? &worker->undrained : &worker->connections, node);
+    if (!conn->dead && conn->ops->review)
+        conn->ops->review(conn);
+}
+
 void review_some(struct worker *worker)
 {
-    struct list *node;
-    if (live_is_busy(worker))
+    struct budget budget;
+    if (live_is_busy(worker) || !review_is_busy(worker))
         return;
-    for (unsigned i = 0; i < SLICE && (node = list_take_first(&worker->unreviewed)); i++) {
-        struct conn *conn = container_of(node, struct conn, node);
-        list_add_last(worker->draining ? &worker->undrained : &worker->connections, node);
-        if (!conn->dead && conn->ops->review)
-            conn->ops->review(conn);
+    budget_begin(&budget, worker->config.clock, SLICE_US, (int64_t)SLICE * BUDGET_STRIDE);
+    for (struct list *node; (node = list_take_first(&worker->unreviewed));) {
+        review(worker, node);
+        if (!budget_spend(&budget, BUDGET_STRIDE))
+            return;
     }
 }
 

@@ -46,6 +46,30 @@ static void a_stream_ends_that_the_rules_allow_no_more(void **state)
     peer_leave(bench, &peer);
 }
 
+static void a_review_gives_way_when_its_time_is_over(void **state)
+{
+    enum { PEERS = 3 };
+    struct bench *bench = *state;
+    struct peer peers[PEERS];
+    for (int i = 0; i < PEERS; i++)
+        join(bench, &peers[i]);
+    bench->worker.config.rules = &rules_none;
+    review_begin(&bench->worker);
+    bench_hurry(bench);
+    for (int i = 0; i < PEERS; i++) {
+        assert_true(review_is_busy(&bench->worker));
+        review_some(&bench->worker);
+    }
+    bench_rest(bench);
+    assert_false(review_is_busy(&bench->worker));
+    bench_settle(bench);
+    for (int i = 0; i < PEERS; i++) {
+        peer_hear(bench, &peers[i]);
+        assert_true(peers[i].ended);
+        peer_leave(bench, &peers[i]);
+    }
+}
+
 /* The stream would have a minute to end by itself. */
 static void a_drain_leaves_a_review_that_is_under_way_to_its_end(void **state)
 {
@@ -90,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_stream_ends_that_the_rules_allow_no_more, begin, end),
+        cmocka_unit_test_setup_teardown(a_review_gives_way_when_its_time_is_over, begin, end),
         cmocka_unit_test_setup_teardown(a_drain_leaves_a_review_that_is_under_way_to_its_end, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_drain_reaches_connections_that_a_review_lets_go_on, begin,

@@ -1,8 +1,10 @@
 #include "transport/rounds.h"
 
-/* A slice ends after so many connections, or after this time, of which the clock tells once in
- * LOOK_EACH connections. */
-enum { SLICE = 1024, SLICE_US = 500, LOOK_EACH = 32 };
+#include "base/budget.h"
+
+/* A slice ends after so many connections and streams, or after this time. The clock is read once in
+ * LOOK_EACH of them, and an HTTP/2 connection is visited whole. */
+enum { SLICE = 1024, SLICE_US = 500, LOOK_EACH = 32, STEP_COST = BUDGET_STRIDE / LOOK_EACH };
 
 void rounds_begin(struct worker *worker, struct rounds *rounds, const struct rounds_ops *ops)
 {
@@ -42,16 +44,22 @@ static void take_connections(struct worker *worker, struct rounds *rounds)
     list_take_all(&worker->unvisited, &worker->connections);
 }
 
+static void visit(struct worker *worker, struct rounds *rounds, struct list *node)
+{
+    struct conn *conn = container_of(node, struct conn, node);
+    list_add_last(&worker->connections, node);
+    if (!conn->dead && conn->ops->visit)
+        conn->ops->visit(conn, rounds);
+}
+
 static void visit_some(struct worker *worker, struct rounds *rounds)
 {
-    int64_t until_ns = clock_now_ns(worker->config.clock) + SLICE_US * INT64_C(1000);
-    struct list *node;
-    for (unsigned i = 0; i < SLICE && (node = list_take_first(&worker->unvisited)); i++) {
-        struct conn *conn = container_of(node, struct conn, node);
-        list_add_last(&worker->connections, node);
-        if (!conn->dead && conn->ops->visit)
-            conn->ops->visit(conn, rounds);
-        if (i % LOOK_EACH == LOOK_EACH - 1 && clock_now_ns(worker->config.clock) >= until_ns)
+    struct budget budget;
+    budget_begin(&budget, worker->config.clock, SLICE_US, (int64_t)SLICE * STEP_COST);
+    for (struct list *node; (node = list_take_first(&worker->unvisited));) {
+        rounds->shown = 0;
+        visit(worker, rounds, node);
+        if (!budget_spend(&budget, (size_t)(1 + rounds->shown) * STEP_COST))
             return;
     }
 }
@@ -72,6 +80,7 @@ void rounds_some(struct worker *worker)
 void rounds_show(void *visitor, struct request_stream *request, struct waiting *waiting)
 {
     struct rounds *rounds = visitor;
+    rounds->shown++;
     rounds->ops->visit(rounds, request, waiting);
 }
 

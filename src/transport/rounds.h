@@ -33,6 +33,7 @@ struct rounds {
     struct list node;
     const struct rounds_ops *ops;
     struct worker *worker;
+    unsigned shown; /* of the connection that is being visited */
     bool begun;
 };
 

@@ -1,12 +1,12 @@
 #include "transport/rounds.h"
 
-#include "transport/testing.h"
+#include "transport/http2_testing.h"
 
 #include <stdio.h>
 
 /* ---- a walk that notes what it is shown ------------------------------------------------------ */
 
-enum { SHOWN_MAX = 16 };
+enum { SHOWN_MAX = 200 };
 
 struct notes {
     struct rounds rounds;
@@ -172,6 +172,32 @@ static void a_subscription_that_is_shown_can_be_ended(void **state)
     bench_settle(bench);
 }
 
+/* The streams of a connection are visited together, and count one by one. */
+static void a_walk_gives_way_after_a_connection_of_many_streams(void **state)
+{
+    enum { CLIENTS = 3, STREAMS = 60 };
+    struct bench *bench = *state;
+    struct h2_client clients[CLIENTS];
+    struct notes notes = {.count = 0};
+    for (int i = 0; i < CLIENTS; i++) {
+        h2_join(&clients[i], bench, 65535);
+        for (int n = 0; n < STREAMS; n++)
+            (void)h2_submit(&clients[i], "GET", "/stream");
+        h2_talk(&clients[i]);
+    }
+    rounds_begin(&bench->worker, &notes.rounds, &ops);
+    bench_hurry(bench);
+    for (unsigned i = 1; i <= CLIENTS; i++) {
+        rounds_some(&bench->worker);
+        assert_int_equal(notes.count, i * STREAMS);
+    }
+    bench_rest(bench);
+    assert_true(notes.was_whole);
+    for (int i = 0; i < CLIENTS; i++)
+        h2_leave(&clients[i]);
+    bench_settle(bench);
+}
+
 static void a_worker_that_has_ended_ends_its_walks(void **state)
 {
     struct bench *bench = *state;
@@ -193,6 +219,7 @@ int main(void)
         WITH_BENCH(a_walk_shows_every_mechanism_with_its_facts),
         WITH_BENCH(an_idle_connection_is_no_subscription),
         WITH_BENCH(a_subscription_that_is_shown_can_be_ended),
+        WITH_BENCH(a_walk_gives_way_after_a_connection_of_many_streams),
         WITH_BENCH(a_worker_that_has_ended_ends_its_walks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,6 +255,27 @@ static inline void bench_pass(struct bench *bench, int64_t ms)
     bench_settle(bench);
 }
 
+static inline int64_t bench_hurried_ns(struct clock *clock)
+{
+    struct clock_fake *fake = container_of(clock, struct clock_fake, clock);
+    clock_fake_advance(fake, 1000);
+    return fake->monotonic_ns;
+}
+
+/* Lets a millisecond pass whenever the clock is read, so that a budget of time lasts for one step.
+ */
+static inline void bench_hurry(struct bench *bench)
+{
+    bench->clock.clock.monotonic_ns = bench_hurried_ns;
+}
+
+static inline void bench_rest(struct bench *bench)
+{
+    struct clock_fake usual;
+    clock_fake_init(&usual, 0);
+    bench->clock.clock.monotonic_ns = usual.clock.monotonic_ns;
+}
+
 /* Reads input, and keeps the resulting publishes from the log. */
 static inline void bench_settle_without_log(struct bench *bench)
 {

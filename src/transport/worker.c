@@ -19,8 +19,9 @@ enum { PRESSURE_MS = 64 };
  * at most. */
 enum { WS_PIECE = 64 << 10 };
 
-/* While the server stops: the number of connections to which a turn says goodbye. */
-enum { DRAIN_DEFAULT = 1024 };
+/* While the server stops: the number of connections to which a turn says goodbye, and for how long.
+ */
+enum { DRAIN_DEFAULT = 1024, DRAIN_US = 1000 };
 enum { DRAINING_MS = 100, DRAINED_MS = 10 }; /* between looks at whether all have ended */
 
 /* A step is the share of one connection. A turn has time for about eight full steps, and for eight
@@ -437,17 +438,27 @@ static void time_turn(struct worker *worker)
     worker->turn_idle_ns = worker->loop.idle_ns;
 }
 
+static void drain_one(struct worker *worker, struct list *node)
+{
+    int64_t ms = worker->config.limits.drain_ms;
+    struct conn *conn = container_of(node, struct conn, node);
+    list_add_last(&worker->connections, node);
+    conn->ops->drain(conn, ms > 0 ? worker_random((uint32_t)ms) : 0);
+}
+
 /* Tells some connections that the server stops. Each may be closed by that. */
 static void drain_some(struct worker *worker)
 {
-    int64_t ms = worker->config.limits.drain_ms;
-    struct list *node;
     unsigned most = worker->config.limits.drain_some;
-    for (unsigned i = 0;
-         i < (most ? most : DRAIN_DEFAULT) && (node = list_take_first(&worker->undrained)); i++) {
-        list_add_last(&worker->connections, node);
-        struct conn *conn = container_of(node, struct conn, node);
-        conn->ops->drain(conn, ms > 0 ? worker_random((uint32_t)ms) : 0);
+    struct budget budget;
+    if (list_empty(&worker->undrained))
+        return;
+    budget_begin(&budget, worker->config.clock, DRAIN_US,
+                 (int64_t)(most ? most : DRAIN_DEFAULT) * BUDGET_STRIDE);
+    for (struct list *node; (node = list_take_first(&worker->undrained));) {
+        drain_one(worker, node);
+        if (!budget_spend(&budget, BUDGET_STRIDE))
+            return;
     }
 }
 

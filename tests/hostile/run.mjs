@@ -219,9 +219,9 @@ function printFigures(name, attack, { stats, seen, before, peak, after }) {
             `mail ${ms(stats.mail_us.max)}; memory ${mib(before)}, at most ${mib(peak)}, then ${mib(after.now)}`);
     }
     if (seen) {
-        console.log(`    strangers: /healthz p50 ${seen.healthz.p50} max ${seen.healthz.max} ms, publish p50 ` +
-            `${seen.publish.p50} max ${seen.publish.max} ms, delivery p50 ${seen.delivery.p50} max ` +
-            `${seen.delivery.max} ms, refused ${seen.refused}, cut off ${seen.cut}`);
+        const waits = ["healthz", "publish", "delivery"].map((name) =>
+            `${name} p50 ${seen[name].p50} p99 ${seen[name].p99} max ${seen[name].max} ms`);
+        console.log(`    strangers: ${waits.join(", ")}, refused ${seen.refused}, cut off ${seen.cut}`);
     }
 }
 
