@@ -52,6 +52,9 @@ struct identity {
 struct identification {
     /* On the asker's thread, once, with `identity` set; only after IDENTITY_LATER. */
     void (*done)(struct identification *identification);
+    /* The number of the address that asks (net/peer.h), for sources that share something out. Only
+     * while identify() runs, since the kernel is asked for it; NULL: not known. */
+    uint64_t (*peer)(const struct identification *identification);
     struct mailbox *home; /* of the asker's thread */
     int64_t now_us;       /* wall clock */
     struct identity identity;

@@ -10,10 +10,10 @@ static struct identity identify(struct identity_source *source, const struct cre
         return (struct identity){.state = IDENTITY_FOREIGN};
     struct identity identity =
         issuers_identify(issuers, credential->text, identification->now_us, &lacking);
-    if (identity.state != IDENTITY_KNOWN && lacking && issuers->fetch &&
-        issuers->fetch(issuers, lacking, credential->text, identification))
-        return (struct identity){.state = IDENTITY_LATER};
-    return identity;
+    if (identity.state == IDENTITY_KNOWN || !lacking || !issuers->fetch)
+        return identity;
+    const char *why = issuers->fetch(issuers, lacking, credential->text, identification);
+    return (struct identity){.state = why ? IDENTITY_UNAVAILABLE : IDENTITY_LATER, .why = why};
 }
 
 void issuers_init(struct issuers *issuers)

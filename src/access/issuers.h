@@ -35,11 +35,11 @@ struct issuers {
     size_t count;
     struct token_cache *cache;   /* tokens that were verified; NULL: none is remembered. Owned */
     _Atomic uint64_t generation; /* goes up whenever keys change: what was verified before ends */
-    /* Fetches newer keys of `wanted` and then answers the identification; copies the text. False if
-     * it cannot now: the token is then judged by the keys that are there. NULL: nobody fetches. */
+    /* Fetches newer keys of `wanted` and then answers the identification; copies the text. Returns
+     * NULL, or a sentence that says why it cannot now. NULL: nobody fetches. */
     void *fetcher; /* argument of the fetch */
-    bool (*fetch)(struct issuers *issuers, issuers_set wanted, struct str text,
-                  struct identification *identification);
+    const char *(*fetch)(struct issuers *issuers, issuers_set wanted, struct str text,
+                         struct identification *identification);
 };
 
 void issuers_init(struct issuers *issuers);

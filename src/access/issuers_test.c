@@ -112,12 +112,12 @@ static void credentials_of_another_kind_are_left_to_others(void **state)
 
 static issuers_set fetched;
 
-static bool fetch(struct issuers *issuers, issuers_set wanted, struct str text,
-                  struct identification *identification)
+static const char *fetch(struct issuers *issuers, issuers_set wanted, struct str text,
+                         struct identification *identification)
 {
     (void)issuers, (void)text, (void)identification;
     fetched = wanted;
-    return true;
+    return NULL;
 }
 
 static void newer_keys_are_asked_for_when_the_id_is_unknown(void **state)

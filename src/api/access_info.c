@@ -2,6 +2,7 @@
 
 #include "api/authorization.h"
 #include "api/metric.h"
+#include "backend/jwks.h"
 
 #include <stdio.h>
 
@@ -42,13 +43,26 @@ static void write_questions(struct json_writer *writer, const struct authorize_s
     json_object_end(writer);
 }
 
+static void write_key_sets(struct json_writer *writer, const struct jwks_stats *stats)
+{
+    json_name(writer, "key_sets");
+    json_object_begin(writer);
+    for (unsigned i = 0; i < JWKS_COUNT; i++)
+        json_member_number(writer, jwks_count_names[i], stats->counts[i]);
+    json_member_number(writer, "waiting", stats->waiting);
+    json_member_number(writer, "addresses", stats->addresses);
+    json_object_end(writer);
+}
+
 void access_info_write(struct json_writer *writer, const struct api *api)
 {
     const struct token_cache_stats tokens = tokens_of(api);
     const struct authorize_stats questions = questions_of(api);
+    const struct jwks_stats key_sets = jwks_stats(api->jwks);
     json_name(writer, "access");
     json_object_begin(writer);
     write_tokens(writer, &tokens);
+    write_key_sets(writer, &key_sets);
     write_questions(writer, &questions);
     json_object_end(writer);
 }
@@ -63,6 +77,18 @@ static void add_token_metrics(struct buf *out, const struct token_cache_stats *s
                "Tokens that were not, and were verified or refused", stats->missed);
     metric_add(out, "tokens_kept", "gauge", "Verified tokens that are remembered", stats->tokens);
     metric_add(out, "tokens_kept_bytes", "gauge", "Their memory", stats->bytes);
+}
+
+static void add_key_set_metrics(struct buf *out, const struct jwks_stats *stats)
+{
+    for (unsigned i = 0; i < JWKS_COUNT; i++) {
+        char name[48];
+        snprintf(name, sizeof(name), "key_sets_%s_total", jwks_count_names[i]);
+        metric_add(out, name, "counter", jwks_count_helps[i], stats->counts[i]);
+    }
+    metric_add(out, "key_sets_waiting", "gauge", "Tokens that wait for a fetch", stats->waiting);
+    metric_add(out, "key_sets_addresses", "gauge", "Addresses that these come from",
+               stats->addresses);
 }
 
 static void add_question_metrics(struct buf *out, const struct authorize_stats *stats)
@@ -85,6 +111,8 @@ void access_info_add_metrics(struct buf *out, const struct api *api)
 {
     const struct token_cache_stats tokens = tokens_of(api);
     const struct authorize_stats questions = questions_of(api);
+    const struct jwks_stats key_sets = jwks_stats(api->jwks);
     add_token_metrics(out, &tokens);
+    add_key_set_metrics(out, &key_sets);
     add_question_metrics(out, &questions);
 }

@@ -35,6 +35,7 @@ struct api {
     struct str cookie;                 /* the cookie that holds a credential; empty: none does */
     const struct authorizers *authorizers; /* the operator's servers that decide; NULL: none */
     struct issuers *issuers;               /* of tokens; NULL: none */
+    struct jwks *jwks;                     /* fetches their keys; NULL: nobody does */
     const uint64_t *vouchers; /* of the issuers and servers that may vouch for callers */
     size_t vouchers_count;
     int64_t started_us;

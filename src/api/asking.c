@@ -1,6 +1,7 @@
 #include "api/asking.h"
 
 #include "api/answers.h"
+#include "net/peer.h"
 #include "transport/parked.h"
 
 #include <stdlib.h>
@@ -30,6 +31,17 @@ static void answered(struct identification *identification)
     exchange_free(exchange);
 }
 
+static uint64_t peer_of_asker(const struct identification *identification)
+{
+    union client_address client;
+    const struct exchange *exchange =
+        container_of(identification, struct asking, identification)->exchange;
+    if (!exchange_conn(exchange))
+        return PEER_NONE;
+    request_stream_client(exchange->request, &client);
+    return peer_number(&client.any);
+}
+
 struct asking *asking_begin(struct exchange *exchange, const struct identity **late)
 {
     struct asking *asking = mem_try_alloc(sizeof(*asking));
@@ -41,6 +53,7 @@ struct asking *asking_begin(struct exchange *exchange, const struct identity **l
         .exchange = exchange,
         .late = late,
         .identification = {.done = answered,
+                           .peer = peer_of_asker,
                            .home = &exchange->worker->loop.mailbox,
                            .now_us = clock_wall_us(exchange->worker->config.clock)}};
     return asking;

@@ -1,6 +1,5 @@
 #include "backend/backend.h"
 
-#include "backend/jwks.h"
 #include "base/mem.h"
 
 #include <pthread.h>
@@ -56,6 +55,20 @@ static int open_clients(struct backend *backend, const struct backend_config *co
     return result;
 }
 
+/* 0 or a negative errno, and then nothing is left. */
+static int open_parts(struct backend *backend, const struct backend_config *config)
+{
+    int result = authorize_init(&backend->authorize, &backend->client);
+    if (result)
+        return result;
+    result = jwks_init(&backend->jwks, config->issuers, &backend->key_client);
+    if (!result && (result = open_clients(backend, config)))
+        jwks_deinit(&backend->jwks);
+    if (result)
+        authorize_deinit(&backend->authorize);
+    return result;
+}
+
 int backend_open(const struct backend_config *config, struct backend **ret_backend)
 {
     struct backend *backend = mem_alloc(sizeof(*backend));
@@ -64,15 +77,12 @@ int backend_open(const struct backend_config *config, struct backend **ret_backe
         free(backend);
         return result;
     }
-    result = authorize_init(&backend->authorize, &backend->client);
-    if (!result && (result = open_clients(backend, config)))
-        authorize_deinit(&backend->authorize);
+    result = open_parts(backend, config);
     if (result) {
         loop_deinit(&backend->loop);
         free(backend);
         return result;
     }
-    jwks_init(&backend->jwks, config->issuers, &backend->key_client);
     *ret_backend = backend;
     return 0;
 }
@@ -117,6 +127,11 @@ bool backend_is_idle(const struct backend *backend)
 struct authorize *backend_authorize(struct backend *backend)
 {
     return backend ? &backend->authorize : NULL;
+}
+
+struct jwks *backend_jwks(struct backend *backend)
+{
+    return backend ? &backend->jwks : NULL;
 }
 
 void backend_free(struct backend *backend)

@@ -4,6 +4,7 @@
 
 #include "access/issuers.h"
 #include "backend/authorize.h"
+#include "backend/jwks.h"
 #include "fetch/address.h"
 
 struct backend;
@@ -30,5 +31,8 @@ bool backend_is_idle(const struct backend *backend);
 
 /* For questions whether somebody may do something; NULL without a backend. */
 struct authorize *backend_authorize(struct backend *backend);
+
+/* For key sets of tokens; NULL without a backend. */
+struct jwks *backend_jwks(struct backend *backend);
 
 void backend_free(struct backend *backend);

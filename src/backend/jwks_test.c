@@ -8,6 +8,7 @@
 
 #include "access/testing_tokens.h"
 #include "base/base64.h"
+#include "net/peer.h"
 
 #define NOW_US (INT64_C(1800000000) * 1000000)
 
@@ -28,6 +29,7 @@ struct rig {
 /* An identification, and how it was answered. */
 struct asked {
     struct identification identification;
+    uint64_t peer;
     unsigned answers;
 };
 
@@ -60,7 +62,7 @@ static void open_rig(struct rig *rig)
                                                             .jwks_url = "https://idp/keys",
                                                             .refresh_s = 600,
                                                             .keep_s = 3600}));
-    jwks_init(&rig->jwks, &rig->issuers, &rig->client);
+    assert_int_equal(jwks_init(&rig->jwks, &rig->issuers, &rig->client), 0);
     jwks_begin(&rig->jwks);
     char *pem = pem_testing(rig->pair, true);
     const char *why = "";
@@ -120,20 +122,33 @@ static void on_answer(struct identification *identification)
     container_of(identification, struct asked, identification)->answers++;
 }
 
-/* Asks about a token by the key; the loop opens the question. */
-static struct identity ask(struct rig *rig, struct asked *asked)
+static uint64_t peer_of_asked(const struct identification *identification)
+{
+    return container_of(identification, struct asked, identification)->peer;
+}
+
+/* Asks about a token by the key, from an address; the loop opens the question. */
+static struct identity ask_from(struct rig *rig, struct asked *asked, uint64_t peer)
 {
     struct buf text = {0};
     token_mint(rig->signer, STR("{\"sub\":\"alice\",\"exp\":1800099999}"), &text);
     struct credential credential = {.kind = CREDENTIAL_BEARER, .text = buf_str(&text)};
-    *asked = (struct asked){
-        .identification = {.done = on_answer, .home = &rig->worker, .now_us = NOW_US}};
+    *asked = (struct asked){.identification = {.done = on_answer,
+                                               .peer = peer_of_asked,
+                                               .home = &rig->worker,
+                                               .now_us = NOW_US},
+                            .peer = peer};
     struct identity identity =
         rig->issuers.source.identify(&rig->issuers.source, &credential, &asked->identification);
     buf_free(&text);
     loop_turn(&rig->loop, 0);
     mailbox_empty(&rig->worker);
     return identity;
+}
+
+static struct identity ask(struct rig *rig, struct asked *asked)
+{
+    return ask_from(rig, asked, PEER_NONE);
 }
 
 static enum identity_state answer_of(struct rig *rig, struct asked *asked)
@@ -171,11 +186,12 @@ static void keys_are_fetched_again_after_a_while(void **state)
     assert_int_equal(rig.calls, 2);
     end_by_keys(&rig, "k3");
     assert_int_equal(ask(&rig, &asked).state, IDENTITY_LATER);
+    end_by_keys(&rig, "k3");
     assert_int_equal(answer_of(&rig, &asked), IDENTITY_BAD);
     close_rig(&rig);
 }
 
-static void an_unknown_key_is_fetched_once_in_ten_seconds(void **state)
+static void an_unknown_key_is_fetched_once_in_ten_seconds_for_an_address(void **state)
 {
     (void)state;
     struct rig rig;
@@ -187,14 +203,98 @@ static void an_unknown_key_is_fetched_once_in_ten_seconds(void **state)
     assert_int_equal(answer_of(&rig, &first), IDENTITY_BAD);
     pass_ms(&rig, JWKS_AGAIN_MS);
     assert_int_equal(ask(&rig, &first).state, IDENTITY_LATER);
+    assert_int_equal(rig.calls, 2);
+    end_by_keys(&rig, "k1");
+    assert_int_equal(answer_of(&rig, &first), IDENTITY_BAD);
+    pass_ms(&rig, JWKS_ADDRESS_MS - 1000);
+    assert_int_equal(ask(&rig, &first).state, IDENTITY_LATER);
+    assert_int_equal(rig.calls, 2);
+    assert_int_equal(answer_of(&rig, &first), IDENTITY_BAD);
+    assert_int_equal(jwks_stats(&rig.jwks).counts[JWKS_TOO_SOON], 2);
+    pass_ms(&rig, 2000);
+    assert_int_equal(ask(&rig, &first).state, IDENTITY_LATER);
     assert_int_equal(ask(&rig, &second).state, IDENTITY_LATER);
-    assert_int_equal(rig.calls, 2); /* for both */
+    assert_int_equal(rig.calls, 3); /* for both */
     end_by_keys(&rig, "k2");
     assert_int_equal(answer_of(&rig, &first), IDENTITY_KNOWN);
     assert_int_equal(answer_of(&rig, &second), IDENTITY_KNOWN);
     struct identity identity = ask(&rig, &third);
     assert_int_equal(identity.state, IDENTITY_KNOWN);
     caller_unref(identity.caller);
+    close_rig(&rig);
+}
+
+/* Otherwise a stranger who invents key ids would keep the keys that an issuer has rotated to from
+ * everybody else. */
+static void an_address_leaves_others_the_fetches_that_it_may_not_cause(void **state)
+{
+    enum { STRANGER = 1, ALICE };
+    (void)state;
+    struct rig rig;
+    struct asked stranger, alice;
+    open_rig(&rig);
+    end_by_keys(&rig, "k1");
+    pass_ms(&rig, JWKS_AGAIN_MS);
+    assert_int_equal(ask_from(&rig, &stranger, STRANGER).state, IDENTITY_LATER);
+    end_by_keys(&rig, "k1");
+    assert_int_equal(answer_of(&rig, &stranger), IDENTITY_BAD);
+    pass_ms(&rig, JWKS_AGAIN_MS);
+    assert_int_equal(ask_from(&rig, &stranger, STRANGER).state, IDENTITY_LATER);
+    assert_int_equal(answer_of(&rig, &stranger), IDENTITY_BAD);
+    assert_int_equal(rig.calls, 2);
+    assert_int_equal(ask_from(&rig, &alice, ALICE).state, IDENTITY_LATER);
+    assert_int_equal(rig.calls, 3);
+    end_by_keys(&rig, "k2");
+    assert_int_equal(answer_of(&rig, &alice), IDENTITY_KNOWN);
+    close_rig(&rig);
+}
+
+static void all_addresses_together_cause_a_fetch_in_two_seconds(void **state)
+{
+    enum { ROUNDS = 6, ADDRESSES = 100 };
+    (void)state;
+    struct rig rig;
+    struct asked asked;
+    open_rig(&rig);
+    end_by_keys(&rig, "k1");
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        pass_ms(&rig, JWKS_AGAIN_MS);
+        for (uint64_t i = 1; i <= ADDRESSES; i++) {
+            assert_int_equal(ask_from(&rig, &asked, round * ADDRESSES + i).state, IDENTITY_LATER);
+            if (rig.calls == round + 1 && i == 1)
+                end_by_keys(&rig, "k1");
+            assert_int_equal(answer_of(&rig, &asked), IDENTITY_BAD);
+        }
+        assert_int_equal(rig.calls, round + 1);
+    }
+    close_rig(&rig);
+}
+
+static void an_address_has_its_share_of_the_tokens_that_wait(void **state)
+{
+    enum { STRANGER = 1, ALICE, MOST = 2 };
+    (void)state;
+    struct rig rig;
+    struct asked some[MOST], more, alice;
+    open_rig(&rig);
+    jwks_limit(&rig.jwks, MOST);
+    for (unsigned i = 0; i < MOST; i++)
+        assert_int_equal(ask_from(&rig, &some[i], STRANGER).state, IDENTITY_LATER);
+    struct identity refused = ask_from(&rig, &more, STRANGER);
+    assert_int_equal(refused.state, IDENTITY_UNAVAILABLE);
+    assert_non_null(strstr(refused.why, "limits.jwks_address_max"));
+    assert_int_equal(ask_from(&rig, &alice, ALICE).state, IDENTITY_LATER);
+    struct jwks_stats stats = jwks_stats(&rig.jwks);
+    assert_int_equal(stats.waiting, MOST + 1);
+    assert_int_equal(stats.addresses, 2);
+    assert_int_equal(stats.counts[JWKS_REFUSED], 1);
+    end_by_keys(&rig, "k2");
+    for (unsigned i = 0; i < MOST; i++)
+        assert_int_equal(answer_of(&rig, &some[i]), IDENTITY_KNOWN);
+    assert_int_equal(answer_of(&rig, &alice), IDENTITY_KNOWN);
+    stats = jwks_stats(&rig.jwks);
+    assert_int_equal(stats.waiting, 0);
+    assert_int_equal(stats.addresses, 0);
     close_rig(&rig);
 }
 
@@ -227,7 +327,7 @@ static void a_failure_keeps_the_keys_and_is_tried_again(void **state)
         struct identity identity = ask(&rig, &asked);
         assert_int_equal(identity.state, IDENTITY_KNOWN);
         caller_unref(identity.caller);
-        pass_ms(&rig, JWKS_AGAIN_MS + 1000);
+        pass_ms(&rig, JWKS_RETRY_MS + 1000);
         assert_int_equal(rig.calls, 3);
         close_rig(&rig);
     }
@@ -241,11 +341,11 @@ static void keys_that_are_not_confirmed_end(void **state)
     open_rig(&rig);
     end_by_keys(&rig, "k2");
     for (unsigned i = 0; i < 3600; i += 10) {
-        pass_ms(&rig, JWKS_AGAIN_MS);
+        pass_ms(&rig, JWKS_RETRY_MS);
         if (rig.call)
             end_by(&rig, 503, STR(""));
     }
-    pass_ms(&rig, JWKS_AGAIN_MS + 1000);
+    pass_ms(&rig, JWKS_RETRY_MS + 1000);
     if (rig.call)
         end_by(&rig, 503, STR(""));
     (void)ask(&rig, &asked);
@@ -284,7 +384,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_waits_for_the_first_keys),
         cmocka_unit_test(keys_are_fetched_again_after_a_while),
-        cmocka_unit_test(an_unknown_key_is_fetched_once_in_ten_seconds),
+        cmocka_unit_test(an_unknown_key_is_fetched_once_in_ten_seconds_for_an_address),
+        cmocka_unit_test(an_address_leaves_others_the_fetches_that_it_may_not_cause),
+        cmocka_unit_test(all_addresses_together_cause_a_fetch_in_two_seconds),
+        cmocka_unit_test(an_address_has_its_share_of_the_tokens_that_wait),
         cmocka_unit_test(a_failure_keeps_the_keys_and_is_tried_again),
         cmocka_unit_test(keys_that_are_not_confirmed_end),
         cmocka_unit_test(a_question_is_answered_when_the_thread_ends),

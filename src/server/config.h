@@ -5,6 +5,7 @@
 #include "access/issuers.h"
 #include "access/rules.h"
 #include "backend/authorize.h"
+#include "backend/jwks.h"
 #include "fetch/address.h"
 #include "webhooks/websub/form.h"
 #include "webhooks/endpoint/pool.h"
@@ -109,6 +110,7 @@ struct config {
     uint64_t patterns_max;
     uint64_t token_cache_bytes;
     struct authorize_limits authorize_limits;
+    uint32_t jwks_address_max;
     int64_t drain_delay_ms; /* from a signal to the drain */
     uint64_t event_soft_max;
     uint32_t batch_max;

@@ -119,8 +119,10 @@ static void limit_asker(const struct settings *settings)
     const struct config *config = &settings->config;
     struct settings *asker = settings->asker;
     issuers_remember(&asker->config.issuers, config->token_cache_bytes);
-    if (asker->backend)
-        authorize_limit(backend_authorize(asker->backend), &config->authorize_limits);
+    if (!asker->backend)
+        return;
+    authorize_limit(backend_authorize(asker->backend), &config->authorize_limits);
+    jwks_limit(backend_jwks(asker->backend), config->jwks_address_max);
 }
 
 static void list_vouchers(struct settings *settings)
@@ -165,6 +167,7 @@ static void fill_api(struct settings *settings)
     api->sources = config->sources;
     api->sources_count = config->sources_count;
     api->issuers = &settings->asker->config.issuers;
+    api->jwks = backend_jwks(settings->asker->backend);
     api->authorizers = NULL;
     if (asker->authorizers_count) {
         settings->authorizers = (struct authorizers){backend_authorize(settings->asker->backend),

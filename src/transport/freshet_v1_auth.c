@@ -3,6 +3,7 @@
  * connection changes before the last answer. */
 #include "transport/freshet_v1_auth.h"
 
+#include "net/peer.h"
 #include "subscribe/subscription.h"
 #include "transport/freshet_v1_messages.h"
 #include "transport/freshet_v1_parts.h"
@@ -334,6 +335,14 @@ static bool is_waiting(const struct freshet_v1 *v1)
     return false;
 }
 
+static uint64_t peer_of_asker(const struct identification *identification)
+{
+    union client_address client;
+    const struct auth *auth = container_of(identification, struct auth, identification);
+    request_stream_client(auth->v1->websocket.pull.request, &client);
+    return peer_number(&client.any);
+}
+
 static struct auth *auth_new(struct freshet_v1 *v1, struct str ref)
 {
     struct worker *worker = v1->worker;
@@ -343,6 +352,7 @@ static struct auth *auth_new(struct freshet_v1 *v1, struct str ref)
     *auth = (struct auth){.v1 = v1,
                           .ref_len = (uint8_t)ref.len,
                           .identification = {.done = answered,
+                                             .peer = peer_of_asker,
                                              .home = &worker->loop.mailbox,
                                              .now_us = clock_wall_us(worker->config.clock)}};
     if (ref.len)

@@ -6,7 +6,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import http from "node:http";
 import * as jose from "jose";
-import { assertProblem, startServer, sideBySide } from "./support/index.mjs";
+import { assertProblem, eventually, startServer, sideBySide } from "./support/index.mjs";
 import { Socket } from "./support/ws.mjs";
 
 const { test } = sideBySide(4);
@@ -27,11 +27,12 @@ function bearer(token) {
     return { Authorization: `Bearer ${token}` };
 }
 
-/** A server of key sets: what it answers, and how often it was asked. */
+/** A server of key sets: what it answers and when, and how often it was asked. */
 async function keyServer(t) {
-    const it = { keys: [], asked: 0, status: 200 };
-    const server = http.createServer((request, response) => {
+    const it = { keys: [], asked: 0, status: 200, held: undefined };
+    const server = http.createServer(async (request, response) => {
         it.asked++;
+        await it.held;
         response.writeHead(it.status, { "content-type": "application/json" });
         response.end(JSON.stringify({ keys: it.keys }));
     });
@@ -174,6 +175,31 @@ test("a token waits for the keys that it needs, and without them nothing is acce
     idp.status = 200;
     while ((await server.get("/channels/chat/a?last=1", bearer(token))).status !== 200)
         assert.ok(idp.asked < 1000);
+});
+
+test("an address has its share of the tokens that wait for keys, and /stats counts them all", async (t) => {
+    const idp = await keyServer(t);
+    const pair = await pairOf("k1");
+    let release;
+    idp.held = new Promise((resolve) => { release = resolve; });
+    idp.keys = [pair.jwk];
+    const server = await startServer(t, { config: `${RULES}tokens:\n  - jwks_url: ${idp.url}\n  - secret: "${SECRET}"\n` +
+        "trusted_proxies: [127.0.0.1]\nlimits: {jwks_address_max: 3}\n" });
+    const token = await sign(READ_CHAT, pair);
+    const admin = bearer(await sign([{ channels: ["**"], may: ["admin"] }]));
+    const get = (address) => server.get("/channels/chat/a?last=1", { ...bearer(token), "X-Forwarded-For": address });
+    const stats = async () => (await server.get("/stats", admin)).json().access.key_sets;
+    const waiting = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"].map(get);
+    await eventually(async () => (await stats()).waiting === 4, "four tokens");
+    const refused = await get("192.0.2.1");
+    assertProblem(refused, 503);
+    assert.match(refused.json().detail, /jwks_address_max/);
+    assert.equal((await stats()).addresses, 2);
+    release();
+    for (const answer of await Promise.all(waiting))
+        assert.equal(answer.status, 200);
+    assert.deepEqual(await stats(), { fetched: 1, failed: 0, too_soon: 0, refused: 1, waiting: 0, addresses: 0 });
+    assert.match((await server.get("/metrics", admin)).text, /^freshet_key_sets_refused_total 1$/m);
 });
 
 test("a stream ends when its token does", async (t) => {
