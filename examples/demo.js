@@ -6,6 +6,9 @@
 import { connect } from "../freshet.js";
 import { Feed } from "./feed.mjs";
 
+const PATIENCE_MS = 4000; /* until the page says that it is the server */
+const COMES_BACK = "The page comes back by itself, and misses nothing.";
+
 export const SERVER = new URL("..", import.meta.url).href;
 
 export const $ = (id) => document.getElementById(id);
@@ -61,9 +64,10 @@ export function showRights(error) {
  * again, it goes on behind the last event that it has seen, so the page misses nothing. */
 export class Line {
     /* `parts`: [{channels, event, from, counts}], where `from` says where the first connection begins, and `counts(event)` whether it is one that
-     * the page tells of as missed: all are without it. */
-    constructor(parts, { onCut, onLive, ...options } = {}) {
-        Object.assign(this, { parts, options, onCut, onLive });
+     * the page tells of as missed: all are without it. `onGap` is called when events are gone for good that the page has not seen. A page that shows
+     * a state, which may depend on them, gives `clear`, which takes all from the page: then the part begins as it did first. */
+    constructor(parts, { onCut, onLive, onGap, clear, ...options } = {}) {
+        Object.assign(this, { parts, options, onCut, onLive, onGap, clear });
         $("plug").checked = true;
         $("plug").onchange = ({ target }) => (target.checked ? this.open() : this.cut());
         addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
@@ -84,8 +88,10 @@ export class Line {
             }
         } });
         const tally = { isBack, late: new Set(), waiting: this.parts.length }; /* ids: two parts may have the same event */
+        this.wasLive = false;
         this.back = "";
-        $("plug-label").textContent = "connected";
+        delete document.body.dataset.state;
+        this.told("connecting");
         document.body.classList.remove("cut");
         this.begin(wanted.shift(), tally);
     }
@@ -93,8 +99,12 @@ export class Line {
     /* Subscribes to one part; the next follows when the connection is there, since a change of mind while it opens would make it open anew. */
     begin(part, tally) {
         const { client } = this;
+        const isBack = Boolean(part.at?.cursor);
         let isLive = false;
         const event = (one) => {
+            if (part.at !== own) {
+                return;
+            }
             if (!isLive && (!part.counts || part.counts(one))) {
                 tally.late.add(one.id);
             }
@@ -109,20 +119,37 @@ export class Line {
                 this.onLive?.(client);
             }
         };
-        const gap = ({ reason }) => {
-            this.back = reason === "unknown" ? "The server has begun anew: what it had kept is gone." : "Some events are gone for good: the server keeps only so many.";
-            this.told(client.state);
+        const gap = () => {
+            if (part.at !== own) {
+                return;
+            }
+            if (isBack || isLive) {
+                this.back = `Back${this.clear ? ", and up to date" : ""}. The server has not kept all that happened meanwhile.`;
+                this.told(client.state);
+                this.onGap?.(part);
+                this.clear && this.beginAnew(part, own);
+            }
         };
         const error = (refusal) => {
             this.say(`Refused: ${refusal.message}`);
             showRights(refusal);
         };
-        part.at = client.subscribe(part.channels, { event, live, gap, error }, part.at?.cursor ? { after: part.at.cursor } : part.from);
+        const own = part.at = client.subscribe(part.channels, { event, live, gap, error }, part.at?.cursor ? { after: part.at.cursor } : part.from);
+    }
+
+    beginAnew(part, old) {
+        old.close();
+        part.at = undefined;
+        this.wasLive = false;
+        this.clear();
+        this.begin(part, { late: new Set(), waiting: 1 });
     }
 
     cut() {
         this.client.close();
         this.client = null;
+        clearTimeout(this.patience);
+        document.body.dataset.state = "cut";
         $("plug-label").textContent = "cut off";
         document.body.classList.add("cut");
         this.say("Cut off. Others go on; switch it on again, and all that you miss comes in order.");
@@ -130,11 +157,19 @@ export class Line {
     }
 
     told(state) {
-        document.body.dataset.state = state;
+        const { dataset } = document.body;
         if (state === "live") {
+            clearTimeout(this.patience);
+            dataset.state = state;
+            $("plug-label").textContent = "connected";
             this.say(this.back || "Live.");
-        } else if (state === "connecting") {
-            this.say("Connecting …");
+            this.wasLive = true;
+        } else if (state === "connecting" && dataset.state !== state) {
+            dataset.state = state;
+            $("plug-label").textContent = "connecting …";
+            this.back = this.wasLive ? "Back, and missed nothing." : this.back;
+            this.say(this.wasLive ? `The connection is lost. ${COMES_BACK}` : "Connecting …");
+            this.patience = setTimeout(() => this.say(`The server does not answer. ${COMES_BACK}`), PATIENCE_MS);
         }
     }
 
@@ -159,7 +194,7 @@ export function feedBar(frames, intervalMs) {
         $("feed").textContent = feed.isOn ? "Stop the feed" : "Start the feed";
         $("feed").classList.toggle("main", !feed.isOn && !isElsewhere);
         $("feed").disabled = isElsewhere || isCut;
-        $("feed-state").textContent = feed.isOn ? "This tab is the feed: it publishes, and everybody sees it."
+        $("feed-state").textContent = feed.isOn ? why || "This tab is the feed: it publishes, and everybody sees it."
             : isCut ? "Cut off." : isElsewhere ? "Somebody feeds." : why || "Nobody feeds just now. Any tab can.";
     };
     const feed = new Feed(SERVER, frames, { intervalMs, onState: (isOn, reason = "") => ((why = reason), show()) });

@@ -2,6 +2,8 @@
  *
  * Two feeds at once would mix two times. So each event carries the name of its feed, and of two feeds the one with the lower name goes on. */
 
+const PAUSE_MOST_MS = 10_000; /* before the next try */
+
 export class Feed {
     constructor(server, frames, { intervalMs, onState = () => {} }) {
         Object.assign(this, { server, frames, intervalMs, onState, next: 0, name: String(Math.random()).slice(2, 12) });
@@ -9,6 +11,7 @@ export class Feed {
 
     start() {
         this.isOn = true;
+        this.failures = 0;
         this.onState(true);
         this.tick();
     }
@@ -27,13 +30,18 @@ export class Feed {
             await this.publish(this.batch);
             this.batch = null;
             this.next = at + 1;
+            this.failures && this.isOn && this.onState(true);
+            this.failures = 0;
         } catch (error) {
+            this.failures++;
             if (error.status >= 400 && error.status < 500 && error.status !== 429) {
                 this.stop(`Not published: ${error.message}.`);
+            } else if (this.isOn && this.failures === 1) {
+                this.onState(true, "The server takes nothing just now. The feed goes on when it does.");
             }
         }
         if (this.isOn) {
-            this.timer = setTimeout(() => this.tick(), this.intervalMs);
+            this.timer = setTimeout(() => this.tick(), Math.max(this.intervalMs, Math.min(this.intervalMs * 2 ** this.failures, PAUSE_MOST_MS)));
         }
     }
 

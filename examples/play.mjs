@@ -18,6 +18,6 @@ await fetch(server).catch(() => {
 const { FRAMES, INTERVAL_MS } = await import(`./${demo}/frames.mjs`);
 const feed = new Feed(server, FRAMES, {
     intervalMs: INTERVAL_MS,
-    onState: (isOn, why) => console.log(isOn ? `feeding ${server}demos/${demo}/` : why),
+    onState: (isOn, why) => console.log(why ?? `feeding ${server}demos/${demo}/`),
 });
 feed.start();

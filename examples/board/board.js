@@ -196,6 +196,8 @@ class Note {
         this.show();
         if (this.text.value !== this.state.text) {
             this.change({ text: this.text.value }, () => this.seen);
+        } else if (!this.id) {
+            this.remove(); /* the log has it no more */
         }
     }
 }
@@ -290,4 +292,7 @@ const line = new Line([{
     channels: [`${base}/*`, base],
     from: { after: "earliest" },
     event: (event) => (event.type === "pointer" ? takePointer(event) : takeNote(event)),
-}]);
+}], {
+    /* A note that somebody writes on stays: it is published as a new one if the log has it no more. */
+    clear: () => notes.forEach((note) => (note.isWriting ? (note.id = note.seen = undefined) : note.remove())),
+});

@@ -295,6 +295,9 @@ const line = new Line([
 ], {
     as: me,
     share: false,
+    onGap({ channels }) {
+        channels[0] === channel && messages.size && list.append(make("p", { className: "gap quiet", textContent: "Some of what was said here is gone for good." }));
+    },
     onCut() {
         presence = null;
         $("here").replaceChildren(make("li", { className: "quiet", textContent: "You are cut off." }));

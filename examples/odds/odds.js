@@ -105,4 +105,12 @@ new Line([{
         feed.hear(event, isLive);
         event.type === "goal" ? goal(event.data) : matchOf(event.channel, event.data.teams).take(event.data, isLive);
     },
-}], { onCut: feed.stop });
+}], {
+    onCut: feed.stop,
+    clear() {
+        matches.clear();
+        $("matches").replaceChildren();
+        news.length = 0;
+        $("goals").textContent = "No goals yet.";
+    },
+});

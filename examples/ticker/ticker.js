@@ -76,4 +76,11 @@ new Line([{
         priceOf(event.channel.split("/").pop()).take(event.data.rate);
         $("date").textContent = `${event.data.date}: one euro was`;
     },
-}], { onCut: feed.stop });
+}], {
+    onCut: feed.stop,
+    clear() {
+        prices.clear();
+        $("prices").replaceChildren();
+        $("date").textContent = "No prices yet.";
+    },
+});

@@ -51,8 +51,8 @@ class Station {
         this.mark.onclick = (event) => (event.stopPropagation(), choose(this.station), $("celsius").focus());
         const name = make("button", { type: "button", className: "small", textContent: place.station, title: "Add a reading here" });
         name.onclick = () => (choose(this.station), $("celsius").focus());
-        this.cells = Array.from({ length: 5 }, () => make("td", { className: "number" }));
-        this.row = make("tr", {}, make("td", {}, name), ...this.cells);
+        this.cells = Array.from({ length: 5 }, () => make("td", { className: "number", role: "cell" }));
+        this.row = make("tr", { role: "row" }, make("td", { role: "cell" }, name), ...this.cells);
     }
 
     take(reading) {
@@ -183,4 +183,6 @@ $("station").value = "London";
 $("station").onchange = () => choose($("station").value);
 $("lat").oninput = $("lon").oninput = placed;
 
-const line = new Line([{ channels: ["demos/weather/*"], from: { after: new Date(Date.now() - DAY_MS).toISOString() }, event: take }]);
+const line = new Line([{ channels: ["demos/weather/*"], from: { after: new Date(Date.now() - DAY_MS).toISOString() }, event: take }], {
+    clear: () => (stations.forEach((station) => station.remove()), summarize()),
+});

@@ -1,10 +1,27 @@
 /* The console: which view is shown, by the part of the URL behind #. Each view is a function (main, params, {name, signal, again,
  * refused}) that fills `main`; `signal` is aborted when it goes. What it throws is shown in its place. */
 
-import { closeDialogs, heading, problemCard } from "./console/parts.js";
+import { answers, noteSilence, onOutage, untilAnswers } from "./answering.js";
+import { every, Unreachable } from "./console/api.js";
+import { h, clock } from "./console/dom.js";
+import { closeDialogs, heading, problemCard, say } from "./console/parts.js";
 
-/* The module of a view is fetched when it is shown first, so that the first view does not wait for the others. */
-const from = (file, name) => () => import(`./console/${file}.js`).then((module) => module[name]);
+const WATCH_MS = 10_000;
+
+/* The module of a view is fetched when it is shown first, so that the first view does not wait for the others. A browser does not
+ * fetch a module again that did not come, so the whole page is loaded anew then. */
+const from = (file, name) => {
+    const fetchIt = () => import(`./console/${file}.js`);
+    const load = () =>
+        fetchIt().then(
+            (module) => module[name],
+            () => {
+                noteSilence().then(() => location.reload());
+                throw new Unreachable();
+            },
+        );
+    return Object.assign(load, { early: () => fetchIt().catch(() => {}) });
+};
 
 const VIEWS = {
     overview: { title: "Overview", all: from("overview", "overview") },
@@ -48,12 +65,14 @@ async function show(isFirst) {
     const { word, name, params } = readHash();
     const view = VIEWS[word];
     const refused = (error) => {
-        if (!own.signal.aborted) {
+        if (control === own) {
+            own.abort(); /* what the view does again and again */
             const title = name && view.one ? name : view.title;
             main.replaceChildren(
                 heading(title),
                 problemCard(error, () => show(false)),
             );
+            error instanceof Unreachable && untilAnswers().then(() => control === own && show(true));
         }
     };
     markLinks(word);
@@ -64,11 +83,11 @@ async function show(isFirst) {
     try {
         const fill = await (name && view.one ? view.one : view.all)();
         await fill(place, params, { name, signal: own.signal, again: () => show(false), refused });
-        own.signal.aborted || main.replaceChildren(place);
+        control === own && !own.signal.aborted && main.replaceChildren(place);
     } catch (error) {
         refused(error);
     }
-    if (!own.signal.aborted) {
+    if (control === own) {
         main.removeAttribute("aria-busy");
         scrollTo(0, 0);
         isFirst || main.querySelector("h1")?.focus({ preventScroll: true });
@@ -79,9 +98,27 @@ document.querySelector(".skip").onclick = (event) => {
     event.preventDefault();
     main.focus();
 };
+
+/* Views that ask for nothing just now should not look as if all were well when the server is gone. */
+onOutage((since) => {
+    document.getElementById("outage").replaceChildren(
+        ...(since
+            ? [
+                  h(
+                      "p",
+                      { class: "notice" },
+                      `The server has not answered since ${clock(since)}. This page asks again by itself. What you see is from before.`,
+                  ),
+              ]
+            : []),
+    );
+    since || say("The server answers again.");
+});
+every(WATCH_MS, new AbortController().signal, async () => (await answers()) || noteSilence());
+
 addEventListener("hashchange", () => show(false));
 addEventListener("pageshow", ({ persisted }) => persisted && show(true));
 show(true).then(() => {
     performance.mark("first view");
-    Object.values(VIEWS).forEach(({ all, one }) => [all, one].forEach((load) => load?.().catch(() => {})));
+    Object.values(VIEWS).forEach(({ all, one }) => [all, one].forEach((load) => load?.early()));
 });

@@ -1,5 +1,6 @@
 /* The API for people, from the documents for programs: operations by task, each with a line of curl that works on this server. */
 
+import { isSilence, noteSilence } from "./answering.js";
 import { copyText } from "./copy.js";
 
 const api = location.pathname.replace(/\/[^/]*$/, "");
@@ -221,11 +222,17 @@ function goTo(id) {
 }
 
 async function load(name) {
-    const answer = await fetch(`${api}/${name}`);
-    if (!answer.ok) {
-        throw new Error((await answer.json()).detail);
+    const answer = await fetch(`${api}/${name}`).catch(() => null);
+    if (!answer || isSilence(answer)) {
+        byId("state").textContent = "The server does not answer. This page comes by itself when it does.";
+        await noteSilence();
+        return load(name);
     }
-    return answer.json();
+    const description = await answer.json();
+    if (!answer.ok) {
+        throw new Error(description.detail);
+    }
+    return description;
 }
 
 try {

@@ -1,6 +1,7 @@
 /* The playground: one channel, four ways to follow it, and the bytes of each. Every way is an object with `open()`, which connects from
  * the cursor that it has, and `cut()`. What they share is a `way`: it shows bytes, and takes the records that were found in them. */
 
+import { isAnswering, isSilence, noteSilence, untilAnswers } from "./answering.js";
 import { copyText } from "./copy.js";
 
 const api = location.pathname.replace(/\/[^/]*$/, "");
@@ -8,6 +9,7 @@ const origin = location.origin + api;
 const room = `playground/${crypto.getRandomValues(new Uint32Array(2)).reduce((text, n) => text + n.toString(36), "")}`;
 const channel = `${origin}/channels/${room}`;
 const sentAt = new Map(); /* what was published -> when */
+const PAUSE_MS = [1000, 10_000]; /* before the next try: it doubles from the first to the last */
 const KEPT = 6; /* events in the table */
 const WIRE_MAX = 12_000; /* characters of a pane */
 
@@ -43,7 +45,7 @@ class Way {
     connect() {
         this.on = true;
         this.isOut = false;
-        this.label.textContent = "connected";
+        this.label.textContent = "connecting …";
         this.card.classList.remove("off");
         this.catching = this.cursor && this.missed;
         this.say(this.catching ? `Coming back with the cursor ${this.cursor} …` : "Connecting …");
@@ -62,6 +64,20 @@ class Way {
 
     say(text) {
         this.state.textContent = text;
+    }
+
+    /* The connection has ended, or did not begin. Why, a WebSocket never tells: the page asks whether the server is there. */
+    lost(error) {
+        if (this.on) {
+            this.label.textContent = "connecting …";
+            this.say(`Not connected: ${said(error)} It comes back by itself${+this.cursor ? `, from ${this.cursor} on` : ""}.`);
+        }
+        error.problem || noteSilence();
+    }
+
+    well(text) {
+        this.label.textContent = "connected";
+        this.say(text);
     }
 
     /* Shows bytes: what was sent, what came, or a remark of this page. */
@@ -104,7 +120,7 @@ class Way {
 
     live() {
         if (!this.missed) {
-            this.say(+this.cursor ? `Live. It has seen everything up to ${this.cursor}.` : "Live. Nothing has been said yet.");
+            this.well(+this.cursor ? `Live. It has seen everything up to ${this.cursor}.` : "Live. Nothing has been said yet.");
         }
     }
 
@@ -115,7 +131,7 @@ class Way {
         this.cursor = id;
         const late = this.missed > 0;
         this.missed = Math.max(this.missed - 1, 0);
-        this.say(late ? `Caught up from its cursor; now at ${id}.` : `Live. It has seen everything up to ${id}.`);
+        this.well(late ? `Caught up from its cursor; now at ${id}.` : `Live. It has seen everything up to ${id}.`);
         arrived(this, id, data, late ? null : took ?? now - (sentAt.get(data) ?? NaN));
     }
 }
@@ -135,9 +151,9 @@ function shown(method, url, headers = {}) {
         Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`).join("") + "\n";
 }
 
-/* A loop that goes on until it is cut, and comes back after failures. */
+/* A loop that goes on until it is cut, and comes back after failures: ever more rarely if the server says no, when it answers if it is gone. */
 function loop(way, turn) {
-    let control;
+    let control, pause = PAUSE_MS[0];
     return {
         cut: () => control?.abort(),
         async open() {
@@ -152,8 +168,10 @@ function loop(way, turn) {
                     } else if (error.problem?.status === 410) {
                         way.gap(error.problem);
                     } else if (!own.signal.aborted) {
-                        way.say(`Not connected: ${said(error)} Trying again …`);
-                        await new Promise((resolve) => setTimeout(resolve, 1000));
+                        way.lost(error);
+                        pause = error.problem ? Math.min(2 * pause, PAUSE_MS[1]) : PAUSE_MS[0];
+                        await new Promise((resolve) => setTimeout(resolve, pause));
+                        await untilAnswers(own.signal);
                     }
                 }
             }
@@ -162,6 +180,9 @@ function loop(way, turn) {
 }
 
 async function checked(response) {
+    if (isSilence(response)) {
+        throw new TypeError("a proxy answers in its place");
+    }
     if (!response.ok) {
         const problem = { status: response.status, ...await response.json().catch(() => ({})) };
         throw Object.assign(new Error(`${problem.detail ?? `the server answered ${response.status}`}.`), { problem });
@@ -260,7 +281,9 @@ const calling = (way) => {
             return ask();
         }
         hook = await (await checked(answer)).json();
-        way.on || await change("pause");
+        if (way.on === (hook.state === "paused")) { /* the plug was moved while the server was away */
+            await change(way.on ? "resume" : "pause");
+        }
     };
     const change = (step) => fetch(`${hooks}/${hook.id}/${step}`, { method: "POST" }).then(checked);
     const received = ({ data }) => {
@@ -279,8 +302,8 @@ const calling = (way) => {
         await ask();
         way.show("HTTP/1.1 201 Created\n\n");
         way.note("on this page the receiver is inside of the server");
-        way.on && way.say("Registered: the server calls when there is something.");
-        again ??= setInterval(() => ask().catch(() => {}), 20_000);
+        way.on && way.well("Registered: the server calls when there is something.");
+        again ??= setInterval(() => isAnswering() && ask().catch(() => {}), 20_000);
     };
     let at = "earliest";
     const inward = loop(way, (signal) => new Promise((resolve, reject) => {
@@ -299,7 +322,7 @@ const calling = (way) => {
     return {
         async open() {
             if (hook) {
-                await change("resume").then(() => way.say("Registered: the server calls when there is something."), () => {});
+                await change("resume").then(() => way.well("Registered: the server calls when there is something."), () => {});
             } else if (!isOpen) {
                 isOpen = true;
                 inward.open();

@@ -1,10 +1,13 @@
 /* Requests to this server and streams of it, with the credential that the user has entered. The credential stays in this tab's
  * sessionStorage and goes into the Authorization header, never into a URL: URLs are logged, remembered and copied. */
 
+import { isSilence, noteSilence, untilAnswers } from "../answering.js";
+
 export const origin = location.origin + location.pathname.replace(/\/[^/]*$/, "");
 const PLACE = `freshet.console ${origin}`;
 const PAUSE_MS = 500;
 const PAUSE_MOST_MS = 10_000;
+const SILENCE_MS = 60_000; /* a stream has a heartbeat every 25 seconds */
 
 export const credential = {
     get: () => sessionStorage.getItem(PLACE) ?? "",
@@ -26,6 +29,7 @@ export class Refused extends Error {
 export class Unreachable extends Error {
     constructor() {
         super("The server does not answer. It may be restarting.");
+        noteSilence();
     }
 }
 
@@ -41,12 +45,18 @@ export function query(members) {
 /** The path of a channel. */
 export const channelPath = (name) => `/channels/${name.split("/").map(encodeURIComponent).join("/")}`;
 
-function request(method, path, { body, headers, signal }) {
+async function request(method, path, { body, headers, signal }) {
     const text = credential.get();
     const own = text ? { Authorization: `Bearer ${text}` } : {};
-    return fetch(origin + path, { method, body, signal, cache: "no-store", headers: { ...own, ...headers } }).catch((error) => {
-        throw error instanceof TypeError ? new Unreachable() : error;
-    });
+    const response = await fetch(origin + path, { method, body, signal, cache: "no-store", headers: { ...own, ...headers } }).catch(
+        (error) => {
+            throw error instanceof TypeError ? new Unreachable() : error;
+        },
+    );
+    if (isSilence(response)) {
+        throw new Unreachable();
+    }
+    return response;
 }
 
 async function checked(response) {
@@ -85,11 +95,24 @@ export function sleep(ms, signal) {
     });
 }
 
-/* The records of a stream of server-sent events. */
-async function* records(response, exact) {
+/** Does something every `ms` while the page is seen and the server answers, and at once when it answers again. */
+export async function every(ms, signal, run) {
+    while (!signal.aborted) {
+        await sleep(ms, signal);
+        await untilAnswers(signal);
+        signal.aborted || document.hidden || (await run());
+    }
+}
+
+/* The records of a stream of server-sent events. `giveUp` is called when nothing came for too long: the connection is dead then. */
+async function* records(response, exact, giveUp) {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    const read = () => {
+        const watch = setTimeout(giveUp, SILENCE_MS);
+        return reader.read().finally(() => clearTimeout(watch));
+    };
     let rest = "";
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    for (let part = await read(); !part.done; part = await read()) {
         const blocks = (rest + part.value).split("\n\n");
         rest = blocks.pop();
         for (const block of blocks) {
@@ -162,7 +185,7 @@ export async function follow(channels, { after, last, exact, signal, event, gap,
         try {
             const path = `/events${query({ channel: channels, after: cursor, last: cursor ? "" : last })}`;
             const response = await checked(await request("GET", path, { headers: { Accept: "text/event-stream" }, signal: own.signal }));
-            for await (const { op, record } of records(response, exact)) {
+            for await (const { op, record } of records(response, exact, () => own.abort())) {
                 take(op, record);
             }
         } catch (error) {
@@ -172,11 +195,11 @@ export async function follow(channels, { after, last, exact, signal, event, gap,
                 throw error;
             }
         }
-        const wasHidden = own.signal.aborted;
         own.abort();
-        if (!signal.aborted && !wasHidden) {
+        if (!signal.aborted && !document.hidden) {
             lost?.();
             await sleep(pause, signal);
+            await untilAnswers(signal);
             pause = Math.min(2 * pause, PAUSE_MOST_MS);
         }
     }

@@ -1,6 +1,6 @@
 /* A channel: its events as they come and as they are kept, who reads it, and a box to publish. */
 
-import { channelPath, follow, get, query, Refused, send } from "./api.js";
+import { channelPath, every, follow, get, query, Refused, send } from "./api.js";
 import { channelLink } from "./channels.js";
 import { ago, bytes, count, h, many, setText, when } from "./dom.js";
 import { button, card, check, confirmed, empty, field, heading, Paged, pretty, say, text } from "./parts.js";
@@ -339,7 +339,6 @@ export async function channel(main, params, { name, signal }) {
     );
     const refresh = () => showFigures(name, figures, trim).catch(() => {});
     refresh();
-    const timer = setInterval(() => !document.hidden && refresh(), 3000);
-    signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+    every(3000, signal, refresh);
     events.hasPresence && membersCard(name, signal, members);
 }

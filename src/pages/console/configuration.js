@@ -1,5 +1,6 @@
 /* The configuration in force, key by key. */
 
+import { onOutage } from "../answering.js";
 import { get } from "./api.js";
 import { bytes, h } from "./dom.js";
 import { badge, card, check, code, empty, field, heading, table, text } from "./parts.js";
@@ -58,7 +59,8 @@ function sectionItem([name, entries], isOpen) {
 }
 
 export async function configuration(main, params, { signal }) {
-    const { file, keys: entries } = await get("/configuration", { signal });
+    const { file, keys } = await get("/configuration", { signal });
+    let entries = keys;
     const words = text({ type: "search", placeholder: "body_max" });
     const onlySet = check("only those that differ from the default", {});
     const sections = h("div", { class: "sections" });
@@ -73,6 +75,15 @@ export async function configuration(main, params, { signal }) {
         none.textContent = word ? "No key is like that." : "Everything is as it is by default.";
         none.hidden = wanted.length > 0;
     };
+    /* A server that was started again may have another configuration. */
+    const renew = async () => {
+        const fresh = await get("/configuration", { signal }).catch(() => null);
+        if (fresh && JSON.stringify(fresh.keys) !== JSON.stringify(entries)) {
+            entries = fresh.keys;
+            show();
+        }
+    };
+    onOutage((since) => since || renew(), signal);
     show();
     main.replaceChildren(
         heading("Configuration"),

@@ -1,6 +1,6 @@
 /* The credential that this console uses: enter one, forget it. */
 
-import { credential, get, Refused } from "./api.js";
+import { credential, get, Refused, Unreachable } from "./api.js";
 import { h } from "./dom.js";
 import { badge, button, card, code, command, credentialForm, heading, MAKE_KEY, say } from "./parts.js";
 import { forgetRates } from "./rates.js";
@@ -15,6 +15,9 @@ async function stateOf(signal) {
             ? [badge("works", "good"), " It may do all that this console shows."]
             : [badge("open", "good"), " This server asks nobody who they are, so the console works without a credential."];
     } catch (error) {
+        if (error instanceof Unreachable) {
+            return [badge("not known"), ` ${error.message}`];
+        }
         const isRefusal = error instanceof Refused;
         return isRefusal && error.status === 403
             ? [badge("limited", "warn"), ` It is valid, and does not grant all: ${error.message}`]

@@ -69,18 +69,20 @@ export const many = (n, one, more = `${one}s`) => (n === 1 ? `one ${one}` : `${c
 const pad = (n) => String(n).padStart(2, "0");
 const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 
+/** The time of day. */
+export const clock = (date) => [date.getHours(), date.getMinutes(), date.getSeconds()].map(pad).join(":");
+
 /** A moment as people read it: the time of today, else the day as well. The whole of it is the title. */
 export function when(moment) {
     const date = moment instanceof Date ? moment : new Date(moment);
     if (!moment || Number.isNaN(+date)) {
         return "–";
     }
-    const clock = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
     const isToday = date.toDateString() === new Date().toDateString();
     return h(
         "time",
         { class: "number", datetime: date.toISOString(), title: date.toISOString() },
-        isToday ? clock : `${day.format(date)} ${clock.slice(0, 5)}`,
+        isToday ? clock(date) : `${day.format(date)} ${clock(date).slice(0, 5)}`,
     );
 }
 

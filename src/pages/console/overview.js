@@ -1,6 +1,7 @@
 /* The overview: whether all is well, in numbers that change each second. */
 
-import { get } from "./api.js";
+import { onOutage } from "../answering.js";
+import { every, get } from "./api.js";
 import { bytes, count, h, keyed, many, ms, rate, setText, span, svg } from "./dom.js";
 import { badge, card, empty, facts, heading, table } from "./parts.js";
 import { Plot } from "./plot.js";
@@ -142,7 +143,6 @@ function health(stats) {
 
 export async function overview(main, _, { signal, refused }) {
     const stats = await get("/stats", { signal });
-    const started = Date.now() - stats.uptime_s * 1000;
     const tiles = Object.fromEntries(
         ["events", "deliveries", "latency", "sent", "subscribers", "connections"].map((name) => [name, tile(name)]),
     );
@@ -176,7 +176,7 @@ export async function overview(main, _, { signal, refused }) {
     const showTotals = (all) => {
         const { log: kept, webhooks: hooks } = all;
         state.replaceChildren(...health(all).filter(Boolean));
-        setText(uptime, `version ${all.version}, up for ${span((Date.now() - started) / 1000)}, ${many(all.workers, "worker")}`);
+        setText(uptime, `version ${all.version}, up for ${span(all.uptime_s)}, ${many(all.workers, "worker")}`);
         limits.show(all.limits);
         const { p50, p99, max, count: timed } = all.latency_us;
         setText(
@@ -248,14 +248,11 @@ export async function overview(main, _, { signal, refused }) {
     );
     showTotals(stats);
     watchRates(showNow, refused, signal);
-    const timer = setInterval(
-        () =>
-            !document.hidden &&
-            get("/stats", { signal }).then(
-                (fresh) => showTotals(Object.assign(stats, fresh)),
-                () => {},
-            ),
-        5000,
+    onOutage((since) => since && state.replaceChildren(badge("not answering", "bad")), signal);
+    every(5000, signal, () =>
+        get("/stats", { signal }).then(
+            (fresh) => showTotals(Object.assign(stats, fresh)),
+            () => {},
+        ),
     );
-    signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }

@@ -2,7 +2,7 @@
  * when something was refused. */
 
 import { copyText } from "../copy.js";
-import { credential, Refused, Unreachable, sleep } from "./api.js";
+import { credential, every, Refused, Unreachable } from "./api.js";
 import { h, keyed, setText } from "./dom.js";
 
 /** Says the result of an action, to eyes and to a screen reader, for a while. */
@@ -125,23 +125,14 @@ export class Paged {
         Object.assign(this, { parent, page, key, make, signal, every, onItems, items: [], next: null, turn: 0 });
         this.none = h("div", { hidden: true }, none);
         this.moreButton = button("More", () => this.more(), { class: "more", hidden: true });
-        this.trouble = h("p", { class: "notice", hidden: true });
+        this.trouble = h("p", { class: "notice not-refreshed", hidden: true });
         this.after = [this.trouble, this.none, this.moreButton];
     }
 
     async begin() {
         await this.refresh();
-        this.#goOn();
+        every(this.every, this.signal, () => this.isLong || this.anew());
         return this;
-    }
-
-    async #goOn() {
-        while (!this.signal.aborted) {
-            await sleep(this.every, this.signal);
-            if (!this.signal.aborted && !document.hidden && !this.isLong) {
-                await this.anew();
-            }
-        }
     }
 
     /** Fetches the first page anew, and tells beside the list if that fails: what the user has done before it is done. */
@@ -284,7 +275,7 @@ export function problemCard(error, again) {
     if (error instanceof Unreachable || !(error instanceof Refused)) {
         return card(
             "The server does not answer",
-            h("p", {}, error instanceof Unreachable ? error.message : String(error)),
+            h("p", {}, error instanceof Unreachable ? `${error.message} What you want to see comes by itself when it answers.` : String(error)),
             button("Try again", again, { class: "main" }),
         );
     }

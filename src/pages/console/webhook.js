@@ -1,6 +1,6 @@
 /* A webhook: its state, what it is owed, and its deliveries. */
 
-import { get, query, send } from "./api.js";
+import { every, get, query, send } from "./api.js";
 import { channelLink } from "./channels.js";
 import { ago, count, h, many, ms, setText, when } from "./dom.js";
 import { ask, badge, button, card, code, confirmed, empty, facts, field, heading, Paged, say, select, showOnce, text } from "./parts.js";
@@ -181,7 +181,7 @@ const settingFacts = (hook) =>
         ["made", when(hook.created)],
     ]);
 
-export async function webhook(main, params, { name: id, signal }) {
+export async function webhook(main, params, { name: id, signal, refused }) {
     let hook = await get(pathOf(id), { signal });
     const state = h("span"),
         title = heading(hook.url, state),
@@ -215,10 +215,10 @@ export async function webhook(main, params, { name: id, signal }) {
         settings.replaceChildren(settingFacts(hook));
     };
     let turn = 0;
-    /* An answer that a later request has overtaken is dropped, and a failed one is tried again by the timer. */
+    /* An answer that a later request has overtaken is dropped, and a failed one is tried again by the timer. A webhook may also be gone. */
     const renew = async () => {
         const own = ++turn;
-        const fresh = await get(pathOf(id), { signal }).catch(() => null);
+        const fresh = await get(pathOf(id), { signal }).catch((error) => error.status === 404 && refused(error));
         if (fresh && own === turn) {
             hook = fresh;
             show();
@@ -242,6 +242,5 @@ export async function webhook(main, params, { name: id, signal }) {
         card("Deliveries", h("div", { class: "filters" }, field("Show", wanted)), list, paged.after),
         h("p", { class: "quiet" }, "Its troubles are events on ", channelLink(`$webhooks/${id}`), "."),
     );
-    const timer = setInterval(() => !document.hidden && renew(), 2000);
-    signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+    every(2000, signal, renew);
 }

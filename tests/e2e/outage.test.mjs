@@ -1,0 +1,194 @@
+// A server that goes away while people look at its pages: each page says so, asks ever more rarely, comes back by itself, and has missed nothing.
+
+import assert from "node:assert/strict";
+import http from "node:http";
+import { eventually, startServer, test } from "./support/index.mjs";
+import { say, write, CONFIG } from "./support/demos.mjs";
+import { launch, newPage, skip } from "./support/pages.mjs";
+import { freePort } from "./support/program.mjs";
+
+/* Those that come back in ways of their own. */
+const DEMOS = ["chat", "ticker", "board"];
+const VIEWS = ["overview", "channels/news", "keys", "configuration"];
+const MOST_REQUESTS = 20; /* of a page whose server is gone, in a minute */
+
+const server = async (t, options) => startServer(t, { config: CONFIG, listen: `127.0.0.1:${await freePort()}`, ...options });
+const outage = (page) => page.locator("#outage", { hasText: /has not answered since \d\d:\d\d:\d\d/ });
+const line = (page, text) => page.locator("#line", { hasText: text });
+const states = (page) => page.locator(".way .state").allTextContents();
+const areLive = (page) => eventually(async () => (await states(page)).every((text) => /^(Live|Registered)/.test(text)), "all four to be live");
+
+/** The page at `path` in a window of its own, and how many requests it has made. */
+async function visit(browser, { url }, path) {
+    const page = await newPage(browser);
+    page.requests = 0;
+    page.on("request", () => page.requests++);
+    page.on("websocket", () => page.requests++);
+    await page.goto(url + path);
+    return page;
+}
+
+const visitDemo = async (browser, it, name) => {
+    const page = await visit(browser, it, `/demos/${name}/`);
+    await line(page, "Live.").waitFor();
+    return page;
+};
+
+const visitView = async (browser, it, name) => {
+    const page = await visit(browser, it, `/console#/${name}`);
+    await page.locator("#main:not([aria-busy]) h1").waitFor();
+    return page;
+};
+
+/** Lets a minute go by in the page; its requests go where they go meanwhile. */
+async function letAMinutePass(page) {
+    for (let s = 0; s < 60; s++) {
+        await page.clock.runFor(1000);
+    }
+}
+
+/** The server is gone: each view says so, and asks for itself alone. */
+async function assertRare(pages) {
+    for (const page of pages) {
+        await page.clock.install();
+        page.requests = 0;
+    }
+    await Promise.all(pages.map(letAMinutePass));
+    for (const page of pages) {
+        assert.ok(page.requests <= MOST_REQUESTS, `${page.url()}: ${page.requests} requests in a minute`);
+        await page.clock.resume();
+    }
+}
+
+for (const signal of ["SIGTERM", "SIGKILL"]) {
+    test(`each view of the console tells of a server that is gone (${signal}), and goes on when it is back`, { skip }, async (t) => {
+        const it = await server(t, { data: true });
+        await it.publish("news", "before");
+        const browser = await launch(it);
+        const views = Object.fromEntries(await Promise.all(VIEWS.map(async (name) => [name, await visitView(browser, it, name)])));
+        await views.overview.getByText("healthy").waitFor();
+        await (signal === "SIGKILL" ? it.kill() : it.terminate());
+        await Promise.all(Object.values(views).map((page) => outage(page).waitFor()));
+        await views.overview.getByText("not answering").waitFor();
+        signal === "SIGKILL" && await assertRare(Object.values(views));
+        await it.start();
+        await it.publish("news", "meanwhile");
+        await Promise.all(Object.values(views).map((page) => outage(page).waitFor({ state: "detached" })));
+        await views.overview.getByText("healthy").waitFor();
+        await views["channels/news"].getByText("meanwhile", { exact: true }).waitFor();
+        await views["channels/news"].getByText("2 events kept").waitFor();
+        await it.publish("news", "after");
+        await views["channels/news"].getByText("after", { exact: true }).waitFor();
+    });
+
+    test(`the playground and the demos tell of a server that is gone (${signal}), and miss nothing`, { skip }, async (t) => {
+        const it = await server(t, { data: true });
+        const browser = await launch(it);
+        const playground = await visit(browser, it, "/playground");
+        const demos = Object.fromEntries(await Promise.all(DEMOS.map(async (name) => [name, await visitDemo(browser, it, name)])));
+        const pages = [playground, ...Object.values(demos)];
+        await areLive(playground);
+        await say(demos.chat, "before");
+        await demos.chat.locator(".ticks.sent").waitFor();
+        await (signal === "SIGKILL" ? it.kill() : it.terminate());
+        await eventually(async () => (await states(playground)).every((text) => /^Not connected: .* comes back by itself/.test(text)), "four ways without a server");
+        await Promise.all(Object.values(demos).map((page) => line(page, "comes back by itself, and misses nothing").waitFor()));
+        assert.deepEqual(await playground.locator(".way .switch span").allTextContents(), Array(4).fill("connecting …"));
+        signal === "SIGKILL" && await assertRare(pages);
+        await say(demos.chat, "while it was gone");
+        await it.start();
+        await it.publish("demos/chat/lobby", { from: "Ann", text: "meanwhile", key: "k" });
+        await areLive(playground);
+        await playground.getByRole("button", { name: "Publish" }).click();
+        await eventually(async () => (await playground.locator("#arrivals td.number").allTextContents()).filter((text) => /^\d/.test(text)).length === 4, "all four");
+        await Promise.all(Object.values(demos).map((page) => line(page, "Back, and missed nothing.").waitFor()));
+        for (const text of ["before", "while it was gone", "meanwhile"]) {
+            await demos.chat.locator(".message p", { hasText: text }).waitFor();
+        }
+        assert.equal(await demos.chat.locator("#plug-label").textContent(), "connected");
+    });
+}
+
+test("pages of a server that kept nothing show what it has now, and say so", { skip }, async (t) => {
+    const it = await server(t);
+    const browser = await launch(it);
+    const [board, weather, chat] = await Promise.all(["board", "weather", "chat"].map((name) => visitDemo(browser, it, name)));
+    const { id } = (await it.request("POST", "/webhooks", { body: { url: "http://127.0.0.1:9/", channels: ["news"] } })).json();
+    const hook = await visitView(browser, it, `webhooks/${id}`);
+    await write(board, "a note");
+    await it.publish("demos/weather/oslo", { station: "Oslo", lat: 59.9, lon: 10.7, celsius: 7 }, { "Event-Type": "reading" });
+    await weather.getByText("One reading of one station").waitFor();
+    await say(chat, "a word");
+    await chat.locator(".ticks.sent").waitFor();
+    await it.kill();
+    await it.start();
+    await line(board, "Back, and up to date.").waitFor();
+    assert.equal(await board.locator(".note").count(), 0);
+    await write(board, "a new note");
+    await board.getByText("Somebody was faster").waitFor({ state: "detached" });
+    await weather.getByText("No readings yet. Add the first.").waitFor();
+    await chat.getByText("Some of what was said here is gone for good.").waitFor();
+    await say(chat, "another word");
+    await chat.locator(".message", { hasText: "another word" }).locator(".ticks.sent").waitFor();
+    await hook.getByText("no webhook has this id").waitFor();
+});
+
+test("a feed in a tab waits for a server that is gone, and goes on with the same frame", { skip }, async (t) => {
+    const it = await server(t, { data: true });
+    const ticker = await visitDemo(await launch(it), it, "ticker");
+    await ticker.getByRole("button", { name: "Start the feed" }).click();
+    await ticker.locator(".change", { hasText: "%" }).first().waitFor();
+    await it.kill();
+    await ticker.getByText("The feed goes on when it does.").waitFor();
+    await assertRare([ticker]);
+    await it.start();
+    await ticker.getByText("This tab is the feed").waitFor();
+    const days = async () => (await it.history("demos/ticker/USD", "?last=1000")).map(({ data }) => data.frame);
+    const before = (await days()).length;
+    await eventually(async () => (await days()).length > before + 1, "more days");
+    assert.deepEqual(await days(), Array.from({ length: (await days()).length }, (_, n) => n).slice(0, (await days()).length));
+});
+
+/** A proxy that says 502 itself while the server is gone. */
+async function startFront(it) {
+    const front = http.createServer((request, response) => {
+        const { method, url, headers } = request;
+        const onward = http.request({ port: it.port, host: "127.0.0.1", method, path: url, headers }, (answer) => {
+            response.writeHead(answer.statusCode, answer.headers);
+            answer.pipe(response);
+            answer.on("error", () => response.destroy());
+        });
+        onward.on("error", () => (response.headersSent ? response.destroy() : response.writeHead(502, { "Content-Type": "text/html" }).end("<h1>502</h1>")));
+        response.on("close", () => onward.destroy());
+        request.pipe(onward);
+    });
+    await new Promise((resolve) => front.listen(0, "127.0.0.1", resolve));
+    it.onStop(() => (front.closeAllConnections(), front.close()));
+    return { url: `http://127.0.0.1:${front.address().port}` };
+}
+
+test("the console behind a proxy that says 502 for its server comes back as well", { skip }, async (t) => {
+    const it = await server(t, { data: true });
+    await it.publish("news", "before");
+    const front = await startFront(it);
+    const page = await visitView(await launch(it), front, "channels/news");
+    await page.getByText("New events appear on top.").waitFor();
+    await it.kill();
+    await outage(page).waitFor();
+    await page.evaluate(() => (location.hash = "#/keys"));
+    await page.getByText("What you want to see comes by itself").waitFor();
+    await it.start();
+    await page.getByText("There is no key yet.").waitFor();
+    await outage(page).waitFor({ state: "detached" });
+});
+
+test("the page of the API waits for a server that does not answer yet", { skip }, async (t) => {
+    const it = await server(t);
+    const page = await newPage(await launch(it));
+    let isGone = true;
+    await page.route(/openapi\.json|healthz/, (route) => (isGone ? route.abort() : route.continue()));
+    await page.goto(`${it.url}/docs`);
+    await page.getByText("The server does not answer.").waitFor();
+    isGone = false;
+    await page.locator("#publish").waitFor();
+});
