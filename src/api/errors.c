@@ -128,9 +128,12 @@ static void add_html_list(struct buf *out, const struct place *place, enum probl
 {
     (void)none;
     html_add_head(out, place->base, STR("errors"));
-    buf_add_lit(out, "<h1>What errors mean</h1>\n<p>Each says in <code>detail</code> what was "
-                     "wrong, and what would be right.</p></header>\n<main><section "
-                     "class=\"card\">\n<table><thead><tr><th class=\"number\" scope=\"col\">status"
+    buf_add_lit(out, "<h1>What errors mean</h1>\n<p>When the server refuses a request, the "
+                     "answer is a small JSON document. Its <code>type</code> is one of these, and "
+                     "<code>detail</code> says what was wrong this time, and what would be "
+                     "right.</p></header>\n<main><section "
+                     "class=\"card\">\n<table class=\"errors\"><thead><tr><th class=\"number\" "
+                     "scope=\"col\">status"
                      "</th><th scope=\"col\">type</th><th scope=\"col\">title</th></tr></thead>\n"
                      "<tbody>\n");
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)

@@ -46,6 +46,7 @@ static void text_is_escaped_in_pages_and_wrapped_for_terminals(void **state)
     struct desk *desk = *state;
     desk_ask(desk, "GET /errors/not-newest", "Accept: text/html\r\n", STR_NONE);
     assert_answer(desk, 200, "&quot;0000000000000001&quot;");
+    assert_answer(desk, 200, "<link rel=\"icon\" href=\"data:image/");
     for (unsigned i = 0; i < PROBLEM_COUNT; i++) {
         char request[96];
         snprintf(request, sizeof(request), "GET /errors/%.*s",

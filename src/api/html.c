@@ -6,6 +6,12 @@
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' "  \
     "ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+/* The icon of all pages, as the files of src/pages have it. */
+#define PAGE_ICON                                                                                  \
+    "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "      \
+    "viewBox='0 0 16 16'%3E%3Cpath d='M2 5q3-3 6 0t6 0M2 9q3-3 6 0t6 0M2 13q3-3 6 0t6 0' "         \
+    "fill='none' stroke='%230b6e6e' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E\">\n"
+
 void html_add_fields(struct response *response)
 {
     response_add(response, STR("X-Content-Type-Options"), STR("nosniff"));
@@ -47,11 +53,14 @@ void html_add_head(struct buf *out, struct str base, struct str title)
     buf_addf(out,
              "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-             "<title>freshet: %.*s</title>\n<link rel=icon href=data:,>\n"
+             "<title>freshet: %.*s</title>\n",
+             STR_FMT(title));
+    buf_add_lit(out, PAGE_ICON);
+    buf_addf(out,
              "<link rel=\"stylesheet\" href=\"%.*s/pages/style.css\">\n"
              "<header><div class=\"bar\"><a class=\"brand\" href=\"%.*s/\">freshet</a>"
              "<span class=\"grow\"></span>",
-             STR_FMT(title), STR_FMT(base), STR_FMT(base));
+             STR_FMT(base), STR_FMT(base));
     add_nav(out, base);
     buf_add_lit(out, "</div>\n");
 }

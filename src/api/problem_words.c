@@ -140,7 +140,7 @@ const struct problem_words problem_words[PROBLEM_COUNT] = {
     [PROBLEM_GAP] = {
         "Events after your position are gone for good, and you have not seen them.",
         "Retention or a DELETE removed them, the disk lost them, or the position is of another server. You are told, so that you do not take what you have for everything.",
-        "Follow next to go on where you were, or rel=first to begin with what is left. If you keep a state, read it anew from its source. To lose less, keep events longer: see namespaces in the configuration.",
+        "Ask for the address that the answer gives as next: it goes on where you were. The header Link has it as rel=next, and as rel=first the address that begins with what is left. freshet.js does this by itself. If you keep a state, read it anew from its source. To lose less, keep events longer: see namespaces in the configuration.",
         "curl 'localhost:7070/channels/news?after=9007199254740000'"},
     [PROBLEM_NOT_NEWEST] = {
         "The newest event of the channel is another one than If-Match says, so nothing was published.",

@@ -356,9 +356,10 @@ const rows = new Map(); /* id -> its cells by way */
 
 function rowOf(id, data) {
     if (!rows.has(id)) {
-        const row = make("tr");
-        row.append(make("td", data));
-        const cells = new Map(ways.map((way) => [way, row.appendChild(make("td", way.isOut ? "–" : way.on ? "…" : "off", "number"))]));
+        const row = Object.assign(make("tr"), { role: "row" });
+        const cell = (text, className) => row.appendChild(Object.assign(make("td", text, className), { role: "cell" }));
+        cell(data);
+        const cells = new Map(ways.map((way) => [way, cell(way.isOut ? "–" : way.on ? "…" : "off", "number")]));
         rows.set(id, { row, cells });
         const body = byId("arrivals").tBodies[0];
         body.prepend(row);
@@ -381,7 +382,7 @@ function arrived(way, id, data, ms) {
     cell.classList.add("arrived");
 }
 
-byId("arrivals").tHead.rows[0].append(...ways.map(({ column }) => Object.assign(make("th", column, "number"), { scope: "col" })));
+byId("arrivals").tHead.rows[0].append(...ways.map(({ column }) => Object.assign(make("th", column, "number"), { scope: "col", role: "columnheader" })));
 
 /* ---- publishing ---- */
 

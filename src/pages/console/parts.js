@@ -13,9 +13,11 @@ export function say(text) {
     place.timer = setTimeout(() => place.replaceChildren(), 6000);
 }
 
+const LONG = 60; /* characters of a title that is not written large */
+
 /** The heading of a view, with what can be done beside it. The router puts the focus there. */
 export const heading = (title, ...actions) =>
-    h("div", { class: "bar heading" }, h("h1", { tabindex: "-1", class: "grow" }, title), actions);
+    h("div", { class: "bar heading" }, h("h1", { tabindex: "-1", class: title.length > LONG ? "grow long" : "grow" }, title), actions);
 
 let titles = 0;
 
