@@ -9,12 +9,19 @@
 
 #include <stdlib.h>
 
+/* The lists of a turn: those who join or change something wait for them. */
+enum { TURN_BYTES = 1 << 20 };
+
 /* ---- answering ------------------------------------------------------------------------------- */
 
+/* On the thread of the asker, who frees the request. */
 static void open_answer(struct mail *mail, void *owner)
 {
     struct presence_request *request = container_of(mail, struct presence_request, mail);
+    struct presence *host = request->host;
+    size_t counted = request->counted;
     request->answered(request, owner);
+    questions_end(&host->questions, counted);
 }
 
 static void reply(struct presence_request *request)
@@ -59,15 +66,23 @@ static void note_last(struct buf *out, bool *verified, const struct person *last
     *verified = last->is_verified;
 }
 
+/* Whether the list that began there may have one more. */
+static bool has_space(const struct presence_request *request, size_t began)
+{
+    return request->answer.len - began < PRESENCE_LIST_BYTES;
+}
+
 static void write_members(struct json_writer *writer, const struct room *room,
                           struct presence_request *request)
 {
+    size_t began = request->answer.len;
     struct roster none = {.leaves = NULL};
     struct roster_place place = roster_after(room ? &room->members : &none, request->after);
     struct person *person, *last = NULL;
     json_name(writer, "members");
     json_array_begin(writer);
-    for (uint32_t i = 0; i < request->limit && (person = roster_next(&place)); i++) {
+    for (uint32_t i = 0;
+         i < request->limit && has_space(request, began) && (person = roster_next(&place)); i++) {
         json_object_begin(writer);
         write_member(writer, room, person_who(person), person);
         json_object_end(writer);
@@ -86,10 +101,12 @@ static void write_marks(struct json_writer *writer, const struct room *room,
     struct roster_place place =
         roster_after(room && room->marks ? &room->marks->roster : &none, request->after_mark);
     struct person *mark, *last = NULL;
+    size_t began = request->answer.len;
     uint32_t limit = request->limit ? request->limit : PRESENCE_LIMIT_DEFAULT;
     json_name(writer, "marks");
     json_array_begin(writer);
-    for (uint32_t i = 0; i < limit && (mark = roster_next(&place)); i++) {
+    for (uint32_t i = 0; i < limit && has_space(request, began) && (mark = roster_next(&place));
+         i++) {
         json_object_begin(writer);
         who_write(writer, person_who(mark));
         json_member_id(writer, "read", mark->read);
@@ -104,7 +121,7 @@ static void write_marks(struct json_writer *writer, const struct room *room,
 
 /* Events on their way to the log come behind the cursor, and say again what the list has already:
  * that does no harm to those who keep a list. */
-static void get(struct presence *presence, struct presence_request *request)
+static size_t get(struct presence *presence, struct presence_request *request)
 {
     const struct room *room = rooms_find(presence, request->channel);
     struct json_writer writer = json_members_writer(&request->answer);
@@ -115,7 +132,10 @@ static void get(struct presence *presence, struct presence_request *request)
     if (request->wants_marks)
         write_marks(&writer, room, request);
     json_member_id(&writer, "cursor", log_newest(presence->config.log));
+    questions_count(&presence->questions, request);
+    size_t bytes = request->counted;
     reply(request);
+    return bytes;
 }
 
 /* ---- changes --------------------------------------------------------------------------------- */
@@ -256,16 +276,45 @@ static void put(struct presence *presence, struct presence_request *request)
         answer_member(presence, request);
 }
 
-void answers_open(struct mail *mail, void *owner)
+/* Refuses what cannot be answered now. */
+static bool check(const struct presence *presence, struct presence_request *request)
 {
-    struct presence *presence = owner;
-    struct presence_request *request = container_of(mail, struct presence_request, mail);
     if (presence->paused || presence->stopping)
         refuse(request, PRESENCE_E_STORE, "the server is stopping: try again");
     else if (!presence_settings_find(presence->settings, request->channel))
         refuse(request, PRESENCE_E_OFF, PRESENCE_OFF_DETAIL);
-    else if (request->op == PRESENCE_GET)
-        get(presence, request);
+    else
+        return true;
+    return false;
+}
+
+void answers_open(struct mail *mail, void *owner)
+{
+    struct presence *presence = owner;
+    struct presence_request *request = container_of(mail, struct presence_request, mail);
+    if (!check(presence, request))
+        return;
+    if (request->op == PRESENCE_GET)
+        questions_add(&presence->questions, request,
+                      shares_address(&presence->shares, request->address));
     else
         put(presence, request);
+}
+
+/* A server that stops refuses all that wait, since workers may open no answers any more. */
+bool answers_are_due(struct presence *presence)
+{
+    bool ends = presence->paused || presence->stopping;
+    return ends ? presence->questions.count : questions_are_due(&presence->questions);
+}
+
+void answers_flush(struct presence *presence)
+{
+    size_t made = 0;
+    while (made < TURN_BYTES && answers_are_due(presence)) {
+        struct presence_request *request = questions_take(&presence->questions);
+        if (!check(presence, request))
+            continue;
+        made += get(presence, request);
+    }
 }

@@ -1,9 +1,9 @@
 /* The host: the thread that keeps the table, and what other threads call.
  *
  * A turn opens mail (sheets of desks, requests, bundles and saves that come back), rings the timers
- * of graces, and then hands over what it has told and what is to be saved. What can go wrong: a
- * disk that cannot be written delays what is saved of members, and refuses marks; a log that takes
- * nothing more loses events, which is counted. Neither holds up who subscribes. */
+ * of graces, answers questions, and then hands over what it has told and what is to be saved. What
+ * can go wrong: a disk that cannot be written delays what is saved of members, and refuses marks; a
+ * log that takes nothing more loses events, which is counted. Neither holds up who subscribes. */
 #include "presence/presence.h"
 
 #include "presence/answers.h"
@@ -30,7 +30,8 @@ const char *const presence_memory_names[PRESENCE_MEMORY_KINDS] = {
 
 void presence_turn(struct presence *presence, int wait_ms)
 {
-    loop_turn(&presence->loop, wait_ms);
+    loop_turn(&presence->loop, answers_are_due(presence) ? 0 : wait_ms);
+    answers_flush(presence);
     telling_flush(presence);
     saving_flush(presence, presence->saves_last);
 }
@@ -92,6 +93,7 @@ int presence_open(const struct presence_config *config, struct presence **ret_pr
         free(presence);
         return result;
     }
+    questions_init(&presence->questions, &presence->loop.mailbox);
     saving_init(presence);
     result = open_store(presence);
     if (result)
@@ -116,6 +118,7 @@ void presence_open_sheet(struct mail *mail, void *owner)
 void presence_ask(struct presence *presence, struct presence_request *request)
 {
     request->mail = (struct mail){.open = answers_open};
+    request->host = presence;
     mailbox_post(&presence->loop.mailbox, &request->mail);
 }
 

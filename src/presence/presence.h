@@ -27,7 +27,8 @@ struct presence;
 enum {
     PRESENCE_STATE_MAX = 1024, /* bytes of a member's state, as JSON */
     PRESENCE_LIMIT_DEFAULT = 100,
-    PRESENCE_LIMIT_MAX = 1000, /* members, and marks, of an answer */
+    PRESENCE_LIMIT_MAX = 1000,        /* members, and marks, of an answer */
+    PRESENCE_LIST_BYTES = 256 * 1024, /* from here on, a list of an answer gets no further one */
 };
 
 /* ---- questions and changes ------------------------------------------------------------------- */
@@ -82,11 +83,15 @@ struct presence_request {
     struct buf last_name, last_mark_name; /* of the last member and mark of the page */
     bool last_verified, last_mark_verified;
 
-    struct mail mail; /* of the host */
+    /* Of the host. */
+    struct mail mail;
+    struct presence *host;
+    struct presence_request *next; /* in a queue of questions.h */
+    size_t counted;                /* bytes of the answer that count there */
 };
 
 /* Any thread. `presence` is worker->config.presence; NULL means that there is none at all: answer
- * PROBLEM_NO_PRESENCE then. */
+ * PROBLEM_NO_PRESENCE then. The host must not be freed before the answer was opened. */
 void presence_ask(struct presence *presence, struct presence_request *request);
 
 /* Whether the channel's namespace has presence. Any thread: for a refusal before a request is made;

@@ -5,6 +5,7 @@
 #include "net/loop.h"
 #include "presence/bundle.h"
 #include "presence/desk.h"
+#include "presence/state.h"
 #include "presence/reads.h"
 #include "presence/turn.h"
 
@@ -1542,6 +1543,201 @@ static void a_thread_answers_what_it_was_asked_before_it_ends(void **state)
     world_free(world);
 }
 
+/* ---- large lists ----------------------------------------------------------------------------- */
+
+enum { TALKERS = 300, QUESTIONS = 40 };
+
+/* Many members of chat/x, each of whom has a state of the largest size. */
+static void fill_room(struct world *world)
+{
+    static char owners[TALKERS], state[PRESENCE_STATE_MAX];
+    char name[16];
+    memset(state, 'x', sizeof(state));
+    state[0] = state[sizeof(state) - 1] = '"';
+    for (unsigned i = 0; i < TALKERS; i++) {
+        snprintf(name, sizeof(name), "m%03u", i);
+        join(world, &owners[i], "chat/x", name, false, false);
+        ask(world, &(struct presence_request){.op = PRESENCE_PUT,
+                                              .channel = STR("chat/x"),
+                                              .me = {str_from(name), false},
+                                              .has_state = true,
+                                              .state = {state, sizeof(state)}});
+        assert_int_equal(request.fault, PRESENCE_FINE);
+    }
+}
+
+struct question {
+    struct presence_request request;
+    size_t bytes;
+    bool answered;
+};
+
+static void note_answer(struct presence_request *asked, void *owner)
+{
+    struct question *question = container_of(asked, struct question, request);
+    (void)owner;
+    assert_int_equal(asked->fault, PRESENCE_FINE);
+    question->answered = true;
+    question->bytes = asked->answer.len;
+    buf_free(&asked->answer);
+    buf_free(&asked->last_name);
+}
+
+static void ask_all(struct world *world, struct question *questions)
+{
+    for (unsigned i = 0; i < QUESTIONS; i++) {
+        questions[i] = (struct question){.request = {.op = PRESENCE_GET,
+                                                     .channel = STR("chat/x"),
+                                                     .limit = PRESENCE_LIMIT_MAX,
+                                                     .home = &world->loop.mailbox,
+                                                     .answered = note_answer}};
+        presence_ask(world->presence, &questions[i].request);
+    }
+}
+
+static unsigned count_answered(const struct question *questions)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < QUESTIONS; i++)
+        count += questions[i].answered;
+    return count;
+}
+
+static void a_page_of_large_states_ends_early_and_the_next_goes_on(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    struct presence_who last = {STR_NONE, false};
+    char name[16];
+    unsigned pages = 0, seen = 0;
+    (void)state;
+    fill_room(world);
+    for (bool more = true; more; pages++) {
+        struct question question = {.request = {.op = PRESENCE_GET,
+                                                .channel = STR("chat/x"),
+                                                .limit = PRESENCE_LIMIT_MAX,
+                                                .after = last,
+                                                .home = &world->loop.mailbox,
+                                                .answered = note_answer}};
+        presence_ask(world->presence, &question.request);
+        presence_turn(world->presence, 0);
+        struct buf *text = &question.request.answer;
+        buf_add_char(text, '\0');
+        for (const char *at = text->at; (at = strstr(at, "\"member\":")); at++)
+            seen++;
+        snprintf(name, sizeof(name), "%.*s", STR_FMT(buf_str(&question.request.last_name)));
+        last.name = str_from(name);
+        more = question.request.more;
+        turn(world);
+        assert_true(question.answered);
+        assert_true(question.bytes < PRESENCE_LIST_BYTES + 2 * PRESENCE_STATE_MAX);
+    }
+    assert_int_equal(pages, 2);
+    assert_int_equal(seen, TALKERS);
+    world_free(world);
+}
+
+static void answers_that_nobody_opens_yet_take_a_bounded_part_of_memory(void **state)
+{
+    static struct question questions[QUESTIONS];
+    struct world *world = world_new(false, NULL);
+    size_t bytes = 0;
+    (void)state;
+    fill_room(world);
+    ask_all(world, questions);
+    for (unsigned i = 0; i < QUESTIONS; i++)
+        presence_turn(world->presence, 0);
+    for (unsigned i = 0; i < QUESTIONS; i++)
+        bytes += questions[i].request.answer.len;
+    assert_true(bytes >= QUESTIONS_ANSWERED_MAX);
+    assert_true(bytes < QUESTIONS_ANSWERED_MAX + 2 * PRESENCE_LIST_BYTES);
+    while (count_answered(questions) < QUESTIONS)
+        turn(world); /* each question is answered in the end */
+    world_free(world);
+}
+
+static void a_change_does_not_wait_for_lists_that_were_asked_for_before(void **state)
+{
+    static struct question questions[QUESTIONS];
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    fill_room(world);
+    ask_all(world, questions);
+    struct question change = {.request = {.op = PRESENCE_PUT,
+                                          .channel = STR("chat/x"),
+                                          .me = {STR("m001"), false},
+                                          .has_state = true,
+                                          .state = STR("null"),
+                                          .home = &world->loop.mailbox,
+                                          .answered = note_answer}};
+    presence_ask(world->presence, &change.request);
+    presence_turn(world->presence, 0);
+    mailbox_empty(&world->loop.mailbox);
+    assert_true(change.answered);
+    assert_true(count_answered(questions) < QUESTIONS);
+    while (count_answered(questions) < QUESTIONS)
+        turn(world);
+    world_free(world);
+}
+
+static void a_client_that_asks_much_delays_another_by_a_list_at_most(void **state)
+{
+    static struct question questions[QUESTIONS];
+    struct world *world = world_new(false, NULL);
+    uint64_t other = 1;
+    (void)state;
+    fill_room(world);
+    while (shares_address(&world->presence->shares, other) % QUESTIONS_LANES ==
+           shares_address(&world->presence->shares, 0) % QUESTIONS_LANES)
+        other++;
+    ask_all(world, questions);
+    struct question small = {.request = {.op = PRESENCE_GET,
+                                         .channel = STR("chat/x"),
+                                         .address = other,
+                                         .home = &world->loop.mailbox,
+                                         .answered = note_answer}};
+    presence_ask(world->presence, &small.request);
+    presence_turn(world->presence, 0);
+    mailbox_empty(&world->loop.mailbox);
+    assert_true(small.answered);
+    assert_true(count_answered(questions) < QUESTIONS);
+    while (count_answered(questions) < QUESTIONS)
+        turn(world);
+    world_free(world);
+}
+
+static void a_host_that_waits_for_room_goes_on_once_answers_are_opened(void **state)
+{
+    static struct question questions[QUESTIONS];
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    fill_room(world);
+    assert_int_equal(presence_start(world->presence), 0);
+    ask_all(world, questions);
+    while (count_answered(questions) < QUESTIONS)
+        mailbox_empty(&world->loop.mailbox);
+    presence_stop(world->presence);
+    world_free(world);
+}
+
+static void questions_that_wait_are_answered_when_the_server_stops(void **state)
+{
+    static struct question questions[QUESTIONS];
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    fill_room(world);
+    ask_all(world, questions);
+    presence_turn(world->presence, 0); /* the first lists are on their way */
+    for (unsigned i = 0; i < QUESTIONS; i++)
+        questions[i].request.answered = answered;
+    unsigned before = answers;
+    assert_int_equal(presence_start(world->presence), 0);
+    presence_pause(world->presence);
+    presence_stop(world->presence);
+    mailbox_empty(&world->loop.mailbox);
+    assert_int_equal(answers, before + QUESTIONS);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1607,6 +1803,12 @@ int main(void)
         cmocka_unit_test(a_grace_that_is_longer_than_the_new_one_ends_at_once),
         cmocka_unit_test(a_raised_grace_holds_for_those_who_are_away),
         cmocka_unit_test(a_thread_answers_what_it_was_asked_before_it_ends),
+        cmocka_unit_test(a_page_of_large_states_ends_early_and_the_next_goes_on),
+        cmocka_unit_test(answers_that_nobody_opens_yet_take_a_bounded_part_of_memory),
+        cmocka_unit_test(a_change_does_not_wait_for_lists_that_were_asked_for_before),
+        cmocka_unit_test(a_client_that_asks_much_delays_another_by_a_list_at_most),
+        cmocka_unit_test(a_host_that_waits_for_room_goes_on_once_answers_are_opened),
+        cmocka_unit_test(questions_that_wait_are_answered_when_the_server_stops),
     };
     say_set_level(SAY_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

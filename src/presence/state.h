@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "presence/bundle.h"
 #include "presence/presence.h"
+#include "presence/questions.h"
 #include "presence/roster.h"
 #include "presence/saver.h"
 #include "presence/shares.h"
@@ -124,6 +125,7 @@ struct presence {
     uint64_t taken_id; /* an id at least as high as that note's, below that of the next */
 
     struct presence_saver *saver; /* NULL: nothing is saved */
+    struct questions questions;
     struct save_queue changes;    /* of members and channels */
     struct save_queue marks;      /* and of marks */
     struct presence_save save;    /* under way, if has_save */

@@ -3,7 +3,7 @@
 
 static const struct parameter_doc presence_docs[] = {
     {"as", "the name under which a caller without a credential is a member"},
-    {"limit", "members a page: 100 without it"},
+    {"limit", "members a page: 100 without it; a page ends earlier where it has 256 KiB"},
     {"list", "0: the counts alone"},
     {"after_member", "members behind this one, as the link rel=next has it"},
     {"after_verified", "whether that one is verified"},
