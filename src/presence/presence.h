@@ -25,7 +25,8 @@
 struct presence;
 
 enum {
-    PRESENCE_STATE_MAX = 1024, /* bytes of a member's state, as JSON */
+    PRESENCE_STATE_MAX = 1024,     /* bytes of a member's state, as JSON */
+    PRESENCE_STATE_DEPTH_MAX = 32, /* a state is small, and is written into events as it came */
     PRESENCE_LIMIT_DEFAULT = 100,
     PRESENCE_LIMIT_MAX = 1000,        /* members, and marks, of an answer */
     PRESENCE_LIST_BYTES = 256 * 1024, /* from here on, a list of an answer gets no further one */

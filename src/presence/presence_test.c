@@ -6,10 +6,12 @@
 #include "presence/bundle.h"
 #include "presence/desk.h"
 #include "presence/state.h"
+#include "presence/telling.h"
 #include "presence/reads.h"
 #include "presence/turn.h"
 
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1543,6 +1545,186 @@ static void a_thread_answers_what_it_was_asked_before_it_ends(void **state)
     world_free(world);
 }
 
+/* ---- a file that cannot be written ------------------------------------------------------------
+ */
+
+/* Runs a statement beside the host, in the file. */
+static void run_sql(const struct world *world, const char *sql)
+{
+    char path[128];
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/presence.db", world->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* From now on no save succeeds, as on a disk that is full. */
+static void block_saves(const struct world *world)
+{
+    run_sql(world, "CREATE TRIGGER full BEFORE INSERT ON position"
+                   " BEGIN SELECT RAISE(ABORT, 'full'); END");
+}
+
+static void allow_saves(const struct world *world)
+{
+    run_sql(world, "DROP TRIGGER full");
+}
+
+static size_t count_rows(const struct save_queue *queue)
+{
+    size_t count = 0;
+    for (const struct save_row *row = queue->first; row; row = row->next)
+        count++;
+    return count;
+}
+
+/* A namespace without a grace, so that those who go have left at once. */
+static const struct presence_settings *switch_to_no_grace(struct world *world)
+{
+    const struct presence_settings *settings = settings_of(0, 1000);
+    switch_to(world, settings);
+    return settings;
+}
+
+static void change_much(struct world *world)
+{
+    char name[16];
+    for (unsigned i = 0; i < 1500; i++) {
+        snprintf(name, sizeof(name), "m%u", i);
+        join(world, &b, "chat/y", name, true, false);
+        leave(world, &b);
+    }
+}
+
+static const char *put_mark(struct world *world, uint64_t id)
+{
+    return ask(world, &(struct presence_request){.op = PRESENCE_PUT,
+                                                 .channel = STR("chat/x"),
+                                                 .me = {STR("alice"), true},
+                                                 .read = id});
+}
+
+static void changes_that_cannot_be_saved_take_a_bounded_part_of_memory(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    const struct presence_settings *settings = switch_to_no_grace(world);
+    (void)state;
+    join(world, &a, "chat/x", "alice", true, false);
+    join(world, &c, "chat/y", "carol", true, false);
+    wait_ms(world, 3000); /* both are in the file */
+    block_saves(world);
+    leave(world, &c);
+    change_much(world);
+    wait_ms(world, 3000);
+    assert_true(count_rows(&world->presence->changes) < 2000);
+    allow_saves(world);
+    wait_ms(world, 3000);
+    assert_int_equal(count_rows(&world->presence->changes), 0);
+    restart(world);
+    assert_int_equal(STAT(world, members), 1);
+    assert_non_null(strstr(who_is_there(world, "chat/x"), "alice"));
+    world_free(world);
+    presence_settings_unref(settings);
+}
+
+static void changes_that_were_queued_anew_and_not_saved_are_read_from_the_log(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    const struct presence_settings *settings = switch_to_no_grace(world);
+    (void)state;
+    join(world, &c, "chat/y", "carol", true, false);
+    wait_ms(world, 3000);
+    block_saves(world);
+    leave(world, &c);
+    join(world, &a, "chat/x", "alice", true, false);
+    change_much(world);
+    allow_saves(world);
+    restart(world); /* before anything more is saved, as after a crash */
+    assert_int_equal(STAT(world, members), 1);
+    assert_non_null(strstr(who_is_there(world, "chat/x"), "alice"));
+    world_free(world);
+    presence_settings_unref(settings);
+}
+
+static void a_mark_that_is_saved_meanwhile_hides_no_change_that_was_queued_anew(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    const struct presence_settings *settings = switch_to_no_grace(world);
+    struct str channel = STR("chat/y");
+    (void)state;
+    join(world, &c, "chat/y", "carol", true, false);
+    wait_ms(world, 3000);
+    block_saves(world);
+    leave(world, &c); /* the log has it, and the file has not */
+    uint64_t id = publish_event(world, "chat/x");
+    world->holds = true;
+    for (unsigned i = 0; i < 1500; i++) {
+        desk_join(&world->desk, &b, &channel, 1,
+                  &(struct presence_visitor){.who = {STR("bob"), true}});
+        desk_leave(&world->desk, &b);
+    }
+    turn(world);
+    assert_true(world->presence->anew > world->presence->taken);
+    allow_saves(world);
+    put_mark(world, id);
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    presence_bundle_free(world->held);
+    world->holds = false;
+    restart(world);
+    assert_int_equal(STAT(world, members), 0);
+    world_free(world);
+    presence_settings_unref(settings);
+}
+
+static void a_mark_that_comes_behind_a_deletion_that_could_not_be_saved_stays(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    char *text = NULL;
+    (void)state;
+    put_mark(world, publish_event(world, "chat/x"));
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    block_saves(world);
+    presence_forget(world->presence, STR("chat/x"));
+    turn(world);
+    allow_saves(world);
+    uint64_t id = publish_event(world, "chat/x");
+    put_mark(world, id);
+    assert_int_equal(request.fault, PRESENCE_FINE);
+    wait_ms(world, 3000);
+    restart(world);
+    assert_true(asprintf(&text, "\"read\":\"%016llu\"", (unsigned long long)id) > 0);
+    assert_non_null(strstr(put_mark(world, 1), text)); /* a lower one changes nothing */
+    free(text);
+    world_free(world);
+}
+
+static void rows_of_a_damaged_file_are_left_out_and_bad_states_too(void **state)
+{
+    struct world *world = world_new(true, NULL);
+    (void)state;
+    run_sql(world, "INSERT INTO occupied VALUES('chat/x');"
+                   "INSERT INTO member VALUES('chat/x', 0, 'good', 1, '{\"a\":1}');"
+                   "INSERT INTO member VALUES('chat/x', 0, 'cut', 2, '{\"a\":');"
+                   "INSERT INTO member VALUES('chat/x', 0, 'lines', 3, '[1,' || char(10) || '2]');"
+                   "INSERT INTO member VALUES('chat/x', 0, 'long', 4, '\"' || hex(zeroblob(600)) "
+                   "|| '\"');"
+                   "INSERT INTO member VALUES('chat/x', 0, '', 5, '');"
+                   "INSERT INTO member VALUES('chat/x', 0, CAST(x'ff' AS TEXT), 6, '');"
+                   "INSERT INTO member VALUES('chat/x', 0, hex(zeroblob(128)), 7, '');"
+                   "INSERT INTO member VALUES('', 0, 'nowhere', 8, '');"
+                   "INSERT INTO mark VALUES('chat/x', 0, CAST(x'ff' AS TEXT), 9);");
+    restart(world);
+    assert_int_equal(STAT(world, members), 4);
+    assert_int_equal(STAT(world, marks), 0);
+    const char *list = who_is_there(world, "chat/x");
+    assert_non_null(strstr(list, "\"good\""));
+    assert_non_null(strstr(list, "\"state\":{\"a\":1}}"));
+    const char *first = strstr(list, "\"state\"");
+    assert_null(strstr(first + 1, "\"state\""));
+    world_free(world);
+}
+
 /* ---- large lists ----------------------------------------------------------------------------- */
 
 enum { TALKERS = 300, QUESTIONS = 40 };
@@ -1803,6 +1985,11 @@ int main(void)
         cmocka_unit_test(a_grace_that_is_longer_than_the_new_one_ends_at_once),
         cmocka_unit_test(a_raised_grace_holds_for_those_who_are_away),
         cmocka_unit_test(a_thread_answers_what_it_was_asked_before_it_ends),
+        cmocka_unit_test(changes_that_cannot_be_saved_take_a_bounded_part_of_memory),
+        cmocka_unit_test(changes_that_were_queued_anew_and_not_saved_are_read_from_the_log),
+        cmocka_unit_test(a_mark_that_is_saved_meanwhile_hides_no_change_that_was_queued_anew),
+        cmocka_unit_test(a_mark_that_comes_behind_a_deletion_that_could_not_be_saved_stays),
+        cmocka_unit_test(rows_of_a_damaged_file_are_left_out_and_bad_states_too),
         cmocka_unit_test(a_page_of_large_states_ends_early_and_the_next_goes_on),
         cmocka_unit_test(answers_that_nobody_opens_yet_take_a_bounded_part_of_memory),
         cmocka_unit_test(a_change_does_not_wait_for_lists_that_were_asked_for_before),

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/say.h"
+#include "base/utf8.h"
 #include "log/readers.h"
 #include "presence/losses.h"
 #include "presence/marks.h"
@@ -18,12 +19,45 @@
 
 enum { EVENTS_A_READ = 1000, READ_BYTES = 4 << 20 };
 
+static struct person *find_member(const struct presence *presence, struct str channel,
+                                  struct presence_who who)
+{
+    const struct room *room = rooms_find(presence, channel);
+    return room ? roster_find(&room->members, who) : NULL;
+}
+
+static bool has_good_name(const struct save_row *row)
+{
+    bool is_named = row->kind == SAVE_MARK || row->kind == SAVE_MEMBER;
+    return !is_named ||
+           (row->name.len && row->name.len <= PRESENCE_NAME_MAX && utf8_valid(row->name));
+}
+
+/* A state goes into answers and events as it is. */
+static bool is_state(struct str state)
+{
+    return state.len <= PRESENCE_STATE_MAX && !memchr(state.at, '\n', state.len) &&
+           !memchr(state.at, '\r', state.len) && !json_check(state, PRESENCE_STATE_DEPTH_MAX, NULL);
+}
+
+static void take_member(struct presence *presence, const struct save_row *row)
+{
+    struct presence_who who = {row->name, row->verified};
+    bool has_state = row->state.len && is_state(row->state);
+    if (row->state.len && !has_state)
+        say(SAY_WARN, "presence_state_not_read", "bytes=%zu", row->state.len);
+    if (!find_member(presence, row->channel, who))
+        member_restore(presence, row->channel, who, row->since_ms,
+                       has_state ? row->state : STR_NONE);
+}
+
+/* SQLite finds damage to its pages, and not to what is in them. */
 static void take_row(void *context, const struct save_row *row)
 {
     struct presence *presence = context;
     struct presence_who who = {row->name, row->verified};
     struct room *room;
-    if (!name_valid(row->channel, NULL) || row->name.len > PRESENCE_NAME_MAX) {
+    if (!name_valid(row->channel, NULL) || !has_good_name(row)) {
         say(SAY_WARN, "presence_row_not_read", "kind=%d", (int)row->kind);
         return;
     }
@@ -33,7 +67,7 @@ static void take_row(void *context, const struct save_row *row)
             mark_load(presence, room, who, row->read);
         break;
     case SAVE_MEMBER:
-        member_restore(presence, row->channel, who, row->since_ms, row->state);
+        take_member(presence, row);
         break;
     case SAVE_OWED:
         losses_restore(presence, row->channel, row->owes);
@@ -68,13 +102,6 @@ static struct said read_data(struct str data)
     }
     said.good = said.good && said.name.len && !buf_failed(&said.name);
     return said;
-}
-
-static struct person *find_member(const struct presence *presence, struct str channel,
-                                  struct presence_who who)
-{
-    const struct room *room = rooms_find(presence, channel);
-    return room ? roster_find(&room->members, who) : NULL;
 }
 
 static void take_person(struct presence *presence, const struct event *event, struct str channel)
@@ -180,6 +207,6 @@ int restore(struct presence *presence, struct presence_store *store)
     if (!result)
         forget_marks_of_empty_channels(presence);
     presence->taken_id = position < newest ? position : newest;
-    presence->save.position = presence->taken_id;
+    presence->saved = presence->taken_id;
     return result;
 }

@@ -93,6 +93,7 @@ struct parties {
 /* Changes that wait for the saver, in their order. */
 struct save_queue {
     struct save_row *first, **last;
+    size_t count;
 };
 
 /* A request whose mark is being saved. */
@@ -128,11 +129,14 @@ struct presence {
     struct questions questions;
     struct save_queue changes;    /* of members and channels */
     struct save_queue marks;      /* and of marks */
+    struct save_queue deletions;  /* of marks, which a save has failed with: they go before both */
+    uint64_t anew;                /* the newest note when all changes were queued anew (saving.c) */
     struct presence_save save;    /* under way, if has_save */
     struct mark_request *waiting; /* for the save that is gathered, */
     struct mark_request *flying;  /* and for the one under way */
     struct timer save_timer;
     struct timer position_timer;
+    uint64_t saved; /* the position of the last save that has succeeded */
     bool has_save;
     bool paused; /* the server stops: nothing changes and nothing is told any more */
     bool stopping;

@@ -31,7 +31,7 @@ static const char schema[] =
 enum mark_column { MARK(MARK_PLACE, DB_COMMA) };
 enum member_column { MEMBER(MEMBER_PLACE, DB_COMMA) };
 
-enum { BEGIN = DROP_OWED + 1, COMMIT, ROLLBACK, POSITION, STATEMENTS };
+enum { BEGIN = SAVE_KINDS, COMMIT, ROLLBACK, POSITION, STATEMENTS };
 
 static const char *const statements[STATEMENTS] = {
     [SAVE_MEMBER] = "INSERT OR REPLACE INTO member" DB_VALUES(MEMBER),
@@ -43,6 +43,9 @@ static const char *const statements[STATEMENTS] = {
     [DROP_MARKS] = "DELETE FROM mark WHERE channel = ?1",
     [SAVE_OWED] = "INSERT OR REPLACE INTO owed(channel, owes) VALUES(?1, ?2)",
     [DROP_OWED] = "DELETE FROM owed WHERE channel = ?1",
+    [DROP_ALL_MEMBERS] = "DELETE FROM member",
+    [DROP_ALL_OCCUPIED] = "DELETE FROM occupied",
+    [DROP_ALL_OWED] = "DELETE FROM owed",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
@@ -203,6 +206,8 @@ int presence_store_load(struct presence_store *store,
 
 static void bind(sqlite3_stmt *statement, const struct save_row *row)
 {
+    if (row->kind >= DROP_ALL_MEMBERS)
+        return;
     db_bind_text(statement, 1, row->channel);
     if (row->kind == SAVE_OWED)
         sqlite3_bind_int(statement, 2, row->owes);

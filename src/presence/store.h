@@ -18,6 +18,10 @@ enum save_kind {
     DROP_MARKS, /* of the channel */
     SAVE_OWED,  /* the channel owes its followers events that were lost (losses.h) */
     DROP_OWED,
+    DROP_ALL_MEMBERS, /* of all channels, as the next two */
+    DROP_ALL_OCCUPIED,
+    DROP_ALL_OWED,
+    SAVE_KINDS,
 };
 
 enum { OWES_RESET = 1, OWES_OCCUPIED = 2 };

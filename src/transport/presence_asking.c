@@ -2,8 +2,7 @@
 
 #include "publish/maker.h"
 
-/* A state is small, and is written into events as it came. */
-enum { STATE_DEPTH_MAX = 32, BODY_MAX = 4 * PRESENCE_STATE_MAX };
+enum { BODY_MAX = 4 * PRESENCE_STATE_MAX };
 
 /* ---- a change -------------------------------------------------------------------------------- */
 
@@ -14,7 +13,7 @@ static bool read_state(struct presence_request *request, struct str state,
         return refusal_set(ret_refusal, PROBLEM_TOO_LARGE,
                            "a state has at most 1024 bytes of JSON: publish larger things as "
                            "events, and put their address into the state");
-    if (json_check(state, STATE_DEPTH_MAX, NULL))
+    if (json_check(state, PRESENCE_STATE_DEPTH_MAX, NULL))
         return refusal_set(ret_refusal, PROBLEM_BAD_JSON, "state is JSON, nested at most 32 deep");
     request->has_state = true;
     request->state = state;
