@@ -26,6 +26,7 @@ struct presence_bundle {
     uint64_t told;        /* the number of its last note */
     struct mailbox *home; /* of the host; presence_bundle_return() posts it there */
     void (*returned)(struct mail *mail, void *owner);
+    size_t bytes;     /* of its notes */
     uint32_t open;    /* notes without a verdict */
     uint32_t lost;    /* notes that were refused */
     uint64_t last_id; /* the highest id of its notes; 0: none got one */

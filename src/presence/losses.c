@@ -85,6 +85,7 @@ void losses_returned(struct mail *mail, void *owner)
 {
     struct presence *presence = owner;
     struct presence_bundle *bundle = container_of(mail, struct presence_bundle, mail);
+    presence->told_bytes -= bundle->bytes;
     presence->taken = bundle->told;
     if (bundle->last_id > presence->taken_id)
         presence->taken_id = bundle->last_id;

@@ -1101,6 +1101,44 @@ static void the_memory_of_the_table_is_counted_and_comes_back(void **state)
     world_free(world);
 }
 
+static void switch_to(struct world *world, const struct presence_settings *settings)
+{
+    presence_switch(world->presence, settings, &world->limits);
+    desk_switch(&world->desk, settings);
+    turn(world);
+}
+
+/* A reload has the workers report each subscription again, without its name. */
+static void notes_that_the_log_does_not_take_are_bounded_and_made_up_for(void **state)
+{
+    static char name[PRESENCE_NAME_MAX - 5];
+    struct world *world = world_new(false, NULL);
+    const struct presence_settings *settings = settings_of(0, 1000);
+    const struct str channel = STR("chat/x");
+    const struct presence_visitor visitor = {.who = {{name, sizeof(name)}, true}};
+    (void)state;
+    memset(name, 'n', sizeof(name));
+    switch_to(world, settings);
+    join(world, &a, "chat/x", "alice", true, false);
+    world->holds = true;
+    for (unsigned i = 0; i < 80000; i++) {
+        desk_join(&world->desk, &b, &channel, 1, &visitor);
+        desk_leave(&world->desk, &b);
+    }
+    turn(world);
+    assert_true(STAT(world, events_lost) > 0);
+    assert_true(world->presence->told_bytes >= TELLING_BYTES_MAX);
+    assert_true(world->presence->told_bytes < TELLING_BYTES_MAX + 4096);
+    buf_clear(&world->told);
+    world->holds = false;
+    presence_bundle_return(world->held); /* the log has taken all of it */
+    wait_ms(world, 3000);
+    assert_int_equal(world->presence->told_bytes, 0);
+    expect(world, "$presence/chat/x reset {\"count\":1,\"anonymous\":0,\"listed\":true}\n");
+    world_free(world);
+    presence_settings_unref(settings);
+}
+
 /* ---- restarts -------------------------------------------------------------------------------- */
 
 static void restart(struct world *world)
@@ -1409,14 +1447,6 @@ static void everybody_leaves_a_namespace_that_loses_its_presence(void **state)
     world_free(world);
 }
 
-static void switch_to(struct world *world, const struct presence_settings *settings)
-{
-    presence_switch(world->presence, settings, &world->limits);
-    desk_switch(&world->desk, settings);
-    turn(world);
-}
-
-/* A reload has the workers report each subscription again, without its name. */
 static void report_again(struct world *world, const void *owner, const char *channel)
 {
     join(world, owner, channel, "", false, false);
@@ -1963,6 +1993,7 @@ int main(void)
         cmocka_unit_test(a_lost_word_about_an_occupied_channel_is_said_again),
         cmocka_unit_test(
             a_room_that_everybody_has_left_unheard_says_so_and_is_forgotten_in_the_end),
+        cmocka_unit_test(notes_that_the_log_does_not_take_are_bounded_and_made_up_for),
         cmocka_unit_test(the_memory_of_the_table_is_counted_and_comes_back),
         cmocka_unit_test(a_read_mark_survives_a_restart),
         cmocka_unit_test(the_marks_of_a_channel_that_was_deleted_just_before_a_crash_are_gone),

@@ -121,6 +121,7 @@ struct presence {
     void (*returned)(struct mail *mail, void *owner);
     void (*lost)(struct presence *presence, struct str prefix, struct str channel);
     struct buf scratch;
+    size_t told_bytes; /* of notes that have not come back */
     uint64_t told;     /* the number of the newest note */
     uint64_t taken;    /* and of the newest one that the log has taken */
     uint64_t taken_id; /* an id at least as high as that note's, below that of the next */

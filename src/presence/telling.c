@@ -32,12 +32,17 @@ static struct presence_bundle *bundle_of(struct presence *presence)
     return bundle;
 }
 
+static size_t note_bytes(const struct presence_note *note)
+{
+    return mem_taken(sizeof(*note) + note->channel.len + note->data.len);
+}
+
 /* The data is in presence->scratch. */
 static struct presence_note *note_new(const struct presence *presence, const char *prefix,
                                       struct str channel)
 {
     struct str start = str_from(prefix), data = buf_str(&presence->scratch);
-    if (buf_failed(&presence->scratch))
+    if (buf_failed(&presence->scratch) || presence->told_bytes >= TELLING_BYTES_MAX)
         return NULL;
     struct presence_note *note = mem_try_alloc(sizeof(*note) + start.len + channel.len + data.len);
     if (!note)
@@ -60,6 +65,9 @@ static void add_note(struct presence *presence, const char *prefix, struct str c
         return;
     }
     struct presence_bundle *bundle = bundle_of(presence);
+    size_t bytes = note_bytes(note);
+    bundle->bytes += bytes;
+    presence->told_bytes += bytes;
     note->bundle = bundle;
     note->type = type;
     *bundle->last = note;

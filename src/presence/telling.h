@@ -8,6 +8,11 @@
 #define PRESENCE_CHANNELS "$presence/"
 #define OCCUPIED_CHANNELS "$occupied/"
 
+/* The most bytes of notes that wait for the log. A disk that stalls must not make the server grow
+ * with each client that comes and goes: beyond this, events are lost, as if the log had refused
+ * them (losses.h). */
+enum { TELLING_BYTES_MAX = 64 << 20 };
+
 /* "joined", "left", "updated" or "read". `state` and `read` are told if they are given; an empty
  * state that is given (`at` is not NULL) is null. */
 void tell_person(struct presence *presence, struct str channel, const char *type,
