@@ -1696,11 +1696,11 @@ static void a_mark_that_is_saved_meanwhile_hides_no_change_that_was_queued_anew(
     }
     turn(world);
     assert_true(world->presence->anew > world->presence->taken);
+    presence_bundle_free(world->held); /* it never comes back */
+    world->holds = false;
     allow_saves(world);
     put_mark(world, id);
     assert_int_equal(request.fault, PRESENCE_FINE);
-    presence_bundle_free(world->held);
-    world->holds = false;
     restart(world);
     assert_int_equal(STAT(world, members), 0);
     world_free(world);
