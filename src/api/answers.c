@@ -11,7 +11,7 @@ static void refuse_by_page(struct exchange *exchange, struct response *response,
 {
     struct buf page = {0};
     problem_page_add(&page, exchange, problem, detail, methods);
-    html_add_fields(response);
+    html_add_fields(response, buf_str(&page));
     response->type = STR("text/html; charset=utf-8");
     exchange_refuse_by(exchange, response, problem, detail, &page);
     buf_free(&page);

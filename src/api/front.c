@@ -13,6 +13,7 @@
 #include "api/called.h"
 #include "api/describe/operation.h"
 #include "api/html.h"
+#include "api/styles.h"
 #include "api/root.h"
 #include "http/accept.h"
 #include "pages/pages.h"
@@ -202,19 +203,21 @@ static void write_page(struct front *front, struct str text)
 
 static void answer_person(struct exchange *exchange)
 {
-    struct buf body = {0};
-    struct front front = {exchange, api_of(exchange), &body, false};
+    struct buf filled = {0}, body = {0};
+    struct front front = {exchange, api_of(exchange), &filled, false};
     const struct page_file *file = page_file_find(STR("pages/index.html"));
     struct response response;
     write_page(&front, file->body);
+    styles_add_page(&body, STR(""), buf_str(&filled)); /* the page is served at the base */
     response_init(&response, 200);
-    html_add_fields(&response);
+    html_add_fields(&response, buf_str(&body));
     response_add(&response, STR("Vary"), STR("Accept, Host"));
     response.type = str_from(file->type);
     response.body[0] = buf_str(&body);
-    if (buf_failed(&body))
+    if (buf_failed(&filled) || buf_failed(&body))
         response_fail(&response);
     exchange_respond(exchange, &response);
+    buf_free(&filled);
     buf_free(&body);
 }
 

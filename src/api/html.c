@@ -1,10 +1,12 @@
 #include "api/html.h"
 
+#include "api/styles.h"
+
 /* A page may load and ask for what this server has, and nothing from elsewhere; nobody may frame
  * it, so that no site can make its visitors click in it. */
-#define PAGE_POLICY                                                                                \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' "  \
-    "ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+#define POLICY_REST                                                                                \
+    "; img-src data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; "          \
+    "frame-ancestors 'none'"
 
 /* The icon of all pages, as the files of src/pages have it. */
 #define PAGE_ICON                                                                                  \
@@ -12,10 +14,13 @@
     "viewBox='0 0 16 16'%3E%3Cpath d='M2 5q3-3 6 0t6 0M2 9q3-3 6 0t6 0M2 13q3-3 6 0t6 0' "         \
     "fill='none' stroke='%230b6e6e' stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E\">\n"
 
-void html_add_fields(struct response *response)
+void html_add_fields(struct response *response, struct str page)
 {
+    struct buf *policy = response_compose(response, STR("Content-Security-Policy"));
+    buf_add_lit(policy, "default-src 'none'; script-src 'self'; style-src 'self'");
+    styles_add_sources(policy, page);
+    buf_add_lit(policy, POLICY_REST);
     response_add(response, STR("X-Content-Type-Options"), STR("nosniff"));
-    response_add(response, STR("Content-Security-Policy"), STR(PAGE_POLICY));
     response_add(response, STR("Referrer-Policy"), STR("no-referrer"));
 }
 
@@ -56,11 +61,11 @@ void html_add_head(struct buf *out, struct str base, struct str title)
              "<title>freshet: %.*s</title>\n",
              STR_FMT(title));
     buf_add_lit(out, PAGE_ICON);
+    styles_add_common(out);
     buf_addf(out,
-             "<link rel=\"stylesheet\" href=\"%.*s/pages/style.css\">\n"
              "<header><div class=\"bar\"><a class=\"brand\" href=\"%.*s/\">freshet</a>"
              "<span class=\"grow\"></span>",
-             STR_FMT(base), STR_FMT(base));
+             STR_FMT(base));
     add_nav(out, base);
     buf_add_lit(out, "</div>\n");
 }

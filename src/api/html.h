@@ -4,8 +4,8 @@
 #include "http/response.h"
 
 /* Adds the fields that browsers must know of a page: it loads and asks for nothing from elsewhere.
- */
-void html_add_fields(struct response *response);
+ * `page` is its text, whose styles are allowed; empty for what is no page. */
+void html_add_fields(struct response *response, struct str page);
 
 /* Adds text from outside. */
 void html_add_escaped(struct buf *out, struct str text);

@@ -2,6 +2,7 @@
 
 #include "api/answers.h"
 #include "api/html.h"
+#include "api/styles.h"
 #include "base/hash.h"
 #include "base/json_writer.h"
 #include "http/condition.h"
@@ -28,6 +29,11 @@ void api_pages_tag(struct str content, char ret[PAGE_TAG_SIZE])
     ret[PAGE_TAG_SIZE - 1] = '\0';
 }
 
+static bool is_html(const char *type)
+{
+    return str_starts(str_from(type), STR("text/html"));
+}
+
 static size_t length_of(const struct page_answer *answer)
 {
     size_t length = 0;
@@ -50,17 +56,35 @@ void api_pages_respond(struct exchange *exchange, const struct page_answer *answ
     if (known) {
         response_gzip_vary(&response, str_from(answer->type), length_of(answer));
     } else {
-        html_add_fields(&response);
+        html_add_fields(&response, is_html(answer->type) ? answer->parts[0] : STR_NONE);
         response.type = str_from(answer->type);
         memcpy(response.body, answer->parts, sizeof(answer->parts));
     }
     exchange_respond(exchange, &response);
 }
 
+/* Answers with a page and its sheets. Its tag changes with each of them. */
+static void respond_with_page(struct exchange *exchange, const struct page_file *file)
+{
+    struct buf body = {0};
+    char tag[PAGE_TAG_SIZE];
+    styles_add_page(&body, str_from(file->path), file->body);
+    api_pages_tag(buf_str(&body), tag);
+    const struct page_answer answer = {.type = file->type, .tag = tag, .parts = {buf_str(&body)}};
+    if (buf_failed(&body))
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else
+        api_pages_respond(exchange, &answer);
+    buf_free(&body);
+}
+
 static void respond(struct exchange *exchange, const struct page_file *file)
 {
     const struct page_answer answer = {.type = file->type, .tag = file->tag, .parts = {file->body}};
-    api_pages_respond(exchange, &answer);
+    if (is_html(file->type))
+        respond_with_page(exchange, file);
+    else
+        api_pages_respond(exchange, &answer);
 }
 
 static void list(struct exchange *exchange)
