@@ -199,7 +199,7 @@ static struct load_moment moment(const struct load *load)
     return (struct load_moment){.time_ns = load_now(load),
                                 .taken = load->tally.taken,
                                 .published = load->published,
-                                .answered = load->answered,
+                                .accepted = load->accepted,
                                 .own_cpu_ns = usage_own_cpu_ns(),
                                 .usage = usage_read(plan->pids, plan->pid_count, false)};
 }

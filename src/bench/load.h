@@ -18,7 +18,7 @@ struct load_moment {
     uint64_t time_ns;
     uint64_t taken;
     uint64_t published;
-    uint64_t answered;
+    uint64_t accepted;
     uint64_t own_cpu_ns;
     struct usage usage;
 };
@@ -68,9 +68,10 @@ struct load {
     uint32_t turn;                     /* index of the publisher that is next */
     uint64_t pace_start_ns, pace_base; /* when publishing began, and the number of events then */
 
-    uint64_t measure_from_ns; /* events published before this time are not measured */
-    uint64_t published, answered, refused;
-    uint64_t broken; /* connections that ended too early */
+    uint64_t measure_from_ns;     /* events published before this time are not measured */
+    uint64_t published, answered; /* events */
+    uint64_t accepted, refused;   /* of those answered */
+    uint64_t broken;              /* connections that ended too early */
     uint64_t last_progress_ns;
     uint64_t behind_ns; /* the greatest delay between an event's due time and its send */
     uint32_t late_left; /* late subscribers that have not caught up yet */

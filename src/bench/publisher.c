@@ -144,11 +144,10 @@ void publisher_flush(struct publisher *publisher)
         buf_drop(&publisher->out, (size_t)sent);
 }
 
-static void refused(struct publisher *publisher, const struct answer *answer)
+static void complain(struct publisher *publisher, const struct answer *answer)
 {
     struct load *load = publisher->load;
     struct str rest = answer->head, line = str_cut(&rest, '\r');
-    load->refused++;
     load_complain(load, "a publish to %.*s was answered %.*s %.*s",
                   STR_FMT(load->plan->publish_url.text), STR_FMT(line),
                   (int)(answer->body.len < 300 ? answer->body.len : 300), answer->body.at);
@@ -161,9 +160,13 @@ static void answered(struct publisher *publisher, const struct answer *answer, u
     struct asked asked = publisher->asked[(publisher->sent - publisher->in_flight) % in_flight];
     publisher->in_flight--;
     load->answered += asked.events;
-    if (answer->status / 100 != 2)
-        refused(publisher, answer);
-    else if (asked.time_ns >= load->measure_from_ns)
+    if (answer->status / 100 != 2) {
+        load->refused += asked.events;
+        complain(publisher, answer);
+        return;
+    }
+    load->accepted += asked.events;
+    if (asked.time_ns >= load->measure_from_ns)
         hist_add(&load->ack_ns, now - asked.time_ns, 1);
 }
 

@@ -13,7 +13,7 @@ static double ratio(double part, double whole)
 /* The results of the measured interval. */
 struct rates {
     double seconds;
-    double published, answered, taken;
+    double published, accepted, taken;
     double server_cpu_us; /* CPU time of the server in the interval */
     double own_cpu;       /* share of a core */
 };
@@ -24,7 +24,7 @@ static struct rates rates_of(const struct load *load)
     struct rates rates = {
         .seconds = (double)(to->time_ns - from->time_ns) / 1e9,
         .published = (double)(to->published - from->published),
-        .answered = (double)(to->answered - from->answered),
+        .accepted = (double)(to->accepted - from->accepted),
         .taken = (double)(to->taken - from->taken),
         .server_cpu_us = (double)(to->usage.cpu_ns - from->usage.cpu_ns) / 1e3,
     };
@@ -84,6 +84,7 @@ static void write_outcome(struct json_writer *writer, const struct load *load, i
     json_member_number(writer, "subscribers", load->subscriber_count);
     json_member_number(writer, "published", load->published);
     json_member_number(writer, "answered", load->answered);
+    json_member_number(writer, "accepted", load->accepted);
     json_member_number(writer, "refused", load->refused);
     json_member_number(writer, "owed", tally->due);
     json_member_number(writer, "delivered", tally->taken);
@@ -96,13 +97,13 @@ static void write_outcome(struct json_writer *writer, const struct load *load, i
 static void write_rates(struct json_writer *writer, const struct rates *rates)
 {
     json_member_decimal(writer, "seconds", rates->seconds, 6);
-    json_member_decimal(writer, "publishes_per_s", ratio(rates->answered, rates->seconds), 1);
+    json_member_decimal(writer, "publishes_per_s", ratio(rates->accepted, rates->seconds), 1);
     json_member_decimal(writer, "deliveries_per_s", ratio(rates->taken, rates->seconds), 1);
     json_member_decimal(writer, "own_cpu", rates->own_cpu, 3);
     json_member_decimal(writer, "server_cpu", ratio(rates->server_cpu_us / 1e6, rates->seconds), 3);
     json_member_decimal(writer, "cpu_us_per_delivery", ratio(rates->server_cpu_us, rates->taken),
                         4);
-    json_member_decimal(writer, "cpu_us_per_publish", ratio(rates->server_cpu_us, rates->answered),
+    json_member_decimal(writer, "cpu_us_per_publish", ratio(rates->server_cpu_us, rates->accepted),
                         4);
 }
 
@@ -156,7 +157,7 @@ static void add_server(struct buf *out, const struct load *load, const struct ra
     buf_addf(out, "%-22s %.2f cores; %.2f us a delivery, %.2f us a publish\n", "server's CPU",
              ratio(rates->server_cpu_us / 1e6, rates->seconds),
              ratio(rates->server_cpu_us, rates->taken),
-             ratio(rates->server_cpu_us, rates->answered));
+             ratio(rates->server_cpu_us, rates->accepted));
     buf_addf(out, "%-22s %.1f MiB; %.0f B a subscriber\n", "server's memory",
              (double)load->end.data_bytes / 1048576, ratio(more, (double)load->subscriber_count));
 }
@@ -166,7 +167,9 @@ void report_text(struct buf *out, const struct load *load, int result)
     const struct tally *tally = &load->tally;
     struct rates rates = rates_of(load);
     buf_addf(out, "%-22s %.0f /s (%" PRIu64 " in all)\n", "acknowledged publishes",
-             ratio(rates.answered, rates.seconds), load->answered);
+             ratio(rates.accepted, rates.seconds), load->accepted);
+    if (load->refused)
+        buf_addf(out, "%-22s %" PRIu64 "\n", "refused publishes", load->refused);
     buf_addf(out, "%-22s %.0f /s (%" PRIu64 " in all)\n", "deliveries",
              ratio(rates.taken, rates.seconds), tally->taken);
     add_line(out, "publish to receipt", &load->latency_ns);

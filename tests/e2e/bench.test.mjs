@@ -26,6 +26,7 @@ for (const via of ["sse", "ndjson", "raw", "ws", "poll"]) {
         assert.equal(result.code, 0, JSON.stringify(result));
         assert.equal(result.published, 500);
         assert.equal(result.answered, 500);
+        assert.equal(result.accepted, 500);
         assert.ok(result.delivered >= 500 * 6 && result.delivered === result.owed);
         assert.equal(result.latency_us.count, result.delivered);
     });
@@ -161,6 +162,7 @@ test("a server that refuses publishes fails", async (t) => {
     const result = await bench(t, await fakeServer(t, (_n, event) => [event], 503), load);
     assert.equal(result.code, FAILED);
     assert.equal(result.refused, 10);
+    assert.deepEqual([result.answered, result.accepted, result.publishes_per_s, result.ack_us.count], [10, 0, 0, 0]);
     assert.match(result.why, /503 Service Unavailable/);
 });
 
