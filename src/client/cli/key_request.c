@@ -1,10 +1,10 @@
 #include "client/cli/key_request.h"
 
-#include "base/unknown.h"
 #include "base/command_line.h"
 #include "base/json_writer.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "client/cli/verb.h"
 #include "http/target.h"
 
 #include <errno.h>
@@ -49,6 +49,8 @@ static const struct verb {
      "output,\n"
      "and on standard error the line for freshet.yaml, which holds a hash of it.\n"},
 };
+
+static const char known_verbs[] = "create ls revoke generate";
 
 static const struct verb *find_verb(const char *name)
 {
@@ -188,17 +190,6 @@ static int read_said(int argc, char **argv, struct said *said, struct key_reques
     return result;
 }
 
-static int refuse_verb(const char *name, struct buf *why)
-{
-    static const char known[] = "create ls revoke generate";
-    if (!name)
-        return buf_refuse(why, "say a verb");
-    if (command_line_is_help(name))
-        return COMMAND_LINE_HELP;
-    unknown_add_name(why, "verb", str_from(name), str_from(known));
-    return -EINVAL;
-}
-
 int key_read_arguments(int argc, char **argv, const char *environment_url, struct key_request *ret,
                        struct buf *why)
 {
@@ -206,7 +197,7 @@ int key_read_arguments(int argc, char **argv, const char *environment_url, struc
     struct said said = {.url = environment_url ? environment_url : SERVER_URL_DEFAULT};
     *ret = (struct key_request){0};
     if (!verb)
-        return refuse_verb(argc ? argv[0] : NULL, why);
+        return verb_refuse(argc ? argv[0] : NULL, known_verbs, why);
     ret->verb = verb->verb;
     const char **room = mem_alloc((ACTIONS + 1) * (size_t)argc * sizeof(char *));
     said.positionals.at = room;

@@ -1,11 +1,11 @@
 #include "client/cli/webhook_request.h"
 
-#include "base/unknown.h"
 #include "base/command_line.h"
 
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "client/cli/verb.h"
 #include "client/lib/first_line.h"
 #include "http/target.h"
 #include "http/token.h"
@@ -81,6 +81,9 @@ static const struct verb {
      "Usage: freshet webhook rm ID [options]\n\n"
      "Deletes a webhook, with its delivery log.\n\n" SERVER_HELP},
 };
+
+static const char known_verbs[] =
+    "add ls show deliveries pause resume ping rotate replay retry rm listen";
 
 static const struct verb *find_verb(const char *name)
 {
@@ -351,18 +354,6 @@ static int read_said(int argc, char **argv, struct said *said, struct webhook_re
     return result;
 }
 
-static int refuse_verb(const char *name, struct buf *why)
-{
-    static const char known[] =
-        "add ls show deliveries pause resume ping rotate replay retry rm listen";
-    if (!name)
-        return buf_refuse(why, "say a verb");
-    if (command_line_is_help(name))
-        return COMMAND_LINE_HELP;
-    unknown_add_name(why, "verb", str_from(name), str_from(known));
-    return -EINVAL;
-}
-
 int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                            const char *environment_token, struct webhook_request *ret,
                            struct buf *why)
@@ -372,7 +363,7 @@ int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                         .url = environment_url ? environment_url : SERVER_URL_DEFAULT,
                         .token = environment_token};
     if (!said.verb)
-        return refuse_verb(argc ? argv[0] : NULL, why);
+        return verb_refuse(argc ? argv[0] : NULL, known_verbs, why);
     ret->method = said.verb->method;
     ret->show = said.verb->show;
     const char **room = mem_alloc(4 * (size_t)argc * sizeof(char *));
