@@ -117,7 +117,8 @@ test("a file that is damaged is named, with what is wrong with it and what to do
 test("a folder that is none, or cannot be made, is named", async (t) => {
     const dir = temporaryFolder(t);
     fs.writeFileSync(path.join(dir, "file"), "x");
-    await assertRefused(t, path.join(dir, "file"), path.join(dir, "file"), /is not a folder/);
+    for (const below of ["", "data"])
+        await assertRefused(t, path.join(dir, "file", below), `${path.join(dir, "file")} is not a folder`, /is not a folder/);
     await assertRefused(t, path.join(dir, "none", "data"), path.join(dir, "none", "data"), /is not there.*the one above must exist/);
     fs.mkdirSync(path.join(dir, "data"));
     fs.writeFileSync(path.join(dir, "data", "log"), "x");

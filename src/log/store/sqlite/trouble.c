@@ -412,6 +412,34 @@ static enum trouble_kind look_at_folder(struct trouble *trouble, const char *pat
     return access(path, R_OK | W_OK | X_OK) ? failed(trouble, path, -errno) : TROUBLE_NONE;
 }
 
+/* Writes the folder that a name lies in. False if there is none above it. */
+static bool go_up(char *path, size_t size)
+{
+    char folder[TROUBLE_PATH];
+    folder_of(path, folder, sizeof(folder));
+    size_t len = strlen(folder);
+    while (len > 1 && folder[len - 1] == '/')
+        folder[--len] = '\0';
+    if (strcmp(folder, path) == 0)
+        return false;
+    snprintf(path, size, "%s", folder);
+    return true;
+}
+
+/* ENOTDIR comes with a path below the file that stands in place of a folder. Blames that file. */
+static enum trouble_kind look_for_file(struct trouble *trouble, const char *path)
+{
+    char way[TROUBLE_PATH];
+    struct stat info;
+    int result;
+    snprintf(way, sizeof(way), "%s", path);
+    while ((result = stat(way, &info)) != 0 && errno == ENOTDIR && go_up(way, sizeof(way)))
+        ;
+    if (result || S_ISDIR(info.st_mode))
+        return TROUBLE_NONE;
+    return blame(trouble, way, TROUBLE_NO_FOLDER);
+}
+
 static bool ends_with(const char *path, const char *end)
 {
     size_t len = strlen(path), end_len = strlen(end);
@@ -435,6 +463,8 @@ static enum trouble_kind look_again(struct trouble *trouble, const char *path,
 {
     if (kind == TROUBLE_NO_ACCESS)
         return look_at_rights(trouble, path);
+    if (kind == TROUBLE_NO_FOLDER)
+        return look_for_file(trouble, path);
     if (kind == TROUBLE_NO_PLAIN_FILE && !ends_with(path, ".db"))
         return TROUBLE_NONE;
     if (kind != TROUBLE_UNKNOWN && kind != TROUBLE_NEWER && kind != TROUBLE_NO_PLAIN_FILE)
@@ -583,7 +613,7 @@ void trouble_add_cause(struct buf *out, const struct trouble *trouble)
     static const char *const causes[TROUBLE_KINDS] = {
         [TROUBLE_NONE] = "is in order",
         [TROUBLE_MISSING] = "is not there",
-        [TROUBLE_NO_FOLDER] = "is not a folder, or lies in what is none",
+        [TROUBLE_NO_FOLDER] = "is not a folder",
         [TROUBLE_NO_PLAIN_FILE] = "is not a file",
         [TROUBLE_READ_ONLY] = "lies on a file system that is read-only",
         [TROUBLE_NO_SPACE] = "needs room, and the disk has none left",

@@ -150,6 +150,30 @@ static void a_folder_that_cannot_be_made_is_named(void **state)
     place_deinit(&place);
 }
 
+static void a_file_that_stands_in_place_of_a_folder_is_named_itself(void **state)
+{
+    (void)state;
+    static const char *const below[] = {"", "/", "/data", "/data/"};
+    struct place place;
+    char file[96], dir[128];
+    place_init(&place);
+    snprintf(file, sizeof(file), "%s/file", place.dir);
+    write_at(file, 0, "x");
+    for (size_t i = 0; i < sizeof(below) / sizeof(*below); i++) {
+        struct trouble trouble = {0};
+        struct buf told = {0};
+        snprintf(dir, sizeof(dir), "%s%s/lock", file, below[i]);
+        trouble_note(&trouble, dir, -ENOTDIR);
+        trouble_look(&trouble, dir, -ENOTDIR);
+        assert_int_equal(trouble.kind, TROUBLE_NO_FOLDER);
+        assert_string_equal(trouble.path, file);
+        trouble_add(&told, &trouble, dir);
+        assert_non_null(memmem(told.at, told.len, "/file is not a folder. Name another", 35));
+        buf_free(&told);
+    }
+    place_deinit(&place);
+}
+
 static void an_entry_of_another_kind_is_named(void **state)
 {
     (void)state;
@@ -450,6 +474,7 @@ int main(void)
         cmocka_unit_test(a_folder_in_use_names_the_process),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_named),
         cmocka_unit_test(an_entry_of_another_kind_is_named),
+        cmocka_unit_test(a_file_that_stands_in_place_of_a_folder_is_named_itself),
         cmocka_unit_test(a_log_that_is_no_folder_is_named),
         cmocka_unit_test(a_file_that_the_user_may_not_use_is_named),
         cmocka_unit_test(a_missing_folder_that_the_user_may_not_make_comes_with_what_to_do),
