@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 const char check_help[] =
-    "usage: freshet check --config FILE [options of freshet serve]\n\n"
+    "Usage: freshet check --config FILE [options of freshet serve]\n\n"
     "Reads the configuration file, the options and the environment as freshet serve does, and\n"
     "says what is wrong with them, each with its line. If the folder of the data is there, says\n"
     "what of it a server could not open. Starts nothing and changes nothing.\n\n"

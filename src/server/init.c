@@ -13,7 +13,7 @@
 static const char file_name[] = "freshet.yaml";
 
 const char init_help[] =
-    "usage: freshet init\n\n"
+    "Usage: freshet init\n\n"
     "Writes freshet.yaml into this folder: rules by which everybody may read and keys may do\n"
     "everything, with a fresh key, which is printed this once. A file that is there is left\n"
     "alone.\n\n"

@@ -18,7 +18,7 @@
 static const char overview[] =
     "freshet " FRESHET_VERSION
     ": publish an event once; it reaches every consumer by HTTP streaming,\n"
-    "long-polling, WebSocket or webhook.\n\nusage: freshet COMMAND …\n\n"
+    "long-polling, WebSocket or webhook.\n\nUsage: freshet COMMAND …\n\n"
     "  freshet init       write a configuration with rules and a fresh key\n"
     "  freshet serve      run the server\n"
     "  freshet check      say whether a configuration is right\n"
@@ -33,8 +33,8 @@ static const char overview[] =
     "  freshet version    print the version\n"
     "  freshet help CMD   tell more of a command\n";
 
-static const char version_help[] = "usage: freshet version\n\nPrints the version.\n";
-static const char help_help[] = "usage: freshet help [COMMAND | configuration]\n\n"
+static const char version_help[] = "Usage: freshet version\n\nPrints the version.\n";
+static const char help_help[] = "Usage: freshet help [COMMAND | configuration]\n\n"
                                 "Tells what a command does, or which keys the configuration has.\n";
 
 static bool asks_for_help(int argc, char **argv)

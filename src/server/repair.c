@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 const char repair_help[] =
-    "usage: freshet repair DIR [--dry-run]\n\n"
+    "Usage: freshet repair DIR [--dry-run]\n\n"
     "Checks every file in the data folder DIR of a server that is stopped. A damaged file is set\n"
     "aside, into DIR/damaged; what can be read of it is kept, and what can be made anew is. Says\n"
     "what was lost; readers who have not read beyond that are told of a gap once the server runs\n"

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 const char serve_help[] =
-    "usage: freshet serve [--listen localhost:7070]… [--data DIR | --memory] [--config FILE]\n"
+    "Usage: freshet serve [--listen localhost:7070]… [--data DIR | --memory] [--config FILE]\n"
     "              [--threads N] [--base /PATH] [--insecure]\n\n"
     "Runs the server. Without flags: on loopback only, with its data in ./freshet-data, open to\n"
     "anyone on this machine.\n\n"

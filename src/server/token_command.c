@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 const char token_help[] =
-    "usage: freshet token [options]\n"
+    "Usage: freshet token [options]\n"
     "       freshet token inspect TOKEN|- [options]\n\n"
     "Prints a token (JWT) for a client. With inspect, says what a token is for, until when it is\n"
     "valid, and whether a server with these keys would accept it; - reads it from standard "
