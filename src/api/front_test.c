@@ -18,7 +18,8 @@ static void a_program_gets_json_and_a_person_a_page(void **state)
     }
     desk_ask(desk, "GET /", PERSON, STR_NONE);
     assert_field(desk, "Content-Type: text/html; charset=utf-8");
-    assert_true(desk_says(&desk->fields, "Content-Security-Policy: default-src 'none'"));
+    assert_true(desk_says(&desk->fields, "Content-Security-Policy: default-src 'none'; script-src "
+                                         "'self'; style-src 'self' 'sha256-"));
     assert_true(desk_says(&desk->fields, "Vary: Accept"));
     assert_answer(desk, 200, "<h1>");
 }

@@ -16,7 +16,8 @@ static void a_browser_that_opens_an_unknown_path_gets_a_page(void **state)
         desk_ask(desk, request, PERSON, STR_NONE);
         assert_field(desk, "Content-Type: text/html; charset=utf-8");
         assert_field(desk, "Vary: Accept");
-        assert_true(desk_says(&desk->fields, "Content-Security-Policy: default-src 'none'"));
+        assert_true(desk_says(&desk->fields, "Content-Security-Policy: default-src 'none'; "
+                                             "script-src 'self'; style-src 'self' 'sha256-"));
         assert_answer(desk, 404, "<h1>Nothing was found at this path</h1>");
         assert_answer(desk, 404, paths[i]);
         assert_answer(desk, 404, "href=\"/x/errors/not-found\"");
