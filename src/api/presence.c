@@ -93,7 +93,7 @@ static void answered(struct presence_request *request, void *home_owner)
 {
     struct presence_asking *asking = container_of(request, struct presence_asking, request);
     struct asked *asked = container_of(asking, struct asked, asking);
-    (void)home_owner;
+    presence_asking_charge(home_owner, request);
     if (asked->exchange->dropped) {
         exchange_free(asked->exchange);
     } else if (request->fault) {

@@ -87,6 +87,18 @@ static void a_channel_without_anybody_has_an_empty_list(void **state)
     assert_true(desk_says(&hall->desk->body, "\"channel\":\"chat/a b\""));
 }
 
+static void a_list_is_charged_to_the_turn_that_copies_it(void **state)
+{
+    struct hall *hall = *state;
+    struct worker *worker = &hall->desk->worker;
+    desk_begin_ask(hall->desk, "GET /presence/chat/a", "", STR_NONE);
+    presence_turn(hall->presence, 0);
+    int64_t before = worker->turn_budget.bytes_left;
+    mailbox_empty(&worker->loop.mailbox);
+    assert_int_equal(hall->desk->answers, 1);
+    assert_true(before - worker->turn_budget.bytes_left >= (int64_t)hall->desk->body.len);
+}
+
 static void a_change_must_be_an_object_with_a_state_or_a_mark(void **state)
 {
     struct hall *hall = *state;
@@ -186,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_HALL(a_channel_without_anybody_has_an_empty_list),
+        WITH_HALL(a_list_is_charged_to_the_turn_that_copies_it),
         WITH_HALL(a_change_must_be_an_object_with_a_state_or_a_mark),
         WITH_HALL(a_state_and_a_body_have_a_limit),
         WITH_HALL(a_change_is_of_somebody_with_a_name),

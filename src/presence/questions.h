@@ -15,7 +15,7 @@
 
 #include "presence/presence.h"
 
-enum { QUESTIONS_ANSWERED_MAX = 2 << 20, QUESTIONS_LANES = 64 };
+enum { QUESTIONS_ANSWERED_MAX = 512 << 10, QUESTIONS_LANES = 64 };
 
 enum questions_state {
     QUESTIONS_IDLE,

@@ -94,7 +94,7 @@ static void answered(struct presence_request *request, void *home_owner)
     struct presence_asking *asking = container_of(request, struct presence_asking, request);
     struct ask *ask = container_of(asking, struct ask, asking);
     struct str ref = {ask->ref, ask->ref_len};
-    (void)home_owner;
+    presence_asking_charge(home_owner, request);
     if (ask->v1 && request->fault) {
         struct refusal refusal = presence_asking_refusal(request);
         freshet_v1_refuse(ask->v1, ref, &refusal);

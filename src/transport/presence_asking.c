@@ -3,6 +3,8 @@
 #include "publish/maker.h"
 
 enum { BODY_MAX = 4 * PRESENCE_STATE_MAX };
+/* How often a list is copied until it is in the memory of its connection. */
+enum { COPIES = 2 };
 
 /* ---- a change -------------------------------------------------------------------------------- */
 
@@ -133,6 +135,11 @@ bool presence_asking_begin(struct worker *worker, struct presence_asking *asking
     request->home = &worker->loop.mailbox;
     presence_ask(worker->config.presence, request);
     return true;
+}
+
+void presence_asking_charge(struct worker *worker, const struct presence_request *request)
+{
+    (void)budget_spend(&worker->turn_budget, request->answer.len * COPIES);
 }
 
 struct refusal presence_asking_refusal(const struct presence_request *request)

@@ -34,6 +34,10 @@ bool presence_asking_check(struct worker *worker, const struct publisher *publis
 bool presence_asking_begin(struct worker *worker, struct presence_asking *asking,
                            struct refusal *ret_refusal);
 
+/* Charges the turn of the worker for an answer that it has opened, whose list is copied into what
+ * is sent. A turn opens mail many times, and more answers may have come each time. */
+void presence_asking_charge(struct worker *worker, const struct presence_request *request);
+
 /* The refusal of a request whose answer has a fault. */
 struct refusal presence_asking_refusal(const struct presence_request *request);
 
