@@ -55,7 +55,7 @@ struct chunk {
     bool has_except; /* some record is not for everybody */
     uint64_t from;
     uint64_t through;
-    uint64_t first_stamp; /* stamp of the first record, in a live chunk; see hub.c */
+    uint64_t first_stamp; /* stamp of the first record, in a live chunk; see live_chunk.h */
     size_t by_reference;  /* bytes of its pieces */
     struct buf bytes;
     struct record *records;

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -139,6 +140,36 @@ static inline void world_free(struct world *world)
     mailbox_deinit(&world->answers);
     log_close(world->log);
     free(world);
+}
+
+/* ---- worlds --------------------------------------------------------------------------------- */
+
+enum { CHUNK = 64, BIG = 64 << 20, VIEWS = 40 };
+
+static const struct hub_limits roomy = {
+    .window_bytes = BIG, .chunk_bytes = 4096, .cache_bytes = 1 << 20};
+/* Every batch but the newest falls out of the window. */
+static const struct hub_limits tight = {
+    .window_bytes = 1, .chunk_bytes = CHUNK, .cache_bytes = 1 << 20};
+
+static inline struct world *roomy_world(void)
+{
+    return world_new(roomy, BIG);
+}
+
+static inline struct world *tight_world(void)
+{
+    return world_new(tight, BIG);
+}
+
+/* A world in which a turn does one step. */
+static inline struct world *slow_world(void)
+{
+    struct hub_limits limits = roomy;
+    limits.slice_bytes = 1;
+    struct world *world = world_new(limits, BIG);
+    hub_turn(&world->hub);
+    return world;
 }
 
 /* ---- publishing ----------------------------------------------------------------------------- */
@@ -309,4 +340,41 @@ static inline void reader_got(struct reader *reader, const char *want)
     buf_add_char(&reader->got, '\0');
     assert_string_equal(reader->got.at, want);
     buf_clear(&reader->got);
+}
+
+/* A reader that begins live. */
+static inline struct reader *live_reader(struct world *world, const char *terms)
+{
+    struct reader *reader = reader_new(world, terms, NULL, hub_applied(&world->hub));
+    assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+    assert_true(sub_is_live(&reader->sub));
+    return reader;
+}
+
+/* ---- readers of many views ------------------------------------------------------------------ */
+
+/* Readers of different selections that all have channel a, alternating between two formats. */
+static inline void many_views(struct world *world, struct reader *readers[VIEWS], bool live)
+{
+    for (int i = 0; i < VIEWS; i++) {
+        char terms[32];
+        snprintf(terms, sizeof(terms), "a own/%d", i);
+        readers[i] = reader_new(world, terms, NULL, hub_applied(&world->hub));
+        hub_unsubscribe(&world->hub, &readers[i]->sub);
+        reader_begin(readers[i], i % 2 ? 1 : 0, live ? hub_applied(&world->hub) : 0, 0);
+    }
+    assert_int_equal(world->hub.views_count, VIEWS);
+}
+
+static inline void check_many(struct world *world, struct reader *readers[VIEWS], const char *text)
+{
+    for (int i = 0; i < VIEWS; i++) {
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        assert_int_equal(readers[i]->got.len, strlen(text) + (i % 2 ? 1 : 0));
+        assert_memory_equal(readers[i]->got.at, text, strlen(text));
+        reader_free(readers[i]);
+    }
+    hub_turn_end(&world->hub);
+    assert_int_equal(world->hub.room.bytes, 0);
+    world_free(world);
 }
