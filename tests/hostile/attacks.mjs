@@ -495,6 +495,23 @@ export const attacks = {
             destroyAll(sockets);
         },
     },
+    presence_lists: {
+        title: "60 freshet.v1 connections that ask for a list of 300 members with states of 1 KB, 64 questions at a time, half of them unread",
+        config: "namespaces: [{prefix: chat, presence: true, presence_grace_ms: 0}]\nlimits: {presence_address_percent: 100}\n",
+        async attack(port, until) {
+            const members = await connectMany(port, 300);
+            await arrive(port, until, members.length, () => members.forEach((socket, n) =>
+                socket.write(getLine(`/channels/chat/much?stream=ndjson&as=${n}`))));
+            await Promise.all(members.map((_, n) => request(port, "PUT", `/presence/chat/much/me?as=${n}`,
+                { body: JSON.stringify({ state: "s".repeat(1000) }), headers: { "Content-Type": "application/json" } })));
+            const question = frame(TEXT, JSON.stringify({ op: "presence", channel: "chat/much", limit: 1000 }));
+            const questions = Buffer.concat(Array(64).fill(question));
+            const open = (read) => openSockets(port, 30, "/events", { extra: FRESHET_V1, read });
+            const sockets = [...await open(true), ...await open(false)];
+            await Promise.all(sockets.map((socket) => flood(socket, questions, until)));
+            destroyAll([...members, ...sockets]);
+        },
+    },
     never_reading: {
         title: "1,000 streams that never read while 100 MB pass",
         async attack(port, until) {
