@@ -9,15 +9,24 @@
 #include <errno.h>
 #include <string.h>
 
+/* From the first to the last time whose year in UTC has four digits. An offset leads beyond them,
+ * and such a time is written as the nearest of these. */
+static const int64_t first_us = INT64_C(-62167219200000000), last_us = INT64_C(253402300799999999);
+
+static int64_t nearest(int64_t us)
+{
+    return us < first_us ? first_us : us > last_us ? last_us : us;
+}
+
 static void check_time(struct str text)
 {
-    int64_t time_us, again_us;
+    int64_t time_us, again_us = 0;
     struct buf written = {0};
     if (rfc3339_parse(text, &time_us))
         return;
     rfc3339_add(&written, time_us);
-    bool years = written.len == RFC3339_LEN; /* others are too far away to be written */
-    require(!years || (!rfc3339_parse(buf_str(&written), &again_us) && again_us == time_us));
+    require(written.len == RFC3339_LEN && !rfc3339_parse(buf_str(&written), &again_us));
+    require(again_us == nearest(time_us));
     buf_free(&written);
 }
 

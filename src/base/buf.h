@@ -38,6 +38,13 @@ static inline struct str buf_str(const struct buf *buf)
     return (struct str){buf->at, buf->len};
 }
 
+/* The bytes from position `start` on. NULL if the buffer is empty, which has no memory: not even 0
+ * may be added to its address. */
+static inline char *buf_from(const struct buf *buf, size_t start)
+{
+    return buf->at ? buf->at + start : NULL;
+}
+
 /* buf_reserve() for a buffer that may have to grow. */
 char *buf_reserve_more(struct buf *buf, size_t n);
 

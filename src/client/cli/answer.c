@@ -14,7 +14,7 @@ static void add_cell(struct buf *out, struct str value)
     else if (value.at[0] != '"' || json_unescape(value, out))
         buf_add_str(out, value);
     if (!buf_failed(out))
-        visible_blank(out->at + start, out->len - start);
+        visible_blank(buf_from(out, start), out->len - start);
 }
 
 /* Adds a row of these members, separated by tabs: strings without their quotes, and without

@@ -55,7 +55,7 @@ static void add_answer(struct buf *out, struct str body)
     buf_add_str(out, body);
     if (buf_failed(out))
         return;
-    json_one_line(out->at + start, body.len);
+    json_one_line(buf_from(out, start), body.len);
     if (body.len)
         buf_add_char(out, '\n');
 }

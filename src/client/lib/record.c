@@ -171,7 +171,7 @@ void record_add_problem(struct str body, struct buf *out)
     if (!text.at || json_unescape(text, out))
         return;
     if (!buf_failed(out))
-        visible_blank(out->at + start, out->len - start);
+        visible_blank(buf_from(out, start), out->len - start);
 }
 
 void record_add_control(struct buf *out, const char *name, struct str object)
@@ -188,5 +188,5 @@ void record_add_control(struct buf *out, const char *name, struct str object)
     }
     json_object_end(&writer);
     if (!buf_failed(out))
-        visible_blank(out->at + start, out->len - start);
+        visible_blank(buf_from(out, start), out->len - start);
 }

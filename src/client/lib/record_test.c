@@ -163,6 +163,20 @@ static void a_problem_cannot_drive_the_terminal(void **state)
     buf_free(&out);
 }
 
+/* The buffer has no memory yet, and gets none. */
+static void an_empty_problem_adds_nothing_to_an_empty_buffer(void **state)
+{
+    static const char *const bodies[] = {"{\"title\":\"\"}", "{\"title\":\"t\",\"detail\":\"\"}",
+                                         "{\"title\":\"\",\"next\":\"?told=2\"}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct buf out = {0};
+        record_add_problem(str_from(bodies[i]), &out);
+        assert_int_equal(out.len, 0);
+        buf_free(&out);
+    }
+}
+
 static void a_control_record_is_told_without_its_envelope(void **state)
 {
     (void)state;
@@ -201,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_page_without_events_or_cursor_is_none),
         cmocka_unit_test(data_comes_out_as_what_was_published),
         cmocka_unit_test(a_problem_cannot_drive_the_terminal),
+        cmocka_unit_test(an_empty_problem_adds_nothing_to_an_empty_buffer),
         cmocka_unit_test(a_control_record_is_told_without_its_envelope),
         cmocka_unit_test(a_receipt_has_an_id_unless_the_event_was_ephemeral),
     };
