@@ -131,6 +131,9 @@ export class Line {
             }
         };
         const error = (refusal) => {
+            clearTimeout(this.patience);
+            delete document.body.dataset.state;
+            $("plug-label").textContent = "not connected";
             this.say(`Refused: ${refusal.message}`);
             showRights(refusal);
         };
@@ -206,7 +209,7 @@ export function feedBar(frames, intervalMs) {
             if (isLive && data.feed !== feed.name) {
                 heardAt = performance.now();
             }
-            feed.hear(data);
+            (isLive || !feed.isOn) && feed.hear(data); /* the past stops no feed that is on */
         },
         stop: () => (feed.isOn ? feed.stop() : show()),
     };

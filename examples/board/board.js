@@ -195,7 +195,7 @@ class Note {
         this.text.scrollTop = 0;
         this.show();
         if (this.text.value !== this.state.text) {
-            this.change({ text: this.text.value }, () => this.seen);
+            this.change({ text: this.text.value }, () => this.id && this.seen);
         } else if (!this.id) {
             this.remove(); /* the log has it no more */
         }
@@ -294,5 +294,5 @@ const line = new Line([{
     event: (event) => (event.type === "pointer" ? takePointer(event) : takeNote(event)),
 }], {
     /* A note that somebody writes on stays: it is published as a new one if the log has it no more. */
-    clear: () => notes.forEach((note) => (note.isWriting ? (note.id = note.seen = undefined) : note.remove())),
+    clear: () => notes.forEach((note) => (note.isWriting ? (note.id = undefined) : note.remove())),
 });

@@ -90,6 +90,7 @@ class Station {
         this.mark.remove();
         this.row.remove();
         stations.delete(slug(this.station));
+        PLACES.some(({ station }) => station === this.station) || removeChoice(this.station);
     }
 }
 
@@ -147,6 +148,11 @@ function addChoice(station) {
     const options = [...$("station").options];
     const after = options.find(({ value }) => value === NEW || value > station);
     $("station").insertBefore(make("option", { value: station, textContent: station }), after ?? null);
+}
+
+function removeChoice(station) {
+    [...$("station").options].find(({ value }) => value === station)?.remove();
+    choose($("station").value);
 }
 
 function choose(station) {

@@ -72,11 +72,24 @@ void styles_add_common(struct buf *out)
     buf_add_char(out, '\n');
 }
 
+static bool is_sheet(struct str text)
+{
+    for (size_t i = 0; i < page_files_count; i++)
+        if (str_eq(page_files[i].body, text))
+            return true;
+    return false;
+}
+
+/* Allows only sheets that are files: the policy must not allow what somebody has got into a page.
+ */
 void styles_add_sources(struct buf *out, struct str page)
 {
     for (cut_at(&page, STR(BEGIN)); page.len; cut_at(&page, STR(BEGIN))) {
         uint8_t sum[HASH_SHA256_SIZE];
-        hash_sha256(cut_at(&page, STR(END)), sum);
+        struct str text = cut_at(&page, STR(END));
+        if (!is_sheet(text))
+            continue;
+        hash_sha256(text, sum);
         buf_add_lit(out, " 'sha256-");
         base64_add(out, (struct str){(const char *)sum, sizeof(sum)});
         buf_add_char(out, '\'');

@@ -33,7 +33,9 @@ export const answers = () =>
 
 /** Notes a request that got no answer. The promise is resolved when the server answers again. */
 export function noteSilence() {
-    pause = performance.now() - backAt < CALM_MS ? pause : FIRST_MS;
+    if (!outage) {
+        pause = performance.now() - backAt < CALM_MS ? pause : FIRST_MS;
+    }
     return (outage ??= comeBack(new Date()));
 }
 
@@ -42,8 +44,9 @@ export const isAnswering = () => outage === null;
 
 /** Waits until the server answers, which is at once where no request has failed, or until `signal` is aborted. */
 export async function untilAnswers(signal) {
-    const aborted = new Promise((resolve) => signal?.addEventListener("abort", resolve, { once: true }));
-    outage && !signal?.aborted && (await Promise.race([outage, aborted]));
+    if (outage && !signal?.aborted) {
+        await Promise.race([outage, new Promise((resolve) => signal?.addEventListener("abort", resolve, { once: true }))]);
+    }
 }
 
 function tell(time) {

@@ -15,7 +15,10 @@ const from = (file, name) => {
     const load = () =>
         fetchIt().then(
             (module) => module[name],
-            () => {
+            async (error) => {
+                if (await answers()) {
+                    throw error; /* this file alone does not come, and would not after a reload */
+                }
                 noteSilence().then(() => location.reload());
                 throw new Unreachable();
             },

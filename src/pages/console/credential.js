@@ -16,7 +16,7 @@ async function stateOf(signal) {
             : [badge("open", "good"), " This server asks nobody who they are, so the console works without a credential."];
     } catch (error) {
         if (error instanceof Unreachable) {
-            return [badge("not known"), ` ${error.message}`];
+            throw error; /* the view is shown when the server is back */
         }
         const isRefusal = error instanceof Refused;
         return isRefusal && error.status === 403

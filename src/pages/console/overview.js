@@ -1,7 +1,7 @@
 /* The overview: whether all is well, in numbers that change each second. */
 
 import { onOutage } from "../answering.js";
-import { every, get } from "./api.js";
+import { every, get, Refused } from "./api.js";
 import { bytes, count, h, keyed, many, ms, rate, setText, span, svg } from "./dom.js";
 import { badge, card, empty, facts, heading, table } from "./parts.js";
 import { Plot } from "./plot.js";
@@ -252,7 +252,7 @@ export async function overview(main, _, { signal, refused }) {
     every(5000, signal, () =>
         get("/stats", { signal }).then(
             (fresh) => showTotals(Object.assign(stats, fresh)),
-            () => {},
+            (error) => error instanceof Refused && refused(error),
         ),
     );
 }
