@@ -6,8 +6,8 @@
  * soon for a fetch, it is answered at once, by the keys that are there.
  *
  * A fetch brings all keys of a set, whoever caused it. So a new key of the issuer is known at most
- * JWKS_AGAIN_MS later than its first token comes, whatever strangers send, and one stranger makes
- * the server fetch no more than once in JWKS_ADDRESS_MS. */
+ * JWKS_AGAIN_MS later than its first token comes, unless the address of that token has caused a
+ * fetch within JWKS_ADDRESS_MS. One stranger makes the server fetch no more often than that. */
 #include "backend/jwks.h"
 
 #include "base/mem.h"

@@ -294,11 +294,11 @@ void answers_open(struct mail *mail, void *owner)
     struct presence_request *request = container_of(mail, struct presence_request, mail);
     if (!check(presence, request))
         return;
-    if (request->op == PRESENCE_GET)
-        questions_add(&presence->questions, request,
-                      shares_address(&presence->shares, request->address));
-    else
+    if (request->op != PRESENCE_GET)
         put(presence, request);
+    else if (!questions_add(&presence->questions, request,
+                            shares_address(&presence->shares, request->address)))
+        refuse(request, PRESENCE_E_STORE, "too many questions about presence wait: try again");
 }
 
 /* A server that stops refuses all that wait, since workers may open no answers any more. */

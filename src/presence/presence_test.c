@@ -1917,6 +1917,39 @@ static void a_client_that_asks_much_delays_another_by_a_list_at_most(void **stat
     world_free(world);
 }
 
+static void note_end(struct presence_request *asked, void *owner)
+{
+    (void)owner;
+    container_of(asked, struct question, request)->answered = true;
+    buf_free(&asked->answer);
+    buf_free(&asked->last_name);
+}
+
+static void questions_beyond_those_that_may_wait_are_refused(void **state)
+{
+    enum { MOST = QUESTIONS_LANE_MAX };
+    struct world *world = world_new(false, NULL);
+    struct question *questions = calloc(MOST + 1, sizeof(*questions));
+    (void)state;
+    for (unsigned i = 0; i <= MOST; i++) {
+        questions[i].request = (struct presence_request){.op = PRESENCE_GET,
+                                                         .channel = STR("chat/x"),
+                                                         .limit = 1,
+                                                         .home = &world->loop.mailbox,
+                                                         .answered = note_end};
+        presence_ask(world->presence, &questions[i].request);
+    }
+    presence_turn(world->presence, 0);
+    assert_int_equal(questions[MOST].request.fault, PRESENCE_E_STORE);
+    for (unsigned i = 0; i <= MOST; i++) {
+        while (!questions[i].answered)
+            turn(world);
+        assert_int_equal(questions[i].request.fault, i < MOST ? PRESENCE_FINE : PRESENCE_E_STORE);
+    }
+    free(questions);
+    world_free(world);
+}
+
 static void a_host_that_waits_for_room_goes_on_once_answers_are_opened(void **state)
 {
     static struct question questions[QUESTIONS];
@@ -2025,6 +2058,7 @@ int main(void)
         cmocka_unit_test(answers_that_nobody_opens_yet_take_a_bounded_part_of_memory),
         cmocka_unit_test(a_change_does_not_wait_for_lists_that_were_asked_for_before),
         cmocka_unit_test(a_client_that_asks_much_delays_another_by_a_list_at_most),
+        cmocka_unit_test(questions_beyond_those_that_may_wait_are_refused),
         cmocka_unit_test(a_host_that_waits_for_room_goes_on_once_answers_are_opened),
         cmocka_unit_test(questions_that_wait_are_answered_when_the_server_stops),
     };

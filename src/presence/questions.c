@@ -13,13 +13,17 @@ void questions_init(struct questions *questions, struct mailbox *host)
         questions->lanes[i].last = &questions->lanes[i].first;
 }
 
-void questions_add(struct questions *questions, struct presence_request *request, unsigned asker)
+bool questions_add(struct questions *questions, struct presence_request *request, unsigned asker)
 {
     struct questions_lane *lane = &questions->lanes[asker % QUESTIONS_LANES];
+    if (lane->count >= QUESTIONS_LANE_MAX || questions->count >= QUESTIONS_MAX)
+        return false;
     request->next = NULL;
     *lane->last = request;
     lane->last = &request->next;
+    lane->count++;
     questions->count++;
+    return true;
 }
 
 static bool has_room(const struct questions *questions)
@@ -55,6 +59,7 @@ struct presence_request *questions_take(struct questions *questions)
     lane->first = request->next;
     if (!lane->first)
         lane->last = &lane->first;
+    lane->count--;
     questions->count--;
     return request;
 }

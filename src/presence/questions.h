@@ -7,7 +7,8 @@
  *
  * So a question waits in this queue until fewer than QUESTIONS_ANSWERED_MAX bytes of answers are on
  * their way: made by the host, and not opened by a worker. A worker that opens one tells the host
- * by mail, if the host waits for room. The queue itself is short: connections bound it.
+ * by mail, if the host waits for room. The queue is bounded as well: a client may leave before it
+ * is answered, and come back with more questions.
  *
  * The queue has lanes, which are served in turn. All questions of an address are in one lane, so a
  * client that asks for a thousand lists delays its own answers, and others by a list each. */
@@ -15,7 +16,12 @@
 
 #include "presence/presence.h"
 
-enum { QUESTIONS_ANSWERED_MAX = 512 << 10, QUESTIONS_LANES = 64 };
+enum {
+    QUESTIONS_ANSWERED_MAX = 512 << 10,
+    QUESTIONS_LANES = 64,
+    QUESTIONS_LANE_MAX = 16384, /* questions that wait in a lane */
+    QUESTIONS_MAX = 65536,      /* and in all lanes */
+};
 
 enum questions_state {
     QUESTIONS_IDLE,
@@ -25,6 +31,7 @@ enum questions_state {
 
 struct questions_lane {
     struct presence_request *first, **last;
+    unsigned count;
 };
 
 struct questions {
@@ -40,8 +47,8 @@ struct questions {
 /* The mailbox is that of the host, whose thread calls all but the last of these. */
 void questions_init(struct questions *questions, struct mailbox *host);
 
-/* `asker` is a number of the client's address. */
-void questions_add(struct questions *questions, struct presence_request *request, unsigned asker);
+/* `asker` is a number of the client's address. False if too many wait already. */
+bool questions_add(struct questions *questions, struct presence_request *request, unsigned asker);
 
 /* Whether a question waits and there is room for its answer. If only the room is missing, the host
  * gets mail once there is some. */
