@@ -90,7 +90,12 @@ test("prices of the ticker are the same for both, and a page that was cut off ha
 
 test("two feeds at once become one", { skip }, async (t) => {
     const { server, pages } = await two(t, "ticker/");
+    /* Neither hears of the other before it has begun. */
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await Promise.all(pages.map((page) => page.route("**/events", (route) => held.then(() => route.continue()))));
     await Promise.all(pages.map((page) => page.getByRole("button", { name: "Start the feed" }).click()));
+    release();
     await eventually(async () => (await all(pages[0], "#feed")).concat(await all(pages[1], "#feed")).sort().join() === "Start the feed,Stop the feed", "one feed");
     await eventually(async () => (await server.page("/events?channel=demos/ticker/USD")).events.length, "an event");
     noComplaints(...pages);
