@@ -69,7 +69,7 @@ static void each_sheet_of_a_page_has_a_source(void **state)
     }
 }
 
-/* As if somebody had got it into a page. */
+/* The policy must not allow a sheet that an attacker has put into a page. */
 static void a_sheet_that_is_no_file_has_no_source(void **state)
 {
     (void)state;
