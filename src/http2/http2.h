@@ -50,9 +50,10 @@ struct http2_ops {
     void (*body)(struct http2_stream *stream, char *bytes, size_t len);
     void (*whole)(struct http2_stream *stream);
     /* Returns the next bytes of the response's body, which must stay until `sent` follows, at once,
-     * with the number that was taken; `blocked` if the window allows no more. Sets `*ret_end` if
-     * nothing follows these bytes. Without bytes, and not at the end: nothing is to be sent now.
-     * `sent` returns whether `fill` may have more at once; if not, http2_resume() says when. */
+     * with the number that was taken; `blocked` if the window allows no more. If none were taken,
+     * `fill` is asked again at once. Sets `*ret_end` if nothing follows these bytes. Without bytes,
+     * and not at the end: nothing is to be sent now. `sent` returns whether `fill` may have more at
+     * once; if not, http2_resume() says when. */
     struct str (*fill)(struct http2_stream *stream, bool *ret_end);
     bool (*sent)(struct http2_stream *stream, size_t n, bool blocked);
     /* The response is sent whole, and the request has not come whole. */

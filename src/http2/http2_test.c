@@ -21,6 +21,7 @@ struct served {
     struct buf head, body;
     struct str text;
     unsigned asked; /* for bytes */
+    bool filled;    /* has given bytes of which nothing was told yet */
     bool wakes;     /* itself, when it has sent */
     bool goes_on, whole, blocked, closed, ended;
 };
@@ -86,14 +87,18 @@ static void whole(struct http2_stream *wire)
 
 static struct str fill(struct http2_stream *wire, bool *ret_end)
 {
-    of_wire(wire)->asked++;
-    *ret_end = !of_wire(wire)->goes_on;
-    return of_wire(wire)->text;
+    struct served *served = of_wire(wire);
+    assert_false(served->filled);
+    served->asked++;
+    *ret_end = !served->goes_on;
+    served->filled = served->text.len;
+    return served->text;
 }
 
 static bool sent(struct http2_stream *wire, size_t n, bool blocked)
 {
     struct served *served = of_wire(wire);
+    served->filled = false;
     served->text = str_skip(served->text, n);
     served->blocked = blocked;
     if (served->wakes) {
@@ -416,6 +421,181 @@ static void a_spent_window_blocks_its_stream_alone(void **state)
     world_free(world);
 }
 
+/* ---- windows, whatever comes between two frames ---------------------------------------------- */
+
+enum { CHATS = 4, CHAT_LEN = 1 << 16 };
+
+/* Some streams that get bytes of one text at random, and how many of them. Their windows grow too
+ * slowly, as fast as they are spent, or faster. */
+struct chat {
+    struct world *world;
+    uint32_t seed, scale;
+    char text[CHAT_LEN];
+    int32_t ids[CHATS];
+    size_t given[CHATS];
+};
+
+static uint32_t below(struct chat *chat, uint32_t n)
+{
+    chat->seed = chat->seed * 1664525 + 1013904223;
+    return (chat->seed >> 8) % n;
+}
+
+static struct chat *chat_new(uint32_t seed)
+{
+    struct chat *chat = mem_alloc(sizeof(*chat));
+    *chat =
+        (struct chat){.world = world_new(STREAMS, 100000, 300), .seed = seed, .scale = seed % 3};
+    for (size_t i = 0; i < CHAT_LEN; i++)
+        chat->text[i] = (char)('a' + i % 23);
+    chat->world->goes_on = true;
+    chat->world->answer = (struct str){chat->text, 0};
+    for (int i = 0; i < CHATS; i++)
+        chat->ids[i] = ask(chat->world, NULL);
+    talk(chat->world);
+    return chat;
+}
+
+static void give(struct chat *chat, unsigned i, size_t len)
+{
+    struct served *served = &chat->world->served[i];
+    if (len > CHAT_LEN - chat->given[i])
+        len = CHAT_LEN - chat->given[i];
+    chat->given[i] += len;
+    served->text.len += len;
+    http2_resume(chat->world->server, &served->wire);
+}
+
+static void change_windows(struct chat *chat, int32_t id)
+{
+    const nghttp2_settings_entry initial = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+                                            100 + below(chat, 500)};
+    nghttp2_session *client = chat->world->client;
+    static const uint32_t most[] = {300, 2000, 10000};
+    int32_t more = 1 + (int32_t)below(chat, most[chat->scale]);
+    if (!below(chat, 8))
+        assert_int_equal(nghttp2_submit_settings(client, 0, &initial, 1), 0);
+    else
+        assert_int_equal(nghttp2_submit_window_update(client, 0, below(chat, 3) ? id : 0, more), 0);
+}
+
+/* Frames that are queued while the frames of a stream may bypass nghttp2. */
+static void say_anything(struct chat *chat, unsigned i)
+{
+    static const uint8_t opaque[8] = {0};
+    struct world *world = chat->world;
+    switch (below(chat, 4)) {
+    case 0:
+        assert_int_equal(nghttp2_submit_ping(world->client, 0, opaque), 0);
+        break;
+    case 1:
+        if (world->count < STREAMS)
+            ask(world, NULL); /* of which nothing is heard */
+        break;
+    case 2:
+        if (world->count > CHATS)
+            http2_reset(world->server, &world->served[world->count - 1].wire, HTTP2_RESET_CANCEL);
+        break;
+    default:
+        http2_consume(world->server, &world->served[i].wire, 0);
+        break;
+    }
+}
+
+static void step_chat(struct chat *chat)
+{
+    unsigned i = below(chat, 3) ? 0 : below(chat, CHATS);
+    switch (below(chat, 10)) {
+    case 0:
+    case 1:
+        change_windows(chat, chat->ids[i]);
+        break;
+    case 2:
+        say_anything(chat, i);
+        break;
+    case 3:
+        give(chat, i, below(chat, 2000));
+        break;
+    default:
+        give(chat, i, 1 + below(chat, 100));
+        break;
+    }
+    if (!below(chat, 3))
+        assert_int_equal(say(chat->world, 1000), 0);
+    (void)hear(chat->world);
+}
+
+/* The client by nghttp2 resets a stream and ends a connection that overrun their windows. */
+static void end_chat(struct chat *chat)
+{
+    struct world *world = chat->world;
+    assert_int_equal(nghttp2_submit_window_update(world->client, 0, 0, 1 << 24), 0);
+    for (int i = 0; i < CHATS; i++)
+        assert_int_equal(nghttp2_submit_window_update(world->client, 0, chat->ids[i], 1 << 20), 0);
+    talk(world);
+    for (int i = 0; i < CHATS; i++) {
+        assert_int_equal(world->closed_with[chat->ids[i]], -1);
+        assert_true(has_got(world, chat->ids[i], (struct str){chat->text, chat->given[i]}));
+    }
+    assert_true(nghttp2_session_want_read(world->client));
+    assert_int_equal(world->goaway, -1);
+}
+
+static void frames_stay_within_the_windows_whatever_comes_between(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 0; seed < 100; seed++) {
+        struct chat *chat = chat_new(seed);
+        for (int i = 0; i < 300; i++)
+            step_chat(chat);
+        end_chat(chat);
+        world_free(chat->world);
+        free(chat);
+    }
+}
+
+static void a_window_that_is_spent_to_the_byte_asks_for_no_more(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 25);
+    world->goes_on = true;
+    int32_t id = ask(world, NULL); /* has 5 bytes, 20 are left */
+    talk(world);
+    struct served *served = &world->served[0];
+    for (int i = 0; i < 5; i++) {
+        served->text = STR("event");
+        http2_resume(world->server, &served->wire);
+        assert_int_equal(hear(world), i < 4 ? 9 + 5 : 0);
+        assert_false(http2_has_more(world->server));
+    }
+    assert_int_equal(nghttp2_submit_window_update(world->client, 0, id, 2), 0);
+    talk(world);
+    assert_true(served->blocked);
+    assert_true(has_got(world, id, STR("helloeventeventeventeventev")));
+    world_free(world);
+}
+
+static void the_last_bytes_of_a_stream_that_was_alone_end_it(void **state)
+{
+    (void)state;
+    struct world *world = world_new(10, 100, 65535);
+    world->goes_on = true;
+    int32_t id = ask(world, NULL);
+    talk(world);
+    struct served *served = &world->served[0];
+    served->text = STR(" and");
+    http2_resume(world->server, &served->wire);
+    assert_int_equal(hear(world), 9 + 4);
+    served->text = STR(" so");
+    served->goes_on = false;
+    http2_resume(world->server, &served->wire);
+    assert_int_equal(hear(world), 9 + 3);
+    assert_true(has_got(world, id, STR("hello and so")));
+    assert_int_equal(world->closed_with[id], NGHTTP2_NO_ERROR);
+    assert_true(served->closed);
+    world_free(world);
+}
+
 static void a_response_before_the_end_of_its_request_ends_that(void **state)
 {
     (void)state;
@@ -722,6 +902,9 @@ int main(void)
         cmocka_unit_test(frames_of_many_streams_are_gathered_together),
         cmocka_unit_test(a_stream_that_has_sent_all_is_asked_again_when_it_is_resumed),
         cmocka_unit_test(a_spent_window_blocks_its_stream_alone),
+        cmocka_unit_test(frames_stay_within_the_windows_whatever_comes_between),
+        cmocka_unit_test(a_window_that_is_spent_to_the_byte_asks_for_no_more),
+        cmocka_unit_test(the_last_bytes_of_a_stream_that_was_alone_end_it),
         cmocka_unit_test(a_response_before_the_end_of_its_request_ends_that),
         cmocka_unit_test(a_field_that_is_malformed_makes_its_request_so),
         cmocka_unit_test(a_head_far_over_the_limit_is_not_read_to_its_end),

@@ -125,6 +125,36 @@ static void a_stalled_stream_holds_up_no_other_and_loses_nothing(void **state)
     h2_leave(&client);
 }
 
+static size_t count_bytes(struct str text, char byte)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text.len; i++)
+        count += text.at[i] == byte;
+    return count;
+}
+
+/* Frames of a stream that is alone may bypass nghttp2, but not those that are too large. */
+static void a_stream_that_is_alone_gets_events_of_all_sizes_whole(void **state)
+{
+    struct bench *bench = started(state);
+    struct h2_client client;
+    char *large = mem_alloc(60000);
+    size_t sum = 0;
+    memset(large, '#', 60000);
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_get(&client, "/stream");
+    for (size_t size = 1; size < 60000; size *= 3) {
+        for (int i = 0; i < 3; i++) {
+            bench_append(bench, (struct str){large, size});
+            sum += size;
+            h2_talk(&client);
+            assert_int_equal(count_bytes(buf_str(&h2_got(&client, id)->body), '#'), sum);
+        }
+    }
+    h2_leave(&client);
+    free(large);
+}
+
 static void a_large_event_is_held_once_for_stalled_streams(void **state)
 {
     struct bench *bench = started(state);
@@ -812,6 +842,7 @@ int main(void)
         WITH_BENCH(bodies_come_whole_whatever_their_frames),
         WITH_BENCH(a_body_that_is_too_large_or_late_is_refused_alone),
         WITH_BENCH(a_stalled_stream_holds_up_no_other_and_loses_nothing),
+        WITH_BENCH(a_stream_that_is_alone_gets_events_of_all_sizes_whole),
         WITH_BENCH(a_large_event_is_held_once_for_stalled_streams),
         WITH_BENCH(an_answer_that_is_not_read_is_reset_in_time),
         WITH_BENCH(a_publish_without_a_verdict_in_time_has_an_unknown_fate),

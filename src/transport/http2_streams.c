@@ -347,9 +347,13 @@ bool http2_stream_sent(struct http2_stream *wire, size_t n, bool blocked)
     struct request_stream *request = &stream->request;
     stream->connection->lively = stream->connection->lively || !stream->behind;
     if (request_stream_is_clear(request)) {
-        bool more = n && request->pull->ops->sent(request->pull, n, blocked);
+        /* Only the end of a response has no bytes of its pull. */
+        bool asked = n || stream->state == REQUEST_OPEN;
+        bool more = asked && request->pull->ops->sent(request->pull, n, blocked);
         return more || stream->state == REQUEST_ENDING || !request_stream_is_clear(request);
     }
+    if (!n)
+        return true;
     request->out->taken_ns = loop_of(stream)->now_ns;
     request_stream_advance(request, n);
     if (request_stream_is_clear(request))
