@@ -50,39 +50,40 @@ enum {
     SECOND_NS = 1000000000
 };
 
+/* The fields of a direct frame come first, to lie in one or two cache lines. */
 struct http2 {
-    nghttp2_session *session;
-    size_t held; /* bytes that it has allocated */
-    void *owner;
+    size_t held; /* bytes that the session has allocated */
     const struct http2_ops *ops;
-    const struct http2_limits *limits;
-    struct http2_head head;
-    struct {
-        uint8_t head[FRAME_HEAD];
-        uint8_t have;   /* bytes of it */
-        bool ends_head; /* `left` bytes end the head of a request */
-        uint32_t left;  /* bytes until the head of the next frame */
-    } cut;              /* where http2_next_piece() is */
     struct {
         struct http2_stream *stream; /* NULL: all frames are nghttp2's */
         uint32_t room;               /* bytes that may follow, within all windows */
         uint32_t owed;               /* bytes that were sent, and nghttp2 does not know of */
     } direct;
+    struct str next; /* bytes that `fill` gave, until they are in `out` */
+    struct buf *out; /* during http2_gather() */
+    size_t most;     /* of it */
+    uint32_t ready;  /* streams whose `fill` may have bytes */
+    bool in_head;    /* a request's head has begun and is not whole */
+    bool flooded;
+    bool failed; /* memory lacked for what must be sent */
+    nghttp2_session *session;
+    void *owner;
+    const struct http2_limits *limits;
+    struct http2_head head;
+    struct {
+        uint8_t head[FRAME_HEAD];
+        uint8_t have;          /* bytes of it */
+        bool ends_head;        /* `left` bytes end the head of a request */
+        uint32_t left;         /* bytes until the head of the next frame */
+    } cut;                     /* where http2_next_piece() is */
     struct http2_stream *last; /* whose DATA nghttp2 sent last in this gathering */
-    struct str next;           /* between read_body and send_body */
-    struct buf *out;           /* during http2_gather() */
-    size_t most;               /* of it */
     int32_t newest;            /* the id of the newest request, and of those before it, by ids, */
     uint64_t begun;            /* which have begun */
     uint64_t ended;            /* and which the peer has ended */
-    uint32_t ready;            /* streams whose `fill` may have bytes */
     int64_t now_ns;            /* of http2_receive() */
     int64_t head_ns;           /* when the head began that is not whole */
     int64_t second_ns;         /* when the second began in which `control` counts */
     uint32_t control;
-    bool in_head; /* a request's head has begun and is not whole */
-    bool flooded;
-    bool failed; /* memory lacked for what must be sent */
 };
 
 static struct http2_stream *stream_of(nghttp2_session *session, int32_t id)

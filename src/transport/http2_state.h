@@ -18,41 +18,32 @@ enum http2_phase {
 };
 
 /* Every idle subscriber of the connection has one, so parts that are needed only at times hang on a
- * pointer. */
+ * pointer. The fields that a delivery needs come first here and in the connection, since each cache
+ * line of a thousand of them is a miss. */
 struct http2_request_stream {
     struct request_stream request;
     struct http2_stream wire;
     struct http2_connection *connection;
-    struct list node;          /* in connection->streams */
-    struct list look;          /* in connection->looks while it is to be asked */
-    struct exchange *exchange; /* not answered; NULL: none */
     uint32_t id;               /* like those of connections */
     uint8_t phase;             /* enum http2_phase */
     uint8_t state;             /* enum request_stream_state */
     bool tunnel : 1;           /* a WebSocket by extended CONNECT */
     bool draining : 1;         /* the timer rings for the drain of its pull or poll */
     bool behind : 1;           /* its next bytes are for catching up */
+    struct exchange *exchange; /* not answered; NULL: none */
+    struct list look;          /* in connection->looks while it is to be asked */
+    struct list node;          /* in connection->streams */
 };
 
 struct http2_connection {
     struct conn conn;
     struct http2 *http2;
-    /* Stands for the connection in the worker's queues and accounts; its intake has bytes that came
-     * and were not read, and its timer is the connection's. */
-    struct request_stream control;
-    struct list streams;
+    struct str next;   /* the bytes of all streams that leave next, in worker->send_room */
     struct list looks; /* streams to ask in the next gathering: for their polls, and those that were
                         * woken while they were asked */
+    struct buf out;    /* bytes that the socket did not take, or that had no room there */
+    size_t sent;       /* of them */
     struct http2_request_stream *asked; /* by its `fill`; NULL: none */
-    uint32_t streams_count;
-    struct poll_pace pace;
-    struct str next;        /* the bytes of all streams that leave next, in worker->send_room */
-    struct buf out;         /* those that the socket did not take, or that had no room there */
-    size_t sent;            /* of them */
-    struct holding holding; /* for `out` */
-    struct holding head;    /* for a request's head that is not whole */
-    struct holding codec;   /* for the memory of nghttp2 */
-    size_t discarded;       /* bytes thrown away after our side was shut */
     uint8_t
         refused : 2;   /* enum entry_excess: over a limit of connections, it is told so, and ends */
     bool ending : 1;   /* was told that it ends */
@@ -60,6 +51,16 @@ struct http2_connection {
     bool finished : 1; /* the peer is done sending, or cannot be understood any more */
     bool draining : 1;
     bool lively : 1; /* the bytes that were gathered last are not for catching up alone */
+    uint32_t streams_count;
+    struct holding codec; /* for the memory of nghttp2 */
+    /* Stands for the connection in the worker's queues and accounts; its intake has bytes that came
+     * and were not read, and its timer is the connection's. */
+    struct request_stream control;
+    struct list streams;
+    struct poll_pace pace;
+    struct holding holding; /* for `out` */
+    struct holding head;    /* for a request's head that is not whole */
+    size_t discarded;       /* bytes thrown away after our side was shut */
 };
 
 /* Whether bytes of the peer have come that were not read yet. */

@@ -14,13 +14,16 @@ struct send_room {
     struct buf gathered; /* free for use while a connection gathers */
     char *at;
     size_t used;
+    struct str last; /* the bytes that were put last */
     unsigned places;
 };
 
 void send_room_deinit(struct send_room *room);
 
 /* Copies bytes into the block. Returns them, valid until send_room_give(), which must follow; none
- * if there is no room for them. */
+ * if there is no room for them. Bytes that equal those put before them share their place: the same
+ * event for connections whose stream has the same number. The kernel then reads bytes that are in
+ * the nearest cache. */
 struct str send_room_put(struct send_room *room, struct str bytes);
 
 /* Gives a place back. */

@@ -24,6 +24,24 @@ static void bytes_stay_until_all_places_are_given_back(void **state)
     send_room_deinit(&room);
 }
 
+static void bytes_that_equal_those_before_them_share_their_place(void **state)
+{
+    struct send_room room = {0};
+    (void)state;
+    struct str one = send_room_put(&room, STR("one")), same = send_room_put(&room, STR("one"));
+    assert_ptr_equal(one.at, same.at);
+    assert_int_equal(room.used, 3);
+    send_room_give(&room);
+    struct str two = send_room_put(&room, STR("two"));
+    assert_true(str_eq(same, STR("one")) && str_eq(two, STR("two")));
+    send_room_give(&room);
+    send_room_give(&room);
+    (void)send_room_put(&room, STR("two")); /* nothing is kept of what was given back */
+    assert_int_equal(room.used, 3);
+    send_room_give(&room);
+    send_room_deinit(&room);
+}
+
 static void bytes_that_do_not_fit_are_left_to_the_caller(void **state)
 {
     struct send_room room = {0};
@@ -46,6 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_stay_until_all_places_are_given_back),
+        cmocka_unit_test(bytes_that_equal_those_before_them_share_their_place),
         cmocka_unit_test(bytes_that_do_not_fit_are_left_to_the_caller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
