@@ -103,7 +103,7 @@ static void fill(const char *dir, uint32_t files, uint32_t channels, uint32_t ev
                 abort();
             batch_unref(batch);
         }
-        if (store->ops->keep_house(store, NULL, NULL))
+        if (store->ops->upkeep(store))
             abort();
     }
     store->ops->close(store);
@@ -145,7 +145,7 @@ static void keep(const char *dir, uint32_t turns)
     struct store *store = open_store(dir, counts);
     for (uint32_t i = 0; i < turns; i++) {
         double begin = now_ms();
-        if (store->ops->keep_house(store, NULL, NULL))
+        if (store->ops->upkeep(store))
             abort();
         printf("turn %u: %.1f ms\n", i, now_ms() - begin);
     }

@@ -2,6 +2,7 @@
  *     micro              nanoseconds of each
  *     micro NAME COUNT   one of them, COUNT times, for callgrind to count what measure() executes
  */
+#include "hub/hub.h"
 #include "hub/topics.h"
 #include "http/head_memo.h"
 #include "net/mailbox.h"
@@ -15,7 +16,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PATTERNS = 1000, TURN = 16 };
+enum { PATTERNS = 1000, TURN = 16, SUBSCRIBERS = 100 };
+
+/* A hub whose subscribers have one channel, on a log of its own. */
+struct audience {
+    struct log *log;
+    struct mailbox mailbox;
+    struct asker asker;
+    struct hub hub;
+    struct sub subs[SUBSCRIBERS];
+    struct publish publish;
+    unsigned at; /* the subscriber that takes next */
+};
 
 /* The state that the measured pieces use, made once. */
 struct bench {
@@ -33,6 +45,7 @@ struct bench {
     struct submitter submitter;
     struct publish publishes[TURN];
     struct event_json_room room;
+    struct audience audience;
 };
 
 static const char request[] =
@@ -155,16 +168,47 @@ static void element(struct bench *bench)
     submit_one(bench, &proposal);
 }
 
-static const struct piece {
+static void publish_to_audience(struct audience *audience)
+{
+    struct append *append = append_new(audience->log, &audience->hub.port);
+    struct event *event = batch_add(append->batch);
+    event->channel = batch_copy(append->batch, STR("trades/btc"));
+    event->type = STR("trade");
+    event->kind = EVENT_JSON;
+    event->data = batch_copy(append->batch, STR(data));
+    audience->publish = (struct publish){.count = 1, .done = done};
+    append_add(append, &audience->publish);
+    log_append(audience->log, append);
+    mailbox_empty(&audience->mailbox);
+}
+
+/* One delivery, from the hub to the bytes that a socket would take. Each subscriber has its share
+ * of the publish, the fan-out and the event's encoding. */
+static void delivery(struct bench *bench)
+{
+    struct audience *audience = &bench->audience;
+    struct sub *sub = &audience->subs[audience->at];
+    struct taken taken;
+    if (!audience->at)
+        publish_to_audience(audience);
+    if (hub_take(&audience->hub, sub, &taken) != TAKE_BYTES)
+        abort();
+    hub_sent(&audience->hub, sub, taken.bytes.len, false);
+    audience->at = (audience->at + 1) % SUBSCRIBERS;
+    if (!audience->at)
+        hub_turn_end(&audience->hub);
+}
+
+static const struct work {
     const char *name;
     void (*run)(struct bench *bench);
-} pieces[] = {{"head", head},       {"memo", memo},       {"frame", frame},
-              {"mailbox", mailbox}, {"pattern", pattern}, {"sse", sse},
-              {"ndjson", ndjson},   {"publish", publish}, {"element", element}};
+} pieces[] = {{"head", head},       {"memo", memo},        {"frame", frame},   {"mailbox", mailbox},
+              {"pattern", pattern}, {"sse", sse},          {"ndjson", ndjson}, {"publish", publish},
+              {"element", element}, {"delivery", delivery}};
 
 enum { PIECES = sizeof(pieces) / sizeof(pieces[0]) };
 
-static void prepare_log(struct bench *bench)
+static struct log *open_log(void)
 {
     struct log_config config = {.memory = true,
                                 .store = {.clock = clock_system()},
@@ -173,8 +217,47 @@ static void prepare_log(struct bench *bench)
                                 .keys_max = 10,
                                 .key_life_us = 1000000,
                                 .readers = 1};
+    struct log *log;
+    if (log_open(&config, &log))
+        abort();
+    return log;
+}
+
+static void audience_on_batch(void *owner, struct batch *batch)
+{
+    hub_on_batch(&((struct audience *)owner)->hub, batch);
+}
+
+static void wake(struct sub *sub)
+{
+    (void)sub;
+}
+
+static void prepare_audience(struct audience *audience)
+{
+    static const struct sub_ops ops = {.wake = wake};
+    struct hub_limits limits = {
+        .window_bytes = 1 << 20, .chunk_bytes = 1 << 14, .cache_bytes = 1 << 20};
+    struct str term = STR("trades/btc");
+    struct selection *selection = selection_new(&term, 1, NULL, 0, NULL);
+    audience->log = open_log();
+    mailbox_init(&audience->mailbox, audience);
+    asker_init(&audience->asker, audience->log, &audience->mailbox, 0);
+    if (!selection || hub_init(&audience->hub, &audience->asker, clock_system(), &audience->mailbox,
+                               &limits, encode_event, NULL, audience_on_batch))
+        abort();
+    for (unsigned i = 0; i < SUBSCRIBERS; i++)
+        if (hub_subscribe(&audience->hub, &audience->subs[i], &ops, selection,
+                          encoding_of(FORMAT_SSE, true, true, 0), log_newest(audience->log), 0))
+            abort();
+    selection_unref(selection);
+}
+
+static void prepare_log(struct bench *bench)
+{
+    bench->log = open_log();
     bench->port = (struct log_port){.mailbox = &bench->mailbox, .on_batch = on_batch};
-    if (log_open(&config, &bench->log) || log_attach(bench->log, &bench->port))
+    if (log_attach(bench->log, &bench->port))
         abort();
     submitter_init(&bench->submitter, bench->log, &bench->port, clock_system());
 }
@@ -192,6 +275,7 @@ static void prepare(struct bench *bench)
                                   .state = EVENT_APPENDED};
     mailbox_init(&bench->mailbox, bench);
     prepare_log(bench);
+    prepare_audience(&bench->audience);
     topics_init(&bench->topics, log_name_seed(bench->log));
     for (unsigned i = 0; i < PATTERNS; i++) {
         char text[40];
@@ -206,14 +290,14 @@ static void prepare(struct bench *bench)
 }
 
 /* By this name callgrind knows when to count. */
-__attribute__((noinline)) static void measure(struct bench *bench, const struct piece *piece,
+__attribute__((noinline)) static void measure(struct bench *bench, const struct work *piece,
                                               unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         piece->run(bench);
 }
 
-static void tell(struct bench *bench, const struct piece *piece)
+static void tell(struct bench *bench, const struct work *piece)
 {
     enum { COUNT = 1000000 };
     int64_t start = clock_now_ns(clock_system());
