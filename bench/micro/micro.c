@@ -5,6 +5,7 @@
 #include "hub/hub.h"
 #include "hub/topics.h"
 #include "http/head_memo.h"
+#include "http2/http2.h"
 #include "net/mailbox.h"
 #include "publish/event_json.h"
 #include "publish/submit.h"
@@ -46,6 +47,10 @@ struct bench {
     struct publish publishes[TURN];
     struct event_json_room room;
     struct audience audience;
+    struct http2 *http2;
+    struct http2_limits http2_limits;
+    struct http2_stream stream; /* its only one */
+    bool has_event;
 };
 
 static const char request[] =
@@ -199,12 +204,82 @@ static void delivery(struct bench *bench)
         hub_turn_end(&audience->hub);
 }
 
+/* ---- an HTTP/2 connection with a stream that has events ---------------------------------------
+ */
+
+static struct bench *of_stream(struct http2_stream *stream)
+{
+    return container_of(stream, struct bench, stream);
+}
+
+static struct http2_stream *stream_begin(void *owner)
+{
+    return &((struct bench *)owner)->stream;
+}
+
+static void stream_request(struct http2_stream *stream, const struct http2_request *request_)
+{
+    struct response response;
+    (void)request_;
+    response_init(&response, 200);
+    response.goes_on = true;
+    if (http2_respond(of_stream(stream)->http2, stream, &response, true))
+        abort();
+    response_deinit(&response);
+}
+
+static struct str stream_fill(struct http2_stream *stream, bool *ret_end)
+{
+    *ret_end = false;
+    return of_stream(stream)->has_event ? STR(data) : STR_NONE;
+}
+
+static bool stream_sent(struct http2_stream *stream, size_t n, bool blocked)
+{
+    (void)n;
+    (void)blocked;
+    of_stream(stream)->has_event = false;
+    return false;
+}
+
+static const struct http2_ops stream_ops = {
+    .begin = stream_begin, .request = stream_request, .fill = stream_fill, .sent = stream_sent};
+
+/* The frame of an event. Now and then the client opens its windows. */
+static void http2_frame(struct bench *bench)
+{
+    enum { EVENTS = 100 };
+    /* WINDOW_UPDATE of the connection and of the stream, 16 KiB each */
+    static char windows[] = {0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0x40, 0,
+                             0, 0, 4, 8, 0, 0, 0, 0, 1, 0, 0, 0x40, 0};
+    if (bench->nth++ % EVENTS == 0 && http2_receive(bench->http2, windows, sizeof(windows), 1))
+        abort();
+    bench->has_event = true;
+    http2_resume(bench->http2, &bench->stream);
+    buf_clear(&bench->out);
+    if (http2_gather(bench->http2, &bench->out, 1 << 16) || bench->out.len < sizeof(data))
+        abort();
+}
+
+static void prepare_http2(struct bench *bench)
+{
+    /* the preface, SETTINGS of none, and a GET of / */
+    static char begin[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+                          "\0\0\6\1\5\0\0\0\1\x82\x86\x84\x41\1x";
+    bench->http2_limits = (struct http2_limits){100, 1000, 1000};
+    bench->http2 = http2_new(bench, &stream_ops, &bench->http2_limits);
+    if (!bench->http2 || http2_receive(bench->http2, begin, sizeof(begin) - 1, 1) ||
+        http2_gather(bench->http2, &bench->out, 1 << 16) || !bench->stream.id)
+        abort();
+}
+
 static const struct work {
     const char *name;
     void (*run)(struct bench *bench);
-} pieces[] = {{"head", head},       {"memo", memo},        {"frame", frame},   {"mailbox", mailbox},
-              {"pattern", pattern}, {"sse", sse},          {"ndjson", ndjson}, {"publish", publish},
-              {"element", element}, {"delivery", delivery}};
+} pieces[] = {{"head", head},         {"memo", memo},        {"frame", frame},
+              {"mailbox", mailbox},   {"pattern", pattern},  {"sse", sse},
+              {"ndjson", ndjson},     {"publish", publish},  {"element", element},
+              {"delivery", delivery}, {"http2", http2_frame}};
 
 enum { PIECES = sizeof(pieces) / sizeof(pieces[0]) };
 
@@ -276,6 +351,7 @@ static void prepare(struct bench *bench)
     mailbox_init(&bench->mailbox, bench);
     prepare_log(bench);
     prepare_audience(&bench->audience);
+    prepare_http2(bench);
     topics_init(&bench->topics, log_name_seed(bench->log));
     for (unsigned i = 0; i < PATTERNS; i++) {
         char text[40];
