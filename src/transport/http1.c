@@ -132,9 +132,11 @@ static void read_end(struct http1 *http1, int error)
  * arrive in a turn would be held until its end, and would enlarge the heap for good. */
 static void send_head(struct http1 *http1)
 {
-    if (http1->request.pull && !http1_inflight(http1) && !http1->closing &&
-        !request_stream_is_clear(&http1->request))
-        conn_flush(&http1->conn);
+    if (!http1->request.pull || http1_inflight(http1) || http1->closing ||
+        request_stream_is_clear(&http1->request))
+        return;
+    desk_flush(&http1->request.worker->desk); /* whoever hears of it is a member */
+    conn_flush(&http1->conn);
 }
 
 /* Appends bytes to the unused ones. Without memory closes the connection and returns false. */

@@ -133,6 +133,7 @@ bool presence_asking_begin(struct worker *worker, struct presence_asking *asking
         !keep_state(arena, &request->state))
         return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, "no memory: try again");
     request->home = &worker->loop.mailbox;
+    desk_flush(&worker->desk); /* the turn may have made a member of the asker just now */
     presence_ask(worker->config.presence, request);
     return true;
 }

@@ -181,6 +181,99 @@ static void a_stream_that_is_refused_makes_no_member(void **state)
     quota_deinit(&subjects);
 }
 
+/* ---- who hears of a subscription is a member ------------------------------------------------- */
+
+static void a_state_that_comes_with_the_subscription_is_the_members(void **state)
+{
+    struct world *world = *state;
+    struct bench *bench = world->bench;
+    struct peer v1;
+    bench->worker.config.presence = world->presence;
+    peer_join(bench, &v1);
+    peer_upgrade(bench, &v1, UPGRADE_AS("/v1", "alice"));
+    peer_frame(NULL, &v1, WS_TEXT, STR("{\"op\":\"subscribe\",\"channels\":[\"a\"]}"));
+    peer_text(bench, &v1, "{\"op\":\"presence\",\"channel\":\"a\",\"state\":7}");
+    settle(world);
+    peer_hear(bench, &v1);
+    assert_true(peer_has(&v1, "\"member\":\"alice\""));
+    assert_true(peer_has(&v1, "\"state\":7"));
+    assert_false(peer_has(&v1, "not-a-member"));
+    peer_leave(bench, &v1);
+    settle(world);
+}
+
+/* A connection whose sends look whether the host has been told of its member. */
+struct watched {
+    struct conn_ops ops;
+    const struct conn_ops *usual;
+    struct mailbox *host;
+    unsigned sends, early; /* early: before the host was told of anything */
+};
+
+static struct watched watched;
+
+static bool sent(struct conn *conn, size_t n)
+{
+    watched.sends += n > 0;
+    watched.early += n > 0 && !atomic_load(&watched.host->newest);
+    return watched.usual->sent(conn, n);
+}
+
+/* Replaces the functions of the only connection. */
+static void watch(struct world *world)
+{
+    struct list *node = world->bench->worker.connections.next;
+    struct conn *conn = container_of(node, struct conn, node);
+    assert_false(list_empty(&world->bench->worker.connections));
+    watched = (struct watched){
+        .ops = *conn->ops, .usual = conn->ops, .host = presence_mailbox(world->presence)};
+    watched.ops.sent = sent;
+    conn->ops = &watched.ops;
+}
+
+static void expect_no_early_send(struct world *world, struct peer *peer)
+{
+    bench_settle(world->bench);
+    assert_true(watched.sends > 0);
+    assert_int_equal(watched.early, 0);
+    peer_leave(world->bench, peer);
+    settle(world);
+}
+
+static void nobody_hears_of_a_stream_before_the_host_does(void **state)
+{
+    struct world *world = *state;
+    struct peer peer;
+    peer_join(world->bench, &peer);
+    settle(world);
+    watch(world);
+    peer_send(&peer, STR(AS("/stream", "alice")));
+    expect_no_early_send(world, &peer);
+}
+
+static void nobody_hears_of_a_websocket_before_the_host_does(void **state)
+{
+    struct world *world = *state;
+    struct peer peer;
+    peer_join(world->bench, &peer);
+    settle(world);
+    watch(world);
+    peer_send(&peer, STR(UPGRADE_AS("/socket", "alice")));
+    expect_no_early_send(world, &peer);
+}
+
+static void nobody_hears_of_a_subscription_before_the_host_does(void **state)
+{
+    struct world *world = *state;
+    struct peer peer;
+    peer_join(world->bench, &peer);
+    peer_upgrade(world->bench, &peer, UPGRADE_AS("/v1", "alice"));
+    settle(world);
+    watch(world);
+    peer_frame(NULL, &peer, WS_TEXT, STR("{\"op\":\"subscribe\",\"channels\":[\"a\"]}"));
+    expect_no_early_send(world, &peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +282,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_subscriber_that_falls_behind_stays_a_member, begin, end),
         cmocka_unit_test_setup_teardown(a_pattern_makes_no_member, begin, end),
         cmocka_unit_test_setup_teardown(a_stream_that_is_refused_makes_no_member, begin, end),
+        cmocka_unit_test_setup_teardown(a_state_that_comes_with_the_subscription_is_the_members,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(nobody_hears_of_a_stream_before_the_host_does, begin, end),
+        cmocka_unit_test_setup_teardown(nobody_hears_of_a_websocket_before_the_host_does, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(nobody_hears_of_a_subscription_before_the_host_does, begin,
+                                        end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

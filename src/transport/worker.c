@@ -507,6 +507,7 @@ void worker_step(struct worker *worker, int wait_ms)
     (void)worker_flush(worker);
     if (net_is_dirty(&worker->net))
         loop_worked(&worker->loop); /* a page was due, say */
+    desk_flush(&worker->desk);      /* whoever hears that its subscription has begun is a member */
     if (!net_flush(&worker->net))
         end_flush(worker);
     hub_note_timed(&worker->hub);
