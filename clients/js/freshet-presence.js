@@ -5,7 +5,7 @@
  * where it did not tell single members for a while because they were too many. */
 
 const LIST_MAX = 10_000; /* members: of more only the first page is read, and the count is kept */
-const TRIES = 6; /* for a state: the subscription that makes a member of one may just be beginning */
+const JOIN_MS = 2000; /* at most between two tries of a state, while the subscription that makes the member is not there yet */
 
 /* A share of the server is used up: to ask again would not help, unlike with other answers of status 429. */
 const isShare = ({ problem }) => /presence-share$/.test(problem?.type);
@@ -42,7 +42,8 @@ class Presence {
         return this.#list;
     }
 
-    /* Says something of this member to all who watch; null takes it back. It is said again if the member comes back after it had left, also unseen. */
+    /* Says something of this member to all who watch; null takes it back. It is said again if the member comes back after it had left, also unseen.
+     * It waits while the client's own subscription of the channel begins, or begins anew; without one a client that is no member is refused. */
     set(state) {
         this.#state = state;
         return this.#put({ state });
@@ -58,10 +59,15 @@ class Presence {
         this.#following?.close();
     }
 
+    /* Whether a subscription of this client has the channel by its name, which makes a member, now or soon. */
+    #isFollowed() {
+        return [...this.#client.subscriptions].some(({ channels }) => channels.includes(this.#channel));
+    }
+
     /* Changes are made in the order of the calls. */
     #put(change) {
         return this.#order = this.#order.catch(() => {}).then(async () => {
-            for (let tries = 1; ; tries++) {
+            for (let pause = 100; ; pause = Math.min(2 * pause, JOIN_MS)) {
                 try {
                     let refused;
                     const me = await this.#client.insist(() => this.#client.json(`${this.#path}/me`, { as: this.#client.options.as },
@@ -75,9 +81,9 @@ class Presence {
                         throw refused;
                     return this.me = me;
                 } catch (error) {
-                    if (error.status !== 409 || tries === TRIES || this.closed)
+                    if (error.status !== 409 || this.closed || !this.#isFollowed())
                         throw error;
-                    await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** tries));
+                    await new Promise((resolve) => setTimeout(resolve, pause));
                 }
             }
         });

@@ -137,7 +137,7 @@ export interface Presence {
     readonly anonymous: number;
     /** This client's member, once `set` or `read` have answered. */
     readonly me: Member | null;
-    /** Takes a subscription to the channel, by this client or another of the same name. */
+    /** Takes a subscription to the channel by its name, by this client or another of the same name. Waits while this client's begins; rejects with 409 if there is none. */
     set(state: unknown): Promise<Member>;
     read(id: string): Promise<Member>;
     close(): void;

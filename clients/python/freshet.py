@@ -39,9 +39,9 @@ OPENING_S = 8  # for a connection's first record: some proxies hold streams back
 SILENCE_S = 60  # heartbeats come every 25 seconds
 EARLY_S = 1  # a token is replaced when it has less than that to live
 PAUSE_S = (0.5, 30)  # before the next try: it doubles from the first to the last
+JOIN_S = 2  # at most between two tries of a state, while the subscription that makes the member is not there yet
 QUEUE_MAX = 10_000  # events and records that wait in a subscription
 LIST_MAX = 10_000  # members: of more only the first page is read, and the count is kept
-TRIES = 6  # for a state: the subscription that makes a member of one may just be beginning
 PASSING = (408, 410, 425, 429, 500, 502, 503, 504)  # the same request may succeed later
 
 
@@ -222,14 +222,15 @@ class Presence:
         self.order = asyncio.Lock()
         self.changes = asyncio.Queue()
         self.following = self.task = None
-        self.is_stale = False
+        self.is_stale = self.is_closed = False
 
     def members(self):
         """The members, by a key for each; kept current."""
         return self.list
 
     async def set(self, state):
-        """Says something of this member to all who watch; None takes it back."""
+        """Says something of this member to all who watch; None takes it back. Waits while the client's own subscription of the
+        channel is beginning, or beginning anew; without one a client that is no member is refused (409)."""
         self.state = state
         return await self._put({"state": state})
 
@@ -238,6 +239,7 @@ class Presence:
         return await self._put({"read": id})
 
     async def close(self):
+        self.is_closed = True
         if self.task:
             await _end_all({self.task})
         if self.following:
@@ -274,14 +276,16 @@ class Presence:
         headers = {"Content-Type": "application/json"}
         put = lambda: self.client._request("PUT", self.path + "/me", query, headers=headers, content=json.dumps(change).encode())
         async with self.order:
-            for attempt in range(1, TRIES + 1):
+            pause = 0.05
+            while True:
                 try:
                     self.me = (await self.client._insist(put)).json()
                     return self.me
                 except FreshetError as error:
-                    if error.status != 409 or attempt == TRIES:
+                    if error.status != 409 or self.is_closed or not self.client._follows(self.channel):
                         raise
-                await asyncio.sleep(0.1 * 2 ** attempt)
+                pause = min(2 * pause, JOIN_S)
+                await asyncio.sleep(pause)
 
     async def _page(self, after=None):
         ask = lambda: self.client._request("GET", self.path, {"limit": 1000, **(after or {})})
@@ -671,6 +675,10 @@ class Client:
         if (state, mechanism) != (self.state, self.mechanism):
             self.state, self.mechanism = state, mechanism
             _call(self.on_state, state, mechanism)
+
+    def _follows(self, channel):
+        """Whether a subscription has this channel by its name, which makes a member, now or soon."""
+        return any(channel in one.channels for one in self.subscriptions)
 
     def _drop(self, one):
         if self.subscriptions.pop(one, None) and one.joined:

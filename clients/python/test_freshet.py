@@ -420,6 +420,23 @@ class Freshet(Case):
         self.assertEqual(room.count, 19_999)
 
 
+class Gate(httpx.AsyncHTTPTransport):
+    """Passes requests on; those to /events only once `most` changes of a member were refused. `refused` counts them."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.refused, self.opened = most, 0, asyncio.Event()
+
+    async def handle_async_request(self, request):
+        if request.url.path == "/events":
+            await self.opened.wait()
+        response = await super().handle_async_request(request)
+        self.refused += response.status_code == 409
+        if self.refused >= self.most:
+            self.opened.set()
+        return response
+
+
 class Presence(Case):
     """Apart from the others: it waits for the grace of pollers."""
 
@@ -467,6 +484,44 @@ class Presence(Case):
                 self.assertEqual(refused.exception.status, 404)
 
         await self.by_each(check)
+
+    async def test_a_state_waits_for_the_subscription_however_long_that_takes(self):
+        server = self.serve(config="namespaces: [{prefix: chat, presence: true}]\n")
+        gate = Gate(10)
+        with unittest.mock.patch.object(freshet, "JOIN_S", 0.05):
+            async with freshet.connect(server.url, as_="alice", mechanisms=["sse"], http=httpx.AsyncClient(transport=gate)) as alice:
+                alice.subscribe("chat/a")
+                async with alice.presence("chat/a") as room:
+                    me = await asyncio.wait_for(room.set("here"), PATIENCE_S)
+                    self.assertEqual((me["member"], me["state"]), ("alice", "here"))
+        self.assertGreaterEqual(gate.refused, 10)
+
+    async def test_a_state_without_a_subscription_by_name_is_refused_at_once(self):
+        server = self.serve(config="namespaces: [{prefix: chat, presence: true}]\n")
+        gate = Gate(0)
+        async with freshet.connect(server.url, as_="alice", http=httpx.AsyncClient(transport=gate)) as alice:
+            alice.subscribe("chat/*")
+            async with alice.presence("chat/a") as room:
+                with self.assertRaises(freshet.FreshetError) as refused:
+                    await room.set("here")
+        self.assertEqual((refused.exception.status, gate.refused), (409, 1))
+
+    async def test_a_state_that_waits_for_a_subscription_which_is_closed_is_refused(self):
+        server = self.serve(config="namespaces: [{prefix: chat, presence: true}]\n")
+        gate = Gate(1_000_000)
+        async with freshet.connect(server.url, as_="alice", mechanisms=["sse"], http=httpx.AsyncClient(transport=gate)) as alice:
+            subscription = alice.subscribe("chat/a")
+            room = alice.presence("chat/a")
+            waiting = asyncio.ensure_future(room.set("here"))
+            for _ in range(PATIENCE_S * 50):
+                if gate.refused:
+                    break
+                await asyncio.sleep(0.02)
+            await subscription.close()
+            with self.assertRaises(freshet.FreshetError) as refused:
+                await asyncio.wait_for(waiting, PATIENCE_S)
+            self.assertEqual(refused.exception.status, 409)
+            gate.opened.set()
 
 
 if __name__ == "__main__":

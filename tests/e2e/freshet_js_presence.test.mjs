@@ -148,10 +148,52 @@ test("refusals reach the caller: a state without a subscription, a namespace wit
     const freshet = client(t, server.url, { as: "alice" });
     await assert.rejects(freshet.presence("other"), (error) => error instanceof FreshetError && error.status === 404);
     const room = await freshet.presence("chat/a");
-    const start = Date.now();
+    freshet.subscribe("chat/*", () => {});
     await assert.rejects(room.set(1), { status: 409 });
-    assert.ok(Date.now() - start > 1000, "a subscription that is just beginning is waited for");
     await assert.rejects(room.read("x"), { status: 400 });
+});
+
+/** A `fetch` that holds reads of /events back until `most` changes of a member were refused, and counts these. */
+function gate(most) {
+    const it = { refused: 0 };
+    const open = new Promise((resolve) => (it.open = resolve));
+    it.fetch = async (url, options) => {
+        if (url.pathname === "/events") {
+            await open;
+        }
+        const response = await fetch(url, options);
+        it.refused += response.status === 409;
+        if (it.refused >= most) {
+            it.open();
+        }
+        return response;
+    };
+    return it;
+}
+
+test("a state waits for the subscription, however long that takes", async (t) => {
+    const server = await startServer(t, { config: ON });
+    const held = gate(8);
+    const freshet = client(t, server.url, { as: "alice", mechanisms: ["sse"], fetch: held.fetch });
+    freshet.subscribe("chat/a", () => {});
+    const room = await freshet.presence("chat/a");
+    assert.equal((await room.set("here")).state, "here");
+    assert.ok(held.refused >= 8, `${held.refused}`);
+});
+
+test("a state that waits for a subscription which is closed is refused, and so is one without any, at once", async (t) => {
+    const server = await startServer(t, { config: ON });
+    const held = gate(Infinity);
+    const freshet = client(t, server.url, { as: "alice", mechanisms: ["sse"], fetch: held.fetch });
+    const subscription = freshet.subscribe("chat/a", () => {});
+    const room = await freshet.presence("chat/a");
+    const waiting = assert.rejects(room.set(1), { status: 409 });
+    await eventually(() => held.refused, "a refusal");
+    subscription.close();
+    await waiting;
+    const before = held.refused;
+    await assert.rejects(room.set(2), { status: 409 });
+    assert.equal(held.refused, before + 1);
 });
 
 /** A client of a server that is not there: its list is `answer`, and `tell` is an event of its. */

@@ -24,7 +24,7 @@ test("no name of the module's users is among those that are made short", () => {
     assert.ok(declared.length > 50);
     assert.deepEqual(declared.filter((name) => short.test(name)), []);
     /* What freshet-presence.js uses of the client, and what tabs of another version say to each other. */
-    for (const name of ["insist", "json", "options", "subscribe", "presence", "add", "remove", "greet", "renew", "follow", "wish", "tab", "spilt"]) {
+    for (const name of ["insist", "json", "options", "subscribe", "subscriptions", "channels", "presence", "add", "remove", "greet", "renew", "follow", "wish", "tab", "spilt"]) {
         assert.ok(!short.test(name), name);
     }
 });
