@@ -133,6 +133,8 @@ void presence_store_close(struct presence_store *store)
         return;
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(store->statements[i]);
+    if (store->db) /* whoever moves the file away leaves no journal for the next one */
+        sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     sqlite3_close(store->db);
     free(store);
 }

@@ -1,11 +1,13 @@
 #include "presence/store.h"
 
 #include "base/folder_testing.h"
+#include "log/store/sqlite/db.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -64,10 +66,31 @@ static void changes_survive_a_restart_and_a_mark_never_goes_back(void **state)
     folder_testing_remove(dir);
 }
 
+/* docs/operations.md: SQLite lays these files beside a database that is open. */
+static void a_store_that_was_closed_is_one_file(void **state)
+{
+    char dir[] = "/tmp/presence_store.XXXXXX", path[100];
+    struct presence_store *store;
+    struct save_row row = {.kind = SAVE_MARK, .channel = STR("c"), .name = STR("a"), .read = 7};
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(presence_store_open(dir, &store), 0);
+    assert_int_equal(presence_store_write(store, &row, 1), 0);
+    presence_store_close(store);
+    snprintf(path, sizeof(path), "%s/presence.db", dir);
+    assert_int_equal(access(path, F_OK), 0);
+    for (size_t i = 0; i < DB_SIDES; i++) {
+        snprintf(path, sizeof(path), "%s/presence.db%s", dir, db_sides[i]);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+    folder_testing_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_survive_a_restart_and_a_mark_never_goes_back),
+        cmocka_unit_test(a_store_that_was_closed_is_one_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
