@@ -142,15 +142,18 @@ enum access_verdict access_decide_any(const struct access *access, enum action a
 #define EXCEEDED(word)                                                                             \
     "the credential does not grant `" word                                                         \
     "` on all of this: ask for less, or use one that grants it (docs/access.md)"
+#define DENIED(word)                                                                               \
+    "this takes `" word                                                                            \
+    "`: the operator's server was asked about this request, and does not give it (docs/access.md)"
 
 static const struct {
-    const char *missing, *exceeded;
+    const char *missing, *exceeded, *denied;
 } details[ACTION_COUNT] = {
-    [ACTION_READ] = {MISSING("read"), EXCEEDED("read")},
-    [ACTION_PUBLISH] = {MISSING("publish"), EXCEEDED("publish")},
-    [ACTION_PRESENCE] = {MISSING("presence"), EXCEEDED("presence")},
-    [ACTION_WEBHOOKS] = {MISSING("webhooks"), EXCEEDED("webhooks")},
-    [ACTION_ADMIN] = {MISSING("admin"), EXCEEDED("admin")},
+    [ACTION_READ] = {MISSING("read"), EXCEEDED("read"), DENIED("read")},
+    [ACTION_PUBLISH] = {MISSING("publish"), EXCEEDED("publish"), DENIED("publish")},
+    [ACTION_PRESENCE] = {MISSING("presence"), EXCEEDED("presence"), DENIED("presence")},
+    [ACTION_WEBHOOKS] = {MISSING("webhooks"), EXCEEDED("webhooks"), DENIED("webhooks")},
+    [ACTION_ADMIN] = {MISSING("admin"), EXCEEDED("admin"), DENIED("admin")},
 };
 
 struct refusal access_refusal(enum access_verdict verdict, enum action action, struct str term)
@@ -177,12 +180,21 @@ struct refusal access_refusal(enum access_verdict verdict, enum action action, s
     return refusal;
 }
 
+struct refusal access_refusal_of(const struct access *access, enum access_verdict verdict,
+                                 enum action action, struct str term)
+{
+    struct refusal refusal = access_refusal(verdict, action, term);
+    if (access->is_denied && (verdict == ACCESS_NO_CREDENTIAL || verdict == ACCESS_NOT_GRANTED))
+        refusal.detail = details[action].denied;
+    return refusal;
+}
+
 bool access_check(const struct access *access, enum action action, struct str term,
                   struct refusal *ret_refusal)
 {
     enum access_verdict verdict = access_decide(access, action, term);
     (void)access_translate(&action, &term);
     if (verdict)
-        *ret_refusal = access_refusal(verdict, action, term);
+        *ret_refusal = access_refusal_of(access, verdict, action, term);
     return !verdict;
 }

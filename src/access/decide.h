@@ -28,6 +28,7 @@ struct access {
     const struct caller *caller; /* NULL: anybody */
     int64_t now_us;              /* wall clock */
     bool is_elsewhere; /* it came by an ordinary address, and the server has one for management */
+    bool is_denied;    /* the operator's server was asked, and gave no more: said in a refusal */
 };
 
 /* The server itself, and what its configuration vouches for. */
@@ -65,3 +66,7 @@ bool access_check(const struct access *access, enum action action, struct str te
 
 /* The refusal of a verdict other than ACCESS_ALLOWED. */
 struct refusal access_refusal(enum access_verdict verdict, enum action action, struct str term);
+
+/* The same with what the operator's server has said, which decides about this access. */
+struct refusal access_refusal_of(const struct access *access, enum access_verdict verdict,
+                                 enum action action, struct str term);

@@ -294,6 +294,23 @@ static void the_channels_of_presence_take_presence_on_the_channel_behind_the_pre
     rules_unref(rules);
 }
 
+static void a_refusal_says_that_the_operators_server_was_asked(void **state)
+{
+    (void)state;
+    struct rules *rules = some_rules();
+    struct access access = {.rules = rules, .is_denied = true};
+    struct refusal refusal;
+    assert_false(access_check(&access, ACTION_READ, STR("members"), &refusal));
+    assert_int_equal(refusal.problem, PROBLEM_UNAUTHORIZED);
+    assert_non_null(strstr(refusal.detail, "`read`"));
+    assert_non_null(strstr(refusal.detail, "the operator's server was asked"));
+    assert_string_equal(refusal.may, "read");
+    access.is_elsewhere = true;
+    assert_false(access_check(&access, ACTION_ADMIN, ACCESS_WHOLE_SERVER, &refusal));
+    assert_null(strstr(refusal.detail, "operator"));
+    rules_unref(rules);
+}
+
 static void a_refusal_says_what_was_missing(void **state)
 {
     (void)state;
@@ -450,6 +467,7 @@ int main(void)
         cmocka_unit_test(a_permission_adds_to_the_grants_of_the_credential_that_it_rests_on),
         cmocka_unit_test(a_caller_without_a_credential_has_its_grants_and_the_rules_for_anybody),
         cmocka_unit_test(the_channels_of_presence_take_presence_on_the_channel_behind_the_prefix),
+        cmocka_unit_test(a_refusal_says_that_the_operators_server_was_asked),
         cmocka_unit_test(a_refusal_says_what_was_missing),
         cmocka_unit_test(the_decision_is_that_over_all_names_one_by_one),
     };

@@ -344,7 +344,7 @@ bool webhooks_may_ask(struct exchange *exchange)
     enum access_verdict verdict = access_decide_any(&access, ACTION_WEBHOOKS);
     if (!verdict)
         return true;
-    struct refusal refusal = access_refusal(verdict, ACTION_WEBHOOKS, STR_NONE);
+    struct refusal refusal = access_refusal_of(&access, verdict, ACTION_WEBHOOKS, STR_NONE);
     exchange_refusal(exchange, &refusal, STR_NONE);
     return false;
 }

@@ -33,6 +33,7 @@ struct access exchange_access(const struct exchange *exchange)
 {
     struct access access =
         worker_access(exchange->worker, exchange_conn(exchange), exchange->caller);
+    access.is_denied = exchange->is_denied;
     if (exchange->is_opaque)
         access.rules = &rules_none; /* whoever sends a credential means to be somebody */
     return access;

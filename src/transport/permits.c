@@ -211,7 +211,9 @@ static struct access access_of(const struct websocket *websocket)
 struct access permits_access(const struct websocket *websocket)
 {
     const struct evidence *evidence = permits_evidence(websocket);
+    const struct permit_turn *turn = turn_of(websocket);
     struct access access = access_of(websocket);
+    access.is_denied = turn && turn->is_denied;
     return evidence ? evidence_access(evidence, access) : access;
 }
 

@@ -7,6 +7,7 @@ import http from "node:http";
 import { Webhook } from "standardwebhooks";
 import { assertProblem, eventually, startServer, sideBySide } from "./support/index.mjs";
 import { run } from "./support/program.mjs";
+import { Freshet } from "./support/ws.mjs";
 
 const { test } = sideBySide(4);
 
@@ -80,6 +81,26 @@ test("people with a session of the site get what the site allows", async (t) => 
     assertProblem(await server.request("POST", "/channels/chat/a", { headers: { Cookie: "sid=bob" }, body: "x" }), 401);
     assert.equal((await get("/events?channel=chat/a&channel=chat/b/*&last=1", "sid=alice")).status, 200);
     assert.deepEqual(app.asked.at(-1).channels, ["chat/a", "chat/b/*"]);
+});
+
+test("a refusal says that the site was asked, on every way in", async (t) => {
+    const { server, get } = await start(t);
+    const asked = /`(read|publish|webhooks)`: the operator's server was asked/;
+    const from = (options = {}) => ({ ...options, headers: { Cookie: "sid=bob", ...options.headers } });
+    const admin = await get("/channels/chat/admin/x", "sid=bob");
+    assertProblem(admin, 401);
+    assert.doesNotMatch(admin.json().detail, asked, "nobody is asked about this one");
+    const denied = await server.request("POST", "/channels/chat/a", from({ body: "x" }));
+    assertProblem(denied, 401, asked);
+    assert.match(denied.json().detail, asked);
+    assert.equal(denied.json().may, "publish");
+    const webhook = await server.request("POST", "/webhooks", from({ body: JSON.stringify({ url: "https://example.org/", channels: ["chat/a"] }) }));
+    assertProblem(webhook, 401, asked);
+    assert.match(webhook.json().detail, asked);
+    const v1 = await Freshet.open(t, server, from());
+    const refused = await v1.answer({ op: "publish", channel: "chat/a", data: "x" });
+    assert.equal(refused.op, "error");
+    assert.match(refused.problem.detail, asked);
 });
 
 test("nobody is asked where rules decide, and a namespace below is its own", async (t) => {

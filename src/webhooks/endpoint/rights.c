@@ -20,7 +20,7 @@ static enum courier_fault fault_of(enum access_verdict verdict)
 static bool refuse(struct courier_request *request, enum access_verdict verdict, enum action action,
                    struct str term)
 {
-    struct refusal refusal = access_refusal(verdict, action, term);
+    struct refusal refusal = access_refusal_of(&request->access, verdict, action, term);
     buf_clear(&request->why);
     buf_add_str(&request->why, term);
     request->may = buf_failed(&request->why) ? NULL : refusal.may;
