@@ -119,6 +119,19 @@ static void on_released(void *context, uint32_t number)
     upkeep_note_freed(context, number);
 }
 
+/* Readers have positions of events, and the one at which a run began. So a position between what
+ * the store knows of earlier runs and the beginning of this one belongs to a run that the store
+ * knows nothing of: the folder is an older copy. A beginning that cannot be noted costs a reader a
+ * gap that is none, after the next start. */
+static void note_begin(struct log *log, const struct store_newest *newest)
+{
+    uint64_t known = newest->begun > newest->id ? newest->begun : newest->id;
+    log->begun = log->apply.last;
+    log->known_at_start = newest->begun ? known : log->begun;
+    if (log->store->ops->begin)
+        (void)log->store->ops->begin(log->store, log->begun);
+}
+
 static int open_store(struct log *log)
 {
     struct clock *clock = log->config.store.clock;
@@ -145,6 +158,7 @@ static int open_store(struct log *log)
     log->trimmed_at_start = log->engine->is_volatile ? log->apply.last : 0;
     on_lost(log, newest.lost);
     atomic_store(&log->newest, log->apply.last);
+    note_begin(log, &newest);
     return 0;
 }
 
@@ -251,6 +265,11 @@ static bool look_for_trimmed(struct log *log, struct channels_trimmed *trimmed)
     bool more = channels_trimmed_look(trimmed);
     log_unlock(log);
     return more;
+}
+
+uint64_t log_lacks_upto(const struct log *log, uint64_t position)
+{
+    return position > log->known_at_start && position < log->begun ? log->begun : 0;
 }
 
 /* The newest id removed from the selection's channels. */

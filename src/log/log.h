@@ -102,6 +102,10 @@ void log_broadcast(struct log *log, struct append *append);
  * Any thread. */
 uint64_t log_newest(const struct log *log);
 
+/* The position up to which the log lacks events that the reader of this position has had: its
+ * folder was restored from an older copy. 0: it lacks none. Any thread. */
+uint64_t log_lacks_upto(const struct log *log, uint64_t position);
+
 /* Bytes that were given to the log and are not safe yet, and the largest backlog of a port without
  * a bound of its own. */
 uint64_t log_pending_bytes(const struct log *log);

@@ -78,6 +78,27 @@ static void events_that_were_lost_are_a_gap_for_each_selection(void **state)
     world_deinit(&world);
 }
 
+/* Only a folder that was restored from an older copy has readers with such positions. */
+static void positions_that_no_run_of_the_folder_has_told_are_of_lost_events(void **state)
+{
+    (void)state;
+    struct world world;
+    make_log(&world);
+    uint64_t first = log_newest(world.log);
+    world_reopen(&world);
+    uint64_t second = log_newest(world.log);
+    assert_true(second > first + 2);
+    assert_int_equal(log_lacks_upto(world.log, first), 0);
+    assert_int_equal(log_lacks_upto(world.log, first + 1), second);
+    assert_int_equal(log_lacks_upto(world.log, second - 1), second);
+    assert_int_equal(log_lacks_upto(world.log, second), 0);
+    clock_fake_advance(&world.clock, 1000000);
+    world_reopen(&world); /* the second run has told its beginning, though it had no event */
+    assert_int_equal(log_lacks_upto(world.log, second), 0);
+    assert_int_equal(log_lacks_upto(world.log, second + 1), log_newest(world.log));
+    world_deinit(&world);
+}
+
 static void a_beginning_before_lost_events_gets_a_gap_without_a_cursor(void **state)
 {
     (void)state;
@@ -166,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_that_were_lost_are_a_gap_for_each_selection),
+        cmocka_unit_test(positions_that_no_run_of_the_folder_has_told_are_of_lost_events),
         cmocka_unit_test(a_beginning_before_lost_events_gets_a_gap_without_a_cursor),
         cmocka_unit_test(events_lost_below_the_oldest_retained_are_no_gap_for_a_beginning),
         cmocka_unit_test(a_channel_that_was_trimmed_beyond_the_loss_has_lost_nothing),

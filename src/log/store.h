@@ -34,6 +34,7 @@ struct store_newest {
     int64_t time_us; /* time of that event */
     uint32_t number; /* the highest channel number in use, with forgotten channels */
     uint64_t lost;   /* events up to this id may be lost, and no trim says so; 0: none */
+    uint64_t begun;  /* where the run before has begun, see store_ops.begin; 0: unknown */
 };
 
 /* The bounds of a read. It finds events with after < id <= upto, of the given channels and of the
@@ -105,6 +106,10 @@ enum { STORE_E_FATE_UNKNOWN = 1 };
  * -ENOMEM. A call that failed with an errno has changed nothing, even after a crash, and may be
  * tried again. */
 struct store_ops {
+    /* Notes the position at which this run begins, for the next opening. Before the first append.
+     * NULL for a store in memory. */
+    int (*begin)(struct store *store, uint64_t position);
+
     /* Makes all batches durable, or none: writes their APPENDED events and TRIM entries in order;
      * skips others. A call with only TRIM entries may use reserved space when the disk is full.
      * Called by one thread, the writer. After 0 every read sees the events. */

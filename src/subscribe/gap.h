@@ -10,6 +10,10 @@ struct taken;
  * others. */
 #define GAP_UNKNOWN "unknown"
 
+/* The reason of a gap for a consumer that has had events which the log lacks, as log_gap_reason()
+ * says it. */
+#define GAP_LOST "lost"
+
 /* Events between `after` and `earliest` are gone, and the consumer continues at `cursor`. */
 struct gap {
     uint64_t cursor;

@@ -45,6 +45,19 @@ static struct start at_cursor(struct log *log, const struct selection *selection
     return start;
 }
 
+/* What the reader has had tells that the log lacks events. Those behind them are all there. */
+static struct start at_lacking(struct log *log, const struct selection *selection,
+                               const struct position *position, uint64_t upto)
+{
+    uint64_t trimmed = log_trimmed(log, selection);
+    if (position->told >= upto)
+        return at_cursor(log, selection, position);
+    return (struct start){.cursor = position->id,
+                          .told = trimmed > upto ? trimmed : upto,
+                          .gap = GAP_LOST,
+                          .claimed = position->id};
+}
+
 static struct start at_claim(struct log *log, const struct selection *selection,
                              const struct position *position)
 {
@@ -52,6 +65,9 @@ static struct start at_claim(struct log *log, const struct selection *selection,
         return at_earliest(log, selection, position->told);
     if (gap_is_beyond(log, position->id))
         return at_unknown(log, selection, position->id);
+    uint64_t upto = log_lacks_upto(log, position->id);
+    if (upto)
+        return at_lacking(log, selection, position, upto);
     return at_cursor(log, selection, position);
 }
 
@@ -229,6 +245,7 @@ bool start_has_gap(struct log *log, const struct selection *selection, const str
         *ret_gap = gap_behind(log, start->cursor, trimmed);
     else
         return false;
-    ret_gap->earliest = trimmed;
+    if (trimmed > ret_gap->earliest)
+        ret_gap->earliest = trimmed;
     return true;
 }

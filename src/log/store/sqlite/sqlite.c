@@ -34,6 +34,11 @@ struct chain *sqlite_chain(struct store *store)
     return &of(store)->chain;
 }
 
+static int sqlite_begin(struct store *store, uint64_t position)
+{
+    return state_set_begun(of(store)->chain.state, position);
+}
+
 static int sqlite_append(struct store *store, struct batch *const *batches, size_t count)
 {
     return chain_append(&of(store)->chain, batches, count);
@@ -114,6 +119,7 @@ static void sqlite_close(struct store *store)
 }
 
 static const struct store_ops ops = {
+    .begin = sqlite_begin,
     .append = sqlite_append,
     .read = sqlite_read,
     .find_time = sqlite_find_time,

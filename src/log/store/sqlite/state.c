@@ -456,6 +456,20 @@ int state_lost(struct state *state, uint64_t *ret_id)
     return result;
 }
 
+int state_set_begun(struct state *state, uint64_t position)
+{
+    int result = begin(state);
+    return result ? result : end(state, set(state, "begun", (int64_t)position));
+}
+
+int state_begun(struct state *state, uint64_t *ret_position)
+{
+    int64_t position = 0;
+    int result = get(state, "begun", &position);
+    *ret_position = (uint64_t)position;
+    return result;
+}
+
 static int run_with_id(sqlite3_stmt *statement, uint64_t id)
 {
     db_bind_id(statement, 1, id);

@@ -98,6 +98,12 @@ int state_set_lost(struct state *state, uint64_t id, int64_t time_us);
 /* The highest id noted as possibly lost, 0 for none. */
 int state_lost(struct state *state, uint64_t *ret_id);
 
+/* Notes the position at which a run of the log begins: readers may have it as their cursor, though
+ * no event has its id. */
+int state_set_begun(struct state *state, uint64_t position);
+/* The latest one; 0: no run has noted any. */
+int state_begun(struct state *state, uint64_t *ret_position);
+
 /* Sets facts; of each member the highest value ever set is kept. `tail` names a file that exists
  * now, so a note about a removed file of that name is dropped. */
 int state_set_chain(struct state *state, const struct state_chain *chain);

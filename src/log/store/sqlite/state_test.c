@@ -161,6 +161,22 @@ static void the_newest_event_is_remembered(void **unused)
     state_close(state);
 }
 
+static void the_beginning_of_the_latest_run_is_remembered(void **unused)
+{
+    (void)unused;
+    struct state *state = open_it();
+    uint64_t begun = 1;
+    assert_int_equal(state_begun(state, &begun), 0);
+    assert_int_equal(begun, 0);
+    assert_int_equal(state_set_begun(state, 7), 0);
+    assert_int_equal(state_set_begun(state, 8), 0);
+    state_close(state);
+    state = open_it();
+    assert_int_equal(state_begun(state, &begun), 0);
+    assert_int_equal(begun, 8);
+    state_close(state);
+}
+
 static void the_lost_id_raises_the_newest_and_never_falls(void **unused)
 {
     (void)unused;
@@ -355,6 +371,7 @@ int main(void)
         cmocka_unit_test_teardown(erasures_are_kept_until_done, remove_file),
         cmocka_unit_test_teardown(a_forgotten_channel_leaves_its_number_and_the_fold, remove_file),
         cmocka_unit_test_teardown(the_newest_event_is_remembered, remove_file),
+        cmocka_unit_test_teardown(the_beginning_of_the_latest_run_is_remembered, remove_file),
         cmocka_unit_test_teardown(the_lost_id_raises_the_newest_and_never_falls, remove_file),
         cmocka_unit_test_teardown(a_failed_write_does_not_come_back_after_a_crash, remove_file),
         cmocka_unit_test_teardown(the_state_of_the_chain_comes_back_after_reopening, remove_file),
