@@ -6,6 +6,7 @@
 #include "server/config.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 const char check_help[] =
     "Usage: freshet check --config FILE [options of freshet serve]\n\n"
@@ -39,6 +40,14 @@ static int survey(const struct config *config)
     return is_wrong(trouble.kind) ? 2 : 0;
 }
 
+/* A file of the usual name is easily taken for the one that was checked. */
+static void tell_of_unread_file(const struct config *config)
+{
+    if (!config->path && access("freshet.yaml", F_OK) == 0)
+        fprintf(stderr, "freshet check: freshet.yaml of this folder was not read: name it by "
+                        "--config freshet.yaml\n");
+}
+
 static int end(int result, const struct faults *faults, const struct config *config)
 {
     if (result == COMMAND_LINE_HELP)
@@ -48,6 +57,7 @@ static int end(int result, const struct faults *faults, const struct config *con
         fprintf(stderr, "Try: freshet help configuration\n");
         return 2;
     }
+    tell_of_unread_file(config);
     if (survey(config))
         return 2;
     printf("ok: listen=%s%s %s%s namespaces=%zu sources=%zu\n",

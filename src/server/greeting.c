@@ -83,14 +83,15 @@ static void add_tour(struct buf *out, struct str at, const struct greeting *gree
              STR_FMT(at));
 }
 
-static void add_guarded_tour(struct buf *out, struct str at)
+static void add_guarded_tour(struct buf *out, struct str at, bool anybody_reads)
 {
     buf_addf(out,
              "Access rules are in force. With a key or a token in KEY, try\n\n"
-             "  curl -N -H \"Authorization: Bearer $KEY\" '%.*s/channels/news?stream=sse'\n"
+             "  curl -N %s'%.*s/channels/news?stream=sse'\n"
              "  curl -H \"Authorization: Bearer $KEY\" %.*s/channels/news -d 'hello'\n\n"
              "In a browser: %.*s/console asks for it.\n\n",
-             STR_FMT(at), STR_FMT(at), STR_FMT(at));
+             anybody_reads ? "" : "-H \"Authorization: Bearer $KEY\" ", STR_FMT(at), STR_FMT(at),
+             STR_FMT(at));
 }
 
 /* Clients other than curl cannot name a Unix socket in a URL. */
@@ -110,7 +111,7 @@ static void add_trials(struct buf *out, struct str first, const struct greeting 
     if (is_file(first))
         add_unix_tour(out, str_skip(first, 5), greeting->base);
     else if (greeting->has_rules)
-        add_guarded_tour(out, buf_str(&tour));
+        add_guarded_tour(out, buf_str(&tour), greeting->anybody_reads);
     else
         add_tour(out, buf_str(&tour), greeting);
     buf_free(&tour);

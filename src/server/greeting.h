@@ -12,6 +12,7 @@ struct greeting {
     const char *program; /* as the user has called it */
     bool is_record;      /* it goes into a journal: addresses alone */
     bool has_rules;      /* most requests take a credential */
+    bool anybody_reads;  /* with rules: a read of the channel `news` takes none */
     bool is_local;       /* webhooks may go to this machine */
 };
 

@@ -52,6 +52,14 @@ static void webhooks_to_this_machine_are_not_proposed_where_they_are_refused(voi
     HAS("curl http://127.0.0.1:7070/channels/news -d 'hello'\n");
 }
 
+static void a_server_that_anybody_reads_asks_for_a_key_to_publish_alone(void **state)
+{
+    (void)state;
+    GREET(((struct greeting){.has_rules = true, .anybody_reads = true}), "127.0.0.1:7070");
+    HAS("  curl -N 'http://127.0.0.1:7070/channels/news?stream=sse'\n");
+    HAS("-H \"Authorization: Bearer $KEY\" http://127.0.0.1:7070/channels/news -d 'hello'\n");
+}
+
 static void a_server_with_rules_asks_for_a_key_in_each_line(void **state)
 {
     (void)state;
@@ -86,6 +94,7 @@ int main(void)
                                   end),
         cmocka_unit_test_teardown(webhooks_to_this_machine_are_not_proposed_where_they_are_refused,
                                   end),
+        cmocka_unit_test_teardown(a_server_that_anybody_reads_asks_for_a_key_to_publish_alone, end),
         cmocka_unit_test_teardown(a_server_with_rules_asks_for_a_key_in_each_line, end),
         cmocka_unit_test_teardown(the_address_of_all_addresses_is_called_localhost, end),
         cmocka_unit_test_teardown(a_unix_socket_has_a_tour_of_its_own, end),

@@ -1,5 +1,6 @@
 #include "server/serve.h"
 
+#include "access/decide.h"
 #include "base/command_line.h"
 #include "base/environment.h"
 #include "base/heap.h"
@@ -55,6 +56,12 @@ static bool is_journal(void)
     return strcmp(journal, stream) == 0;
 }
 
+static bool anybody_reads(const struct server *server)
+{
+    const struct access anybody = {.rules = settings_of(server)->rules};
+    return access_decide(&anybody, ACTION_READ, STR("news")) == ACCESS_ALLOWED;
+}
+
 static void greet(const struct server *server)
 {
     struct buf text = {0}, at = {0};
@@ -64,6 +71,7 @@ static void greet(const struct server *server)
                                            .program = program_invocation_name,
                                            .is_record = is_journal(),
                                            .has_rules = settings_of(server)->rules != &rules_open,
+                                           .anybody_reads = anybody_reads(server),
                                            .is_local = settings_are_local(settings_of(server))});
     printf("%.*s", STR_FMT(buf_str(&text)));
     fflush(stdout);

@@ -37,3 +37,14 @@ test("a file that is there is left alone, and init takes no words", (t) => {
     assert.equal(fs.readFileSync(path.join(dir, "freshet.yaml"), "utf8"), "mine\n");
     assert.equal(init(dir, "here").status, 2);
 });
+
+test("a check that was not told of the file says that it has not read it", (t) => {
+    const dir = temporaryFolder(t);
+    const check = (...args) => spawnSync(BIN, ["check", ...args], { cwd: dir });
+    assert.equal(String(check().stderr), "");
+    init(dir);
+    const { status, stderr } = check();
+    assert.equal(status, 0);
+    assert.match(String(stderr), /freshet\.yaml of this folder was not read: name it by --config freshet\.yaml/);
+    assert.equal(String(check("--config", "freshet.yaml").stderr), "");
+});
