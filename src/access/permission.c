@@ -40,6 +40,7 @@ struct evidence *evidence_new(const struct evidence *facts)
     char *room = (char *)(kept->fields + facts->fields_count);
     kept->size = size;
     kept->evidence = (struct evidence){.address = copy(&room, facts->address),
+                                       .peer = facts->peer,
                                        .credential = copy(&room, facts->credential),
                                        .fields = kept->fields,
                                        .fields_count = facts->fields_count};

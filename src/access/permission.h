@@ -14,7 +14,8 @@ struct evidence_field {
 
 /* The facts of a request that show who asks. All is borrowed, unless it is of evidence_new(). */
 struct evidence {
-    struct str address;    /* of the client, as text */
+    struct str address;    /* of the client, as text; empty: a Unix socket, or not known */
+    uint64_t peer;         /* the number of the address (net/peer.h) */
     struct str credential; /* no key and no token of this server; a secret; empty: none */
     const struct evidence_field *fields;
     size_t fields_count;

@@ -13,7 +13,11 @@ static void a_copy_has_memory_of_its_own(void **state)
     char cookie[] = "sid=alice", address[] = "192.0.2.1", credential[] = "opaque";
     const struct evidence_field fields[] = {{STR("cookie"), str_from(cookie)},
                                             {STR("x-session"), STR_NONE}};
-    const struct evidence facts = {str_from(address), str_from(credential), fields, 2};
+    const struct evidence facts = {.address = str_from(address),
+                                   .peer = 5,
+                                   .credential = str_from(credential),
+                                   .fields = fields,
+                                   .fields_count = 2};
     struct evidence *kept = evidence_new(&facts);
     (void)state;
     memset(cookie, 'x', sizeof(cookie));
@@ -24,6 +28,7 @@ static void a_copy_has_memory_of_its_own(void **state)
     assert_true(str_eq(kept->fields[0].value, STR("sid=alice")));
     assert_int_equal(kept->fields[1].value.len, 0);
     assert_true(str_eq(kept->address, STR("192.0.2.1")));
+    assert_int_equal(kept->peer, 5);
     assert_true(str_eq(kept->credential, STR("opaque")));
     assert_true(evidence_size(kept) >= sizeof(*kept) + 2 * sizeof(fields[0]));
     evidence_free(kept);

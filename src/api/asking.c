@@ -37,7 +37,7 @@ static uint64_t peer_of_asker(const struct identification *identification)
     const struct exchange *exchange =
         container_of(identification, struct asking, identification)->exchange;
     if (!exchange_conn(exchange))
-        return PEER_NONE;
+        return PEER_UNKNOWN;
     request_stream_client(exchange->request, &client);
     return peer_number(&client.any);
 }

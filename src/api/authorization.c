@@ -18,6 +18,7 @@
 #include "api/identity.h"
 #include "base/arena.h"
 #include "http/target.h"
+#include "net/peer.h"
 
 #include <stdlib.h>
 
@@ -203,6 +204,7 @@ static void add_field(const struct exchange *exchange, struct shown *shown, stru
 static bool show(struct exchange *exchange, struct shown *shown)
 {
     const struct authorizers *all = api_of(exchange)->authorizers;
+    union client_address client;
     size_t most = 1;
     for (size_t i = 0; i < all->count; i++)
         most += all->at[i].headers_count;
@@ -213,7 +215,9 @@ static bool show(struct exchange *exchange, struct shown *shown)
         for (size_t j = 0; j < all->at[i].headers_count; j++)
             add_field(exchange, shown, all->at[i].headers[j]);
     shown->evidence.fields = shown->fields;
-    shown->evidence.address = request_stream_address(exchange->request, shown->address);
+    request_stream_client(exchange->request, &client);
+    shown->evidence.address = client_address_text(&client, shown->address);
+    shown->evidence.peer = peer_number(&client.any);
     if (exchange->is_opaque)
         shown->evidence.credential = identity_credential(exchange, &shown->credential);
     return !exchange->is_opaque || shown->evidence.credential.len;

@@ -12,7 +12,6 @@
 #include "base/say.h"
 #include "base/utf8.h"
 #include "http/target.h"
-#include "net/client.h"
 #include "net/peer.h"
 
 #include <errno.h>
@@ -298,7 +297,7 @@ static bool copy_terms(struct asked *asked, const struct authorize_question *que
     return true;
 }
 
-/* Counts the question for its address. An address that is not known is not limited. */
+/* Counts the question for its address. A Unix socket has none, and is not limited. */
 static bool take_share(struct asked *asked)
 {
     struct authorize *authorize = asked->authorize;
@@ -532,12 +531,6 @@ static void open_asked(struct mail *mail, void *owner)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-static uint64_t peer_of_text(struct str address)
-{
-    union client_address client;
-    return client_address_parse(address, &client) ? PEER_NONE : peer_number(&client.any);
-}
-
 /* The request of a question; NULL if there is no memory. */
 static struct asked *make_asked(struct authorize *authorize,
                                 const struct authorize_question *question,
@@ -549,7 +542,7 @@ static struct asked *make_asked(struct authorize *authorize,
                             .server = question->server,
                             .identification = identification,
                             .action = question->action,
-                            .peer = peer_of_text(question->evidence->address),
+                            .peer = question->evidence->peer,
                             .is_vouching = question->evidence->credential.len > 0};
     list_init(&asked->others);
     if (asked->is_vouching)

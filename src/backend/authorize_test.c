@@ -1,6 +1,8 @@
 #include "backend/authorize.h"
 
 #include "access/revocations.h"
+#include "net/client.h"
+#include "net/peer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +29,7 @@ struct rig {
     struct buf body; /* of the last call */
     struct buf headers;
     struct authorize_server server;
-    const char *address; /* of those who ask */
+    const char *address; /* of those who ask; empty: a Unix socket; NULL: not known any more */
 };
 
 struct asker {
@@ -90,14 +92,24 @@ static void on_answer(struct identification *identification)
     container_of(identification, struct asker, identification)->answers++;
 }
 
+static uint64_t peer_of_rig(const char *address)
+{
+    union client_address client;
+    if (!address)
+        return PEER_UNKNOWN;
+    return client_address_parse(str_from(address), &client) ? PEER_NONE : peer_number(&client.any);
+}
+
 /* Asks whether a session may read the channel; opens the mail. */
 static struct identity ask_as(struct rig *rig, struct asker *asker, const struct caller *caller,
                               const char *session)
 {
     const struct str terms[] = {STR("chat/room1"), STR("news/*")};
     const struct evidence_field field = {STR("cookie"), str_from(session)};
-    const struct evidence evidence = {
-        .address = str_from(rig->address), .fields = &field, .fields_count = 1};
+    const struct evidence evidence = {.address = str_from(rig->address ? rig->address : ""),
+                                      .peer = peer_of_rig(rig->address),
+                                      .fields = &field,
+                                      .fields_count = 1};
     struct authorize_question question = {
         .server = &rig->server,
         .action = ACTION_READ,
@@ -526,6 +538,21 @@ static void an_address_cannot_take_all_places(void **state)
     close_rig(&rig);
 }
 
+static void clients_of_an_unknown_address_have_the_share_of_one(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker askers[3];
+    open_rig(&rig);
+    authorize_limit(&rig.authorize, &(struct authorize_limits){.address_max = 1});
+    rig.address = NULL;
+    assert_int_equal(ask(&rig, &askers[0], "x").state, IDENTITY_LATER);
+    assert_int_equal(ask(&rig, &askers[1], "y").state, IDENTITY_UNAVAILABLE);
+    rig.address = "192.0.2.1";
+    assert_int_equal(ask(&rig, &askers[2], "z").state, IDENTITY_LATER);
+    close_rig(&rig);
+}
+
 static void questions_and_their_outcomes_are_counted(void **state)
 {
     static const uint64_t expected[AUTHORIZE_COUNT] = {
@@ -593,6 +620,7 @@ int main(void)
         cmocka_unit_test(the_bytes_of_questions_are_bounded),
         cmocka_unit_test(the_bytes_of_kept_answers_are_bounded),
         cmocka_unit_test(an_address_cannot_take_all_places),
+        cmocka_unit_test(clients_of_an_unknown_address_have_the_share_of_one),
         cmocka_unit_test(questions_and_their_outcomes_are_counted),
         cmocka_unit_test(kept_answers_are_bounded),
     };

@@ -166,7 +166,8 @@ static void on_timer(struct timer *timer)
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
-/* Addresses that are not known share one number, so that they are bounded as one is. */
+/* Addresses that are not known share one number, so that they are bounded as one is. So do Unix
+ * sockets here. */
 static bool has_caused_one(const struct jwks_set *set, uint64_t peer)
 {
     int64_t since_ns = now_ns(set->jwks) - JWKS_ADDRESS_MS * INT64_C(1000000);
@@ -214,8 +215,8 @@ static void open_question(struct mail *mail, void *owner)
         answer(question);
 }
 
-/* Counts a question, until give_place(). The reason if there are too many, this one included. An
- * address that is not known is not limited. */
+/* Counts a question, until give_place(). The reason if there are too many, this one included. A
+ * Unix socket has no address, and is not limited. */
 static const char *take_place(struct jwks *jwks, uint64_t peer, uint32_t *ret_place)
 {
     uint32_t most = atomic_load_explicit(&jwks->address_max, memory_order_relaxed);

@@ -272,7 +272,7 @@ static void all_addresses_together_cause_a_fetch_in_two_seconds(void **state)
 
 static void an_address_has_its_share_of_the_tokens_that_wait(void **state)
 {
-    enum { STRANGER = 1, ALICE, MOST = 2 };
+    enum { STRANGER = PEER_UNKNOWN, ALICE = 1, MOST = 2 };
     (void)state;
     struct rig rig;
     struct asked some[MOST], more, alice;

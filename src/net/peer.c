@@ -17,7 +17,7 @@ uint64_t peer_number(const struct sockaddr *address)
     if (address->sa_family == AF_INET)
         return of_ipv4(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr);
     if (address->sa_family != AF_INET6)
-        return PEER_NONE;
+        return address->sa_family == AF_UNIX ? PEER_NONE : PEER_UNKNOWN;
     const struct in6_addr *ipv6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
     if (IN6_IS_ADDR_V4MAPPED(ipv6))
         return of_ipv4(ipv6->s6_addr32[3]);
@@ -33,5 +33,5 @@ uint64_t peer_of(int fd)
         struct sockaddr_in6 v6;
     } peer = {.any.sa_family = AF_UNSPEC};
     socklen_t size = sizeof(peer);
-    return getpeername(fd, &peer.any, &size) ? PEER_NONE : peer_number(&peer.any);
+    return getpeername(fd, &peer.any, &size) ? PEER_UNKNOWN : peer_number(&peer.any);
 }

@@ -1,5 +1,7 @@
 #include "net/peer.h"
 
+#include "net/peer_testing.h"
+
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +54,7 @@ static void addresses_of_different_peers_have_different_numbers(void **state)
     }
 }
 
-static void a_peer_without_an_address_has_no_number(void **state)
+static void a_unix_socket_has_no_number(void **state)
 {
     (void)state;
     int pair[2];
@@ -62,7 +64,26 @@ static void a_peer_without_an_address_has_no_number(void **state)
     assert_int_equal(peer_of(pair[0]), PEER_NONE);
     close(pair[0]);
     close(pair[1]);
-    assert_int_equal(peer_of(pair[0]), PEER_NONE);
+}
+
+static void a_peer_that_has_reset_its_connection_is_one_of_an_unknown_address(void **state)
+{
+    (void)state;
+    int client, fd = peer_testing_connect(&client);
+    assert_int_equal(peer_of(fd), number("127.0.0.1"));
+    peer_testing_reset(fd, client);
+    assert_int_equal(peer_of(fd), PEER_UNKNOWN);
+    close(fd);
+}
+
+static void an_address_that_is_not_known_is_none_of_the_known_ones(void **state)
+{
+    (void)state;
+    const struct sockaddr unknown = {.sa_family = AF_UNSPEC};
+    assert_int_equal(peer_number(&unknown), PEER_UNKNOWN);
+    assert_int_not_equal(number("::1"), PEER_UNKNOWN);
+    assert_int_not_equal(number("0.0.0.0"), PEER_UNKNOWN);
+    assert_int_not_equal(PEER_NONE, PEER_UNKNOWN);
 }
 
 int main(void)
@@ -70,7 +91,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_of_one_peer_have_one_number),
         cmocka_unit_test(addresses_of_different_peers_have_different_numbers),
-        cmocka_unit_test(a_peer_without_an_address_has_no_number),
+        cmocka_unit_test(a_unix_socket_has_no_number),
+        cmocka_unit_test(a_peer_that_has_reset_its_connection_is_one_of_an_unknown_address),
+        cmocka_unit_test(an_address_that_is_not_known_is_none_of_the_known_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,15 +3,15 @@
 #include "net/conn.h"
 #include "net/peer.h"
 
-/* The makers for a publish whose connection is gone, and for the server on behalf of its clients.
- */
-enum { NOBODY = 1, SERVER = 2 };
+/* The makers for peers without an address, for a publish whose connection is gone, and for the
+ * server on behalf of its clients. No address has such a number (net/peer.c). */
+enum { NOBODY = 3, SERVER = 4 };
 
 uint64_t publisher_address(const struct publisher *publisher)
 {
     union client_address client;
     if (!publisher->conn)
-        return PEER_NONE;
+        return publisher->is_server ? PEER_NONE : PEER_UNKNOWN;
     client_of(publisher->conn, publisher->request, &client);
     return peer_number(&client.any);
 }

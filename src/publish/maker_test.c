@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "net/conn.h"
+#include "net/peer.h"
+#include "net/peer_testing.h"
 #include "publish/submit.h"
 
 #include <netinet/in.h>
@@ -69,23 +71,6 @@ static void log_end(struct log *log, struct mailbox *mail)
     mailbox_deinit(mail);
 }
 
-/* The server's end of a connection over the loopback. */
-static int accept_one(int *ret_client)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    *ret_client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-    assert_int_equal(connect(*ret_client, (struct sockaddr *)&address, size), 0);
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(fd >= 0);
-    close(listener);
-    return fd;
-}
-
 static void nobody_is_asked_for_an_address_while_there_is_room(void **state)
 {
     (void)state;
@@ -106,7 +91,7 @@ static void a_maker_is_an_address_and_a_connection(void **state)
     struct mailbox mail;
     struct log_port port;
     struct log *log = log_with(&mail, &port, 600);
-    int client, fd = accept_one(&client);
+    int client, fd = peer_testing_connect(&client);
     struct net net = {0};
     struct conn conn = {.net = &net, .fd = fd, .id = 5};
     assert_true(log_wants_makers(log));
@@ -114,15 +99,31 @@ static void a_maker_is_an_address_and_a_connection(void **state)
     assert_int_equal(maker.ids[MAKER_ADDRESS], (uint64_t)1 << 32 | INADDR_LOOPBACK);
     assert_int_equal(maker.ids[MAKER_CONNECTION], 5);
     maker = maker_of(log, &(struct publisher){.conn = NULL});
-    assert_int_equal(maker.ids[MAKER_ADDRESS], 1);
+    assert_int_equal(maker.ids[MAKER_ADDRESS], PEER_UNKNOWN);
     maker = maker_of(log, &(struct publisher){.is_server = true});
     assert_int_equal(maker.ids[MAKER_ADDRESS], 0);
     maker = maker_of(log, &(struct publisher){.is_server = true, .takes_share = true});
-    assert_int_equal(maker.ids[MAKER_ADDRESS], 2);
+    assert_int_not_equal(maker.ids[MAKER_ADDRESS], 0);
+    assert_int_not_equal(maker.ids[MAKER_ADDRESS], PEER_UNKNOWN);
     assert_int_equal(maker.ids[MAKER_CONNECTION], 0);
     close(client);
     close(fd);
     log_end(log, &mail);
+}
+
+static void a_publisher_that_has_gone_counts_as_one_of_an_unknown_address(void **state)
+{
+    (void)state;
+    int client, fd = peer_testing_connect(&client);
+    struct net net = {0};
+    struct conn conn = {.net = &net, .fd = fd, .id = 5};
+    assert_int_equal(publisher_address(&(struct publisher){.conn = &conn}),
+                     (uint64_t)1 << 32 | INADDR_LOOPBACK);
+    peer_testing_reset(fd, client);
+    assert_int_equal(publisher_address(&(struct publisher){.conn = &conn}), PEER_UNKNOWN);
+    assert_int_equal(publisher_address(&(struct publisher){.conn = NULL}), PEER_UNKNOWN);
+    assert_int_equal(publisher_address(&(struct publisher){.is_server = true}), PEER_NONE);
+    close(fd);
 }
 
 int main(void)
@@ -130,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_is_asked_for_an_address_while_there_is_room),
         cmocka_unit_test(a_maker_is_an_address_and_a_connection),
+        cmocka_unit_test(a_publisher_that_has_gone_counts_as_one_of_an_unknown_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

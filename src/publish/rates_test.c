@@ -1,11 +1,15 @@
 #include "publish/rates.h"
 
+#include "net/conn.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -75,6 +79,17 @@ static unsigned publish_many(struct door *door, const char *channel, unsigned co
     return accepted;
 }
 
+static void publishers_that_have_gone_have_the_rate_of_one_address(void **state)
+{
+    (void)state;
+    struct door door;
+    const struct publish_limit limit = {.rates = {[RATE_ADDRESS] = {[RATE_EVENTS] = 10}},
+                                        .window_s = 1};
+    door_open(&door, &limit, 1);
+    assert_int_equal(publish_many(&door, "a", 100, START), 10);
+    door_close(&door);
+}
+
 static void limits_of_nothing_are_none(void **state)
 {
     (void)state;
@@ -119,7 +134,14 @@ static void a_holder_without_a_name_is_not_limited(void **state)
     limit.rates[RATE_KEY][RATE_EVENTS] = limit.rates[RATE_SUBJECT][RATE_EVENTS] = 1;
     limit.rates[RATE_ADDRESS][RATE_EVENTS] = 1;
     door_open(&door, &limit, 1);
+    int pair[2]; /* a Unix socket has no address */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct net net = {0};
+    struct conn conn = {.net = &net, .fd = pair[0]};
+    door.publisher.conn = &conn;
     assert_int_equal(publish_many(&door, "a", 20, START), 20);
+    close(pair[0]);
+    close(pair[1]);
     door_close(&door);
 }
 
@@ -271,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_of_nothing_are_none),
+        cmocka_unit_test(publishers_that_have_gone_have_the_rate_of_one_address),
         cmocka_unit_test(each_holder_has_a_bucket_of_its_own),
         cmocka_unit_test(a_holder_without_a_name_is_not_limited),
         cmocka_unit_test(the_server_itself_is_not_limited),

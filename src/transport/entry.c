@@ -28,7 +28,7 @@ static bool is_limited(const struct worker *worker)
     return worker->config.limits.address_connections_max && worker->config.addresses;
 }
 
-/* Counts one more for the address; one that is not known is not limited. */
+/* Counts one more for the address. A Unix socket has none, and is not limited. */
 static bool may_have_more(struct worker *worker, uint64_t peer, uint32_t *ret_place)
 {
     bool counts = peer != PEER_NONE && is_limited(worker);
