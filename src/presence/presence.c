@@ -30,7 +30,8 @@ const char *const presence_memory_names[PRESENCE_MEMORY_KINDS] = {
 
 void presence_turn(struct presence *presence, int wait_ms)
 {
-    loop_turn(&presence->loop, answers_are_due(presence) ? 0 : wait_ms);
+    bool has_more = answers_are_due(presence) || saving_has_more(presence);
+    loop_turn(&presence->loop, has_more ? 0 : wait_ms);
     answers_flush(presence);
     telling_flush(presence);
     saving_flush(presence, presence->saves_last);

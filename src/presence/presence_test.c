@@ -8,6 +8,7 @@
 #include "presence/state.h"
 #include "presence/telling.h"
 #include "presence/reads.h"
+#include "presence/saving.h"
 #include "presence/turn.h"
 
 #include <setjmp.h>
@@ -1609,6 +1610,14 @@ static size_t count_rows(const struct save_queue *queue)
     return count;
 }
 
+/* The rows that wait for the file, or to be freed. */
+static size_t count_waiting(const struct presence *presence)
+{
+    return count_rows(&presence->oldest) + count_rows(&presence->walk.replaced) +
+           count_rows(&presence->walk.rows) + count_rows(&presence->changes) +
+           count_rows(&presence->garbage);
+}
+
 /* A namespace without a grace, so that those who go have left at once. */
 static const struct presence_settings *switch_to_no_grace(struct world *world)
 {
@@ -1647,13 +1656,131 @@ static void changes_that_cannot_be_saved_take_a_bounded_part_of_memory(void **st
     leave(world, &c);
     change_much(world);
     wait_ms(world, 3000);
-    assert_true(count_rows(&world->presence->changes) < 2000);
+    assert_true(count_waiting(world->presence) < 2000);
     allow_saves(world);
     wait_ms(world, 3000);
-    assert_int_equal(count_rows(&world->presence->changes), 0);
+    assert_int_equal(count_waiting(world->presence), 0);
     restart(world);
     assert_int_equal(STAT(world, members), 1);
     assert_non_null(strstr(who_is_there(world, "chat/x"), "alice"));
+    world_free(world);
+    presence_settings_unref(settings);
+}
+
+static int take_number(void *number, int columns, char **values, char **names)
+{
+    (void)columns;
+    (void)names;
+    *(unsigned *)number = (unsigned)strtoul(values[0], NULL, 10);
+    return 0;
+}
+
+/* The members of a channel in the file. */
+static unsigned count_in_file(const struct world *world, const char *channel)
+{
+    char path[128], sql[128];
+    unsigned count = 0;
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/presence.db", world->dir);
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM member WHERE channel = '%s'", channel);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, take_number, &count, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    return count;
+}
+
+/* More members of chat/z come and go in a turn than changes may wait. Returns the bundle of their
+ * notes, which the log has not taken yet. */
+static struct presence_bundle *change_much_in_a_turn(struct world *world)
+{
+    struct str channel = STR("chat/z");
+    world->holds = true;
+    for (unsigned i = 0; i < 1500; i++) {
+        desk_join(&world->desk, &b, &channel, 1,
+                  &(struct presence_visitor){.who = {STR("bob"), true}});
+        desk_leave(&world->desk, &b);
+    }
+    turn(world);
+    world->holds = false;
+    return world->held;
+}
+
+/* The log takes the notes of a turn only once those of the next are told. */
+static void changes_are_saved_while_the_log_lags_and_more_changes_come(void **state)
+{
+    enum { ROUNDS = 8 };
+    struct world *world = world_new(true, NULL);
+    const struct presence_settings *settings = switch_to_no_grace(world);
+    (void)state;
+    join(world, &c, "chat/y", "carol", true, false);
+    wait_ms(world, 3000);
+    assert_int_equal(count_in_file(world, "chat/y"), 1);
+    leave(world, &c);
+    struct presence_bundle *before = change_much_in_a_turn(world);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct presence_bundle *next = change_much_in_a_turn(world);
+        publish_bundle(world, before);
+        wait_ms(world, 2000);
+        before = next;
+        assert_true(count_waiting(world->presence) < 15000);
+    }
+    assert_int_equal(count_in_file(world, "chat/y"), 0);
+    publish_bundle(world, before);
+    wait_ms(world, 3000);
+    restart(world);
+    assert_int_equal(STAT(world, members), 0);
+    world_free(world);
+    presence_settings_unref(settings);
+}
+
+/* Members of chat/r0 to chat/r49; `owners` has a place for each. */
+static void fill_rooms(struct world *world, char *owners, unsigned count)
+{
+    char name[16], text[16];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "m%u", i);
+        snprintf(text, sizeof(text), "chat/r%u", i % 50);
+        struct str channel = str_from(text);
+        desk_join(&world->desk, &owners[i], &channel, 1,
+                  &(struct presence_visitor){.who = {str_from(name), true}});
+    }
+    wait_ms(world, 3000);
+}
+
+static void members_who_come_and_go_while_all_are_queued_anew_are_saved_as_they_are(void **state)
+{
+    enum { MEMBERS = 5000, EACH = MEMBERS / 50 };
+    static char owners[MEMBERS];
+    struct presence_limits wide = {10000, 10000, 10000, 1000, 0, 0};
+    struct world *world = world_new(true, &wide);
+    const struct presence_settings *settings = switch_to_no_grace(world);
+    struct str channel = STR("chat/z");
+    (void)state;
+    fill_rooms(world, owners, MEMBERS);
+    for (unsigned i = 0; i < 2 * MEMBERS; i++) {
+        desk_join(&world->desk, &b, &channel, 1,
+                  &(struct presence_visitor){.who = {STR("bob"), true}});
+        desk_leave(&world->desk, &b);
+    }
+    desk_flush(&world->desk);
+    presence_turn(world->presence, 0);
+    assert_true(saving_has_more(world->presence));
+    desk_leave(&world->desk, &owners[0]);
+    desk_leave(&world->desk, &owners[49]);
+    for (unsigned i = 0; i < EACH; i++)
+        desk_leave(&world->desk, &owners[25 + 50 * i]); /* the whole of a room */
+    join(world, &c, "chat/new", "carol", true, false);
+    while (saving_has_more(world->presence))
+        turn(world);
+    wait_ms(world, 3000);
+    assert_int_equal(count_waiting(world->presence), 0);
+    assert_int_equal(count_in_file(world, "chat/r0"), EACH - 1);
+    assert_int_equal(count_in_file(world, "chat/r10"), EACH);
+    assert_int_equal(count_in_file(world, "chat/r25"), 0);
+    assert_int_equal(count_in_file(world, "chat/r49"), EACH - 1);
+    assert_int_equal(count_in_file(world, "chat/new"), 1);
+    restart(world);
+    assert_int_equal(STAT(world, members), MEMBERS - EACH - 2 + 1);
     world_free(world);
     presence_settings_unref(settings);
 }
@@ -2050,6 +2177,8 @@ int main(void)
         cmocka_unit_test(a_raised_grace_holds_for_those_who_are_away),
         cmocka_unit_test(a_thread_answers_what_it_was_asked_before_it_ends),
         cmocka_unit_test(changes_that_cannot_be_saved_take_a_bounded_part_of_memory),
+        cmocka_unit_test(changes_are_saved_while_the_log_lags_and_more_changes_come),
+        cmocka_unit_test(members_who_come_and_go_while_all_are_queued_anew_are_saved_as_they_are),
         cmocka_unit_test(changes_that_were_queued_anew_and_not_saved_are_read_from_the_log),
         cmocka_unit_test(a_mark_that_is_saved_meanwhile_hides_no_change_that_was_queued_anew),
         cmocka_unit_test(a_mark_that_comes_behind_a_deletion_that_could_not_be_saved_stays),

@@ -14,6 +14,8 @@ static bool room_is(const struct map_node *node, struct str name)
 void rooms_init(struct presence *presence)
 {
     map_init(&presence->rooms, room_is);
+    list_init(&presence->walk.seen);
+    list_init(&presence->walk.left);
 }
 
 struct room *rooms_find(const struct presence *presence, struct str name)
@@ -47,6 +49,7 @@ struct room *rooms_get(struct presence *presence, struct str name)
     list_init(&room->departures);
     memcpy(room->name, name.at, name.len);
     map_add(&presence->rooms, &room->node, name);
+    saving_room_begins(presence, room);
     presence_hold(presence, PRESENCE_MEMORY_CHANNELS, 0, mem_taken(size_of(name.len)));
     count_map(presence);
     return room;
@@ -64,6 +67,7 @@ static void free_departures(struct room *room)
 static void room_free(struct presence *presence, struct room *room)
 {
     map_remove(&presence->rooms, &room->node);
+    saving_room_ends(presence, room);
     count_map(presence);
     presence_hold(presence, PRESENCE_MEMORY_CHANNELS, mem_taken(size_of(room->name_len)), 0);
     tell_count_end(presence, room);

@@ -11,6 +11,11 @@ static void run(struct thread_job *job)
 {
     struct presence_save *save = container_of(job, struct presence_save, job);
     save->result = presence_store_write(save->saver->store, save->rows, save->position);
+    save_rows_free(save->garbage);
+    if (!save->result) {
+        save_rows_free(save->rows); /* there may be very many: not on the host's thread */
+        save->rows = NULL;
+    }
     mailbox_post(save->home, &save->mail);
 }
 

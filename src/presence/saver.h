@@ -9,7 +9,8 @@
 struct presence_save {
     struct thread_job job;
     struct presence_saver *saver; /* set by presence_saver_submit() */
-    struct save_row *rows;
+    struct save_row *rows;        /* NULL once they were written */
+    struct save_row *garbage;     /* is freed */
     uint64_t position;
     int result;
     struct mailbox *home;

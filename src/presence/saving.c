@@ -1,7 +1,20 @@
 /* While the disk cannot be written, changes wait, and there is no end to them: members come and go,
  * and a log on the same disk loses events, which are tried again and again. So once more changes
- * wait than the whole table has rows, all of it is queued anew, behind the deletion of what the
- * file has, and takes their place. */
+ * wait than the whole table has rows, all of the table is queued anew, behind the deletion of what
+ * the file has, and takes their place.
+ *
+ * A walk over the table does that in slices. The table goes on to change meanwhile. Changes since
+ * the beginning of the walk stay in the queue, behind its rows, whether the walk has seen them or
+ * not: a change that is made twice does no harm.
+ *
+ *     oldest                      rows of a walk that has ended; they stay until they are saved
+ *     replaced                    changes of before the walk that is under way
+ *     changes                     all later ones, with the rows of another walk among them
+ *
+ * Rows of a walk are saved together, once the log has the newest note of then. A log that lags has
+ * that note later, and as many changes may wait once more meanwhile. So `oldest` stays, and rows of
+ * a later walk take the place of what is behind it. Otherwise a table that changes fast would never
+ * be saved. */
 #include "presence/saving.h"
 
 #include "base/say.h"
@@ -29,6 +42,17 @@ static bool has_rows(const struct save_queue *queue)
     return queue->first != NULL;
 }
 
+static struct save_row *queue_take(struct save_queue *queue)
+{
+    struct save_row *row = queue->first;
+    queue->first = row->next;
+    queue->count -= queue->count > 0;
+    row->next = NULL;
+    if (!has_rows(queue))
+        queue_init(queue);
+    return row;
+}
+
 /* Moves all rows behind those of another queue. */
 static void queue_move(struct save_queue *from, struct save_queue *to)
 {
@@ -40,23 +64,7 @@ static void queue_move(struct save_queue *from, struct save_queue *to)
     queue_init(from);
 }
 
-/* ---- all of the table anew ------------------------------------------------------------------- */
-
-/* Builds the rows of the table; false if there is no memory. */
-struct anew {
-    struct save_queue rows;
-    uint64_t told;
-    bool failed;
-};
-
-static void add_anew(struct anew *anew, struct save_row facts)
-{
-    facts.told = anew->told;
-    struct save_row *row = anew->failed ? NULL : save_row_new(&facts);
-    anew->failed = !row;
-    if (row)
-        queue_add(&anew->rows, row);
-}
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static struct save_row row_of_member(const struct person *member, bool is_there)
 {
@@ -77,38 +85,127 @@ static struct save_row row_of_debt(const struct room *room)
         .kind = owes ? SAVE_OWED : DROP_OWED, .channel = room_name(room), .owes = (uint8_t)owes};
 }
 
-static void add_room(struct anew *anew, const struct room *room)
+/* ---- all of the table anew ------------------------------------------------------------------- */
+
+enum { WALK_ROWS = 2048 }; /* of a turn: about a millisecond */
+
+static void add_anew(struct presence *presence, struct save_row facts)
 {
-    struct person *member;
-    struct roster_place place =
-        roster_after(&room->members, (struct presence_who){STR_NONE, false});
+    struct walk *walk = &presence->walk;
+    facts.told = presence->told;
+    struct save_row *row = walk->has_failed ? NULL : save_row_new(&facts);
+    walk->has_failed = !row;
+    if (row)
+        queue_add(&walk->rows, row);
+}
+
+static void begin_walk(struct presence *presence)
+{
+    struct walk *walk = &presence->walk;
+    walk->is_going = true;
+    walk->has_failed = false;
+    walk->after_len = 0;
+    list_take_all(&walk->left, &walk->seen);
+    queue_move(&presence->changes, &walk->replaced);
+    for (int kind = DROP_ALL_MEMBERS; kind < SAVE_KINDS; kind++)
+        add_anew(presence, (struct save_row){.kind = (enum save_kind)kind});
+}
+
+static void note_place(struct walk *walk, const struct person *member)
+{
+    struct presence_who who = person_who(member);
+    memcpy(walk->after, who.name.at, who.name.len);
+    walk->after_len = (uint8_t)who.name.len;
+    walk->after_verified = who.verified;
+}
+
+/* Adds members behind those that were added before. Returns whether all have been. */
+static bool add_members(struct presence *presence, const struct room *room, size_t most)
+{
+    struct walk *walk = &presence->walk;
+    struct presence_who after = {{walk->after, walk->after_len}, walk->after_verified};
+    struct roster_place place = roster_after(&room->members, after);
+    for (struct person *member;
+         walk->rows.count < most && !walk->has_failed && (member = roster_next(&place));) {
+        add_anew(presence, row_of_member(member, true));
+        note_place(walk, member);
+    }
+    return !roster_next(&place);
+}
+
+static void add_room(struct presence *presence, const struct room *room)
+{
     if (room->is_occupied)
-        add_anew(anew, (struct save_row){.kind = SAVE_OCCUPIED, .channel = room_name(room)});
+        add_anew(presence, (struct save_row){.kind = SAVE_OCCUPIED, .channel = room_name(room)});
     if (room->owes_reset || room->owes_occupied)
-        add_anew(anew, row_of_debt(room));
-    while ((member = roster_next(&place)))
-        add_anew(anew, row_of_member(member, true));
+        add_anew(presence, row_of_debt(room));
+}
+
+/* The rows take the place of what waited before the walk, but for `oldest`. The first of them holds
+ * back the others, so it alone waits for the newest note. */
+static void end_walk(struct presence *presence)
+{
+    struct walk *walk = &presence->walk;
+    walk->rows.first->told = presence->anew = presence->told;
+    queue_move(&walk->replaced, &presence->garbage);
+    if (!has_rows(&presence->oldest)) {
+        queue_move(&walk->rows, &presence->oldest);
+        return;
+    }
+    queue_move(&presence->changes, &walk->rows);
+    queue_move(&walk->rows, &presence->changes);
 }
 
 /* Without memory the changes go on to wait, and it is tried again after as many more. */
-static void queue_anew(struct presence *presence)
+static void give_up_walk(struct presence *presence)
 {
-    struct anew anew = {.told = presence->told};
-    queue_init(&anew.rows);
-    for (int kind = DROP_ALL_MEMBERS; kind < SAVE_KINDS; kind++)
-        add_anew(&anew, (struct save_row){.kind = (enum save_kind)kind});
-    for (struct map_node *node = map_next(&presence->rooms, NULL); node;
-         node = map_next(&presence->rooms, node))
-        add_room(&anew, container_of(node, struct room, node));
+    struct walk *walk = &presence->walk;
+    queue_move(&walk->rows, &presence->garbage);
+    queue_move(&presence->changes, &walk->replaced);
+    queue_move(&walk->replaced, &presence->changes);
     presence->changes.count = 0;
-    if (anew.failed) {
-        save_rows_free(anew.rows.first);
-        return;
+}
+
+/* A room counts as a row, so that empty ones are bounded as well. */
+static void walk_some(struct presence *presence)
+{
+    struct walk *walk = &presence->walk;
+    size_t most = walk->rows.count + WALK_ROWS;
+    for (; walk->rows.count < most && !walk->has_failed && !list_empty(&walk->left); most--) {
+        struct room *room = container_of(walk->left.next, struct room, walked);
+        if (!walk->after_len)
+            add_room(presence, room);
+        if (!add_members(presence, room, most))
+            continue;
+        list_remove(&room->walked);
+        list_add_last(&walk->seen, &room->walked);
+        walk->after_len = 0;
     }
-    save_rows_free(presence->changes.first);
-    queue_init(&presence->changes);
-    queue_move(&anew.rows, &presence->changes);
-    presence->anew = presence->told;
+    if (!walk->has_failed && !list_empty(&walk->left))
+        return;
+    list_take_all(&walk->seen, &walk->left);
+    walk->is_going = false;
+    if (walk->has_failed)
+        give_up_walk(presence);
+    else
+        end_walk(presence);
+}
+
+void saving_room_begins(struct presence *presence, struct room *room)
+{
+    list_add_last(&presence->walk.seen, &room->walked);
+}
+
+void saving_room_ends(struct presence *presence, struct room *room)
+{
+    if (presence->walk.left.next == &room->walked)
+        presence->walk.after_len = 0;
+    list_remove(&room->walked);
+}
+
+bool saving_has_more(const struct presence *presence)
+{
+    return presence->walk.is_going;
 }
 
 static bool is_too_long(const struct presence *presence)
@@ -132,8 +229,8 @@ static void note_change(struct presence *presence, struct save_row *facts)
 {
     if (!presence->saver || is_left_out(presence, facts))
         return;
-    if (is_too_long(presence))
-        queue_anew(presence);
+    if (!presence->walk.is_going && is_too_long(presence))
+        begin_walk(presence);
     facts->told = presence->told;
     struct save_row *row = save_row_new(facts);
     if (!row)
@@ -202,6 +299,24 @@ static void answer(struct presence *presence, struct mark_request *marks, int re
     }
 }
 
+static bool has_waiting(const struct presence *presence)
+{
+    return has_rows(&presence->oldest) || has_rows(&presence->changes) ||
+           has_rows(&presence->walk.replaced);
+}
+
+/* Puts rows before all that waits. Rows of a walk that has ended meanwhile, or of one that is under
+ * way, stand for them. */
+static void put_before(struct presence *presence, struct save_queue *rows)
+{
+    struct save_queue *first =
+        presence->walk.is_going ? &presence->walk.replaced : &presence->changes;
+    if (has_rows(&presence->oldest))
+        first = &presence->garbage;
+    queue_move(first, rows);
+    queue_move(rows, first);
+}
+
 /* Puts the members of a save that failed back to the front. Marks were refused: who asks again
  * saves them again. Deletions of marks go before all that is saved next: marks of the same channels
  * may come meanwhile, and must stay. */
@@ -217,9 +332,8 @@ static void put_back(struct presence *presence)
         else
             queue_add(row->kind == DROP_MARKS ? &presence->deletions : &back, row);
     }
-    queue_move(&presence->changes, &back);
-    queue_move(&back, &presence->changes);
-    if (has_rows(&presence->changes) || has_rows(&presence->deletions))
+    put_before(presence, &back);
+    if (has_waiting(presence) || has_rows(&presence->deletions))
         timer_set(&presence->loop, &presence->save_timer, RETRY_MS);
 }
 
@@ -235,26 +349,27 @@ static void on_saved(struct mail *mail, void *owner)
         say(SAY_ERROR, "presence_not_saved", "error=%d", -result);
         put_back(presence);
     } else {
-        save_rows_free(presence->save.rows);
         presence->saved = presence->save.position;
     }
     presence->save.rows = NULL;
     answer(presence, marks, result);
 }
 
-/* Moves the changes whose events the log has behind `rows`. */
+static bool may_save(const struct presence *presence, const struct save_queue *queue)
+{
+    return has_rows(queue) && queue->first->told <= presence->taken;
+}
+
+/* Moves the changes whose events the log has behind `rows`. While a walk is under way, it has the
+ * changes of before. */
 static void take_changes(struct presence *presence, struct save_queue *rows)
 {
-    struct save_queue *from = &presence->changes;
-    while (has_rows(from) && from->first->told <= presence->taken) {
-        struct save_row *row = from->first;
-        from->first = row->next;
-        from->count -= from->count > 0;
-        row->next = NULL;
-        queue_add(rows, row);
-    }
-    if (!has_rows(from))
-        queue_init(from);
+    if (may_save(presence, &presence->oldest))
+        queue_move(&presence->oldest, rows);
+    if (has_rows(&presence->oldest) || presence->walk.is_going)
+        return;
+    while (may_save(presence, &presence->changes))
+        queue_add(rows, queue_take(&presence->changes));
 }
 
 /* Marks first: a deletion among them comes before what is told of the channel later. */
@@ -273,7 +388,7 @@ static struct save_row *take_rows(struct presence *presence)
  * wait for their notes. */
 static uint64_t position_of(const struct presence *presence)
 {
-    if (presence->anew > presence->taken)
+    if (presence->anew > presence->taken || presence->walk.is_going)
         return presence->saved;
     return presence->taken == presence->told && !has_rows(&presence->changes)
                ? log_newest(presence->config.log)
@@ -283,6 +398,8 @@ static uint64_t position_of(const struct presence *presence)
 static void write_out(struct presence *presence)
 {
     presence->save.rows = take_rows(presence);
+    presence->save.garbage = presence->garbage.first;
+    queue_init(&presence->garbage);
     presence->save.position = position_of(presence);
     presence->save.home = &presence->loop.mailbox;
     presence->save.mail = (struct mail){.open = on_saved};
@@ -291,7 +408,7 @@ static void write_out(struct presence *presence)
     presence->has_save = true;
     presence->saves_last = false;
     timer_stop(&presence->save_timer);
-    if (has_rows(&presence->changes))
+    if (has_waiting(presence))
         timer_set(&presence->loop, &presence->save_timer, SAVE_MS);
     presence_saver_submit(presence->saver, &presence->save);
 }
@@ -299,12 +416,16 @@ static void write_out(struct presence *presence)
 static bool is_due(const struct presence *presence)
 {
     bool rings = list_linked(&presence->save_timer.node);
-    bool waits = has_rows(&presence->changes) || has_rows(&presence->deletions);
+    bool waits = has_waiting(presence) || has_rows(&presence->deletions);
     return has_rows(&presence->marks) || (waits && !rings);
 }
 
 void saving_flush(struct presence *presence, bool all)
 {
+    do {
+        if (presence->walk.is_going)
+            walk_some(presence);
+    } while (all && presence->walk.is_going);
     if (presence->saver && !presence->has_save && (all || is_due(presence)))
         write_out(presence);
 }
@@ -330,6 +451,10 @@ void saving_init(struct presence *presence)
     queue_init(&presence->changes);
     queue_init(&presence->marks);
     queue_init(&presence->deletions);
+    queue_init(&presence->oldest);
+    queue_init(&presence->garbage);
+    queue_init(&presence->walk.rows);
+    queue_init(&presence->walk.replaced);
     presence->save_timer.ring = ring;
     presence->position_timer.ring = ring_position;
     if (presence->saver)
@@ -340,12 +465,14 @@ void saving_deinit(struct presence *presence)
 {
     answer(presence, presence->waiting, -ECANCELED);
     presence->waiting = NULL;
-    save_rows_free(presence->changes.first);
-    save_rows_free(presence->marks.first);
-    save_rows_free(presence->deletions.first);
-    queue_init(&presence->changes);
-    queue_init(&presence->marks);
-    queue_init(&presence->deletions);
+    struct save_queue *queues[] = {
+        &presence->changes, &presence->marks,     &presence->deletions,     &presence->oldest,
+        &presence->garbage, &presence->walk.rows, &presence->walk.replaced,
+    };
+    for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
+        save_rows_free(queues[i]->first);
+        queue_init(queues[i]);
+    }
     timer_stop(&presence->save_timer);
     timer_stop(&presence->position_timer);
 }

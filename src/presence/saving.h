@@ -30,6 +30,13 @@ void save_mark(struct presence *presence, struct mark_request *mark);
 /* The end of a turn: hands over what is due. `all`: everything that may be saved. */
 void saving_flush(struct presence *presence, bool all);
 
+/* A turn has not done all that is to be done: the next follows at once. */
+bool saving_has_more(const struct presence *presence);
+
+/* The room is in the table from now on, and until it ends. */
+void saving_room_begins(struct presence *presence, struct room *room);
+void saving_room_ends(struct presence *presence, struct room *room);
+
 /* Whether something is on its way to the disk. */
 static inline bool saving_is_busy(const struct presence *presence)
 {

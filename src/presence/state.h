@@ -42,6 +42,7 @@ struct marks {
 
 struct room {
     struct map_node node;
+    struct list walked; /* in a list of presence->walk */
     struct roster members;
     struct marks *marks;       /* NULL: none */
     struct counting *counting; /* NULL: its count has not changed lately */
@@ -96,6 +97,17 @@ struct save_queue {
     size_t count;
 };
 
+/* A walk over the table that queues all of it anew (saving.c). */
+struct walk {
+    struct list seen, left; /* rooms */
+    struct save_queue rows;
+    struct save_queue replaced; /* changes of before the walk */
+    bool is_going, has_failed;
+    bool after_verified; /* the member of the first room that is left */
+    uint8_t after_len;   /* up to whom the walk has come; 0: to none */
+    char after[PRESENCE_NAME_MAX];
+};
+
 /* A request whose mark is being saved. */
 struct mark_request;
 
@@ -128,10 +140,13 @@ struct presence {
 
     struct presence_saver *saver; /* NULL: nothing is saved */
     struct questions questions;
+    struct save_queue oldest;     /* of the whole table, see saving.c */
+    struct walk walk;             /* over the table, while it is queued anew */
     struct save_queue changes;    /* of members and channels */
+    struct save_queue garbage;    /* rows that the saver frees */
     struct save_queue marks;      /* and of marks */
     struct save_queue deletions;  /* of marks, which a save has failed with: they go before both */
-    uint64_t anew;                /* the newest note when all changes were queued anew (saving.c) */
+    uint64_t anew;                /* the newest note at the end of the last walk (saving.c) */
     struct presence_save save;    /* under way, if has_save */
     struct mark_request *waiting; /* for the save that is gathered, */
     struct mark_request *flying;  /* and for the one under way */
