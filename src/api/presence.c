@@ -289,6 +289,7 @@ static bool ask(struct asked *asked)
     struct presence_request *request = request_of(asked);
     struct refusal refusal;
     request->answered = answered;
+    request->gone = &asked->exchange->dropped;
     return (presence_asking_check(worker, &publisher, request, buf_str(&asked->as), &refusal) &&
             presence_asking_begin(worker, &asked->asking, &refusal)) ||
            refuse_as(asked, &refusal);

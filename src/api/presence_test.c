@@ -99,6 +99,18 @@ static void a_list_is_charged_to_the_turn_that_copies_it(void **state)
     assert_true(before - worker->turn_budget.bytes_left >= (int64_t)hall->desk->body.len);
 }
 
+static void a_question_counts_as_held_memory_until_it_is_answered(void **state)
+{
+    struct hall *hall = *state;
+    struct account *account = &hall->desk->worker.account;
+    uint64_t before = account_held(account, ACCOUNT_INTAKE);
+    desk_begin_ask(hall->desk, "GET /presence/chat/a", "", STR_NONE);
+    assert_true(account_held(account, ACCOUNT_INTAKE) > before);
+    turn(hall);
+    assert_int_equal(hall->desk->answers, 1);
+    assert_int_equal(account_held(account, ACCOUNT_INTAKE), before);
+}
+
 static void a_change_must_be_an_object_with_a_state_or_a_mark(void **state)
 {
     struct hall *hall = *state;
@@ -199,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_HALL(a_channel_without_anybody_has_an_empty_list),
         WITH_HALL(a_list_is_charged_to_the_turn_that_copies_it),
+        WITH_HALL(a_question_counts_as_held_memory_until_it_is_answered),
         WITH_HALL(a_change_must_be_an_object_with_a_state_or_a_mark),
         WITH_HALL(a_state_and_a_body_have_a_limit),
         WITH_HALL(a_change_is_of_somebody_with_a_name),

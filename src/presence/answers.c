@@ -9,8 +9,9 @@
 
 #include <stdlib.h>
 
-/* The lists of a turn: those who join or change something wait for them. */
-enum { TURN_BYTES = 1 << 20 };
+/* The lists of a turn: those who join or change something wait for them. A question counts for
+ * QUESTION_BYTES at least, so that a turn takes about a thousand of them at most. */
+enum { TURN_BYTES = 1 << 20, QUESTION_BYTES = 1 << 10 };
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
@@ -297,7 +298,8 @@ void answers_open(struct mail *mail, void *owner)
     if (request->op != PRESENCE_GET)
         put(presence, request);
     else if (!questions_add(&presence->questions, request,
-                            shares_address(&presence->shares, request->address)))
+                            shares_address(&presence->shares, request->address),
+                            presence->config.limits.address_percent))
         refuse(request, PRESENCE_E_STORE, "too many questions about presence wait: try again");
 }
 
@@ -308,13 +310,20 @@ bool answers_are_due(struct presence *presence)
     return ends ? presence->questions.count : questions_are_due(&presence->questions);
 }
 
+static bool is_wanted(struct presence_request *request)
+{
+    if (!request->gone || !atomic_load_explicit(request->gone, memory_order_relaxed))
+        return true;
+    refuse(request, PRESENCE_E_STORE, "the client has gone");
+    return false;
+}
+
 void answers_flush(struct presence *presence)
 {
     size_t made = 0;
     while (made < TURN_BYTES && answers_are_due(presence)) {
         struct presence_request *request = questions_take(&presence->questions);
-        if (!check(presence, request))
-            continue;
-        made += get(presence, request);
+        size_t bytes = is_wanted(request) && check(presence, request) ? get(presence, request) : 0;
+        made += bytes > QUESTION_BYTES ? bytes : QUESTION_BYTES;
     }
 }

@@ -71,6 +71,9 @@ struct presence_request {
 
     struct mailbox *home;
     void (*answered)(struct presence_request *request, void *home_owner);
+    /* Set by the asker once nobody wants the answer any more: a list that is not made yet is left
+     * out. NULL: the answer is wanted in any case. */
+    const atomic_bool *gone;
 
     /* The answer: members of a JSON object without its braces, as json_add_members() takes them:
      * GET: "channel","count","anonymous","members":[…],"more","cursor", and with wants_marks

@@ -2025,8 +2025,8 @@ static void a_client_that_asks_much_delays_another_by_a_list_at_most(void **stat
     uint64_t other = 1;
     (void)state;
     fill_room(world);
-    while (shares_address(&world->presence->shares, other) % QUESTIONS_LANES ==
-           shares_address(&world->presence->shares, 0) % QUESTIONS_LANES)
+    while (shares_address(&world->presence->shares, other) ==
+           shares_address(&world->presence->shares, 0))
         other++;
     ask_all(world, questions);
     struct question small = {.request = {.op = PRESENCE_GET,
@@ -2052,28 +2052,77 @@ static void note_end(struct presence_request *asked, void *owner)
     buf_free(&asked->last_name);
 }
 
-static void questions_beyond_those_that_may_wait_are_refused(void **state)
+static void ask_small(struct world *world, struct question *question, uint64_t address)
 {
-    enum { MOST = QUESTIONS_LANE_MAX };
-    struct world *world = world_new(false, NULL);
-    struct question *questions = calloc(MOST + 1, sizeof(*questions));
-    (void)state;
-    for (unsigned i = 0; i <= MOST; i++) {
-        questions[i].request = (struct presence_request){.op = PRESENCE_GET,
-                                                         .channel = STR("chat/x"),
-                                                         .limit = 1,
-                                                         .home = &world->loop.mailbox,
-                                                         .answered = note_end};
-        presence_ask(world->presence, &questions[i].request);
-    }
-    presence_turn(world->presence, 0);
-    assert_int_equal(questions[MOST].request.fault, PRESENCE_E_STORE);
-    for (unsigned i = 0; i <= MOST; i++) {
+    *question = (struct question){.request = {.op = PRESENCE_GET,
+                                              .channel = STR("chat/x"),
+                                              .limit = 1,
+                                              .address = address,
+                                              .home = &world->loop.mailbox,
+                                              .answered = note_end}};
+    presence_ask(world->presence, &question->request);
+}
+
+/* Asks more questions than may wait, of as many addresses as `at` says. Returns how many of an
+ * address that comes last were let in. */
+static unsigned flood(struct world *world, unsigned addresses)
+{
+    enum { LATE = 10 };
+    struct question *questions = calloc(QUESTIONS_MAX + LATE, sizeof(*questions));
+    unsigned fine = 0;
+    for (unsigned i = 0; i < QUESTIONS_MAX; i++)
+        ask_small(world, &questions[i], 1 + i % addresses);
+    for (unsigned i = QUESTIONS_MAX; i < QUESTIONS_MAX + LATE; i++)
+        ask_small(world, &questions[i], 1 + addresses);
+    for (unsigned i = 0; i < QUESTIONS_MAX + LATE; i++)
         while (!questions[i].answered)
             turn(world);
-        assert_int_equal(questions[i].request.fault, i < MOST ? PRESENCE_FINE : PRESENCE_E_STORE);
-    }
+    for (unsigned i = QUESTIONS_MAX; i < QUESTIONS_MAX + LATE; i++)
+        fine += questions[i].request.fault == PRESENCE_FINE;
     free(questions);
+    return fine;
+}
+
+static void questions_beyond_those_that_may_wait_are_refused(void **state)
+{
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    assert_int_equal(flood(world, 1), 0); /* here an address may have all places */
+    world_free(world);
+}
+
+static void a_few_addresses_cannot_take_all_places_of_questions_that_wait(void **state)
+{
+    struct presence_limits half = limits;
+    half.address_percent = 50;
+    struct world *world = world_new(false, &half);
+    (void)state;
+    assert_int_equal(flood(world, 4), 10);
+    world_free(world);
+}
+
+static void a_question_of_a_client_that_has_gone_costs_no_list(void **state)
+{
+    struct question questions[2];
+    atomic_bool gone = false;
+    struct world *world = world_new(false, NULL);
+    (void)state;
+    fill_room(world);
+    for (unsigned i = 0; i < 2; i++) {
+        questions[i] = (struct question){.request = {.op = PRESENCE_GET,
+                                                     .channel = STR("chat/x"),
+                                                     .limit = PRESENCE_LIMIT_MAX,
+                                                     .gone = i ? NULL : &gone,
+                                                     .home = &world->loop.mailbox,
+                                                     .answered = note_end}};
+        presence_ask(world->presence, &questions[i].request);
+    }
+    atomic_store(&gone, true);
+    presence_turn(world->presence, 0);
+    assert_int_equal(questions[0].request.answer.len, 0);
+    assert_true(questions[1].request.answer.len > 0);
+    mailbox_empty(&world->loop.mailbox);
+    assert_true(questions[0].answered && questions[1].answered);
     world_free(world);
 }
 
@@ -2188,6 +2237,8 @@ int main(void)
         cmocka_unit_test(a_change_does_not_wait_for_lists_that_were_asked_for_before),
         cmocka_unit_test(a_client_that_asks_much_delays_another_by_a_list_at_most),
         cmocka_unit_test(questions_beyond_those_that_may_wait_are_refused),
+        cmocka_unit_test(a_few_addresses_cannot_take_all_places_of_questions_that_wait),
+        cmocka_unit_test(a_question_of_a_client_that_has_gone_costs_no_list),
         cmocka_unit_test(a_host_that_waits_for_room_goes_on_once_answers_are_opened),
         cmocka_unit_test(questions_that_wait_are_answered_when_the_server_stops),
     };

@@ -8,21 +8,32 @@ static void open_mail(struct mail *mail, void *owner)
 
 void questions_init(struct questions *questions, struct mailbox *host)
 {
-    *questions = (struct questions){.host = host, .mail = {.open = open_mail}};
-    for (unsigned i = 0; i < QUESTIONS_LANES; i++)
-        questions->lanes[i].last = &questions->lanes[i].first;
+    questions->host = host;
+    questions->mail.open = open_mail;
+    list_init(&questions->busy);
 }
 
-bool questions_add(struct questions *questions, struct presence_request *request, unsigned asker)
+static void add_to(struct questions_lane *lane, struct presence_request *request)
 {
-    struct questions_lane *lane = &questions->lanes[asker % QUESTIONS_LANES];
-    if (lane->count >= QUESTIONS_LANE_MAX || questions->count >= QUESTIONS_MAX)
-        return false;
+    if (!lane->first)
+        lane->last = &lane->first;
     request->next = NULL;
     *lane->last = request;
     lane->last = &request->next;
     lane->count++;
+}
+
+bool questions_add(struct questions *questions, struct presence_request *request, uint16_t holder,
+                   unsigned percent)
+{
+    struct questions_lane *lane = &questions->lanes[holder];
+    if (questions->count >= QUESTIONS_MAX ||
+        !share_has_place(lane->count, questions->count, QUESTIONS_MAX, percent))
+        return false;
+    add_to(lane, request);
     questions->count++;
+    if (!list_linked(&lane->node))
+        list_add_last(&questions->busy, &lane->node);
     return true;
 }
 
@@ -41,26 +52,19 @@ bool questions_are_due(struct questions *questions)
     return has_room(questions);
 }
 
-static struct questions_lane *next_lane(struct questions *questions)
-{
-    struct questions_lane *lane;
-    do
-        lane = &questions->lanes[questions->next++ % QUESTIONS_LANES];
-    while (!lane->first);
-    return lane;
-}
-
+/* A lane that has more questions goes behind all others. */
 struct presence_request *questions_take(struct questions *questions)
 {
-    if (!questions->count)
+    struct list *node = list_take_first(&questions->busy);
+    if (!node)
         return NULL;
-    struct questions_lane *lane = next_lane(questions);
+    struct questions_lane *lane = container_of(node, struct questions_lane, node);
     struct presence_request *request = lane->first;
     lane->first = request->next;
-    if (!lane->first)
-        lane->last = &lane->first;
     lane->count--;
     questions->count--;
+    if (lane->first)
+        list_add_last(&questions->busy, node);
     return request;
 }
 

@@ -10,17 +10,21 @@
  * by mail, if the host waits for room. The queue is bounded as well: a client may leave before it
  * is answered, and come back with more questions.
  *
- * The queue has lanes, which are served in turn. All questions of an address are in one lane, so a
- * client that asks for a thousand lists delays its own answers, and others by a list each. */
+ * The queue has a lane for each address, or rather for each value of the keyed hash by which shares
+ * tell addresses apart (shares.h). Lanes are served in turn. So a client that asks for a thousand
+ * lists delays its own answers, and others by a list each. An address has a share of the places, as
+ * of members: a few addresses cannot take all of them.
+ *
+ * A client may leave before its question is answered. The question then costs no list once its turn
+ * comes. */
 #pragma once
 
 #include "presence/presence.h"
+#include "presence/shares.h"
 
 enum {
     QUESTIONS_ANSWERED_MAX = 512 << 10,
-    QUESTIONS_LANES = 64,
-    QUESTIONS_LANE_MAX = 16384, /* questions that wait in a lane */
-    QUESTIONS_MAX = 65536,      /* and in all lanes */
+    QUESTIONS_MAX = 65536, /* questions that wait */
 };
 
 enum questions_state {
@@ -30,25 +34,29 @@ enum questions_state {
 };
 
 struct questions_lane {
+    struct list node; /* in questions->busy, if it has questions */
     struct presence_request *first, **last;
-    unsigned count;
+    uint32_t count;
 };
 
 struct questions {
-    struct questions_lane lanes[QUESTIONS_LANES];
-    unsigned next;  /* the lane that is served next */
-    unsigned count; /* of all lanes */
+    struct questions_lane lanes[SHARE_HOLDERS + 1];
+    struct list busy; /* lanes in the order in which they are served */
+    uint32_t count;   /* of all lanes */
     struct mailbox *host;
     atomic_size_t answered; /* bytes of answers on their way */
     atomic_int state;       /* enum questions_state */
     struct mail mail;
 };
 
-/* The mailbox is that of the host, whose thread calls all but the last of these. */
+/* The mailbox is that of the host, whose thread calls all but the last of these. The memory is
+ * zeroed, and pages of it are touched only as addresses come. */
 void questions_init(struct questions *questions, struct mailbox *host);
 
-/* `asker` is a number of the client's address. False if too many wait already. */
-bool questions_add(struct questions *questions, struct presence_request *request, unsigned asker);
+/* `holder` is the client's address (shares_address()), which may have `percent` of the places that
+ * are left. False if too many wait already. */
+bool questions_add(struct questions *questions, struct presence_request *request, uint16_t holder,
+                   unsigned percent);
 
 /* Whether a question waits and there is room for its answer. If only the room is missing, the host
  * gets mail once there is some. */

@@ -38,7 +38,7 @@ struct exchange {
     bool is_tunnel;        /* asks for a WebSocket by extended CONNECT (RFC 8441) */
     bool chunked;          /* a body of unknown length is sent in chunks of HTTP/1.1 */
     bool patient;          /* has a deadline of its own instead of limits.publish_ms */
-    bool dropped;          /* no response is wanted any more */
+    atomic_bool dropped;   /* no response is wanted any more; the worker's thread sets it */
     uint8_t permissions;   /* the number of times that the operator's server gave permissions */
     struct caller *caller; /* who asks; NULL: anybody */
     bool is_identified;    /* `caller` is known */

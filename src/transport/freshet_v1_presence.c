@@ -21,7 +21,8 @@ struct freshet_v1_asks {
 struct ask {
     struct presence_asking asking;
     struct list node;
-    struct freshet_v1 *v1; /* NULL once the connection is gone */
+    struct freshet_v1 *v1; /* NULL once the connection is gone, */
+    atomic_bool gone;      /* for the host */
     uint8_t ref_len;
     char ref[FRESHET_V1_REF_MAX];
 };
@@ -108,8 +109,11 @@ void freshet_v1_forget_presence(struct freshet_v1 *v1)
 {
     if (!v1->asks)
         return;
-    for (struct list *node; (node = list_take_first(&v1->asks->asks));)
-        container_of(node, struct ask, node)->v1 = NULL;
+    for (struct list *node; (node = list_take_first(&v1->asks->asks));) {
+        struct ask *ask = container_of(node, struct ask, node);
+        ask->v1 = NULL;
+        atomic_store_explicit(&ask->gone, true, memory_order_relaxed);
+    }
     free(v1->asks);
     v1->asks = NULL;
 }
@@ -203,6 +207,7 @@ static struct ask *ask_new(struct freshet_v1 *v1, struct str ref)
                         .ref_len = (uint8_t)ref.len};
     if (ref.len)
         memcpy(ask->ref, ref.at, ref.len);
+    ask->asking.request.gone = &ask->gone;
     list_add_last(&v1->asks->asks, &ask->node);
     v1->asks->count++;
     return ask;

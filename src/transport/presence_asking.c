@@ -133,6 +133,8 @@ bool presence_asking_begin(struct worker *worker, struct presence_asking *asking
         !keep_state(arena, &request->state))
         return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, "no memory: try again");
     request->home = &worker->loop.mailbox;
+    asking->worker = worker;
+    account_set(&worker->account, ACCOUNT_INTAKE, &asking->held, sizeof(*asking) + arena->total);
     desk_flush(&worker->desk); /* the turn may have made a member of the asker just now */
     presence_ask(worker->config.presence, request);
     return true;
@@ -160,4 +162,6 @@ void presence_asking_free(struct presence_asking *asking)
     buf_free(&request->last_name);
     buf_free(&request->last_mark_name);
     arena_free(&asking->arena);
+    if (asking->worker)
+        account_set(&asking->worker->account, ACCOUNT_INTAKE, &asking->held, 0);
 }

@@ -12,6 +12,8 @@
 struct presence_asking {
     struct presence_request request;
     struct arena arena;
+    struct worker *worker; /* NULL until the host is asked */
+    size_t held;           /* bytes that count in the worker's account meanwhile */
 };
 
 /* Reads the change of a member: `state` and `read` are raw JSON, empty where the client has not
