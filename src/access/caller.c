@@ -128,6 +128,20 @@ struct caller *caller_unref(struct caller *caller)
     return NULL;
 }
 
+struct caller *caller_on(const struct caller *caller, struct caller *base)
+{
+    struct caller_facts facts = caller->facts;
+    int64_t base_us = base->facts.expires_us;
+    facts.base = base;
+    if (base_us && (!facts.expires_us || base_us < facts.expires_us))
+        facts.expires_us = base_us;
+    struct caller *made = caller_new(&facts);
+    if (!made)
+        return base;
+    caller_unref(base);
+    return made;
+}
+
 struct str caller_subject(const struct caller *caller)
 {
     return caller ? caller->facts.subject : STR_NONE;

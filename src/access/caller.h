@@ -59,6 +59,10 @@ struct str caller_subject(const struct caller *caller);
 /* Whether the caller, or one that it rests on, has this subject. */
 bool caller_is_of(const struct caller *caller, struct str subject);
 
+/* A copy of the caller that rests on another one, which is taken over, and ends with that at the
+ * latest. Without memory it is the other one alone, whose rights are fewer. */
+struct caller *caller_on(const struct caller *caller, struct caller *base);
+
 /* Whether both are of one kind and subject, with the same grants and end. */
 bool caller_equal(const struct caller *a, const struct caller *b);
 

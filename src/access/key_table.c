@@ -163,16 +163,34 @@ bool key_table_replace_configured(struct key_table *table, struct api_key **keys
     return changed;
 }
 
-struct caller *key_table_caller(struct key_table *table, const struct caller *caller)
+/* What the key of a caller stands for now, with a reference; NULL if the key is gone. */
+static struct caller *key_caller(struct key_table *table, const struct caller *caller)
 {
-    struct caller *now = NULL;
-    if (!caller || caller->facts.kind != CALLER_KEY)
-        return NULL;
     pthread_rwlock_rdlock(&table->lock);
     struct api_key *key = find(table, caller->facts.key_id);
-    if (key)
-        now = caller_ref(key->caller);
+    struct caller *now = key ? caller_ref(key->caller) : NULL;
     pthread_rwlock_unlock(&table->lock);
+    return now;
+}
+
+static const struct caller *caller_at(const struct caller *caller, size_t place)
+{
+    while (place--)
+        caller = caller->facts.base;
+    return caller;
+}
+
+struct caller *key_table_renew(struct key_table *table, const struct caller *caller)
+{
+    size_t place = 0;
+    const struct caller *before = caller;
+    for (; before && before->facts.kind != CALLER_KEY; before = before->facts.base)
+        place++;
+    struct caller *now = before ? key_caller(table, before) : NULL;
+    if (!now || caller_equal(now, before))
+        return caller_unref(now);
+    while (place--)
+        now = caller_on(caller_at(caller, place), now);
     return now;
 }
 

@@ -32,9 +32,9 @@ void key_table_put(struct key_table *table, struct api_key *key);
  * away: a key that is gone, or one that has changed. Any thread. */
 bool key_table_replace_configured(struct key_table *table, struct api_key **keys, size_t count);
 
-/* The caller that the key of a caller stands for now, with a reference; NULL if that is not known:
- * the caller came by no key, or rests on one. Any thread. */
-struct caller *key_table_caller(struct key_table *table, const struct caller *caller);
+/* The caller as its key makes it now, or as the key does on which it rests, with a reference. NULL
+ * if the key has not changed or is gone, or there is none. Any thread. */
+struct caller *key_table_renew(struct key_table *table, const struct caller *caller);
 
 /* Any thread. False if there is no such key. */
 bool key_table_remove(struct key_table *table, struct str id);

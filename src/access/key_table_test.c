@@ -166,23 +166,86 @@ static void keys_of_the_configuration_are_replaced_and_equal_ones_stay(void **st
 
     struct api_key *same[] = {configured(texts[0], "a"), configured(texts[1], "a")};
     assert_false(key_table_replace_configured(*state, same, 2));
-    struct caller *now = key_table_caller(*state, before);
-    assert_ptr_equal(now, before);
-    caller_unref(now);
+    assert_null(key_table_renew(*state, before));
 
     struct api_key *fewer[] = {configured(texts[0], "b")};
     assert_true(key_table_replace_configured(*state, fewer, 1));
-    now = key_table_caller(*state, before);
+    struct caller *now = key_table_renew(*state, before);
     assert_false(caller_equal(now, before));
     caller_unref(now);
     assert_int_equal(ask(*state, CREDENTIAL_BEARER, texts[1]).state, IDENTITY_BAD);
 
     assert_true(key_table_replace_configured(*state, NULL, 0));
     assert_true(key_table_is_gone(*state, before));
-    assert_null(key_table_caller(*state, before));
+    assert_null(key_table_renew(*state, before));
     assert_false(key_table_is_gone(*state, by_api)); /* keys of the API stay */
     caller_unref(before);
     caller_unref(by_api);
+}
+
+/* What the operator's server has allowed to the key's bearer, in two answers. */
+static struct caller *permitted(struct caller *key, int64_t expires_us)
+{
+    const struct str patterns[] = {STR("site/**")};
+    const struct grant grant = {patterns, 1, action_bit(ACTION_READ)};
+    struct caller_facts facts = {.kind = CALLER_BACKEND,
+                                 .subject = STR("alice"),
+                                 .base = key,
+                                 .expires_us = expires_us,
+                                 .grants = &grant,
+                                 .grants_count = 1};
+    struct caller *first = caller_new(&facts);
+    facts.base = first;
+    struct caller *second = caller_new(&facts);
+    caller_unref(first);
+    return second;
+}
+
+static void a_caller_that_rests_on_a_key_loses_what_the_key_does(void **state)
+{
+    static const int64_t ends_us[] = {0, NOW + 5};
+    char text[KEY_TEXT_LEN + 1];
+    struct key_digest digest;
+    for (size_t i = 0; i < sizeof(ends_us) / sizeof(ends_us[0]); i++) {
+        key_text_make(text, &digest);
+        struct api_key *keys[] = {configured(text, "a")}, *fewer[] = {configured(text, "b")};
+        key_table_replace_configured(*state, keys, 1);
+        struct caller *key = ask(*state, CREDENTIAL_BEARER, text).caller;
+        struct caller *before = permitted(key, ends_us[i]);
+        assert_null(key_table_renew(*state, before));
+
+        key_table_replace_configured(*state, fewer, 1);
+        struct caller *now = key_table_renew(*state, before);
+        const struct caller *base = now->facts.base->facts.base;
+        assert_true(str_eq(base->facts.grants[0].patterns[0], STR("b")));
+        assert_null(base->facts.base);
+        assert_true(caller_equal(now, before)); /* what was allowed besides is as before */
+        caller_unref(now);
+        caller_unref(before);
+        caller_unref(key);
+    }
+}
+
+static void a_caller_that_rests_on_a_key_ends_with_it(void **state)
+{
+    struct caller *old = caller_new(&(const struct caller_facts){.kind = CALLER_KEY});
+    static const int64_t rows[][3] = {/* of the permission, of the key, of both */
+                                      {0, 0, 0},
+                                      {9, 0, 9},
+                                      {0, 7, 7},
+                                      {9, 7, 7},
+                                      {7, 9, 7}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct caller_facts facts = {.kind = CALLER_KEY, .expires_us = rows[i][1]};
+        struct caller *before = permitted(old, rows[i][0]);
+        struct caller *now = caller_on(before, caller_new(&facts));
+        assert_int_equal(now->facts.expires_us, rows[i][2]);
+        assert_int_equal(now->facts.base->facts.kind, CALLER_KEY);
+        caller_unref(now);
+        caller_unref(before);
+    }
+    caller_unref(old);
+    (void)state;
 }
 
 int main(void)
@@ -199,6 +262,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_use_is_noted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keys_of_the_configuration_are_replaced_and_equal_ones_stay,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_caller_that_rests_on_a_key_loses_what_the_key_does,
+                                        set_up, tear_down),
+        cmocka_unit_test(a_caller_that_rests_on_a_key_ends_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

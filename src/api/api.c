@@ -254,8 +254,7 @@ bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us)
 struct caller *api_renew(void *app, const struct caller *caller)
 {
     const struct api *api = app;
-    struct caller *now = key_table_caller(api->keys, caller);
-    return now && caller_equal(now, caller) ? caller_unref(now) : now;
+    return key_table_renew(api->keys, caller);
 }
 
 /* Advice to strangers: the first with access rules, the second without. */

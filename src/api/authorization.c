@@ -265,11 +265,14 @@ static bool take_answer(struct exchange *exchange, const struct identity *identi
         return false;
     }
     exchange->is_denied = identity->state != IDENTITY_KNOWN;
+    if (!exchange->is_denied) {
+        caller_unref(exchange->caller);
+        exchange->caller = identity->caller;
+        exchange->permissions++;
+    }
+    exchange->caller = worker_renew(exchange->worker, exchange->caller);
     if (exchange->is_denied)
         return !exchange->is_opaque || refuse_credential(exchange, identity->why);
-    caller_unref(exchange->caller);
-    exchange->caller = identity->caller;
-    exchange->permissions++;
     return !is_revoked(exchange) || refuse_credential(exchange, ACCESS_REVOKED_WORDS);
 }
 

@@ -233,6 +233,8 @@ static bool take_permission(struct auth *auth, const struct identity *identity)
         caller_unref(auth->permitted);
         auth->permitted = identity->caller;
     }
+    auth->caller = worker_renew(auth->v1->worker, auth->caller);
+    auth->permitted = worker_renew(auth->v1->worker, auth->permitted);
     if (!is_unvouched && (auth->is_denied || !why))
         return true;
     fail(auth, PROBLEM_BAD_CREDENTIAL, why);

@@ -217,17 +217,6 @@ static enum ending find_end(const struct worker *worker, const struct caller *ca
                : ENDINGS_COUNT;
 }
 
-/* A key may have changed in the configuration. */
-static void renew(struct worker *worker, struct live *live)
-{
-    const struct worker_config *config = &worker->config;
-    struct caller *now = config->renew ? config->renew(config->app, live->caller) : NULL;
-    if (!now)
-        return;
-    caller_unref(live->caller);
-    live->caller = now;
-}
-
 /* ---- disconnecting --------------------------------------------------------------------------- */
 
 static struct live_disconnection *of_node(struct list *node)
@@ -293,7 +282,7 @@ static void check(struct worker *worker, struct live *live)
         by->ended += end(worker, live, ENDING_DISCONNECTED);
         return;
     }
-    renew(worker, live);
+    live->caller = worker_renew(worker, live->caller);
     enum ending why = find_end(worker, live->caller);
     if (why != ENDINGS_COUNT) {
         (void)end(worker, live, why);

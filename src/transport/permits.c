@@ -287,14 +287,16 @@ static enum permit refuse(struct refusal *ret, enum problem problem, const char 
 static enum permit take(struct permit_turn *turn, const struct identity *identity,
                         struct refusal *ret_refusal)
 {
+    struct worker *worker = worker_of(turn->permits->websocket);
+    turn->caller = worker_renew(worker, turn->caller);
     switch (identity->state) {
     case IDENTITY_UNAVAILABLE:
         return refuse(ret_refusal, PROBLEM_UNAVAILABLE, identity->why);
     case IDENTITY_KNOWN:
         caller_unref(turn->caller);
-        turn->caller = identity->caller;
+        turn->caller = worker_renew(worker, identity->caller);
         turn->rounds++;
-        if (is_revoked(worker_of(turn->permits->websocket), turn->caller))
+        if (is_revoked(worker, turn->caller))
             return refuse(ret_refusal, PROBLEM_BAD_CREDENTIAL, ACCESS_REVOKED_WORDS);
         return PERMIT_GOES_ON;
     default:

@@ -384,6 +384,18 @@ static inline struct str worker_admitted(const struct worker *worker, struct str
     return admitted ? origin : STR_NONE;
 }
 
+/* The caller, which is taken over, as its key makes it by now. Whoever has waited for an answer
+ * asks: meanwhile a reload may have changed the key. */
+static inline struct caller *worker_renew(const struct worker *worker, struct caller *caller)
+{
+    const struct worker_config *config = &worker->config;
+    struct caller *now = caller && config->renew ? config->renew(config->app, caller) : NULL;
+    if (!now)
+        return caller;
+    caller_unref(caller);
+    return now;
+}
+
 /* The caller with the rules, the time, and whether its connection came by the admin address. A NULL
  * connection did not. `caller` is borrowed. */
 static inline struct access worker_access(const struct worker *worker, const struct conn *conn,

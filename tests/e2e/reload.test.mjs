@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import fs from "node:fs";
+import http from "node:http";
 import path from "node:path";
 import * as jose from "jose";
 import { assertProblem, eventually, openSse, startServer, temporaryFolder, sideBySide } from "./support/index.mjs";
@@ -171,6 +173,69 @@ test("keys of the file come, go, and change what they grant", async (t) => {
     await reload(server, `${TOP}${KEYS}${entry("one", "KEY_ONE", "publish")}`);
     await second.rest();
     assert.equal(await status(server, "/channels/a?last=1", bearer(other)), 401);
+});
+
+/** A site that allows everything, with a key that reads `granted` by itself and asks it for s/**. `held` has answers that wait. */
+async function vouched(t, options = {}) {
+    const it = { held: [], holds: false };
+    const site = http.createServer((request, response) => {
+        const answer = () => response.end(JSON.stringify({ allow: true, ttl_s: 3600 }));
+        request.resume().on("end", () => (it.holds ? it.held.push(answer) : answer()));
+    });
+    await once(site.listen(0, "127.0.0.1"), "listening");
+    t.after(() => site.closeAllConnections() ?? site.close());
+    const text = newKey();
+    it.config = (granted) => `${TOP}keys:
+  - {name: reader, key: "env:KEY_READER", grants: [{channels: [${granted}], may: [read, publish, webhooks]}]}
+  - {name: ops, key: "env:KEY_ADMIN", grants: [{channels: ["**"], may: [publish, admin]}]}
+namespaces:
+  - prefix: s
+    authorize: {url: "http://127.0.0.1:${site.address().port}/", secret: "whsec_${Buffer.alloc(32, "k").toString("base64")}", cache_s: 0, timeout_ms: 30000}
+`;
+    it.server = await startServer(t, { config: it.config("a"), env: { KEY_READER: text }, ...options });
+    it.headers = bearer(text);
+    it.both = "/events?channel=a&channel=s/x";
+    return it;
+}
+
+test("a key that grants less takes the rest away from what a site has allowed besides", async (t) => {
+    const { server, config, headers, both } = await vouched(t);
+    const stream = await openSse(server, `${both}&stream=sse`, { headers });
+    const site = await openSse(server, "/channels/s/x?stream=sse", { headers });
+    const poll = server.get(`${both}&after=now&wait=60`, headers);
+    const v1 = await Freshet.open(t, server, { headers });
+    await v1.subscribe(["a"]);
+    await v1.subscribe(["s/x"]);
+    const socket = await Socket.open(t, server, "/channels/a", { headers });
+    await eventually(async () => (await stats(server)).subscribers.poll === 1, "the poll to wait");
+    await reload(server, config("other"));
+    await stream.rest();
+    assert.equal((await poll).status, 200);
+    assert.equal((await socket.closed()).code, 4403);
+    assert.deepEqual((await v1.expect("lost")).channels, ["a"]);
+    for (const channel of ["a", "s/x"])
+        assert.equal((await server.request("POST", `/channels/${channel}`, { headers: bearer(ADMIN), body: "1" })).status, 201);
+    assert.equal((await v1.pushed(1))[0].channel, "s/x");
+    await site.event();
+});
+
+test("a key that grants less while a site is asked does not give more when the site has answered", async (t) => {
+    const it = await vouched(t);
+    const { server, config, headers, both } = it;
+    const v1 = await Freshet.open(t, server, { headers });
+    await v1.subscribe(["a"]);
+    it.holds = true;
+    const rows = ["stream=sse", "last=1", "after=now&wait=60"].map((how, i) => server.get(`${both}/${i}&${how}`, headers));
+    await eventually(() => it.held.length === rows.length, "the questions");
+    await v1.ask({ op: "subscribe", channels: ["a", "s/x"] });
+    await eventually(() => it.held.length === rows.length + 1, "the question of the WebSocket");
+    await reload(server, config("other"));
+    assert.deepEqual((await v1.expect("lost")).channels, ["a"]);
+    it.holds = false;
+    it.held.forEach((answer) => answer());
+    for (const answer of await Promise.all(rows))
+        assertProblem(answer, 403);
+    assert.equal((await v1.expect("error")).problem.status, 403);
 });
 
 test("issuers come and go, and their tokens with them", async (t) => {
