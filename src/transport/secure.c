@@ -1,5 +1,6 @@
 #include "transport/secure.h"
 
+#include "http/target.h"
 #include "transport/forwarding.h"
 
 enum { HTTPS_PORT = 443 };
@@ -19,6 +20,24 @@ static unsigned port_of(const struct exchange *exchange, const struct outside *o
     return port && !outside->is_forwarded ? port : HTTPS_PORT;
 }
 
+/* Adds the query without the credential, which has come in the clear. An answer is noted in more
+ * places than a request is, and a client that follows it would go on with a stolen token. */
+static void add_query(struct buf *out, struct str query)
+{
+    struct str name, value;
+    char before = '?';
+    while (http_query_next(&query, &name, &value)) {
+        if (http_query_name_is(name, STR("token")))
+            continue;
+        buf_add_char(out, before);
+        before = '&';
+        buf_add_str(out, name);
+        if (value.at)
+            buf_add_char(out, '=');
+        buf_add_str(out, value);
+    }
+}
+
 /* Adds the URL of the same request over TLS; `port` 0 keeps that of the request. */
 static void add_url(struct buf *out, const struct http_head *head, struct str host, unsigned port)
 {
@@ -28,10 +47,7 @@ static void add_url(struct buf *out, const struct http_head *head, struct str ho
         buf_addf(out, ":%u", port);
     if (!str_eq(head->path, STR("*")))
         buf_add_str(out, head->path);
-    if (head->query.at) {
-        buf_add_char(out, '?');
-        buf_add_str(out, head->query);
-    }
+    add_query(out, head->query);
 }
 
 static void redirect(struct exchange *exchange, const struct http_head *head,

@@ -313,6 +313,23 @@ test("an address that redirects sends every request to https", async (t) => {
     }
 });
 
+test("a token that came without TLS is not repeated by the answer that leads to https", async (t) => {
+    const { server, port } = await secured(t);
+    const redirect = /and http:\/\/127\.0\.0\.1:(\d+)/.exec(server.out)[1];
+    const rows = [["?token=SECRET", ""], ["?stream=sse&token=SECRET", "?stream=sse"], ["?token=SECRET&last=1&x", "?last=1&x"], ["?%74oken=SECRET", ""],
+        ["?token=SECRET&a=%26&token=SECRET&b=", "?a=%26&b="], ["?tokens=1&token", "?tokens=1"], ["?to=token", "?to=token"]];
+    for (const [query, left] of rows) {
+        const answer = await fetch(`http://127.0.0.1:${redirect}/channels/a${query}`, { redirect: "manual" });
+        assert.deepEqual([answer.status, answer.headers.get("location")], [308, `https://127.0.0.1:${port}/channels/a${left}`], query);
+        const refused = await (await fetch(`http://127.0.0.1:${port}/channels/a${query}`)).json();
+        assert.equal(refused.detail, `this port speaks TLS: use https://127.0.0.1:${port}/channels/a${left}`, query);
+    }
+    const client = http2.connect(`http://127.0.0.1:${redirect}`);
+    t.after(() => client.destroy());
+    const [headers] = await deadline(once(client.request({ ":path": "/channels/a?token=SECRET&last=1" }).resume(), "response"), "the response");
+    assert.equal(headers.location, `https://127.0.0.1:${port}/channels/a?last=1`);
+});
+
 test("an address that redirects does so by HTTP/2 with prior knowledge, too", async (t) => {
     const { server, port } = await secured(t);
     const client = http2.connect(`http://127.0.0.1:${/and http:\/\/127\.0\.0\.1:(\d+)/.exec(server.out)[1]}`);
