@@ -154,6 +154,8 @@ export interface Client {
     subscribe(channels: string | string[], handler: ((event: FreshetEvent) => void) | Handlers, options?: SubscribeOptions): Subscription;
     /** Publishes text, bytes, or anything else as JSON. Repeats until the server has answered, and keeps the order of the calls. */
     publish(channel: string, data: unknown, options?: PublishOptions): Promise<Receipt>;
+    /** Ends the pauses before the next tries, in all tabs that share the connection: for when the network is back, or somebody asks for it. */
+    retry(): void;
     close(): void;
 }
 

@@ -16,18 +16,19 @@ const OPENING_MS = 8_000; /* for a connection's first record: some proxies hold 
 const SILENCE_MS = 60_000; /* heartbeats come every 25 seconds */
 const EARLY_MS = 1_000; /* a token is replaced when it has less than that to live */
 const QUEUE_MAX = 10_000; /* records that wait for a subscription */
-const PAUSE_MS = [500, 30_000]; /* before the next try: it doubles from the first to the last */
+const PAUSE_MS = 500, PAUSE_MAX_MS = 10_000; /* before the next try: it doubles from the first to the last */
 const GREET_MS = 30_000; /* a tab that has heard nothing for so long asks, and waits as long for an answer */
 
-const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const newId = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-const pauseAfter = (failures) => Math.min(PAUSE_MS[0] * 2 ** failures, PAUSE_MS[1]) * (0.5 + Math.random() / 2);
+const pauseAfter = (failures) => Math.min(PAUSE_MS * 2 ** failures, PAUSE_MAX_MS) * (1 + Math.random()) / 2;
 
-/* Waits, unless or until `signal` is aborted. */
-const sleep = (ms, signal) => new Promise((resolve) => {
-    const end = () => (clearTimeout(timer), signal.removeEventListener("abort", end), resolve());
+/* Waits, unless or until `signal` is aborted. Whoever calls what is in `ends` meanwhile ends the pause as well. */
+const sleep = (ms, signal, ends) => new Promise((resolve) => {
+    const end = () => (clearTimeout(timer), signal.removeEventListener("abort", end), ends.delete(end), resolve());
     const timer = setTimeout(end, signal.aborted ? 0 : Math.min(ms, 2 ** 31 - 1));
     signal.addEventListener("abort", end);
+    ends.add(end);
 });
 
 /* Calls a function of the user's. Its failure is no failure of a connection, and must not keep records from others. */
@@ -149,7 +150,7 @@ function distribute(subscriptions, record) {
 /* The connection. `admitted` gives the subscriptions that have read their pages; `tell` takes records, `state` a state and a mechanism. */
 class Feed {
     constructor(client, admitted, tell, state) {
-        Object.assign(this, { client, admitted, tell, state, mechanisms: client.options.mechanisms ?? MECHANISMS, at: 0, failures: 0 });
+        Object.assign(this, { client, admitted, tell, state, failures: 0, order: client.options.mechanisms ?? MECHANISMS, at: 0 });
         this.run();
     }
 
@@ -203,11 +204,11 @@ class Feed {
             this.retryMs = 0;
             if (!this.selection()) {
                 this.state("idle");
-                await sleep(2 ** 31 - 1, this.control.signal);
+                await sleep(Infinity, this.control.signal, this.client.pauses);
                 continue;
             }
             this.state("connecting");
-            const error = await this[this.mechanisms[this.at]](this.control.signal).catch((error) => error);
+            const error = await this[this.order[this.at]](this.control.signal).catch((error) => error);
             this.open = this.socket = undefined;
             this.stopped || this.state("connecting");
             this.changed || await this.ended(error);
@@ -235,11 +236,11 @@ class Feed {
         const later = error?.problem?.type && !isFinal(error);
         const lame = this.failures > 1 && !later && await this.client.answers();
         if (lame) {
-            this.at = (this.at + 1) % this.mechanisms.length;
+            this.at = (this.at + 1) % this.order.length;
             this.failures = 0;
         }
         if (!lame || this.at === 0)
-            await sleep(this.retryMs || error?.retryMs || pauseAfter(this.failures), this.control.signal);
+            await sleep(this.retryMs || error?.retryMs || pauseAfter(this.failures), this.control.signal, this.client.pauses);
     }
 
     /* A connection serves `selection` from now on. */
@@ -250,7 +251,7 @@ class Feed {
 
     hear(record) {
         if (!this.begun)
-            this.state("live", this.mechanisms[this.at]);
+            this.state("live", this.order[this.at]);
         this.begun = true;
         if (record.connection)
             this.client.connection = record.connection;
@@ -397,8 +398,9 @@ class SharedFeed {
         this.own().forEach((one) => this.join(one));
     }
 
-    /* To the tab that reads. */
+    /* To the tab that reads, and a reason for all to try again at once: somebody has opened another tab, or come back to one. */
     greet() {
+        this.client.pauses.forEach((end) => end());
         this.now && this.say("follow", { now: this.now });
     }
 
@@ -443,7 +445,7 @@ class SharedFeed {
 class Client {
     constructor(url, options) {
         this.base = new URL(url, globalThis.location?.href).href.replace(/\/$/, "");
-        Object.assign(this, { options, subscriptions: new Set(), ending: new AbortController(), state: "idle", mechanism: null, order: Promise.resolve() });
+        Object.assign(this, { options, subscriptions: new Set(), pauses: new Set(), ending: new AbortController(), order: Promise.resolve(), state: "idle", mechanism: null });
         const shares = options.share !== false && globalThis.window && navigator.locks && globalThis.BroadcastChannel;
         this.feed = new (shares ? SharedFeed : Feed)(this, () => [...this.subscriptions].filter((one) => one.admitted),
             (record) => distribute(this.subscriptions, record), (state, mechanism = null) => {
@@ -524,11 +526,17 @@ class Client {
                 return await ask();
             } catch (error) {
                 if (failures < most && !this.closed && (!isFinal(error) || await this.renewed(error)))
-                    await sleep(error.retryMs ?? pauseAfter(failures), this.ending.signal);
+                    await sleep(error.retryMs ?? pauseAfter(failures), this.ending.signal, this.pauses);
                 else
                     throw error;
             }
         }
+    }
+
+    /* Tries again at once, in all tabs that share the connection: there is reason to think that the server or the network is back. */
+    retry() {
+        this.pauses.forEach((end) => end());
+        this.feed.say?.("greet");
     }
 
     /* Watches who is on a channel. That is a module of its own, for those who need it. */

@@ -1,0 +1,47 @@
+// retry() of freshet.js: the pauses of a client end at once. Time stands still here, so none ends by itself.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connect } from "../../clients/js/freshet.js";
+
+const SETTLED = 50; /* turns of the event loop after which nothing is under way */
+
+async function settle() {
+    for (let n = 0; n < SETTLED; n++) {
+        await new Promise(setImmediate);
+    }
+}
+
+/** A client whose server is gone, and what it has asked for. */
+function lost(t) {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const asked = [];
+    const fetch = async (url) => {
+        asked.push(new URL(url).pathname);
+        throw new TypeError("no network");
+    };
+    const client = connect("http://192.0.2.1", { fetch, mechanisms: ["poll"] });
+    t.after(() => client.close());
+    return { client, asked };
+}
+
+test("retry() asks again for what a subscription and a publish wait for", async (t) => {
+    const { client, asked } = lost(t);
+    client.subscribe("a", () => {});
+    client.publish("b", 1).catch(() => {});
+    for (let n = 1; n <= 8; n++) {
+        await settle();
+        assert.equal(asked.filter((path) => path === "/events").length, n);
+        assert.equal(asked.filter((path) => path === "/channels/b").length, n);
+        client.retry();
+    }
+});
+
+test("retry() of a client that waits for nothing asks for nothing", async (t) => {
+    const { client, asked } = lost(t);
+    await settle();
+    client.retry();
+    await settle();
+    assert.deepEqual(asked, []);
+    assert.equal(client.state, "idle");
+});
