@@ -112,6 +112,16 @@ void quota_give(struct quota *quota, uint32_t place)
     pthread_mutex_unlock(&quota->lock);
 }
 
+uint32_t quota_count(struct quota *quota, uint64_t holder)
+{
+    const uint32_t *chain = chain_of(quota, holder);
+    pthread_mutex_lock(&quota->lock);
+    uint32_t place = find(quota, *chain, holder);
+    uint32_t count = place ? quota->places[place].count : 0;
+    pthread_mutex_unlock(&quota->lock);
+    return count;
+}
+
 uint32_t quota_holders(struct quota *quota)
 {
     pthread_mutex_lock(&quota->lock);

@@ -45,5 +45,8 @@ uint32_t quota_take(struct quota *quota, uint64_t holder, uint32_t max);
 /* Counts one less. Any thread; QUOTA_NONE is fine. */
 void quota_give(struct quota *quota, uint32_t place);
 
+/* How many the holder has. Any thread. */
+uint32_t quota_count(struct quota *quota, uint64_t holder);
+
 /* The holders that have anything. Any thread. */
 uint32_t quota_holders(struct quota *quota);

@@ -17,7 +17,10 @@ static void a_holder_has_as_many_as_its_limit_and_others_have_theirs(void **stat
     assert_int_equal(quota_take(&quota, 7, 2), place);
     assert_int_equal(quota_take(&quota, 7, 2), QUOTA_NONE);
     assert_int_not_equal(quota_take(&quota, 8, 2), QUOTA_NONE);
+    assert_int_equal(quota_count(&quota, 7), 2);
+    assert_int_equal(quota_count(&quota, 9), 0);
     quota_give(&quota, place);
+    assert_int_equal(quota_count(&quota, 7), 1);
     assert_int_equal(quota_take(&quota, 7, 2), place);
     quota_deinit(&quota);
 }

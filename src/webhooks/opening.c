@@ -229,14 +229,20 @@ static void load_lane(void *context, struct lane_row *row)
         free(row->channel);
 }
 
+static size_t count_loaded(const struct courier *courier)
+{
+    size_t count = 0;
+    list_each (&courier->loaded, node)
+        count++;
+    return count;
+}
+
 /* Cost: linear in lanes, and a binary search for each endpoint. Thousands of failing webhooks leave
  * hundreds of thousands of lanes. */
 static int load_lanes(struct courier *courier)
 {
     struct lane_loading loading = {.courier = courier};
-    size_t count = 0;
-    list_each (&courier->loaded, node)
-        count++;
+    size_t count = count_loaded(courier);
     loading.by_number = mem_alloc((count + 1) * sizeof(struct endpoint *));
     list_each (&courier->loaded, node)
         loading.by_number[loading.count++] = container_of(node, struct endpoint, links.ready);
@@ -250,6 +256,8 @@ int opening_load(struct courier *courier)
 {
     struct delivery_log *log = registry_delivery_log(courier->registry);
     int result = registry_load(courier->registry, load, courier);
+    int counted = directory_count_by_subject(courier, (uint32_t)count_loaded(courier));
+    result = result ? result : counted;
     courier->next_slot = 1;
     result = result ? result : load_lanes(courier);
     result = result ? result : delivery_log_newest(log, &courier->next_n);

@@ -26,8 +26,8 @@ function make(ask) {
     return ask("POST", "/webhooks", { url: URL_OF_NOBODY, channels: ["a"] });
 }
 
-async function begin(t, max) {
-    const server = await startServer(t, { config: configOf(max) });
+async function begin(t, max, options = {}) {
+    const server = await startServer(t, { config: configOf(max), ...options });
     const admin = await asker(server, "root", [{ channels: ["**"], may: ["admin"] }]);
     return {
         server,
@@ -52,6 +52,20 @@ test("a subject has as many webhooks as it may, and others have theirs", async (
     assert.equal((await alice("PATCH", `/webhooks/${made[0]}`, { channels: ["b"] })).status, 200, "its own");
     assert.equal((await alice("DELETE", `/webhooks/${made[0]}`)).status, 204);
     assert.equal((await make(alice)).status, 201);
+});
+
+test("a webhook that was taken over counts for its new subject, after a restart as well", async (t) => {
+    const { server, alice, bob } = await begin(t, 2, { data: true });
+    const made = [await make(alice), await make(alice)].map((answer) => answer.json().id);
+    assert.equal((await bob("PATCH", `/webhooks/${made[0]}`, { channels: ["b"] })).status, 200);
+    assert.equal((await make(alice)).status, 201);
+    assert.equal((await make(bob)).status, 201);
+    for (let starts = 0; starts < 2; starts++) {
+        for (const ask of [alice, bob]) {
+            assertProblem(await make(ask), 429, /subject_endpoints_max/);
+        }
+        await server.restart();
+    }
 });
 
 test("a reload changes how many webhooks a subject may have", async (t) => {

@@ -19,14 +19,20 @@ static bool key_is(const struct map_node *node, struct str key)
 void directory_init(struct courier *courier)
 {
     list_init(&courier->endpoints);
-    list_init(&courier->making);
     list_init(&courier->visits);
     map_init(&courier->by_id, id_is);
     map_init(&courier->by_key, key_is);
 }
 
+int directory_count_by_subject(struct courier *courier, uint32_t loaded)
+{
+    uint32_t most = courier->config.endpoints_max;
+    return quota_init(&courier->subjects, loaded > most ? loaded : most);
+}
+
 void directory_deinit(struct courier *courier)
 {
+    quota_deinit(&courier->subjects);
     map_deinit(&courier->by_id);
     map_deinit(&courier->by_key);
 }
@@ -60,9 +66,25 @@ static void remember_key(struct endpoint *endpoint)
     endpoint->links.has_key = true;
 }
 
+static uint64_t holder_of(const struct courier *courier, const struct caller *caller)
+{
+    return quota_holder(&courier->subjects, caller_subject(caller));
+}
+
+void directory_count(struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    quota_give(&courier->subjects, endpoint->links.place);
+    endpoint->links.place = QUOTA_NONE;
+    if (!row_is_inside(&endpoint->row) && courier->subjects.places)
+        endpoint->links.place =
+            quota_take(&courier->subjects, holder_of(courier, endpoint->row.maker), UINT32_MAX);
+}
+
 void directory_add(struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
+    directory_count(endpoint);
     list_add_last(&courier->endpoints, &endpoint->links.node);
     if (row_is_inside(&endpoint->row) && !list_linked(&endpoint->links.visit))
         list_add_last(&courier->visits, &endpoint->links.visit);
@@ -102,20 +124,8 @@ struct endpoint *directory_next(const struct courier *courier, const struct list
                : container_of(node->next, struct endpoint, links.node);
 }
 
-static bool counts_for(const struct endpoint *endpoint, struct str subject)
+bool directory_has_all_of(struct courier *courier, const struct caller *caller)
 {
-    return !row_is_inside(&endpoint->row) && str_eq(caller_subject(endpoint->row.maker), subject);
-}
-
-bool directory_has_all_of(const struct courier *courier, const struct caller *caller)
-{
-    uint32_t max = courier->config.subject_endpoints_max, count = 0;
-    struct str subject = caller_subject(caller);
-    if (!max || courier->by_id.count + courier->creations < max)
-        return false;
-    list_each (&courier->making, node)
-        count += counts_for(container_of(node, struct endpoint, links.making), subject);
-    list_each (&courier->endpoints, node)
-        count += counts_for(container_of(node, struct endpoint, links.node), subject);
-    return count >= max;
+    uint32_t max = courier->config.subject_endpoints_max;
+    return max && quota_count(&courier->subjects, holder_of(courier, caller)) >= max;
 }

@@ -108,7 +108,7 @@ void endpoint_free(struct endpoint *endpoint)
     list_remove(&endpoint->links.ready);
     list_remove(&endpoint->links.changed);
     list_remove(&endpoint->links.visit);
-    list_remove(&endpoint->links.making);
+    quota_give(&endpoint->courier->subjects, endpoint->links.place);
     hub_unsubscribe(&endpoint->courier->hub, &endpoint->scan.sub);
     endpoint->scan.chunk = chunk_unref(endpoint->scan.chunk);
     pool_forget(&endpoint->courier->pool, &endpoint->flow.waiter);

@@ -32,7 +32,7 @@ struct endpoint_links {
     bool has_key;
     struct list node;    /* courier->endpoints */
     struct list visit;   /* courier->visits, if its receiver is inside; from before it is saved */
-    struct list making;  /* courier->making, while it is saved for the first time */
+    uint32_t place;      /* of its maker's subject in courier->subjects; QUOTA_NONE: none */
     struct list ready;   /* courier->ready */
     struct list changed; /* courier->changed */
 };

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/budget.h"
+#include "base/quota.h"
 #include "base/sparing.h"
 #include "base/steady.h"
 #include "publish/submit.h"
@@ -59,7 +60,7 @@ struct courier {
     struct map by_key;     /* by the Idempotency-Key that created them */
     struct map creating;   /* running requests that create under a key */
     struct list endpoints; /* the oldest first */
-    struct list making;    /* endpoints that are being saved for the first time */
+    struct quota subjects; /* the endpoints of each */
     struct list visits;    /* the few of the playground: see inside.h */
     struct list loaded; /* while opening: endpoints whose lanes are not loaded, by `links.ready` */
     struct list ready;  /* endpoints that may have work */

@@ -3,6 +3,7 @@
 #include "base/say.h"
 #include "webhooks/delivery/anew.h"
 #include "webhooks/delivery/scan.h"
+#include "webhooks/endpoint/directory.h"
 #include "webhooks/endpoint/lane.h"
 #include "webhooks/endpoint/rights.h"
 #include "webhooks/endpoint/saving.h"
@@ -70,10 +71,11 @@ static bool takes_over(const struct spec *spec)
 
 /* A caller that takes a webhook over is its maker from then on: the webhook must end with the
  * credential that its present form rests on. */
-static void set_maker(struct endpoint_row *row, const struct caller *caller)
+static void set_maker(struct endpoint *endpoint, const struct caller *caller)
 {
-    if (row->maker != caller)
-        row->maker = caller_ref(caller);
+    if (endpoint->row.maker != caller)
+        endpoint->row.maker = caller_ref(caller);
+    directory_count(endpoint);
 }
 
 static void undo(struct put *put)
@@ -82,6 +84,7 @@ static void undo(struct put *put)
     if (row->maker != put->before.maker)
         caller_unref(row->maker);
     row->maker = put->before.maker;
+    directory_count(put->endpoint);
     row->state = put->before.state;
     row->options = put->before.options;
     row->key = put->before.key;
@@ -153,7 +156,7 @@ static void change(struct courier_request *request, struct endpoint *endpoint, s
     endpoint->change.busy = request;
     begin_anew(put, spec, &options);
     if (takes_over(spec))
-        set_maker(&endpoint->row, request->access.caller);
+        set_maker(endpoint, request->access.caller);
     exchange_texts(&endpoint->row, spec);
     endpoint->row.options = options;
     if (spec->pair.set)
@@ -254,6 +257,7 @@ static void renewed(struct mail *mail, void *owner)
         row->state = put->before.state;
         caller_unref(row->maker);
         row->maker = put->before.maker;
+        directory_count(put->endpoint);
         request_refuse_store(put->request, put->job.result);
     } else {
         free(put->before.hub_secret);
@@ -272,6 +276,7 @@ static void op_renew(struct courier_request *request, struct endpoint *endpoint)
     endpoint->row.hub_secret = create_text(&request->body);
     endpoint->row.lease_until_us = create_lease_until_us(endpoint->courier, request->n);
     endpoint->row.maker = caller_ref(request->access.caller);
+    directory_count(endpoint);
     /* A subscription whose lease has ended still exists if it could not be deleted. */
     if (endpoint->row.state == ENDPOINT_DISABLED || endpoint->change.expired)
         endpoint->row.state = ENDPOINT_ACTIVE;

@@ -111,7 +111,6 @@ static void created(struct mail *mail, void *owner)
     struct endpoint *endpoint = put->endpoint;
     courier->jobs--;
     courier->creations--;
-    list_remove(&endpoint->links.making);
     if (put->job.result || courier->stopping) {
         /* Saved although the server stops: a client that asks again finds the webhook in the list.
          */
@@ -159,7 +158,7 @@ static void save_new(struct courier_request *request, struct endpoint *endpoint,
     struct put *put = put_new(request, endpoint);
     put->made = pings;
     courier->creations++;
-    list_add_last(&courier->making, &endpoint->links.making);
+    directory_count(endpoint);
     put_submit(put, created);
 }
 
