@@ -9,6 +9,9 @@
 /* TIMER_COST is the charge for a timer that rings, so that the clock is read once in sixteen. */
 enum { EVENTS_A_TURN = 512, TIMER_COST = BUDGET_STRIDE / 16 };
 
+/* The part of the time with work that is for timers, where that is more than TIMERS_US a turn. */
+enum { TIMERS_PART = 8 };
+
 static void mailbox_ready(struct watch *watch, uint32_t events)
 {
     (void)watch;
@@ -105,18 +108,28 @@ static bool ring_one(struct loop *loop, struct timer *timer)
     return true;
 }
 
+/* A millisecond of each turn would be next to nothing for a loop whose turns take fifty. */
+static int64_t timers_us(struct loop *loop)
+{
+    int64_t busy_ns = loop_busy_ns(loop);
+    int64_t us = (busy_ns - loop->rang_busy_ns) / 1000 / TIMERS_PART;
+    loop->rang_busy_ns = busy_ns;
+    return us > TIMERS_US ? us : TIMERS_US;
+}
+
 /* Rings due timers one by one, because ringing may stop others that are due. */
 static bool ring_timers(struct loop *loop)
 {
     bool rang = false;
+    int64_t us = timers_us(loop);
     pass_slots(loop);
     if (list_empty(&loop->due))
         return false;
     struct budget budget;
-    budget_begin(&budget, loop->clock, TIMERS_US, (int64_t)TIMERS_A_TURN * TIMER_COST);
+    budget_begin(&budget, loop->clock, us, (int64_t)TIMERS_A_TURN * TIMER_COST);
     for (struct list *node; (node = list_take_first(&loop->due));) {
         rang |= ring_one(loop, container_of(node, struct timer, node));
-        if (!budget_spend(&budget, TIMER_COST))
+        if (!budget_spend(&budget, TIMER_COST) && !loop->hurries)
             break;
     }
     loop->timers_cut += !list_empty(&loop->due);

@@ -38,14 +38,16 @@ struct loop {
     int64_t busy_ns; /* when a turn last had work */
     int64_t idle_ns; /* time without work, since the start */
     int64_t weighed_ns, weighed_idle_ns;
-    unsigned load;   /* the share of recent time with work; LOAD_FULL is all */
-    int64_t spin_ns; /* for this long after the last work, turns look and do not wait; 0 unless
-                      * set */
+    int64_t rang_busy_ns; /* loop_busy_ns() when timers last had their share */
+    unsigned load;        /* the share of recent time with work; LOAD_FULL is all */
+    int64_t spin_ns;      /* for this long after the last work, turns look and do not wait; 0 unless
+                           * set */
     uint32_t tick;
     struct list wheel[WHEEL_SLOTS];
     struct list due;     /* timers of slots that were passed: each turn rings some, or puts them
                           * back */
     uint64_t timers_cut; /* turns that left due timers to the next */
+    bool hurries;        /* no turn does: the loop is about to end */
     struct mailbox mailbox;
     struct watch mailbox_watch;
 };

@@ -192,6 +192,37 @@ static void timers_that_take_long_are_left_for_the_next_turn(void **state)
     free(crowd);
 }
 
+static void timers_have_an_eighth_of_the_time_of_a_loop_whose_turns_are_long(void **state)
+{
+    enum { CROWD = 64, TURN_US = 1000000 };
+    struct fixture *fixture = *state;
+    struct bell *crowd = mem_alloc(CROWD * sizeof(*crowd));
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = (struct bell){.timer = {.ring = ring}, .fixture = fixture, .name = 'x'};
+        crowd[i].takes_us = TIMERS_US;
+        timer_set(&fixture->loop, &crowd[i].timer, 10);
+    }
+    clock_fake_advance(&fixture->clock, TURN_US); /* the other work of a turn */
+    loop_turn(&fixture->loop, 0);
+    assert_int_equal(strlen(fixture->rung), CROWD);
+    free(crowd);
+}
+
+static void a_loop_that_hurries_rings_all_timers_that_are_due(void **state)
+{
+    struct fixture *fixture = *state;
+    struct bell *crowd = mem_alloc((size_t)2 * TIMERS_A_TURN * sizeof(*crowd));
+    for (int i = 0; i < 2 * TIMERS_A_TURN; i++) {
+        crowd[i] = (struct bell){.timer = {.ring = ring}, .fixture = fixture, .name = '\0'};
+        timer_set(&fixture->loop, &crowd[i].timer, 10);
+    }
+    fixture->loop.hurries = true;
+    pass(fixture, 2L * WHEEL_TICK_MS);
+    assert_int_equal(fixture->loop.timers_cut, 0);
+    assert_true(list_empty(&fixture->loop.due));
+    free(crowd);
+}
+
 static void the_number_of_timers_in_a_turn_is_bounded(void **state)
 {
     struct fixture *fixture = *state;
@@ -418,6 +449,8 @@ int main(void)
         TEST(a_timer_that_is_stopped_or_set_anew_forgets_its_first_time),
         TEST(a_timer_may_stop_another_that_is_due),
         TEST(timers_that_take_long_are_left_for_the_next_turn),
+        TEST(timers_have_an_eighth_of_the_time_of_a_loop_whose_turns_are_long),
+        TEST(a_loop_that_hurries_rings_all_timers_that_are_due),
         TEST(the_number_of_timers_in_a_turn_is_bounded),
         TEST(a_timer_may_set_itself_and_others_again),
         TEST(a_descriptor_that_is_ready_is_told),

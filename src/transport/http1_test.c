@@ -1548,6 +1548,55 @@ static void a_drain_ends_streams_within_its_time(void **state)
     peer_leave(bench, &peer);
 }
 
+/* The worker has much else to do: its turns take 200 ms. */
+static void a_stream_that_hears_late_of_the_drain_still_gets_its_goodbye_in_time(void **state)
+{
+    enum { PEERS = 8, TURN_MS = 200 };
+    struct bench *bench = *state;
+    struct peer peers[PEERS];
+    for (int i = 0; i < PEERS; i++) {
+        peer_join(bench, &peers[i]);
+        peer_say(bench, &peers[i], GET_STREAM);
+    }
+    bench->worker.config.limits.drain_some = 1;
+    worker_drain(&bench->worker);
+    for (int i = 0; i < PEERS; i++) {
+        worker_step(&bench->worker, 0);
+        clock_fake_advance(&bench->clock, INT64_C(1000) * TURN_MS);
+    }
+    assert_true(list_empty(&bench->worker.undrained));
+    bench_pass(bench, bench->limits.drain_ms - PEERS * TURN_MS);
+    for (int i = 0; i < PEERS; i++) {
+        peer_expect(bench, &peers[i], "200.");
+        assert_true(peer_has(&peers[i], "{\"op\":\"bye\""));
+        peer_leave(bench, &peers[i]);
+    }
+}
+
+static void a_turn_tells_all_that_are_left_once_the_time_of_the_drain_is_over(void **state)
+{
+    enum { PEERS = 8 };
+    struct bench *bench = *state;
+    struct peer peers[PEERS];
+    for (int i = 0; i < PEERS; i++) {
+        peer_join(bench, &peers[i]);
+        peer_say(bench, &peers[i], GET_STREAM);
+    }
+    bench->worker.config.limits.drain_some = 1;
+    worker_drain(&bench->worker);
+    worker_step(&bench->worker, 0);
+    assert_false(list_empty(&bench->worker.undrained));
+    clock_fake_advance(&bench->clock, INT64_C(1000) * bench->limits.drain_ms);
+    worker_step(&bench->worker, 0);
+    assert_true(list_empty(&bench->worker.undrained));
+    bench_pass(bench, 1);
+    for (int i = 0; i < PEERS; i++) {
+        peer_expect(bench, &peers[i], "200.");
+        assert_true(peer_has(&peers[i], "{\"op\":\"bye\""));
+        peer_leave(bench, &peers[i]);
+    }
+}
+
 /* The number after `name`, or 0. */
 static long peer_number(const struct peer *peer, const char *name)
 {
@@ -1805,6 +1854,8 @@ static const struct CMUnitTest tests[] = {
     WITH_BENCH(a_request_that_was_kept_before_the_drain_is_answered),
     WITH_BENCH(a_drain_sends_an_answer_to_its_end_and_then_closes),
     WITH_BENCH(a_drain_ends_streams_within_its_time),
+    WITH_BENCH(a_stream_that_hears_late_of_the_drain_still_gets_its_goodbye_in_time),
+    WITH_BENCH(a_turn_tells_all_that_are_left_once_the_time_of_the_drain_is_over),
     WITH_BENCH(a_stream_is_sent_away_until_the_server_has_ended),
     WITH_BENCH(a_drain_ends_a_long_poll_with_an_empty_page_and_closes),
     WITH_BENCH(a_drain_ends_reads_that_begin_only_now),

@@ -19,9 +19,11 @@ enum { PRESSURE_MS = 64 };
  * at most. */
 enum { WS_PIECE = 64 << 10 };
 
-/* While the server stops: the number of connections to which a turn says goodbye, and for how long.
- */
-enum { DRAIN_DEFAULT = 1024, DRAIN_US = 1000 };
+/* While the server stops: the number of connections that a turn tells, and for how long. A worker
+ * whose turns are long tells for a part of its time with work. Once drain_ms is over, all streams
+ * that are left get their goodbye in one turn, since nobody has to be served after it. */
+enum { DRAIN_DEFAULT = 8192, DRAIN_US = 1000, DRAIN_PART = 8 };
+enum { DRAIN_LAST_MS = 1000 };               /* after drain_ms, for the last bytes to be sent */
 enum { DRAINING_MS = 100, DRAINED_MS = 10 }; /* between looks at whether all have ended */
 
 /* A step is the share of one connection. A turn has time for about eight full steps, and for eight
@@ -438,12 +440,27 @@ static void time_turn(struct worker *worker)
     worker->turn_idle_ns = worker->loop.idle_ns;
 }
 
+static bool is_drain_over(const struct worker *worker)
+{
+    return worker->draining &&
+           worker->loop.now_ns >= worker->stop_at_ns - INT64_C(1000000) * DRAIN_LAST_MS;
+}
+
+/* A stream ends at any time within what is left of drain_ms, also if it is told late. */
 static void drain_one(struct worker *worker, struct list *node)
 {
-    int64_t ms = worker->config.limits.drain_ms;
+    int64_t ms = (worker->stop_at_ns - worker->loop.now_ns) / 1000000 - DRAIN_LAST_MS;
     struct conn *conn = container_of(node, struct conn, node);
     list_add_last(&worker->connections, node);
     conn->ops->drain(conn, ms > 0 ? worker_random((uint32_t)ms) : 0);
+}
+
+static int64_t drain_us(struct worker *worker)
+{
+    int64_t busy_ns = loop_busy_ns(&worker->loop);
+    int64_t us = (busy_ns - worker->drained_busy_ns) / 1000 / DRAIN_PART;
+    worker->drained_busy_ns = busy_ns;
+    return us > DRAIN_US ? us : DRAIN_US;
 }
 
 /* Tells some connections that the server stops. Each may be closed by that. */
@@ -451,13 +468,14 @@ static void drain_some(struct worker *worker)
 {
     unsigned most = worker->config.limits.drain_some;
     struct budget budget;
+    worker->loop.hurries = is_drain_over(worker);
     if (list_empty(&worker->undrained))
         return;
-    budget_begin(&budget, worker->config.clock, DRAIN_US,
+    budget_begin(&budget, worker->config.clock, drain_us(worker),
                  (int64_t)(most ? most : DRAIN_DEFAULT) * BUDGET_STRIDE);
     for (struct list *node; (node = list_take_first(&worker->undrained));) {
         drain_one(worker, node);
-        if (!budget_spend(&budget, BUDGET_STRIDE))
+        if (!budget_spend(&budget, BUDGET_STRIDE) && !worker->loop.hurries)
             return;
     }
 }
@@ -582,6 +600,18 @@ static int patience_ms(const struct worker *worker)
     return worker->draining ? DRAINING_MS : -1;
 }
 
+/* Streams that are left have been told, but a turn sends for a slice of them only. On a machine
+ * that has other work, the last of many would be closed without their goodbye. So all are served
+ * once more, for as long again as the drain at most. */
+static void send_last(struct worker *worker)
+{
+    int64_t ms = worker->config.limits.drain_ms + DRAIN_LAST_MS;
+    int64_t until_ns = clock_now_ns(worker->config.clock) + ms * 1000000;
+    while (net_flush(&worker->net) && clock_now_ns(worker->config.clock) < until_ns)
+        ;
+    end_flush(worker);
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
@@ -590,6 +620,7 @@ static void *worker_main(void *arg)
         worker_step(worker, patience_ms(worker));
         note_drained(worker);
     }
+    send_last(worker);
     worker->stopping = true;
     list_take_all(&worker->connections, &worker->undrained);
     list_take_all(&worker->connections, &worker->unreviewed);
@@ -616,8 +647,8 @@ static void drain(struct mail *mail, void *owner)
     struct worker *worker = owner;
     worker->draining = true;
     int64_t ms = worker->config.limits.drain_ms;
-    /* Allow a second more, for the last bytes to be sent. */
-    worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
+    worker->stop_at_ns = worker->loop.now_ns + (ms + DRAIN_LAST_MS) * 1000000;
+    worker->drained_busy_ns = loop_busy_ns(&worker->loop);
     /* Clients that wait at a socket of the service manager are the next server's. */
     for (unsigned i = 0; i < worker->listeners_count; i++)
         if (!worker->listeners[i].is_passed)

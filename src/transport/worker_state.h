@@ -126,7 +126,7 @@ struct worker_limits {
     int64_t close_ms;     /* for the other side of a close handshake */
     int64_t message_ms;   /* from a WebSocket message's first byte to its end */
     int64_t drain_ms;     /* the time over which streams end when the server stops */
-    unsigned drain_some;  /* connections told in a turn that the server stops; 0: 1,024 */
+    unsigned drain_some;  /* connections told in a turn that the server stops; 0: 8,192 */
     /* The pause between two answers to polls of a connection while the worker is busy, and the
      * longest time that an event waits for it. 0: a poll is answered as soon as it has an event. */
     int64_t poll_pace_ms;
@@ -364,6 +364,7 @@ struct worker {
     bool is_drained; /* this worker's connections have ended, or their time is over */
     bool stopping;   /* the thread has ended, so nothing is published any more */
     int64_t stop_at_ns;
+    int64_t drained_busy_ns; /* loop_busy_ns() when connections were last told of the drain */
     struct mail drain_mail;
     struct worker_change *change; /* of the settings, to be made at the end of the turn */
     pthread_t thread;
