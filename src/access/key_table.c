@@ -96,11 +96,21 @@ void key_table_deinit(struct key_table *table)
     pthread_rwlock_destroy(&table->lock);
 }
 
+static struct api_key *key_of(struct list *node)
+{
+    return container_of(node, struct api_key, in_order);
+}
+
+struct made api_key_made(const struct api_key *key)
+{
+    return (struct made){key->created_us, api_key_id(key)};
+}
+
 static void add_in_order(struct key_table *table, struct api_key *key)
 {
     struct list *place = &table->in_order;
     while (place->prev != &table->in_order &&
-           container_of(place->prev, struct api_key, in_order)->created_us > key->created_us)
+           made_before(api_key_made(key), api_key_made(key_of(place->prev))))
         place = place->prev;
     list_insert_before(place, &key->in_order);
 }
@@ -218,6 +228,19 @@ void key_table_each(struct key_table *table, void (*each)(void *context, struct 
     pthread_rwlock_rdlock(&table->lock);
     list_each (&table->in_order, node)
         each(context, container_of(node, struct api_key, in_order));
+    pthread_rwlock_unlock(&table->lock);
+}
+
+void key_table_each_behind(struct key_table *table, struct made after,
+                           bool (*each)(void *context, struct api_key *key), void *context)
+{
+    pthread_rwlock_rdlock(&table->lock);
+    struct api_key *last = find(table, after.id);
+    bool is_there = last && last->created_us == after.at_us;
+    struct list *node = is_there ? &last->in_order : &table->in_order;
+    while ((node = node->next) != &table->in_order)
+        if (made_before(after, api_key_made(key_of(node))) && !each(context, key_of(node)))
+            break;
     pthread_rwlock_unlock(&table->lock);
 }
 

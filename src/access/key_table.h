@@ -3,6 +3,7 @@
 
 #include "access/api_key.h"
 #include "access/authority.h"
+#include "access/made.h"
 
 #include <pthread.h>
 
@@ -17,7 +18,7 @@ struct key_table {
     struct identity_source source;
     pthread_rwlock_t lock;
     struct map map;       /* by id */
-    struct list in_order; /* by creation */
+    struct list in_order; /* see made.h */
 };
 
 void key_table_init(struct key_table *table);
@@ -45,6 +46,13 @@ size_t key_table_count(struct key_table *table);
 /* Calls `each` for all keys in the order of their creation, under the lock. Any thread. */
 void key_table_each(struct key_table *table, void (*each)(void *context, struct api_key *key),
                     void *context);
+
+/* The place of a key among all. */
+struct made api_key_made(const struct api_key *key);
+
+/* Calls `each` for the keys behind a place in that order, until it returns false. Any thread. */
+void key_table_each_behind(struct key_table *table, struct made after,
+                           bool (*each)(void *context, struct api_key *key), void *context);
 
 /* Calls `look` for the key with this id, under the lock. False if there is none. Any thread. */
 bool key_table_look(struct key_table *table, struct str id,

@@ -183,6 +183,51 @@ static void keys_of_the_configuration_are_replaced_and_equal_ones_stay(void **st
     caller_unref(by_api);
 }
 
+static bool add_name(void *context, struct api_key *key)
+{
+    struct buf *seen = context;
+    buf_add_str(seen, key->caller->facts.subject);
+    return seen->len < 3;
+}
+
+static struct api_key *key_made_at(int64_t at_us, const char *id_and_name)
+{
+    const struct api_key_facts facts = {.name = {id_and_name, 1}, .created_us = at_us};
+    struct key_digest digest = {.hash = {0}};
+    memset(digest.id, id_and_name[0], KEY_ID_LEN);
+    return api_key_new(&digest, &facts);
+}
+
+static void keys_are_listed_from_a_place_by_time_and_id_up_to_where_that_is_enough(void **state)
+{
+    struct key_table *table = *state;
+    static const struct {
+        struct made after;
+        const char *seen;
+    } rows[] = {
+        {{-1, {"", 0}}, "abc"},
+        {{0, {"bbbbbbbbbb", 10}}, "cdx"},
+        {{0, {"bbbbbbbbba", 10}}, "bcd"},
+        {{0, {"zzzzzzzzzz", 10}}, "dx"},
+        {{5, {"", 0}}, "dx"},
+        {{5, {"dddddddddd", 10}}, "x"},
+        {{6, {"dddddddddd", 10}}, "x"},
+        {{7, {"xxxxxxxxxx", 10}}, ""},
+        {{INT64_MAX, {"", 0}}, ""},
+    };
+    key_table_put(table, key_made_at(7, "x"));
+    key_table_put(table, key_made_at(0, "c"));
+    key_table_put(table, key_made_at(0, "a"));
+    key_table_put(table, key_made_at(5, "d"));
+    key_table_put(table, key_made_at(0, "b"));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf seen = {0};
+        key_table_each_behind(table, rows[i].after, add_name, &seen);
+        assert_true(str_eq(buf_str(&seen), str_from(rows[i].seen)));
+        buf_free(&seen);
+    }
+}
+
 /* What the operator's server has allowed to the key's bearer, in two answers. */
 static struct caller *permitted(struct caller *key, int64_t expires_us)
 {
@@ -262,6 +307,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_use_is_noted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keys_of_the_configuration_are_replaced_and_equal_ones_stay,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            keys_are_listed_from_a_place_by_time_and_id_up_to_where_that_is_enough, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(a_caller_that_rests_on_a_key_loses_what_the_key_does,
                                         set_up, tear_down),
         cmocka_unit_test(a_caller_that_rests_on_a_key_ends_with_it),

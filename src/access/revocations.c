@@ -177,11 +177,21 @@ void revocations_deinit(struct revocations *list)
     pthread_rwlock_destroy(&list->lock);
 }
 
+static struct revocation *of_list(struct list *node)
+{
+    return container_of(node, struct revocation, in_order);
+}
+
+struct made revocation_made(const struct revocation *revocation)
+{
+    return (struct made){revocation->at_us, revocation->id};
+}
+
 static void add_in_order(struct revocations *list, struct revocation *revocation)
 {
     struct list *place = &list->in_order;
     while (place->prev != &list->in_order &&
-           container_of(place->prev, struct revocation, in_order)->at_us > revocation->at_us)
+           made_before(revocation_made(revocation), revocation_made(of_list(place->prev))))
         place = place->prev;
     list_insert_before(place, &revocation->in_order);
 }
@@ -280,12 +290,27 @@ bool revocations_have(struct revocations *list, const struct caller *caller, int
     return revoked;
 }
 
-void revocations_each(struct revocations *list,
-                      void (*each)(void *context, const struct revocation *revocation),
+void revocations_each_behind(struct revocations *list, struct made after,
+                             bool (*each)(void *context, const struct revocation *revocation),
+                             void *context)
+{
+    pthread_rwlock_rdlock(&list->lock);
+    struct revocation *last = of_node(map_find(&list->map, after.id));
+    bool is_there = last && last->at_us == after.at_us;
+    struct list *node = is_there ? &last->in_order : &list->in_order;
+    while ((node = node->next) != &list->in_order)
+        if (made_before(after, revocation_made(of_list(node))) && !each(context, of_list(node)))
+            break;
+    pthread_rwlock_unlock(&list->lock);
+}
+
+void revocations_look(struct revocations *list, struct str id,
+                      bool (*look)(void *context, const struct revocation *revocation),
                       void *context)
 {
     pthread_rwlock_rdlock(&list->lock);
-    list_each (&list->in_order, node)
-        each(context, container_of(node, struct revocation, in_order));
+    const struct revocation *revocation = of_node(map_find(&list->map, id));
+    if (revocation)
+        look(context, revocation);
     pthread_rwlock_unlock(&list->lock);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "access/caller.h"
+#include "access/made.h"
 #include "base/json_writer.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -19,7 +20,7 @@ enum revoked_kind { REVOKED_SUBJECT, REVOKED_JTI, REVOKED_KEY, REVOKED_KINDS };
 /* Unchanged once it is in a list. The texts are of its own memory. */
 struct revocation {
     struct map_node node;
-    struct list in_order; /* by creation */
+    struct list in_order; /* see made.h */
     enum revoked_kind kind;
     struct str name;    /* the subject, jti or id of a key */
     struct str id;      /* the kind, a colon and the name */
@@ -85,7 +86,16 @@ static inline size_t revocations_count(struct revocations *list)
  * thread. */
 bool revocations_have(struct revocations *list, const struct caller *caller, int64_t now_us);
 
-/* Calls `each` in the order of creation, under the lock. Any thread. */
-void revocations_each(struct revocations *list,
-                      void (*each)(void *context, const struct revocation *revocation),
+/* The place of a revocation among all. */
+struct made revocation_made(const struct revocation *revocation);
+
+/* Calls `each` for those behind a place, in their order, until it returns false; under the lock.
+ * Any thread. */
+void revocations_each_behind(struct revocations *list, struct made after,
+                             bool (*each)(void *context, const struct revocation *revocation),
+                             void *context);
+
+/* Calls `look` for the one of this id, if there is one, under the lock. Any thread. */
+void revocations_look(struct revocations *list, struct str id,
+                      bool (*look)(void *context, const struct revocation *revocation),
                       void *context);

@@ -169,6 +169,41 @@ static void a_record_gives_the_same_revocation_again(void **state)
     }
 }
 
+static bool add_name(void *context, const struct revocation *revocation)
+{
+    struct buf *seen = context;
+    buf_add_str(seen, revocation->name);
+    return seen->len < 3;
+}
+
+static void put(struct revocations *list, int64_t at_us, const char *name)
+{
+    const struct revocation_facts facts = {
+        .kind = REVOKED_JTI, .name = str_from(name), .at_us = at_us};
+    revocations_put(list, revocation_new(&facts));
+}
+
+static void revocations_are_listed_from_a_place_by_time_and_id(void **state)
+{
+    static const struct {
+        struct made after;
+        const char *seen;
+    } rows[] = {{{-1, {"", 0}}, "abc"},    {{3, {"jti:b", 5}}, "cdx"}, {{3, {"jti:ba", 6}}, "cdx"},
+                {{3, {"key:b", 5}}, "dx"}, {{4, {"jti:b", 5}}, "dx"},  {{9, {"jti:x", 5}}, ""},
+                {{9, {"jti:a", 5}}, "x"}};
+    put(*state, 9, "x");
+    put(*state, 3, "c");
+    put(*state, 3, "a");
+    put(*state, 8, "d");
+    put(*state, 3, "b");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf seen = {0};
+        revocations_each_behind(*state, rows[i].after, add_name, &seen);
+        assert_true(str_eq(buf_str(&seen), str_from(rows[i].seen)));
+        buf_free(&seen);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +215,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_revocation_that_was_deleted_revokes_nothing, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_second_revocation_replaces_the_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(revocations_are_listed_from_a_place_by_time_and_id, set_up,
+                                        tear_down),
         cmocka_unit_test(a_request_with_anything_unknown_or_wrong_is_refused),
         cmocka_unit_test(a_record_gives_the_same_revocation_again),
     };

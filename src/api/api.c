@@ -99,7 +99,7 @@ const struct api_route api_routes[] = {
     {"/hub", true, false, false, 1U << HTTP_POST, hub_handle,
      {BY(POST, DOOR, WEBHOOKS)},
      "subscribe to topics by WebSub"},
-    {"/keys", false, false, false, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE, api_keys_handle,
+    {"/keys", false, false, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE, api_keys_handle,
      {ANY_BY(SERVER, ADMIN)},
      "make, list and revoke API keys"},
     {"/revocations", true, false, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE,

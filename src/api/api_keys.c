@@ -3,6 +3,8 @@
 #include "api/answers.h"
 #include "api/change.h"
 #include "api/api.h"
+#include "api/list_page.h"
+#include "api/query.h"
 #include "http/target.h"
 
 enum { KEY_BODY_MAX = 65536 };
@@ -11,36 +13,72 @@ enum { KEY_BODY_MAX = 65536 };
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static void add_key(void *context, struct api_key *key)
+enum { LIMIT, AFTER, ROWS };
+
+static const struct parameter rows[ROWS] = {[LIMIT] = LIST_PAGE_LIMIT, [AFTER] = LIST_PAGE_AFTER};
+
+struct parameter_table api_key_list_parameters(void)
 {
-    struct json_writer *writer = context;
+    return (struct parameter_table){rows, ROWS};
+}
+
+static bool read_query(struct exchange *exchange, struct list_page *page)
+{
+    struct parameters parameters;
+    struct parameter_found found;
+    int result = 0;
+    bool good = true;
+    parameters_begin(&parameters, api_key_list_parameters(), exchange->head->query);
+    while (good && (result = parameters_next(&parameters, &found)) > 0) {
+        if (found.row == LIMIT)
+            page->limit = found.number;
+        else if (found.row == AFTER)
+            good = list_page_take_after(page, exchange, &rows[AFTER], found.value);
+    }
+    if (good && result)
+        good = query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
+    parameters_end(&parameters);
+    return good;
+}
+
+static void write_key(struct json_writer *writer, const struct api_key *key)
+{
     json_object_begin(writer);
     api_key_show(writer, key);
     json_object_end(writer);
 }
 
+static bool add_key(void *context, struct api_key *key)
+{
+    struct list_page *page = context;
+    bool takes = list_page_takes(page, api_key_made(key));
+    if (takes)
+        write_key(&page->writer, key);
+    return takes;
+}
+
 static void list_keys(struct exchange *exchange)
 {
-    struct buf body = {0};
-    struct json_writer writer = json_writer(&body);
-    json_object_begin(&writer);
-    json_name(&writer, "keys");
-    json_array_begin(&writer);
-    key_table_each(api_of(exchange)->keys, add_key, &writer);
-    json_array_end(&writer);
-    json_object_end(&writer);
-    if (buf_failed(&body))
-        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
-    else
-        exchange_json(exchange, 200, buf_str(&body));
-    buf_free(&body);
+    struct list_page page;
+    list_page_begin(&page);
+    if (read_query(exchange, &page)) {
+        list_page_open(&page, "keys");
+        key_table_each_behind(api_of(exchange)->keys, page.after, add_key, &page);
+        list_page_answer(&page, exchange);
+    }
+    list_page_end(&page);
+}
+
+static void add_one(void *context, struct api_key *key)
+{
+    write_key(context, key);
 }
 
 static void show_key(struct exchange *exchange, struct str id)
 {
     struct buf body = {0};
     struct json_writer writer = json_writer(&body);
-    if (!key_table_look(api_of(exchange)->keys, id, add_key, &writer))
+    if (!key_table_look(api_of(exchange)->keys, id, add_one, &writer))
         api_problem(exchange, PROBLEM_NOT_FOUND, "there is no such key: GET /keys lists all");
     else if (buf_failed(&body))
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
@@ -114,16 +152,20 @@ static void revoke_key(struct exchange *exchange, struct str id)
 
 static void handle_all(struct exchange *exchange)
 {
-    if (exchange->head->method == HTTP_POST)
-        create_key(exchange);
-    else if (1U << exchange->head->method & METHODS_READ)
+    if (1U << exchange->head->method & METHODS_READ)
         list_keys(exchange);
+    else if (!query_is_empty(exchange))
+        return;
+    else if (exchange->head->method == HTTP_POST)
+        create_key(exchange);
     else
         api_refuse_method(exchange, METHODS_READ | 1U << HTTP_POST);
 }
 
 static void handle_one(struct exchange *exchange, struct str id)
 {
+    if (!query_is_empty(exchange))
+        return;
     if (exchange->head->method == HTTP_DELETE)
         revoke_key(exchange, id);
     else if (1U << exchange->head->method & METHODS_READ)

@@ -3,6 +3,7 @@
 #include "api/answers.h"
 #include "api/api.h"
 #include "api/change.h"
+#include "api/list_page.h"
 #include "api/query.h"
 
 enum { REVOCATION_BODY_MAX = 4096 };
@@ -13,16 +14,25 @@ enum { REVOCATION_BODY_MAX = 4096 };
         .most = REVOKED_NAME_MAX, .example = (example_)                                            \
     }
 
-/* The row of each enum revoked_kind. */
-static const struct parameter rows[REVOKED_KINDS] = {
+enum { LIMIT = REVOKED_KINDS, AFTER, ROWS };
+
+/* The row of each enum revoked_kind, and those of the list. */
+static const struct parameter rows[ROWS] = {
     [REVOKED_SUBJECT] = NAME_ROW("subject", "alice"),
     [REVOKED_JTI] = NAME_ROW("jti", "5f0c"),
     [REVOKED_KEY] = NAME_ROW("key", "abcdefghij"),
+    [LIMIT] = LIST_PAGE_LIMIT,
+    [AFTER] = LIST_PAGE_AFTER,
 };
 
 struct parameter_table revocations_parameters(void)
 {
     return (struct parameter_table){rows, REVOKED_KINDS};
+}
+
+struct parameter_table revocation_list_parameters(void)
+{
+    return (struct parameter_table){rows, ROWS};
 }
 
 /* The id that the query names, if it names any; `named` counts. */
@@ -45,6 +55,7 @@ static void take_name(struct asked_id *id, const struct parameter_found *found)
     id->named++;
 }
 
+/* Reads the query of a method other than GET. */
 static bool read_query(struct exchange *exchange, struct asked_id *id)
 {
     struct parameters parameters;
@@ -60,39 +71,82 @@ static bool read_query(struct exchange *exchange, struct asked_id *id)
     return !result;
 }
 
+static bool is_named(struct exchange *exchange, const struct asked_id *id, unsigned least,
+                     unsigned most)
+{
+    if (id->named >= least && id->named <= most)
+        return true;
+    api_problem(exchange, PROBLEM_BAD_PARAMETER,
+                exchange->head->method == HTTP_POST
+                    ? "say in the body what is revoked: one of the members subject, jti and key"
+                    : "name one of subject, jti and key, as in /revocations?subject=alice");
+    return false;
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 struct listing {
-    struct json_writer writer;
-    struct str id; /* empty for all */
+    struct list_page page;
+    struct asked_id id; /* not named: all are meant */
     int64_t now_us;
 };
 
-static void add_revocation(void *context, const struct revocation *revocation)
+static bool take(struct exchange *exchange, struct listing *listing,
+                 const struct parameter_found *found)
+{
+    if (found->row == AFTER)
+        return list_page_take_after(&listing->page, exchange, &rows[AFTER], found->value);
+    if (found->row == LIMIT)
+        listing->page.limit = found->number;
+    take_name(&listing->id, found);
+    return true;
+}
+
+static bool read_list_query(struct exchange *exchange, struct listing *listing)
+{
+    struct parameters parameters;
+    struct parameter_found found;
+    int result = 0;
+    bool good = true;
+    parameters_begin(&parameters, revocation_list_parameters(), exchange->head->query);
+    while (good && (result = parameters_next(&parameters, &found)) > 0)
+        good = take(exchange, listing, &found);
+    if (good && result)
+        good = query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
+    parameters_end(&parameters);
+    return good && is_named(exchange, &listing->id, 0, 1);
+}
+
+static bool add_revocation(void *context, const struct revocation *revocation)
 {
     struct listing *listing = context;
     if (revocation->until_us && revocation->until_us <= listing->now_us)
-        return; /* it has ended, and is about to be forgotten */
-    if (!listing->id.len || str_eq(listing->id, revocation->id))
-        revocation_write(&listing->writer, revocation);
+        return true; /* it has ended, and is about to be forgotten */
+    if (!list_page_takes(&listing->page, revocation_made(revocation)))
+        return false;
+    revocation_write(&listing->page.writer, revocation);
+    return true;
 }
 
-static void list_revocations(struct exchange *exchange, const struct asked_id *id)
+static void write_list(struct exchange *exchange, struct listing *listing)
 {
-    struct buf body = {0};
-    struct listing listing = {
-        json_writer(&body), {id->text, id->len}, clock_wall_us(api_of(exchange)->clock)};
-    json_object_begin(&listing.writer);
-    json_name(&listing.writer, "revocations");
-    json_array_begin(&listing.writer);
-    revocations_each(api_of(exchange)->revocations, add_revocation, &listing);
-    json_array_end(&listing.writer);
-    json_object_end(&listing.writer);
-    if (buf_failed(&body))
-        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    struct revocations *all = api_of(exchange)->revocations;
+    const struct asked_id *id = &listing->id;
+    list_page_open(&listing->page, "revocations");
+    if (id->named)
+        revocations_look(all, (struct str){id->text, id->len}, add_revocation, listing);
     else
-        exchange_json(exchange, 200, buf_str(&body));
-    buf_free(&body);
+        revocations_each_behind(all, listing->page.after, add_revocation, listing);
+    list_page_answer(&listing->page, exchange);
+}
+
+static void list_revocations(struct exchange *exchange)
+{
+    struct listing listing = {.now_us = clock_wall_us(api_of(exchange)->clock)};
+    list_page_begin(&listing.page);
+    if (read_list_query(exchange, &listing))
+        write_list(exchange, &listing);
+    list_page_end(&listing.page);
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */
@@ -139,31 +193,27 @@ static void delete_revocation(struct exchange *exchange, const struct asked_id *
         change_request_submit(request);
 }
 
-static bool is_named(struct exchange *exchange, const struct asked_id *id, unsigned least,
-                     unsigned most)
+static bool is_read(const struct exchange *exchange)
 {
-    if (id->named >= least && id->named <= most)
-        return true;
-    api_problem(exchange, PROBLEM_BAD_PARAMETER,
-                exchange->head->method == HTTP_POST
-                    ? "say in the body what is revoked: one of the members subject, jti and key"
-                    : "name one of subject, jti and key, as in /revocations?subject=alice");
-    return false;
+    return exchange->head->method == HTTP_GET || exchange->head->method == HTTP_HEAD;
 }
 
 void api_revocations_handle(struct exchange *exchange, struct str rest)
 {
     struct asked_id id;
     (void)rest;
-    if (!api_is_admin(exchange) || !read_query(exchange, &id))
+    if (!api_is_admin(exchange))
+        return;
+    if (is_read(exchange)) {
+        list_revocations(exchange);
+        return;
+    }
+    if (!read_query(exchange, &id))
         return;
     if (exchange->head->method == HTTP_POST) {
         if (is_named(exchange, &id, 0, 0))
             create_revocation(exchange);
-    } else if (exchange->head->method == HTTP_DELETE) {
-        if (is_named(exchange, &id, 1, 1))
-            delete_revocation(exchange, &id);
-    } else if (is_named(exchange, &id, 0, 1)) {
-        list_revocations(exchange, &id);
+    } else if (is_named(exchange, &id, 1, 1)) {
+        delete_revocation(exchange, &id);
     }
 }

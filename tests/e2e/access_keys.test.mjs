@@ -69,7 +69,9 @@ bothStores("a request that says anything unknown is refused, and says what would
     assert.equal((await json(server, "POST", "/keys/abc", {})).status, 405);
     assert.equal((await json(server, "DELETE", "/keys")).status, 405);
     assert.equal((await json(server, "GET", "/keys/a/b")).status, 404);
-    assert.equal((await json(server, "GET", "/keys?limit=1")).status, 400);
+    assert.equal((await json(server, "GET", "/keys?state=1")).status, 400);
+    assert.equal((await json(server, "GET", "/keys/abc?limit=1")).status, 400);
+    assert.equal((await json(server, "POST", "/keys?limit=1", { name: "a", grants: GRANTS })).status, 400);
 });
 
 bothStores("the secret is shown once and is nowhere else", async (t, server) => {
@@ -97,6 +99,69 @@ test("keys and revocations survive kill -9", async (t) => {
     const { keys } = (await json(server, "GET", "/keys")).body;
     assert.deepEqual(keys.map(({ id }) => id), [second.id]);
     assert.equal((await json(server, "GET", "/revocations")).body.revocations[0].jti, "t1");
+});
+
+/** All pages of a list from `after` on: the rows of each. `between` is called with the page that has come. */
+async function pagesOf(server, target, member, between = async () => {}) {
+    const pages = [];
+    for (let after = ""; after !== undefined;) {
+        const { status, body } = await json(server, "GET", `${target}${target.includes("?") ? "&" : "?"}${after && `after=${after}`}`);
+        assert.equal(status, 200, JSON.stringify(body));
+        assert.ok(pages.push(body[member]) < 100, "pages without end");
+        await between(body);
+        after = body.next;
+    }
+    return pages;
+}
+
+bothStores("keys and revocations are listed in pages, which miss and repeat none that stays", async (t, server) => {
+    const ids = [], names = ["alice", "ä/&?%+ \u2028", "x".repeat(255), "bob", "carol"];
+    for (const name of names) {
+        ids.push((await makeKey(server, { name: "n" })).id);
+        assert.equal((await json(server, "POST", "/revocations", { subject: name })).status, 201);
+    }
+    const shown = {
+        "/keys": ["keys", ids, ({ id }) => id, (id) => `/keys/${id}`],
+        "/revocations": ["revocations", names, ({ subject }) => subject, (name) => `/revocations?subject=${encodeURIComponent(name)}`],
+    };
+    for (const [path, [member, wanted, nameOf, target]] of Object.entries(shown)) {
+        for (const [limit, sizes] of [[1, [1, 1, 1, 1, 1]], [2, [2, 2, 1]], [5, [5]], [1000, [5]]]) {
+            const pages = await pagesOf(server, `${path}?limit=${limit}`, member);
+            assert.deepEqual(pages.map(({ length }) => length), sizes);
+            assert.deepEqual(pages.flat().map(nameOf), wanted);
+        }
+        const rest = await pagesOf(server, `${path}?limit=2`, member, async ({ next }) => {
+            if (next) /* the row with which the page ended, while there is another one */
+                assert.ok([204, 404].includes((await json(server, "DELETE", target(wanted[1]))).status));
+        });
+        assert.deepEqual(rest.flat().map(nameOf), wanted);
+        assert.deepEqual((await pagesOf(server, path, member)).flat().map(nameOf), wanted.filter((_, i) => i !== 1));
+    }
+    assert.deepEqual((await json(server, "GET", "/revocations?subject=bob&limit=1")).body.revocations.map(({ subject }) => subject), ["bob"]);
+    assert.equal((await json(server, "GET", "/revocations?subject=bob&limit=1")).body.next, undefined);
+});
+
+bothStores("a page of keys ends where it is large, and has a key at least", async (t, server) => {
+    const channels = Array.from({ length: 100 }, (_, i) => `${"x".repeat(240)}/${i}`);
+    for (let i = 0; i < 14; i++)
+        await makeKey(server, { name: `key ${i}`, grants: [{ channels, may: ["read"] }, { channels, may: ["publish"] }] });
+    const pages = await pagesOf(server, "/keys", "keys");
+    assert.ok(pages.length > 1 && pages.every((page) => page.length > 0 && JSON.stringify(page).length < (256 + 64) * 1024));
+    assert.deepEqual(pages.flat().map(({ name }) => name), Array.from({ length: 14 }, (_, i) => `key ${i}`));
+    const listed = await run(t, ["key", "ls", "--url", server.url]);
+    assert.deepEqual(listed.stdout.trimEnd().split("\n").map((line) => line.split("\t")[1]), pages.flat().map(({ name }) => name));
+});
+
+bothStores("a place in a list that no page has told is refused", async (t, server) => {
+    await makeKey(server);
+    for (const path of ["/keys", "/revocations"]) {
+        for (const query of ["after=", "after=1", "after=1-", "after=-YQ", "after=1-%21", "after=x-YQ", "after=99999999999999999999-YQ", "after=01-YQ",
+            `after=1-${"YWFh".repeat(120)}`, "limit=0", "limit=1001", "limit=x", "after=1-YQ&after=1-YQ"])
+            assert.equal((await json(server, "GET", `${path}?${query}`)).status, 400, `${path}?${query}`);
+        assert.equal((await json(server, "GET", `${path}?after=1-YQ`)).status, 200);
+        assert.equal((await json(server, "GET", `${path}?after=9223372036854775807-YQ`)).status, 200);
+    }
+    assert.equal((await json(server, "DELETE", "/revocations?subject=a&limit=1")).status, 400);
 });
 
 bothStores("a revocation is made, listed and ended", async (t, server) => {

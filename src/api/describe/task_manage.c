@@ -1,3 +1,4 @@
+#include "api/api_keys.h"
 #include "api/describe/operation.h"
 #include "api/revocations.h"
 #include "api/subscriber_list.h"
@@ -9,6 +10,23 @@ static const struct parameter_doc revocations_docs[] = {
     {"key", "of the API key with this id"},
 };
 static const struct query_doc revocations_query = {revocations_parameters, revocations_docs, 3};
+
+#define PAGE_DOCS                                                                                  \
+    {"limit", "so many at most: 1,000 without it"},                                                \
+    {                                                                                              \
+        "after", "next of the page before"                                                         \
+    }
+static const struct parameter_doc revocation_list_docs[] = {
+    {"subject", "of this subject"},
+    {"jti", "of the token with this id"},
+    {"key", "of the API key with this id"},
+    PAGE_DOCS,
+};
+static const struct query_doc revocation_list_query = {revocation_list_parameters,
+                                                       revocation_list_docs, 5};
+
+static const struct parameter_doc key_list_docs[] = {PAGE_DOCS};
+static const struct query_doc key_list_query = {api_key_list_parameters, key_list_docs, 2};
 
 static const struct parameter_doc subscribers_docs[] = {
     {"subject", "who"},
@@ -49,8 +67,9 @@ static const struct operation access_operations[] = {
      .bodies = {{"application/json", "NewKey"}},
      .answers = {IN_JSON(201, "It is made.", "KeyMade")}, .problems = CHANGES},
     {.route = "/keys", .method = HTTP_GET, .path = "/keys", .id = "listKeys",
-     .summary = "List API keys", .curl = "curl localhost:7070/keys",
-     .answers = {IN_JSON(200, "All keys, without their text.", "KeyList")}},
+     .summary = "List API keys", .doc = "A page ends after limit keys, or 256 KiB; next names the page that follows.",
+     .curl = "curl localhost:7070/keys", .query = &key_list_query,
+     .answers = {IN_JSON(200, "Keys, without their text.", "KeyList")}},
     {.route = "/keys", .method = HTTP_GET, .path = "/keys/{key}", .id = "readKey",
      .summary = "Show an API key", .curl = "curl localhost:7070/keys/abcdefghij",
      .answers = {IN_JSON(200, "The key, without its text.", "Key")}},
@@ -64,9 +83,10 @@ static const struct operation access_operations[] = {
      .bodies = {{"application/json", "NewRevocation"}},
      .answers = {IN_JSON(201, "It is revoked.", "Revocation")}, .problems = CHANGES},
     {.route = "/revocations", .method = HTTP_GET, .path = "/revocations", .id = "listRevocations",
-     .summary = "List revocations", .curl = "curl localhost:7070/revocations",
-     .query = &revocations_query,
-     .answers = {IN_JSON(200, "All, or those that were asked for.", "RevocationList")}},
+     .summary = "List revocations", .doc = "A page ends after limit revocations, or 256 KiB; next names the page that follows.",
+     .curl = "curl localhost:7070/revocations",
+     .query = &revocation_list_query,
+     .answers = {IN_JSON(200, "Revocations, or the one that was asked for.", "RevocationList")}},
     {.route = "/revocations", .method = HTTP_DELETE, .path = "/revocations", .id = "endRevocation",
      .summary = "End a revocation", .curl = "curl -X DELETE 'localhost:7070/revocations?subject=alice'",
      .query = &revocations_query,

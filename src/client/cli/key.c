@@ -11,6 +11,7 @@
 #include "client/cli/output.h"
 #include "client/lib/credential.h"
 #include "client/lib/transfer.h"
+#include "http/target.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,22 @@ static int print_list(struct str body, bool json)
     return code;
 }
 
+/* Has the request ask for the page behind this one. False: this is the last. */
+static bool turn_page(struct key_request *request, struct str body)
+{
+    struct buf next = {0};
+    struct str text = json_find(body, STR("next"));
+    bool has_next = request->verb == KEY_VERB_LIST && text.len && !json_unescape(text, &next) &&
+                    !buf_failed(&next);
+    if (has_next) {
+        buf_clear(&request->path);
+        buf_add_lit(&request->path, "/keys?after=");
+        http_percent_encode(&request->path, buf_str(&next));
+    }
+    buf_free(&next);
+    return has_next;
+}
+
 static int print(const struct key_request *request, struct str body)
 {
     if (request->verb == KEY_VERB_REVOKE)
@@ -81,7 +98,9 @@ static int print(const struct key_request *request, struct str body)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-static int ask(const struct key_request *request, const char *token, struct transfer *transfer)
+/* Asks once, and prints the answer. `*ret_more`: the request was changed, to be asked again. */
+static int ask(struct key_request *request, const char *token, struct transfer *transfer,
+               bool *ret_more)
 {
     struct buf url = {0};
     struct transfer_answer answer = {0};
@@ -102,14 +121,16 @@ static int ask(const struct key_request *request, const char *token, struct tran
     int code = result || answer.status < 200 || answer.status > 299
                    ? answer_explain("key", request->url.text, result, &answer)
                    : print(request, buf_str(&answer.body));
+    *ret_more = !code && turn_page(request, buf_str(&answer.body));
     buf_wipe(&answer.body);
     transfer_answer_deinit(&answer);
     buf_free(&url);
     return code;
 }
 
-static int run_with(const struct key_request *request, const char *token)
+static int run_with(struct key_request *request, const char *token)
 {
+    bool more = true;
     struct interrupt interrupt;
     if (interrupt_init(&interrupt)) {
         perror("freshet key");
@@ -117,13 +138,15 @@ static int run_with(const struct key_request *request, const char *token)
     }
     struct transfer *transfer = transfer_new(&interrupt, server_url_is_loopback(&request->url),
                                              &request->trust, ANSWER_MAX);
-    int code = transfer ? ask(request, token, transfer) : 1;
+    int code = transfer ? 0 : 1;
+    while (!code && more)
+        code = ask(request, token, transfer, &more);
     transfer_free(transfer);
     interrupt_deinit(&interrupt);
     return code;
 }
 
-static int run(const struct key_request *request)
+static int run(struct key_request *request)
 {
     struct credential credential = {.file = request->token_file};
     struct buf why = {0};

@@ -22,6 +22,7 @@ import {
 } from "./parts.js";
 import { namesOf } from "./webhooks.js";
 
+const LIMIT = 100;
 const ACTIONS = ["read", "publish", "presence", "webhooks", "admin"];
 const TERMS = [
     ["", "never"],
@@ -154,7 +155,10 @@ function revocationsCard(signal) {
         signal,
         key: (one) => `${kindOf(one)} ${one[kindOf(one)]}`,
         none: empty("Nothing is revoked."),
-        page: async () => ({ items: (await get("/revocations", { signal })).revocations, next: null }),
+        page: async (after) => {
+            const { revocations: items, next } = await get(`/revocations${query({ limit: LIMIT, after })}`, { signal });
+            return { items, next };
+        },
         make: (one) => {
             const kind = kindOf(one),
                 name = one[kind];
@@ -217,7 +221,10 @@ export async function keys(main, params, { signal }) {
             ),
             button("Make a key", add, { class: "main" }),
         ),
-        page: async () => ({ items: (await get("/keys", { signal })).keys, next: null }),
+        page: async (after) => {
+            const { keys: items, next } = await get(`/keys${query({ limit: LIMIT, after })}`, { signal });
+            return { items, next };
+        },
         make: (key) =>
             list.row([
                 [h("b", {}, key.name), h("span", { class: "under quiet number" }, key.id)],
