@@ -32,8 +32,9 @@ static void add_query(struct buf *out, struct str query)
         buf_add_char(out, before);
         before = '&';
         buf_add_str(out, name);
-        if (value.at)
-            buf_add_char(out, '=');
+        if (!value.at)
+            continue;
+        buf_add_char(out, '=');
         buf_add_str(out, value);
     }
 }
