@@ -37,7 +37,7 @@ struct answer {
     struct list age;
     uint8_t digest[HASH_SHA256_SIZE];
     struct caller *caller; /* NULL: denied */
-    int64_t until_us;
+    int64_t from_us, until_us;
     size_t bytes;
 };
 
@@ -96,6 +96,15 @@ static struct identity identity_by(struct caller *caller)
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
+/* A clock that was set back would keep an answer for as long as it went back, so an answer does not
+ * count before it was given; but for a moment, since others ask at a time that they took before. */
+enum { MOMENT_US = 1000000 };
+
+static bool counts(const struct answer *answer, int64_t now_us)
+{
+    return now_us > answer->from_us - MOMENT_US && now_us < answer->until_us;
+}
+
 static size_t kept_max(const struct authorize *authorize)
 {
     return atomic_load_explicit(&authorize->kept_max, memory_order_relaxed);
@@ -116,7 +125,7 @@ static bool find_answer(struct authorize *authorize, const uint8_t digest[HASH_S
     pthread_mutex_lock(&authorize->lock);
     struct map_node *node = map_find(&authorize->cached, digest_of(digest));
     struct answer *answer = node ? container_of(node, struct answer, node) : NULL;
-    bool found = answer && now_us < answer->until_us;
+    bool found = answer && counts(answer, now_us);
     if (found)
         *ret = identity_by(answer->caller);
     else if (answer)
@@ -156,14 +165,17 @@ static void add_answer(struct authorize *authorize, struct answer *answer)
 }
 
 /* Without memory, and if it is larger than all that may be kept, an answer is not kept. */
-static void keep_answer(struct asked *asked, struct caller *caller, int64_t until_us)
+static void keep_answer(struct asked *asked, struct caller *caller, int64_t now_us, int64_t keep_s)
 {
     struct authorize *authorize = asked->authorize;
     size_t bytes = size_of(caller);
     struct answer *answer = bytes <= kept_max(authorize) ? mem_try_alloc(sizeof(*answer)) : NULL;
     if (!answer)
         return;
-    *answer = (struct answer){.caller = caller_ref(caller), .until_us = until_us, .bytes = bytes};
+    *answer = (struct answer){.caller = caller_ref(caller),
+                              .from_us = now_us,
+                              .until_us = now_us + keep_s * 1000000,
+                              .bytes = bytes};
     memcpy(answer->digest, asked->digest, sizeof(answer->digest));
     pthread_mutex_lock(&authorize->lock);
     add_answer(authorize, answer);
@@ -426,7 +438,7 @@ static struct identity judge(struct asked *asked, const struct authorize_reply *
     if (!caller)
         count(asked->authorize, AUTHORIZE_DENIED);
     if (keep_s)
-        keep_answer(asked, caller, now_us + keep_s * 1000000);
+        keep_answer(asked, caller, now_us, keep_s);
     return caller ? identity_of(caller) : identity_bad(denied);
 }
 

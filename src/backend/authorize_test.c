@@ -237,6 +237,32 @@ static void answers_are_kept_for_a_while(void **state)
     }
 }
 
+static void a_clock_that_was_set_back_keeps_no_answer_for_longer(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t back_us;
+        bool is_kept;
+    } rows[] = {{0, true}, {999999, true}, {1000000, false}, {3600000000, false}};
+    static const char *const answers[] = {"{\"allow\":true}", "{\"allow\":false}"};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (size_t j = 0; j < 2; j++) {
+            struct rig rig;
+            struct asker asker;
+            open_rig(&rig);
+            (void)ask(&rig, &asker, "1");
+            end_by(&rig, 0, 200, answers[j]);
+            (void)state_of(&asker);
+            atomic_fetch_sub(&rig.clock.wall_us, rows[i].back_us);
+            struct identity identity = ask(&rig, &asker, "1");
+            assert_int_equal(identity.state != IDENTITY_LATER, rows[i].is_kept);
+            caller_unref(identity.caller);
+            close_rig(&rig);
+            if (!rows[i].is_kept)
+                (void)state_of(&asker);
+        }
+}
+
 static void equal_questions_are_one_request(void **state)
 {
     (void)state;
@@ -608,6 +634,7 @@ int main(void)
         cmocka_unit_test(an_allowed_caller_may_do_just_that),
         cmocka_unit_test(a_visitor_who_is_not_named_stays_anybody),
         cmocka_unit_test(answers_are_kept_for_a_while),
+        cmocka_unit_test(a_clock_that_was_set_back_keeps_no_answer_for_longer),
         cmocka_unit_test(equal_questions_are_one_request),
         cmocka_unit_test(no_other_answer_allows_anything),
         cmocka_unit_test(a_huge_answer_allows_nothing),
