@@ -377,6 +377,16 @@ static const char *secret_file(const struct config *config, size_t nth)
     return path;
 }
 
+void process_warn_of_data(const char *data)
+{
+    struct stat at;
+    char quoted[200];
+    if (!data || stat(data, &at) || !(at.st_mode & 02))
+        return;
+    say(SAY_WARN, "data_writable", "path=%s mode=%03o right=\"chmod o-rwx\"",
+        say_quote(quoted, sizeof(quoted), data, strlen(data)), (unsigned)(at.st_mode & 0777));
+}
+
 void process_warn(const struct config *config)
 {
     for (size_t i = 0; i < config->tls.pairs_count; i++)

@@ -25,5 +25,9 @@ int process_become(const struct config *config);
  * the log; NULL: there is none. */
 void process_confine(const struct config *config, const char *data);
 
+/* Warns of a data folder that other users may write to; NULL: there is none. They can put files of
+ * their own in the place of the server's, whatever the modes of these are. */
+void process_warn_of_data(const char *data);
+
 /* Warns of files with secrets that other users may read. */
 void process_warn(const struct config *config);

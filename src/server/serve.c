@@ -277,7 +277,9 @@ static void watch(struct server *server)
 
 static int confine(const struct server *server)
 {
-    process_confine(config_of(server), config_of(server)->memory ? NULL : data_dir(server));
+    const char *data = config_of(server)->memory ? NULL : data_dir(server);
+    process_confine(config_of(server), data);
+    process_warn_of_data(data);
     return 0;
 }
 

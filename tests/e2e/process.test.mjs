@@ -96,6 +96,18 @@ test("files with secrets that others may read are named", async (t) => {
     assert.ok(!server.log().includes("long enough"), dir);
 });
 
+for (const [mode, isNamed] of [[0o777, true], [0o1777, true], [0o702, true], [0o770, false], [0o755, false], [0o700, false]]) {
+    test(`a data folder of mode ${mode.toString(8)} is ${isNamed ? "" : "not "}named as one that others may write to`, async (t) => {
+        const data = path.join(temporaryFolder(t), "data");
+        fs.mkdirSync(data);
+        fs.chmodSync(data, mode);
+        const server = await startServer(t, { data });
+        await server.logged(/event=started/); /* the line would come before */
+        const named = new RegExp(`event=data_writable path=\\S*data\\S* mode=${(mode & 0o777).toString(8)}`);
+        assert.equal(named.test(server.err), isNamed, server.err);
+    });
+}
+
 test("the program is position independent, and its tables are read-only", { skip: !installed("readelf") && "no readelf" }, (t) => {
     const { stdout } = spawnSync("readelf", ["-hldW", BIN], { encoding: "utf8" });
     if (/asan|tsan/.test(BIN))
