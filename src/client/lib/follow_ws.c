@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/json_writer.h"
+#include "base/problem.h"
 
 bool follow_ws_may_come_back(unsigned close_code)
 {
@@ -66,6 +67,19 @@ static enum follow_end refused_by(struct following *following, const struct reco
     return end;
 }
 
+void follow_ws_add_close(struct buf *out, unsigned close_code, struct str reason)
+{
+    static const struct str path = STR("/errors/");
+    const char *at = reason.len ? memmem(reason.at, reason.len, path.at, path.len) : NULL;
+    struct str slug = at ? str_skip(reason, (size_t)(at - reason.at) + path.len) : STR_NONE;
+    enum problem problem = problem_find(slug);
+    buf_addf(out, "the server closed with %u", close_code);
+    if (problem < PROBLEM_COUNT)
+        buf_addf(out, ": %.*s (%.*s)", STR_FMT(problem_title(problem)), STR_FMT(reason));
+    else if (reason.len)
+        buf_addf(out, " %.*s", STR_FMT(reason));
+}
+
 static enum follow_end end_of(struct following *following, const struct ws_link *link, int result)
 {
     struct transfer_answer answer = {0};
@@ -81,9 +95,9 @@ static enum follow_end end_of(struct following *following, const struct ws_link 
         transfer_answer_deinit(&answer);
         return end;
     case WS_LINK_E_CLOSED:
-        buf_addf(&following->why, "the server closed with %u ", link->close_code);
-        end = follow_ws_may_come_back(link->close_code) ? FOLLOW_LOST : FOLLOW_REFUSED;
-        break;
+        follow_ws_add_close(&following->why, link->close_code, buf_str(&link->why));
+        following->advice = link->advice;
+        return follow_ws_may_come_back(link->close_code) ? FOLLOW_LOST : FOLLOW_REFUSED;
     default:
         break;
     }
