@@ -7,7 +7,12 @@ import { connect } from "../freshet.js";
 import { Feed } from "./feed.mjs";
 
 const PATIENCE_MS = 4000; /* until the page says that it is the server */
+const AGAIN_MS = 1000; /* between two tries that somebody's hands have asked for */
+const REASONS = ["online", "focus", "visibilitychange", "pointerdown", "keydown"]; /* to try before the pause has ended */
 const COMES_BACK = "The page comes back by itself, and misses nothing.";
+
+const PAINT_MS = 500; /* until a page does not wait for its paint */
+const QUIET_MS = 5000; /* between two announcements */
 
 export const SERVER = new URL("..", import.meta.url).href;
 
@@ -20,6 +25,26 @@ export function make(name, properties = {}, ...children) {
     return element;
 }
 
+/* Sets the text only if it differs: screen readers read out each change of a live region, even one to the same words. */
+export function setText(element, text) {
+    if (element.textContent !== text) {
+        element.textContent = text;
+    }
+}
+
+/* Lets screen readers say what has come: the newest, and nothing more for a while, since a feed may be fast. */
+export function announce(text) {
+    news = text;
+    if (!talking) {
+        const speak = () => {
+            talking = news ? setTimeout(speak, QUIET_MS) : null;
+            news && setText(voice, news);
+            news = "";
+        };
+        speak();
+    }
+}
+
 /* The same for SVG, with attributes. */
 export function draw(name, attributes = {}, ...children) {
     const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -28,6 +53,22 @@ export function draw(name, attributes = {}, ...children) {
     }
     element.append(...children);
     return element;
+}
+
+const voice = document.body.appendChild(make("p", { className: "hidden", role: "status" }));
+let news = "", talking = null;
+
+/* Calls back when the page has been painted first: work before that would only delay what people see. A tab that nobody sees is painted never,
+ * and does not wait; nor does a browser that tells nothing of its paints. */
+export function afterPaint(callback) {
+    let isDone = document.hidden;
+    const once = () => isDone || ((isDone = true), setTimeout(callback));
+    if (isDone) {
+        callback();
+        return;
+    }
+    new PerformanceObserver((list) => list.getEntriesByName("first-contentful-paint").length && once()).observe({ type: "paint", buffered: true });
+    setTimeout(once, PAINT_MS);
 }
 
 /* The name by which this tab is known to others; two tabs are two people. */
@@ -65,17 +106,55 @@ export function showRights(error) {
 export class Line {
     /* `parts`: [{channels, event, from, counts}], where `from` says where the first connection begins, and `counts(event)` whether it is one that
      * the page tells of as missed: all are without it. `onGap` is called when events are gone for good that the page has not seen. A page that shows
-     * a state, which may depend on them, gives `clear`, which takes all from the page: then the part begins as it did first. */
-    constructor(parts, { onCut, onLive, onGap, clear, ...options } = {}) {
-        Object.assign(this, { parts, options, onCut, onLive, onGap, clear });
+     * a state, which may depend on them, gives `clear`, which takes all from the page: then the part begins as it did first. `onBack` is called
+     * whenever the connection is there. */
+    constructor(parts, { onCut, onLive, onBack, onGap, clear, ...options } = {}) {
+        Object.assign(this, { parts, options, onCut, onLive, onBack, onGap, clear, triedAt: -Infinity });
+        this.again = make("button", { type: "button", className: "small", textContent: "Try now", hidden: true, onclick: () => this.tryNow() });
+        $("line").after(this.again);
+        REASONS.forEach((name) => addEventListener(name, () => this.hasten()));
         $("plug").checked = true;
         $("plug").onchange = ({ target }) => (target.checked ? this.open() : this.cut());
         addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
-        this.open();
+        this.painted = new Promise(afterPaint).then(() => $("plug").checked && this.open());
     }
 
     say(text) {
-        $("line").textContent = text;
+        setText($("line"), text);
+    }
+
+    /* Somebody is at the page, or the network is back: that is worth a try before the pause has ended. */
+    hasten() {
+        const now = performance.now();
+        if (document.body.dataset.state === "connecting" && now - this.triedAt > AGAIN_MS) {
+            this.triedAt = now;
+            this.client.retry();
+        }
+    }
+
+    tryNow() {
+        if (document.body.dataset.state !== "connecting") {
+            return; /* it is back meanwhile */
+        }
+        this.say("Trying …");
+        this.wait();
+        this.client.retry();
+    }
+
+    /* Says, if the server has not answered by then, that it does not. */
+    wait() {
+        clearTimeout(this.patience);
+        this.patience = setTimeout(() => {
+            this.say(`The server does not answer. ${COMES_BACK}`);
+            this.again.hidden = false;
+        }, PATIENCE_MS);
+    }
+
+    /* The connection is there, or nobody wants it. The focus does not go with the button. */
+    endWait() {
+        clearTimeout(this.patience);
+        document.activeElement === this.again && $("plug").focus();
+        this.again.hidden = true;
     }
 
     open() {
@@ -131,7 +210,7 @@ export class Line {
             }
         };
         const error = (refusal) => {
-            clearTimeout(this.patience);
+            this.endWait();
             delete document.body.dataset.state;
             $("plug-label").textContent = "not connected";
             this.say(`Refused: ${refusal.message}`);
@@ -149,9 +228,9 @@ export class Line {
     }
 
     cut() {
-        this.client.close();
+        this.client?.close();
         this.client = null;
-        clearTimeout(this.patience);
+        this.endWait();
         document.body.dataset.state = "cut";
         $("plug-label").textContent = "cut off";
         document.body.classList.add("cut");
@@ -162,22 +241,24 @@ export class Line {
     told(state) {
         const { dataset } = document.body;
         if (state === "live") {
-            clearTimeout(this.patience);
+            this.endWait();
             dataset.state = state;
             $("plug-label").textContent = "connected";
             this.say(this.back || "Live.");
             this.wasLive = true;
+            this.onBack?.();
         } else if (state === "connecting" && dataset.state !== state) {
             dataset.state = state;
             $("plug-label").textContent = "connecting …";
             this.back = this.wasLive ? "Back, and missed nothing." : this.back;
             this.say(this.wasLive ? `The connection is lost. ${COMES_BACK}` : "Connecting …");
-            this.patience = setTimeout(() => this.say(`The server does not answer. ${COMES_BACK}`), PATIENCE_MS);
+            this.wait();
         }
     }
 
     /* Publishes, if the plug is in. */
     async publish(...values) {
+        await this.painted;
         if (!this.client) {
             throw new Error("cut off");
         }
@@ -188,17 +269,19 @@ export class Line {
     }
 }
 
-/* The bar that starts and stops the feed, and says whether there is one: `hear` takes note of an event, `stop` ends this tab's feed. */
+/* The bar that starts and stops the feed, and says whether there is one: `hear` takes note of an event, `stop` ends this
+ * tab's feed, `hasten` lets it try at once what has failed. */
 export function feedBar(frames, intervalMs) {
     let heardAt = -Infinity, why = "";
     const show = () => {
         const isElsewhere = !feed.isOn && performance.now() - heardAt < 3 * intervalMs + 2000;
         const isCut = document.body.classList.contains("cut");
-        $("feed").textContent = feed.isOn ? "Stop the feed" : "Start the feed";
+        const say = (text) => setText($("feed-state"), text);
+        setText($("feed"), feed.isOn ? "Stop the feed" : "Start the feed");
         $("feed").classList.toggle("main", !feed.isOn && !isElsewhere);
         $("feed").disabled = isElsewhere || isCut;
-        $("feed-state").textContent = feed.isOn ? why || "This tab is the feed: it publishes, and everybody sees it."
-            : isCut ? "Cut off." : isElsewhere ? "Somebody feeds." : why || "Nobody feeds just now. Any tab can.";
+        say(feed.isOn ? why || "This tab is the feed: it publishes, and everybody sees it."
+            : isCut ? "Cut off." : isElsewhere ? "Somebody feeds." : why || "Nobody feeds just now. Any tab can.");
     };
     const feed = new Feed(SERVER, frames, { intervalMs, onState: (isOn, reason = "") => ((why = reason), show()) });
     $("feed").onclick = () => (feed.isOn ? feed.stop() : feed.start());
@@ -211,6 +294,7 @@ export function feedBar(frames, intervalMs) {
             }
             (isLive || !feed.isOn) && feed.hear(data); /* the past stops no feed that is on */
         },
+        hasten: () => feed.hasten(),
         stop: () => (feed.isOn ? feed.stop() : show()),
     };
 }

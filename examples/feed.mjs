@@ -16,14 +16,24 @@ export class Feed {
         this.tick();
     }
 
+    /* Tries at once what has failed: the server is back. */
+    hasten() {
+        if (this.timer && this.failures) {
+            clearTimeout(this.timer);
+            this.tick();
+        }
+    }
+
     stop(why) {
         this.isOn = false;
         clearTimeout(this.timer);
+        this.timer = null;
         this.onState(false, why);
     }
 
     /* Publishes the next frame. A batch that got no answer is sent again under the same keys, so it is published once. */
     async tick() {
+        this.timer = null; /* while a batch is under way */
         const at = this.next % this.frames.length;
         this.batch ??= this.frames[at].map(({ data, ...event }, i) => ({ ...event, data: { ...data, feed: this.name, frame: at }, key: `${this.name}-${Date.now()}-${i}` }));
         try {

@@ -5,7 +5,7 @@
  * is dropped is published. Pointers are ephemeral events on the same channel. A note that somebody carries is shown where they carry it, until
  * their pointer comes without the note or is gone: then it is where the log has it, whether their change was taken or not. */
 
-import { $, Line, make, myName, rename, roomOfAddress } from "../demo.js";
+import { $, Line, afterPaint, make, myName, rename, roomOfAddress, setText } from "../demo.js";
 
 const COLORS = ["sand", "sky", "leaf", "rose"];
 const WIDTH = 1200, HEIGHT = 700, NOTE = { width: 176, height: 128 }; /* units of the board; style.css has the same */
@@ -127,8 +127,11 @@ class Note {
     }
 
     remove() {
+        const next = this.body.nextElementSibling ?? this.body.previousElementSibling;
+        const hadFocus = this.body.contains(document.activeElement);
         notes.delete(this.name);
         this.body.remove();
+        hadFocus && (next?.matches(".note") ? next : $("add")).focus();
     }
 
     grab(event) {
@@ -276,7 +279,7 @@ function showCarried(who, held) {
 
 function showOthers() {
     const names = [...pointers.values()].map(({ mark }) => mark.textContent);
-    $("others").textContent = names.length ? `Pointing now: ${names.join(", ")}` : "";
+    setText($("others"), names.length ? `Pointing now: ${names.join(", ")}` : "");
 }
 
 board.addEventListener("pointermove", (event) => event.pointerType === "mouse" && !event.buttons && point(pointOf(event)));
@@ -284,6 +287,7 @@ board.addEventListener("pointermove", (event) => event.pointerType === "mouse" &
 /* ---- the page ---- */
 
 $("room").textContent = room;
+afterPaint(() => board.classList.add("dotted")); /* two thousand dots take long to paint */
 $("me").value = myName();
 $("me").onchange = ({ target }) => rename(target.value.trim() || myName());
 onhashchange = () => location.reload();

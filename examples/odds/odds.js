@@ -86,12 +86,12 @@ function matchOf(channel, teams) {
     return matches.get(channel);
 }
 
-const news = [];
-
+/* Only the new line is added, so that only this one is read out. */
 function goal({ teams, score, ...goal }) {
-    news.unshift(`${teams[0]} ${score[0]}–${score[1]} ${teams[1]}: ${byWhom(goal)}`);
-    news.splice(GOALS);
-    $("goals").replaceChildren(...news.map((text) => make("span", { textContent: text })));
+    const list = $("goals");
+    list.children.length || list.replaceChildren();
+    list.prepend(make("span", { textContent: `${teams[0]} ${score[0]}–${score[1]} ${teams[1]}: ${byWhom(goal)}` }));
+    list.children.length > GOALS && list.lastChild.remove();
 }
 
 const feed = feedBar(FRAMES, INTERVAL_MS);
@@ -107,10 +107,10 @@ new Line([{
     },
 }], {
     onCut: feed.stop,
+    onBack: feed.hasten,
     clear() {
         matches.clear();
         $("matches").replaceChildren();
-        news.length = 0;
         $("goals").textContent = "No goals yet.";
     },
 });

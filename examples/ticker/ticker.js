@@ -78,6 +78,7 @@ new Line([{
     },
 }], {
     onCut: feed.stop,
+    onBack: feed.hasten,
     clear() {
         prices.clear();
         $("prices").replaceChildren();

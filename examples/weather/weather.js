@@ -1,6 +1,6 @@
 /* The stations: each is a channel, and a reading carries where its station is. The page adds up what it reads: there is no server part. */
 
-import { $, Line, draw, make } from "../demo.js";
+import { $, Line, afterPaint, announce, draw, make } from "../demo.js";
 import { PLACES } from "./places.js";
 import { HEIGHT, LAND, WIDTH, placeOf, project } from "./world.js";
 
@@ -15,8 +15,9 @@ const degrees = (celsius) => `${celsius.toFixed(1).replace("-", "−")} °C`;
 const markers = draw("g");
 const cross = draw("path", { d: "M-14 0H14M0 -14V14", class: "cross", visibility: "hidden" });
 const map = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "A map of the world; the table below has the same figures" },
-    draw("path", { d: LAND, class: "land" }), markers, cross);
+    markers, cross);
 $("map").append(map);
+afterPaint(() => map.prepend(draw("path", { d: LAND, class: "land" })));
 
 /* A click on the map places a station. Those who do not see it write latitude and longitude. */
 map.onclick = ({ clientX, clientY }) => {
@@ -47,7 +48,7 @@ class Station {
         const [x, y] = project(place);
         this.circle = draw("circle", { r: 11, class: "station" });
         this.text = draw("text", { y: -17, class: "label" });
-        this.mark = draw("g", { transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` }, draw("title", {}, place.station), this.circle, this.text);
+        this.mark = draw("g", { class: "station-mark", transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` }, draw("title", {}, place.station), this.circle, this.text);
         this.mark.onclick = (event) => (event.stopPropagation(), choose(this.station), $("celsius").focus());
         const name = make("button", { type: "button", className: "small", textContent: place.station, title: "Add a reading here" });
         name.onclick = () => (choose(this.station), $("celsius").focus());
@@ -118,6 +119,7 @@ function take(event, isLive) {
         it.row.classList.remove("arrived");
         void it.row.offsetWidth; /* begins the animation anew */
         it.row.classList.add("arrived");
+        announce(`${station}: ${degrees(celsius)}`);
     }
     summarize();
 }

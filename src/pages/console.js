@@ -1,9 +1,8 @@
 /* The console: which view is shown, by the part of the URL behind #. Each view is a function (main, params, {name, signal, again,
  * refused}) that fills `main`; `signal` is aborted when it goes. What it throws is shown in its place. */
 
-import { answers, noteSilence, onOutage, untilAnswers } from "./answering.js";
+import { answers, noteSilence, onOutage, showOutage, untilAnswers } from "./answering.js";
 import { every, Unreachable } from "./console/api.js";
-import { h, clock } from "./console/dom.js";
 import { closeDialogs, heading, problemCard, say } from "./console/parts.js";
 
 const WATCH_MS = 10_000;
@@ -103,20 +102,8 @@ document.querySelector(".skip").onclick = (event) => {
 };
 
 /* Views that ask for nothing just now should not look as if all were well when the server is gone. */
-onOutage((since) => {
-    document.getElementById("outage").replaceChildren(
-        ...(since
-            ? [
-                  h(
-                      "p",
-                      { class: "notice" },
-                      `The server has not answered since ${clock(since)}. This page asks again by itself. What you see is from before.`,
-                  ),
-              ]
-            : []),
-    );
-    since || say("The server answers again.");
-});
+showOutage(document.getElementById("outage"));
+onOutage((since) => since || say("The server answers again."));
 every(WATCH_MS, new AbortController().signal, async () => (await answers()) || noteSilence());
 
 addEventListener("hashchange", () => show(false));

@@ -1,6 +1,6 @@
 /* The API for people, from the documents for programs: operations by task, each with a line of curl that works on this server. */
 
-import { isSilence, noteSilence } from "./answering.js";
+import { isSilence, noteSilence, showOutage } from "./answering.js";
 import { copyText } from "./copy.js";
 
 const api = location.pathname.replace(/\/[^/]*$/, "");
@@ -235,6 +235,7 @@ async function load(name) {
     return description;
 }
 
+showOutage(byId("outage"));
 try {
     const [openapi, asyncapi] = await Promise.all([load("openapi.json"), load("asyncapi.json")]);
     const all = Object.entries(openapi.paths).flatMap(([path, item]) =>

@@ -1,7 +1,7 @@
 /* The playground: one channel, four ways to follow it, and the bytes of each. Every way is an object with `open()`, which connects from
  * the cursor that it has, and `cut()`. What they share is a `way`: it shows bytes, and takes the records that were found in them. */
 
-import { isAnswering, isSilence, noteSilence, untilAnswers } from "./answering.js";
+import { isAnswering, isSilence, noteSilence, showOutage, untilAnswers } from "./answering.js";
 import { copyText } from "./copy.js";
 
 const api = location.pathname.replace(/\/[^/]*$/, "");
@@ -10,6 +10,8 @@ const room = `playground/${crypto.getRandomValues(new Uint32Array(2)).reduce((te
 const channel = `${origin}/channels/${room}`;
 const sentAt = new Map(); /* what was published -> when */
 const PAUSE_MS = [1000, 10_000]; /* before the next try: it doubles from the first to the last */
+const HEARD_MS = 1500; /* of rest before something is read out */
+const PAINT_MS = 500; /* until the page does not wait for its paint */
 const KEPT = 6; /* events in the table */
 const WIRE_MAX = 12_000; /* characters of a pane */
 
@@ -19,8 +21,18 @@ const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 const copy = async (place, button) => { button.textContent = (await copyText(place)) ? "Copied" : "Press Ctrl+C"; };
 
-/* Calls back when the page has been painted. A tab that nobody sees is painted never, and does not wait. */
-const afterPaint = (callback) => (document.hidden ? callback() : requestAnimationFrame(() => setTimeout(callback)));
+/* Calls back when the page has been painted first. A tab that nobody sees is painted never, and does not wait; nor does a browser that tells
+ * nothing of its paints. */
+function afterPaint(callback) {
+    let isDone = document.hidden;
+    const once = () => isDone || ((isDone = true), setTimeout(callback));
+    if (isDone) {
+        callback();
+        return;
+    }
+    new PerformanceObserver((list) => list.getEntriesByName("first-contentful-paint").length && once()).observe({ type: "paint", buffered: true });
+    setTimeout(once, PAINT_MS);
+}
 
 /* ---- what the four have in common ---- */
 
@@ -64,6 +76,7 @@ class Way {
 
     say(text) {
         this.state.textContent = text;
+        announce(this.name, text);
     }
 
     /* The connection has ended, or did not begin. Why, a WebSocket never tells: the page asks whether the server is there. */
@@ -400,6 +413,20 @@ async function publish(texts, url, type, body, byHand) {
     }
 }
 
+/* Screen readers hear what has become of each way once nothing has changed for a while, and not each step on the way. */
+const heard = new Map();
+let hearing;
+
+function announce(name, text) {
+    heard.delete(name);
+    heard.set(name, text);
+    clearTimeout(hearing);
+    hearing = setTimeout(() => {
+        byId("heard").textContent = [...heard].map(([way, words]) => `${way}: ${words}`).join(" ");
+        heard.clear();
+    }, HEARD_MS);
+}
+
 const lineOf = (text) => `curl ${channel} -d ${shell(text)}`;
 
 let count = 0;
@@ -461,6 +488,7 @@ for (const [name, question] of QUESTIONS) {
 byId("questions").onchange = advise;
 advise();
 byId("room").textContent = room;
+showOutage(byId("outage"));
 byId("by-hand").textContent = lineOf(byId("text").value);
 /* The page is painted first: to connect takes time, and each of the panes measures itself as bytes come. */
 afterPaint(() => ways.forEach((way) => way.connect()));

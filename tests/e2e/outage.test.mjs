@@ -152,6 +152,56 @@ test("a feed in a tab waits for a server that is gone, and goes on with the same
     assert.deepEqual(all, all.map((_, n) => n));
 });
 
+/** Lets pauses of a second and more never end by themselves, and notes that one has begun. Only pauses are random, so all else goes on. */
+const stretchPauses = () => {
+    const later = window.setTimeout;
+    window.setTimeout = (call, ms, ...values) => {
+        const isPause = ms >= 1000 && !Number.isInteger(ms);
+        window.isPausing ||= isPause;
+        return later(call, isPause ? 2 ** 30 : ms, ...values);
+    };
+};
+
+const dispatch = (name) => (page) => page.evaluate((type) => dispatchEvent(new Event(type)), name);
+const tryNow = (page) => page.getByRole("button", { name: /^Try/ });
+
+/* What shows that it is worth while to ask, each for a demo and for a view of the console. */
+const REASONS = {
+    "the network is back": dispatch("online"),
+    "the window has the focus again": dispatch("focus"),
+    "somebody types": (page) => page.keyboard.press("Shift"),
+    "somebody clicks": (page) => page.mouse.click(3, 3),
+    "somebody presses Try now": (page) => page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Try now").click()),
+};
+
+test("a page tries again at once when there is a reason, however long its pauses have become", { skip }, async (t) => {
+    const it = await server(t, { data: true });
+    const browser = await launch(it);
+    const pages = await Promise.all(Object.entries(REASONS).flatMap(([why, reason]) => ["/demos/board/", "/console#/keys"].map(async (path) => {
+        const page = await newPage(browser);
+        await page.addInitScript(stretchPauses);
+        await page.goto(it.url + path);
+        const isDemo = path !== "/console#/keys";
+        await (isDemo ? line(page, "Live.") : page.getByText("There is no key yet.")).waitFor();
+        const away = isDemo ? line(page, "does not answer") : outage(page);
+        return { page, what: `${path}: ${why}`, reason, away, isBack: () => isDemo ? line(page, "Back, and missed nothing.").isVisible() : away.isHidden() };
+    })));
+    await it.kill();
+    await Promise.all(pages.map(async ({ page, away }) => {
+        await page.evaluate(() => dispatchEvent(new Event("focus"))); /* the console asks for itself every ten seconds only */
+        await away.waitFor();
+        await page.waitForFunction(() => window.isPausing);
+        await tryNow(page).waitFor();
+    }));
+    await it.start();
+    for (const { page, what, reason, isBack } of pages) {
+        assert.ok(!await isBack(), `${what}: it came back by itself`);
+        await eventually(async () => (await reason(page), isBack()), what);
+        await tryNow(page).waitFor({ state: "hidden" });
+        assert.notEqual(await page.evaluate(() => document.activeElement?.isConnected && document.activeElement.checkVisibility()), false, `${what}: the focus is lost`);
+    }
+});
+
 /** A proxy that says 502 itself while the server is gone. */
 async function startFront(it) {
     const front = http.createServer((request, response) => {
