@@ -235,6 +235,10 @@ function showMarks() {
         const every = (what) => others.length > 0 && others.every((one) => one[what] >= message.id);
         const step = !message.id ? "waiting" : every("readUpTo") ? "read" : every("has") ? "delivered" : "sent";
         const [sign, words] = message.failed ? ["✕", `not sent: ${message.failed}`] : TICKS[step];
+        if (message.told === sign + words) {
+            continue; /* what stays the same is not read out again */
+        }
+        message.told = sign + words;
         message.ticks.className = `ticks ${step}`;
         message.ticks.replaceChildren(make("span", { textContent: sign, ariaHidden: "true" }), make("span", { className: message.failed || step === "waiting" ? "words" : "hidden", textContent: ` ${words}` }));
     }
@@ -243,15 +247,16 @@ function showMarks() {
 
 /* Below the newest message of mine: who has read it, away or here. */
 function showReaders(last) {
-    $("readers")?.remove();
     if (!last) {
         return;
     }
     const names = new Set([...membersNow().filter((one) => progressOf(one).readUpTo >= last.id).map(({ member }) => member),
         ...[...marks].filter(([, read]) => read >= last.id).map(([name]) => name)]);
     names.delete(me);
-    if (names.size) {
-        last.body.append(make("span", { id: "readers", className: "quiet", textContent: `Read by ${[...names].join(", ")}` }));
+    const text = names.size ? `Read by ${[...names].join(", ")}` : "";
+    if ($("readers")?.parentNode !== last.body || $("readers").textContent !== text) {
+        $("readers")?.remove();
+        text && last.body.append(make("span", { id: "readers", className: "quiet", textContent: text }));
     }
 }
 

@@ -103,7 +103,8 @@ static void add_html_page(struct buf *out, const struct place *place, enum probl
     if (words->example) {
         struct buf example = {0};
         add_example(&example, words->example, place->origin);
-        buf_add_lit(out, "<h2>A request that gets it</h2>\n<pre tabindex=\"0\">");
+        buf_add_lit(out, "<h2>A request that gets it</h2>\n<pre tabindex=\"0\" role=\"region\" "
+                         "aria-label=\"the request\">");
         html_add_escaped(out, buf_str(&example));
         buf_add_lit(out, "</pre>\n");
         out->failed |= buf_failed(&example);

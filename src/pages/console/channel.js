@@ -12,6 +12,7 @@ const FIRST = 30,
     SHOWN = 300,
     A_FRAME = 100;
 const LONG = 600;
+const QUIET_MS = 3000; /* between two announcements */
 
 /* ---- events ---- */
 
@@ -52,6 +53,8 @@ class Events {
         this.none = empty("No event is kept here. Publish one, or wait: it appears as it comes.");
         this.older = button("Older", () => this.#fetchOlder().catch((error) => say(error.message)), { class: "more" });
         this.state = h("span", { class: "quiet" });
+        this.voice = h("p", { class: "hidden", role: "status" });
+        this.unsaid = 0;
         this.live = h("input", {
             type: "checkbox",
             role: "switch",
@@ -67,9 +70,20 @@ class Events {
                 h("label", { class: "switch" }, h("span", {}, "live"), this.live),
             ),
             this.none,
+            this.voice,
             this.list,
             this.older,
         );
+    }
+
+    /* Screen readers hear how many have come, and not more often than every few seconds. */
+    #announce(n) {
+        this.unsaid += n;
+        this.speaking ??= setTimeout(() => {
+            this.voice.textContent = `${many(this.unsaid, "new event")}.`;
+            this.unsaid = 0;
+            this.speaking = undefined;
+        }, QUIET_MS);
     }
 
     async begin() {
@@ -119,6 +133,7 @@ class Events {
         this.waiting.push(event);
         this.frame ??= requestAnimationFrame(() => {
             const left = this.waiting.length - A_FRAME;
+            this.#announce(this.waiting.length);
             const shown = this.waiting.splice(0).slice(-A_FRAME);
             this.frame = undefined;
             this.list.prepend(...shown.reverse().map((one) => eventItem(one, { isNew: true })));
@@ -220,7 +235,7 @@ function readersCard(name, signal) {
                     "span",
                     { class: "grow" },
                     who(one),
-                    h("span", { class: "quiet" }, ` ${mechanismName(one.mechanism)}, since `),
+                    h("span", { class: "quiet" }, ` ${mechanismName(one.mechanism)}, came `),
                     ago(one.since),
                 ),
                 endButton(one, paged),

@@ -133,11 +133,25 @@ export function keyed(parent, items, keyOf, make) {
         return;
     }
     const stays = new Set(nodes);
+    const lost = [...parent.children].findIndex((node) => !stays.has(node) && !nodes.some(({ focusAt }) => focusAt !== undefined) && node.contains(document.activeElement));
     [...parent.children].filter((node) => !stays.has(node)).forEach((node) => node.remove());
     nodes.forEach((node, i) => node !== parent.children[i] && parent.insertBefore(node, parent.children[i] ?? null));
     const focused = nodes.find((node) => node.focusAt !== undefined);
     focused?.querySelectorAll(FOCUSABLE)[focused.focusAt]?.focus();
     delete focused?.focusAt;
+    lost >= 0 && focusNear(nodes[Math.min(lost, nodes.length - 1)]);
+}
+
+/* The focus of an item that has gone goes to the one in its place, or else to the heading of the view. */
+function focusNear(node) {
+    (node?.querySelector(FOCUSABLE) ?? document.querySelector("#main h1"))?.focus({ preventScroll: true });
+}
+
+/** Replaces the children, and leaves the focus on the one in the same place. */
+export function replaceKeepingFocus(parent, ...children) {
+    const at = [...parent.children].indexOf(document.activeElement);
+    parent.replaceChildren(...children);
+    at >= 0 && children[at]?.focus();
 }
 
 /* Gives a node what the one that it replaces had. */

@@ -196,14 +196,14 @@ export async function overview(main, _, { signal, refused }) {
             ]),
         );
         webhooks.replaceChildren(
-            hooks.endpoints
-                ? facts([
+            ...(hooks.endpoints
+                ? [facts([
                       ["webhooks", count(hooks.endpoints)],
                       ["deliveries", count(hooks.deliveries)],
                       ["failed attempts", count(hooks.failures)],
                       ["skipped as loops", count(hooks.skipped)],
-                  ])
-                : empty("No webhook is registered. ", h("a", { href: "#/webhooks" }, "Register one")),
+                  ]), h("p", {}, h("a", { href: "#/webhooks" }, "How each of them does"))]
+                : [empty("No webhook is registered. ", h("a", { href: "#/webhooks" }, "Register one"))]),
         );
     };
 
@@ -225,7 +225,7 @@ export async function overview(main, _, { signal, refused }) {
         now?.limits && limits.show({ ...stats.limits, ...now.limits });
     };
     ["events", "deliveries", "sent"].forEach((name) => setText(tiles[name].under, "a second"));
-    setText(tiles.latency.under, "99 % within");
+    setText(tiles.latency.under, "99 % are faster");
     setText(tiles.subscribers.under, "now");
     setText(tiles.connections.under, "open");
 

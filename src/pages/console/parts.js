@@ -188,6 +188,7 @@ export class Paged {
  * promise is of what `run` gave, or of undefined if the user has changed their mind or gone to another view.
  */
 export function ask({ title, body, action, isDanger, run = () => true }) {
+    const opener = document.activeElement;
     return new Promise((resolve) => {
         const trouble = h("p", { class: "notice", role: "alert", hidden: true });
         const submit = h("button", { class: isDanger ? "danger" : "main" }, action);
@@ -218,7 +219,12 @@ export function ask({ title, body, action, isDanger, run = () => true }) {
                 submit,
             ),
         );
-        const dialog = h("dialog", { "aria-labelledby": "dialog-title", onclose: () => (dialog.remove(), resolve(answer)) }, form);
+        const onclose = () => {
+            dialog.remove();
+            opener.isConnected || document.querySelector("#main h1")?.focus({ preventScroll: true }); /* what it stood for is gone */
+            resolve(answer);
+        };
+        const dialog = h("dialog", { "aria-labelledby": "dialog-title", onclose }, form);
         document.body.append(dialog);
         dialog.showModal();
     });

@@ -2,7 +2,7 @@
 
 import { every, get, query, send } from "./api.js";
 import { channelLink } from "./channels.js";
-import { ago, count, h, many, ms, setText, when } from "./dom.js";
+import { ago, count, h, many, ms, replaceKeepingFocus, setText, when } from "./dom.js";
 import { ask, badge, button, card, code, confirmed, empty, facts, field, heading, Paged, say, select, showOnce, text } from "./parts.js";
 import { deliveryItem } from "./delivery.js";
 import { lastOf, namesOf, stateBadge } from "./webhooks.js";
@@ -161,7 +161,7 @@ const stateFacts = (hook) =>
         ["under way", count(hook.inflight)],
         ["channels held back", count(hook.held)],
         ["dead letters", hook.dead ? badge(count(hook.dead), "bad") : "0"],
-        ["circuit", hook.circuit === "open" ? badge("open", "warn") : hook.circuit],
+        ["sending", hook.circuit === "open" ? badge("rests after failures", "warn") : hook.circuit === "closed" ? "yes" : hook.circuit],
         ["failures in a row", count(hook.failures)],
         ["next attempt", hook.next_attempt && ago(hook.next_attempt)],
         ["last attempt", lastOf(hook)],
@@ -209,7 +209,7 @@ export async function webhook(main, params, { name: id, signal, refused }) {
         const { state: held } = hook;
         state.replaceChildren(stateBadge(hook.state));
         setText(title.querySelector("h1"), hook.url);
-        bar.dataset.state !== held && bar.replaceChildren(...actions.buttons(held, () => hook));
+        bar.dataset.state !== held && replaceKeepingFocus(bar, ...actions.buttons(held, () => hook));
         bar.dataset.state = held;
         now.replaceChildren(stateFacts(hook));
         settings.replaceChildren(settingFacts(hook));
