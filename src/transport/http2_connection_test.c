@@ -606,6 +606,7 @@ static void frames_of_websockets_are_used_as_fast_as_the_log_takes_them(void **s
 /* A pull that has nothing to send yet when it is asked, and wants to be asked again. */
 struct hesitant {
     struct pull pull;
+    struct str text;
     unsigned waits; /* times that it has nothing */
     bool is_due;
 };
@@ -618,7 +619,7 @@ static struct str hesitant_fill(struct pull *pull)
         pull->request->ops->woken(pull->request, true);
         return STR_NONE;
     }
-    return hesitant->is_due ? STR("at last") : STR_NONE;
+    return hesitant->is_due ? hesitant->text : STR_NONE;
 }
 
 static bool hesitant_sent(struct pull *pull, size_t n, bool blocked)
@@ -641,7 +642,8 @@ static void a_pull_that_is_woken_while_it_is_asked_is_asked_again(void **state)
     struct bench *bench = started(state);
     struct h2_client client;
     struct response response;
-    struct hesitant hesitant = {.pull = {.ops = &hesitant_ops}, .waits = 2, .is_due = true};
+    struct hesitant hesitant = {
+        .pull = {.ops = &hesitant_ops}, .text = STR("at last"), .waits = 2, .is_due = true};
     h2_join(&client, bench, WIDE);
     int32_t other = h2_get(&client, "/stream"), id = h2_get(&client, "/park");
     response_init(&response, 200);
@@ -657,6 +659,43 @@ static void a_pull_that_is_woken_while_it_is_asked_is_asked_again(void **state)
     assert_int_equal(h2_count(&client, other, "hello"), 1);
     assert_int_equal(h2_count(&client, id, "at last"), 2);
     h2_leave(&client);
+}
+
+/* The WebSocket has unread bytes, whose part of the window is given back when it is freed. At that
+ * time nghttp2 does not know of its last frame, and by lengths it is the other stream's turn. */
+static void a_connection_that_closes_asks_no_stream_that_was_freed(void **state)
+{
+    enum { LONG = 200 };
+    static const char turns[] = "wppbw"; /* the WebSocket, the pull, both */
+    static const char frame[] = {(char)0x81, (char)0x82, 0, 0, 0, 0, 'h', 'i'};
+    char text[LONG];
+    struct bench *bench = started(state);
+    struct h2_client client;
+    struct response response;
+    struct hesitant other = {.pull = {.ops = &hesitant_ops}, .text = {text, LONG}};
+    memset(text, 'x', LONG);
+    h2_join(&client, bench, WIDE);
+    int32_t other_id = h2_get(&client, "/park"), id = h2_websocket(&client, "/socket");
+    response_init(&response, 200);
+    response.goes_on = true;
+    assert_non_null(exchange_pull(bench->parked[0], &response, &other.pull));
+    bench_press(bench, 2 << 20);
+    for (int i = 0; i < 20; i++)
+        h2_send(&client, id, (struct str){frame, sizeof(frame)});
+    for (const char *turn = turns; *turn; turn++) {
+        other.is_due = *turn != 'w';
+        if (other.is_due)
+            request_stream_dirty(other.pull.request);
+        if (*turn == 'p')
+            assert_int_equal(nghttp2_submit_ping(client.session, 0, NULL), 0);
+        else
+            bench_append(bench, STR("an event"));
+        h2_talk(&client);
+    }
+    assert_int_equal(h2_got(&client, other_id)->body.len, 3 * LONG);
+    assert_int_equal(h2_count(&client, id, "an event"), 3);
+    h2_leave(&client);
+    bench_press(bench, 0);
 }
 
 /* The window of the connection is shared: bytes that a WebSocket leaves behind are given back. */
@@ -865,6 +904,7 @@ int main(void)
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
         WITH_BENCH(a_pull_that_is_woken_while_it_is_asked_is_asked_again),
+        WITH_BENCH(a_connection_that_closes_asks_no_stream_that_was_freed),
         WITH_BENCH(bytes_that_a_websocket_has_not_used_hold_up_no_other_stream),
         WITH_BENCH(websockets_that_do_not_listen_hold_up_no_other_stream),
         WITH_BENCH(memory_of_the_codec_counts_and_the_largest_gives_way),

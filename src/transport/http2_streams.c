@@ -133,7 +133,8 @@ void http2_stream_drop_input(struct http2_request_stream *stream)
     struct stream_intake *intake = stream->request.intake;
     if (!stream->tunnel || !intake || !intake->in.len)
         return;
-    http2_consume(stream->connection->http2, &stream->wire, intake->in.len);
+    if (!stream->connection->conn.dead) /* else nghttp2 may know streams that are freed already */
+        http2_consume(stream->connection->http2, &stream->wire, intake->in.len);
     buf_free(&intake->in);
     conn_dirty(&stream->connection->conn);
 }
