@@ -368,7 +368,6 @@ static void closed(struct conn *conn)
 static void drain(struct conn *conn, uint32_t after_ms)
 {
     struct http2_connection *connection = of_conn(conn);
-    int64_t ms = worker_of(connection)->config.limits.drain_ms;
     (void)after_ms;
     if (connection->draining)
         return;
@@ -379,7 +378,7 @@ static void drain(struct conn *conn, uint32_t after_ms)
         http2_end(connection->http2);
     list_each (&connection->streams, node) {
         http2_stream_drain(container_of(node, struct http2_request_stream, node),
-                           ms > 0 ? worker_random((uint32_t)ms) : 0);
+                           worker_drain_after_ms(worker_of(connection)));
     }
     conn_dirty(conn);
 }

@@ -454,6 +454,33 @@ static void a_drain_ends_streams_and_then_the_connection(void **state)
     assert_true(list_empty(&bench->worker.connections));
 }
 
+/* The worker has much else to do, and tells the connection when the time of the drain is over. */
+static void streams_of_a_connection_that_hears_late_of_the_drain_end_in_its_time(void **state)
+{
+    enum { STREAMS = 8 };
+    struct bench *bench = started(state);
+    struct h2_client other, client;
+    int32_t ids[STREAMS];
+    h2_join(&other, bench, WIDE);
+    h2_join(&client, bench, WIDE);
+    for (int i = 0; i < STREAMS; i++)
+        ids[i] = h2_get(&client, "/stream");
+    bench->worker.config.limits.drain_some = 1;
+    worker_drain(&bench->worker);
+    worker_step(&bench->worker, 0);
+    assert_false(list_empty(&bench->worker.undrained));
+    clock_fake_advance(&bench->clock, INT64_C(1000) * bench->limits.drain_ms);
+    worker_step(&bench->worker, 0);
+    bench_pass(bench, 1);
+    h2_talk(&client);
+    for (int i = 0; i < STREAMS; i++) {
+        assert_true(h2_got(&client, ids[i])->is_over);
+        assert_int_equal(h2_got(&client, ids[i])->error, NGHTTP2_NO_ERROR);
+    }
+    h2_leave(&other);
+    h2_leave(&client);
+}
+
 /* The requests have come, but the worker does not read all of them before it tells connections of
  * the drain. Those of fresh connections come with their prefaces. */
 static void a_request_that_came_before_the_drain_is_answered(void **state)
@@ -896,6 +923,7 @@ int main(void)
         WITH_BENCH(a_stream_keeps_its_connection_from_idling),
         WITH_BENCH(a_peer_that_vanishes_loses_its_connection_with_all_streams),
         WITH_BENCH(a_drain_ends_streams_and_then_the_connection),
+        WITH_BENCH(streams_of_a_connection_that_hears_late_of_the_drain_end_in_its_time),
         WITH_BENCH(a_request_that_came_before_the_drain_is_answered),
         WITH_BENCH(a_request_that_is_being_read_when_the_drain_comes_is_answered),
         WITH_BENCH(a_ping_that_came_before_the_drain_does_not_delay_it),

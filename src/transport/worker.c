@@ -23,7 +23,6 @@ enum { WS_PIECE = 64 << 10 };
  * whose turns are long tells for a part of its time with work. Once drain_ms is over, all streams
  * that are left get their goodbye in one turn, since nobody has to be served after it. */
 enum { DRAIN_DEFAULT = 8192, DRAIN_US = 1000, DRAIN_PART = 8 };
-enum { DRAIN_LAST_MS = 1000 };               /* after drain_ms, for the last bytes to be sent */
 enum { DRAINING_MS = 100, DRAINED_MS = 10 }; /* between looks at whether all have ended */
 
 /* A step is the share of one connection. A turn has time for about eight full steps, and for eight
@@ -446,13 +445,11 @@ static bool is_drain_over(const struct worker *worker)
            worker->loop.now_ns >= worker->stop_at_ns - INT64_C(1000000) * DRAIN_LAST_MS;
 }
 
-/* A stream ends at any time within what is left of drain_ms, also if it is told late. */
 static void drain_one(struct worker *worker, struct list *node)
 {
-    int64_t ms = (worker->stop_at_ns - worker->loop.now_ns) / 1000000 - DRAIN_LAST_MS;
     struct conn *conn = container_of(node, struct conn, node);
     list_add_last(&worker->connections, node);
-    conn->ops->drain(conn, ms > 0 ? worker_random((uint32_t)ms) : 0);
+    conn->ops->drain(conn, worker_drain_after_ms(worker));
 }
 
 static int64_t drain_us(struct worker *worker)

@@ -97,6 +97,12 @@ void worker_resume_accepting(struct worker *worker)
         listener_resume(&worker->listeners[i].listener);
 }
 
+uint32_t worker_drain_after_ms(const struct worker *worker)
+{
+    int64_t ms = (worker->stop_at_ns - worker->loop.now_ns) / 1000000 - DRAIN_LAST_MS;
+    return ms > 0 ? worker_random((uint32_t)ms) : 0;
+}
+
 uint32_t worker_random(uint32_t below)
 {
     uint32_t n;

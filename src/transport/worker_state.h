@@ -112,6 +112,8 @@ enum budget_kind {
 extern const char *const budget_names[BUDGET_COUNT];
 extern const char *const budget_helps[BUDGET_COUNT];
 
+enum { DRAIN_LAST_MS = 1000 }; /* after drain_ms, for the last bytes to be sent */
+
 /* All times in ms, all sizes in bytes. */
 struct worker_limits {
     struct http_limits http;
@@ -475,6 +477,10 @@ static inline bool worker_is_tight(const struct worker *worker)
 
 /* Looks at the paused connections again soon. */
 void worker_check_paused(struct worker *worker);
+
+/* The time after which a stream ends while the server stops: any within what is left of drain_ms,
+ * also if the stream is told late. */
+uint32_t worker_drain_after_ms(const struct worker *worker);
 
 /* A random number below `below`, not for secrets. */
 uint32_t worker_random(uint32_t below);
