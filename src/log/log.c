@@ -119,13 +119,19 @@ static void on_released(void *context, uint32_t number)
     upkeep_note_freed(context, number);
 }
 
+/* The highest position that earlier runs can have told readers, as far as the store knows. */
+static uint64_t highest_told(const struct store_newest *newest)
+{
+    return newest->begun > newest->id ? newest->begun : newest->id;
+}
+
 /* Readers have positions of events, and the one at which a run began. So a position between what
  * the store knows of earlier runs and the beginning of this one belongs to a run that the store
  * knows nothing of: the folder is an older copy. A beginning that cannot be noted costs a reader a
  * gap that is none, after the next start. */
 static void note_begin(struct log *log, const struct store_newest *newest)
 {
-    uint64_t known = newest->begun > newest->id ? newest->begun : newest->id;
+    uint64_t known = highest_told(newest);
     log->begun = log->apply.last;
     log->known_at_start = newest->begun ? known : log->begun;
     if (log->store->ops->begin)
@@ -150,8 +156,8 @@ static int open_store(struct log *log)
     if (result)
         return result < 0 ? result : -EIO; /* the user is shown an errno */
     tell_overfull(log);
-    uint64_t base = first_base(now);
-    log->apply.last = newest.id > base ? newest.id : base;
+    uint64_t base = first_base(now), told = highest_told(&newest);
+    log->apply.last = told > base ? told : base; /* the clock may have been set back */
     log_time_init(&log->time, clock, newest.time_us);
     if (newest.number > log->apply.channels.number_last)
         log->apply.channels.number_last = newest.number;

@@ -99,6 +99,23 @@ static void positions_that_no_run_of_the_folder_has_told_are_of_lost_events(void
     world_deinit(&world);
 }
 
+/* The runs have no events, and the second begins before the first, as its clock says. */
+static void a_clock_that_was_set_back_for_a_run_makes_no_position_one_of_lost_events(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world, false);
+    world_open(&world);
+    uint64_t first = log_newest(world.log);
+    clock_fake_advance(&world.clock, -1000000);
+    world_reopen(&world);
+    assert_true(log_newest(world.log) >= first);
+    clock_fake_advance(&world.clock, 2000000);
+    world_reopen(&world);
+    assert_int_equal(log_lacks_upto(world.log, first), 0);
+    world_deinit(&world);
+}
+
 static void a_beginning_before_lost_events_gets_a_gap_without_a_cursor(void **state)
 {
     (void)state;
@@ -188,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_that_were_lost_are_a_gap_for_each_selection),
         cmocka_unit_test(positions_that_no_run_of_the_folder_has_told_are_of_lost_events),
+        cmocka_unit_test(a_clock_that_was_set_back_for_a_run_makes_no_position_one_of_lost_events),
         cmocka_unit_test(a_beginning_before_lost_events_gets_a_gap_without_a_cursor),
         cmocka_unit_test(events_lost_below_the_oldest_retained_are_no_gap_for_a_beginning),
         cmocka_unit_test(a_channel_that_was_trimmed_beyond_the_loss_has_lost_nothing),
