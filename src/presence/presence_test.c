@@ -1733,6 +1733,28 @@ static void changes_are_saved_while_the_log_lags_and_more_changes_come(void **st
     presence_settings_unref(settings);
 }
 
+static void rows_that_nobody_needs_do_not_pile_up_behind_a_save_that_hangs(void **state)
+{
+    enum { ROUNDS = 20 };
+    struct world *world = world_new(true, NULL);
+    const struct presence_settings *settings = switch_to_no_grace(world);
+    (void)state;
+    join(world, &c, "chat/y", "carol", true, false);
+    wait_ms(world, 3000);
+    world->presence->has_save = true;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        publish_bundle(world, change_much_in_a_turn(world));
+        wait_ms(world, 1000);
+        assert_true(count_waiting(world->presence) < 25000);
+    }
+    world->presence->has_save = false;
+    wait_ms(world, 3000);
+    assert_int_equal(count_waiting(world->presence), 0);
+    assert_int_equal(count_in_file(world, "chat/y"), 1);
+    world_free(world);
+    presence_settings_unref(settings);
+}
+
 /* Members of chat/r0 to chat/r49; `owners` has a place for each. */
 static void fill_rooms(struct world *world, char *owners, unsigned count)
 {
@@ -2222,6 +2244,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_thread_answers_what_it_was_asked_before_it_ends),
     cmocka_unit_test(changes_that_cannot_be_saved_take_a_bounded_part_of_memory),
     cmocka_unit_test(changes_are_saved_while_the_log_lags_and_more_changes_come),
+    cmocka_unit_test(rows_that_nobody_needs_do_not_pile_up_behind_a_save_that_hangs),
     cmocka_unit_test(members_who_come_and_go_while_all_are_queued_anew_are_saved_as_they_are),
     cmocka_unit_test(changes_that_were_queued_anew_and_not_saved_are_read_from_the_log),
     cmocka_unit_test(a_mark_that_is_saved_meanwhile_hides_no_change_that_was_queued_anew),

@@ -99,9 +99,18 @@ static void add_anew(struct presence *presence, struct save_row facts)
         queue_add(&walk->rows, row);
 }
 
+/* The saver frees the garbage at its next save. While that hangs, as on a disk that does not
+ * answer, there would be more with each walk. */
+static void drop_garbage(struct presence *presence)
+{
+    save_rows_free(presence->garbage.first);
+    queue_init(&presence->garbage);
+}
+
 static void begin_walk(struct presence *presence)
 {
     struct walk *walk = &presence->walk;
+    drop_garbage(presence);
     walk->is_going = true;
     walk->has_failed = false;
     walk->after_len = 0;
