@@ -1597,6 +1597,30 @@ static void a_turn_tells_all_that_are_left_once_the_time_of_the_drain_is_over(vo
     }
 }
 
+/* The machine stood still meanwhile. The worker goes on as its thread does. */
+static void a_turn_that_outlasts_the_drain_costs_no_stream_its_goodbye(void **state)
+{
+    enum { PEERS = 8, STOOD_MS = 60000 };
+    struct bench *bench = *state;
+    struct worker *worker = &bench->worker;
+    struct peer peers[PEERS];
+    for (int i = 0; i < PEERS; i++) {
+        peer_join(bench, &peers[i]);
+        peer_say(bench, &peers[i], GET_STREAM);
+    }
+    worker->config.limits.drain_some = 1;
+    worker_drain(worker);
+    worker_step(worker, 0);
+    clock_fake_advance(&bench->clock, INT64_C(1000) * STOOD_MS);
+    for (worker_step(worker, 0); worker->loop.now_ns < worker->stop_at_ns; worker_step(worker, 0))
+        clock_fake_advance(&bench->clock, 10000);
+    for (int i = 0; i < PEERS; i++) {
+        peer_expect(bench, &peers[i], "200.");
+        assert_true(peer_has(&peers[i], "{\"op\":\"bye\""));
+        peer_leave(bench, &peers[i]);
+    }
+}
+
 /* The number after `name`, or 0. */
 static long peer_number(const struct peer *peer, const char *name)
 {
@@ -1856,6 +1880,7 @@ static const struct CMUnitTest tests[] = {
     WITH_BENCH(a_drain_ends_streams_within_its_time),
     WITH_BENCH(a_stream_that_hears_late_of_the_drain_still_gets_its_goodbye_in_time),
     WITH_BENCH(a_turn_tells_all_that_are_left_once_the_time_of_the_drain_is_over),
+    WITH_BENCH(a_turn_that_outlasts_the_drain_costs_no_stream_its_goodbye),
     WITH_BENCH(a_stream_is_sent_away_until_the_server_has_ended),
     WITH_BENCH(a_drain_ends_a_long_poll_with_an_empty_page_and_closes),
     WITH_BENCH(a_drain_ends_reads_that_begin_only_now),

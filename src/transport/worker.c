@@ -460,12 +460,24 @@ static int64_t drain_us(struct worker *worker)
     return us > DRAIN_US ? us : DRAIN_US;
 }
 
+/* Has all that is left done at once from when drain_ms is over. That takes turns, for which there
+ * is DRAIN_LAST_MS then, though the turn before may have taken longer than that. */
+static void hurry(struct worker *worker)
+{
+    int64_t until_ns = worker->loop.now_ns + INT64_C(1000000) * DRAIN_LAST_MS;
+    if (!is_drain_over(worker) || worker->loop.hurries)
+        return;
+    worker->loop.hurries = true;
+    if (worker->stop_at_ns < until_ns)
+        worker->stop_at_ns = until_ns;
+}
+
 /* Tells some connections that the server stops. Each may be closed by that. */
 static void drain_some(struct worker *worker)
 {
     unsigned most = worker->config.limits.drain_some;
     struct budget budget;
-    worker->loop.hurries = is_drain_over(worker);
+    hurry(worker);
     if (list_empty(&worker->undrained))
         return;
     budget_begin(&budget, worker->config.clock, drain_us(worker),
