@@ -123,6 +123,13 @@ static bool keep_state(struct arena *arena, struct str *state)
     return true;
 }
 
+/* Questions wait for the host, and those that wait cannot be taken back: they leave half of the
+ * room for held bytes to others. */
+static bool has_room(const struct account *account, size_t bytes)
+{
+    return !account->limit || account->total + bytes <= account->limit / 2;
+}
+
 bool presence_asking_begin(struct worker *worker, struct presence_asking *asking,
                            struct refusal *ret_refusal)
 {
@@ -132,9 +139,14 @@ bool presence_asking_begin(struct worker *worker, struct presence_asking *asking
         !keep(arena, &request->after_mark.name) || !keep(arena, &request->me.name) ||
         !keep_state(arena, &request->state))
         return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, "no memory: try again");
+    size_t bytes = sizeof(*asking) + arena->total;
+    if (!has_room(&worker->account, bytes)) {
+        worker_hit(worker, LIMIT_HELD);
+        return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, "too much waits: try again");
+    }
     request->home = &worker->loop.mailbox;
     asking->worker = worker;
-    account_set(&worker->account, ACCOUNT_INTAKE, &asking->held, sizeof(*asking) + arena->total);
+    account_set(&worker->account, ACCOUNT_INTAKE, &asking->held, bytes);
     desk_flush(&worker->desk); /* the turn may have made a member of the asker just now */
     presence_ask(worker->config.presence, request);
     return true;

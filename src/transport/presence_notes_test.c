@@ -2,6 +2,7 @@
 #include "transport/presence_notes.h"
 
 #include "presence/turn.h"
+#include "transport/presence_asking.h"
 #include "transport/testing.h"
 
 #define AS(path, name) "GET " path " HTTP/1.1\r\nHost: x\r\nAs: " name "\r\n\r\n"
@@ -202,6 +203,31 @@ static void a_state_that_comes_with_the_subscription_is_the_members(void **state
     settle(world);
 }
 
+static void a_question_leaves_half_of_the_room_for_held_bytes_to_others(void **state)
+{
+    struct world *world = *state;
+    struct bench *bench = world->bench;
+    struct account *account = &bench->worker.account;
+    uint64_t limit = account->limit;
+    struct peer v1;
+    bench->worker.config.presence = world->presence;
+    peer_join(bench, &v1);
+    peer_upgrade(bench, &v1, UPGRADE_AS("/v1", "alice"));
+    peer_frame(NULL, &v1, WS_TEXT, STR("{\"op\":\"subscribe\",\"channels\":[\"a\"]}"));
+    account->limit = 2 * sizeof(struct presence_asking);
+    peer_text(bench, &v1, "{\"op\":\"presence\",\"channel\":\"a\",\"state\":7}");
+    settle(world);
+    peer_hear(bench, &v1);
+    assert_true(peer_has(&v1, "\"status\":503"));
+    account->limit = limit;
+    peer_text(bench, &v1, "{\"op\":\"presence\",\"channel\":\"a\",\"state\":8}");
+    settle(world);
+    peer_hear(bench, &v1);
+    assert_true(peer_has(&v1, "\"state\":8"));
+    peer_leave(bench, &v1);
+    settle(world);
+}
+
 /* A connection whose sends look whether the host has been told of its member. */
 struct watched {
     struct conn_ops ops;
@@ -283,6 +309,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pattern_makes_no_member, begin, end),
         cmocka_unit_test_setup_teardown(a_stream_that_is_refused_makes_no_member, begin, end),
         cmocka_unit_test_setup_teardown(a_state_that_comes_with_the_subscription_is_the_members,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(a_question_leaves_half_of_the_room_for_held_bytes_to_others,
                                         begin, end),
         cmocka_unit_test_setup_teardown(nobody_hears_of_a_stream_before_the_host_does, begin, end),
         cmocka_unit_test_setup_teardown(nobody_hears_of_a_websocket_before_the_host_does, begin,
