@@ -19,9 +19,9 @@ const QUEUE_MAX = 10_000; /* records that wait for a subscription */
 const PAUSE_MS = 500, PAUSE_MAX_MS = 10_000; /* before the next try: it doubles from the first to the last */
 const GREET_MS = 30_000; /* a tab that has heard nothing for so long asks, and waits as long for an answer */
 
-const newId = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+const newId = () => crypto.getRandomValues(new Uint32Array(4)).join();
 
-const pauseAfter = (failures) => Math.min(PAUSE_MS * 2 ** failures, PAUSE_MAX_MS) * (1 + Math.random()) / 2;
+const pauseAfter = (failures) => Math.min(PAUSE_MS * 2 ** failures, PAUSE_MAX_MS) / 2 * (1 + Math.random());
 
 /* Waits, unless or until `signal` is aborted. Whoever calls what is in `ends` meanwhile ends the pause as well. */
 const sleep = (ms, signal, ends) => new Promise((resolve) => {
@@ -59,7 +59,7 @@ export class FreshetError extends Error {
 }
 
 /* The same request would be refused again. */
-const isFinal = ({ status }) => status >= 400 && ![408, 410, 425, 429, 500, 502, 503, 504].includes(status);
+const isFinal = (error) => error?.status >= 400 && ![408, 410, 425, 429, 500, 502, 503, 504].includes(error.status);
 
 /* The records of a stream of server-sent events, in the shape that a WebSocket brings them. */
 async function* recordsOf(body, giveUp) {
@@ -110,15 +110,18 @@ class Subscription {
             this.queue.push(record);
     }
 
-    apply({ op, event, ...record }) {
+    apply({ op, event, cursor, after, earliest, reason, passed }) {
         if (op === "event" && (!event.id || event.id > this.cursor)) {
             this.cursor = event.id ?? this.cursor;
             if (this.channels.some((name) => matches(name, event.channel)) && (!this.types || this.types.includes(event.type)))
                 call(this.handlers, "event", event);
-        } else if (op === "beat" && record.cursor > this.cursor) {
-            this.cursor = record.cursor;
-        } else if (op === "gap" && (record.passed || record.earliest > this.cursor) && record.earliest > this.told) {
-            const { after, earliest, reason } = record;
+        } else if (op === "beat" && cursor > this.cursor) {
+            this.cursor = cursor;
+        } else if (op === "gap") {
+            if (reason === "unknown") /* the cursor is of another log, and above all of this one */
+                this.cursor = earliest;
+            else if (earliest <= this.told || !passed && earliest <= this.cursor)
+                return;
             this.told = earliest;
             call(this.handlers, "gap", { after, earliest, reason });
         }
@@ -127,9 +130,9 @@ class Subscription {
     /* Ends the queue: from here on the feed's order is the subscription's. */
     flow() {
         const idOf = ({ event }) => event?.id ?? "";
-        const queue = this.queue?.sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1)) ?? [];
+        const queue = this.queue ?? [];
         this.queue = null;
-        queue.filter(({ op }) => op !== "beat").forEach((record) => this.apply(record));
+        queue.sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1)).filter(({ op }) => op !== "beat").forEach((record) => this.apply(record));
     }
 }
 
@@ -230,16 +233,16 @@ class Feed {
     /* A mechanism that twice did not begin, although the server answers other requests, gives its place to the next. That the server
      * itself says "later" is not the mechanism's fault. */
     async ended(error) {
-        if (isFinal(error ?? {}) && !await this.client.renewed(error))
+        if (isFinal(error) && !await this.client.renewed(error))
             await this.refused(error);
         this.failures = this.begun ? 0 : this.failures + 1;
         const later = error?.problem?.type && !isFinal(error);
         const lame = this.failures > 1 && !later && await this.client.answers();
         if (lame) {
-            this.at = (this.at + 1) % this.order.length;
             this.failures = 0;
+            this.at = (this.at + 1) % this.order.length;
         }
-        if (!lame || this.at === 0)
+        if (!(lame && this.at))
             await sleep(this.retryMs || error?.retryMs || pauseAfter(this.failures), this.control.signal, this.client.pauses);
     }
 

@@ -184,10 +184,17 @@ class Subscription:
                 self.ready.put_nowait(("event", event))
         elif record["op"] == "beat":
             self.at = max(self.at, record["cursor"])
-        elif record["op"] == "gap" and record["earliest"] > self.told and \
-                (record.get("passed") or record["earliest"] > self.at):
-            self.told = record["earliest"]
-            _call(self.on_gap, {name: record.get(name) for name in ("after", "earliest", "reason")})
+        elif record["op"] == "gap":
+            self._apply_gap(record)
+
+    def _apply_gap(self, record):
+        earliest = record["earliest"]
+        if record.get("reason") == "unknown":  # the cursor is of another log, and above all of this one
+            self.at = earliest
+        elif earliest <= self.told or not (record.get("passed") or earliest > self.at):
+            return
+        self.told = earliest
+        _call(self.on_gap, {name: record.get(name) for name in ("after", "earliest", "reason")})
 
     def _flow(self):
         """Ends the waiting: from here on the feed's order is the subscription's."""

@@ -231,6 +231,22 @@ class Freshet(Case):
 
         await self.by_each(check)
 
+    async def test_a_cursor_of_another_log_is_a_gap_and_the_events_of_this_log_follow(self):
+        async def check(mechanism):
+            server = self.serve()
+            async with freshet.connect(server.url, mechanisms=[mechanism]) as client:
+                foreign = str(int((await client.publish("b", "before"))["id"]) + 3_600_000_000)
+                gaps = []
+                one = client.subscribe("a", after=foreign, on_gap=gaps.append)
+                got = asyncio.ensure_future(data_of(one, 1))
+                while not gaps:
+                    await asyncio.sleep(0.01)
+                await client.publish("a", "after")
+                self.assertEqual(await got, ["after"])
+                self.assertEqual([(gap["reason"], gap["after"]) for gap in gaps], [("unknown", foreign)])
+
+        await self.by_each(check)
+
     async def test_publishes_keep_the_order_of_the_calls_and_come_with_a_receipt(self):
         server = self.serve()
         async with freshet.connect(server.url) as client:

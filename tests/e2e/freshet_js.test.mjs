@@ -178,6 +178,38 @@ for (const mechanism of ["ws", "sse", "poll"]) {
     });
 }
 
+/** Answers the first page with the cursor of another log, which is above all of this one's. */
+function foreignPage(cursor) {
+    let isFirst = true;
+    return (url, ...rest) => {
+        if (!isFirst)
+            return fetch(url, ...rest);
+        isFirst = false;
+        return Promise.resolve(Response.json({ events: [], cursor, more: false }));
+    };
+}
+
+for (const mechanism of ["ws", "sse", "poll"]) {
+    for (const [when, ways] of [["it asks for", { after: true }], ["it has followed", { fetch: true }]]) {
+        test(`a cursor of another log that ${when} is a gap, and the events of this log follow, by ${mechanism}`, async (t) => {
+            const server = await startServer(t);
+            const { id } = await server.publish("b", "before");
+            const foreign = String(BigInt(id) + 3_600_000_000n);
+            let requests = 0;
+            const ask = ways.fetch ? foreignPage(foreign) : fetch;
+            const reader = client(t, server.url, { mechanisms: [mechanism], fetch: (...given) => (requests++, ask(...given)) });
+            const { got, handlers } = collector();
+            const one = reader.subscribe("a", handlers, ways.after ? { after: foreign } : {});
+            await eventually(() => got.gaps.length > 0, "the gap");
+            await reader.publish("a", "after");
+            await gets(got, ["after"]);
+            assert.deepEqual(got.gaps.map(({ reason, after }) => [reason, after]), [["unknown", foreign]]);
+            assert.ok(one.cursor < foreign);
+            assert.ok(requests < 10, `${requests} requests`);
+        });
+    }
+}
+
 test("publishes arrive in the order of the calls, ephemeral events and bytes too", async (t) => {
     const server = await startServer(t);
     const freshet = client(t, server.url);
