@@ -1,5 +1,6 @@
 #include "log/log_internal.h"
 
+#include "base/bisect.h"
 #include "base/say.h"
 #include "log/candidates.h"
 #include "log/engine/disk.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -122,20 +124,34 @@ static void on_released(void *context, uint32_t number)
 /* The highest position that earlier runs can have told readers, as far as the store knows. */
 static uint64_t highest_told(const struct store_newest *newest)
 {
-    return newest->begun > newest->id ? newest->begun : newest->id;
+    uint64_t begun = newest->pauses ? newest->pause[newest->pauses - 1].upto : 0;
+    return begun > newest->id ? begun : newest->id;
+}
+
+static void add_pause(struct log *log, struct store_pause pause)
+{
+    if (log->pauses == STORE_PAUSES) {
+        log->pauses--;
+        memmove(log->pause, log->pause + 1, log->pauses * sizeof(*log->pause));
+    }
+    log->pause[log->pauses++] = pause;
 }
 
 /* Readers have positions of events, and the one at which a run began. So a position between what
  * the store knows of earlier runs and the beginning of this one belongs to a run that the store
- * knows nothing of: the folder is an older copy. A beginning that cannot be noted costs a reader a
- * gap that is none, after the next start. */
+ * knows nothing of: the folder is an older copy. A store that knows of no run before says nothing
+ * of that. A beginning that cannot be noted costs a reader a gap that is none, after the next
+ * start. */
 static void note_begin(struct log *log, const struct store_newest *newest)
 {
-    uint64_t known = highest_told(newest);
-    log->begun = log->apply.last;
-    log->known_at_start = newest->begun ? known : log->begun;
+    struct store_pause pause = {.after = log->apply.last, .upto = log->apply.last};
+    if (newest->pauses)
+        pause.after = highest_told(newest);
+    log->pauses = newest->pauses;
+    memcpy(log->pause, newest->pause, newest->pauses * sizeof(*newest->pause));
+    add_pause(log, pause);
     if (log->store->ops->begin)
-        (void)log->store->ops->begin(log->store, log->begun);
+        (void)log->store->ops->begin(log->store, &pause);
 }
 
 static int open_store(struct log *log)
@@ -275,7 +291,9 @@ static bool look_for_trimmed(struct log *log, struct channels_trimmed *trimmed)
 
 uint64_t log_lacks_upto(const struct log *log, uint64_t position)
 {
-    return position > log->known_at_start && position < log->begun ? log->begun : 0;
+    size_t low = 0, high = log->pauses;
+    BISECT(low, high, middle, log->pause[middle].upto <= position);
+    return low < log->pauses && position > log->pause[low].after ? log->pause[low].upto : 0;
 }
 
 /* The newest id removed from the selection's channels. */

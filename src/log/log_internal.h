@@ -22,9 +22,9 @@ struct log {
     struct store *store;
     uint64_t size_max;           /* of the log, as the engine measures it; 0: no bound */
     uint64_t channels_bytes_max; /* channels without events are forgotten beyond it; 0: no bound */
-    uint64_t begun;              /* the position at which this run began */
-    uint64_t known_at_start;     /* the highest position that earlier runs can have told readers */
-    uint64_t trimmed_at_start;   /* without a disk, all that earlier processes published is gone */
+    size_t pauses;               /* before the latest runs, this one among them: oldest first, */
+    struct store_pause pause[STORE_PAUSES]; /* and unchanged while the log is open */
+    uint64_t trimmed_at_start; /* without a disk, all that earlier processes published is gone */
     struct resolved_room resolved; /* the channel numbers that selections keep */
     uint64_t keys_dropped;         /* keys that exceeded the limit when the log was opened */
 

@@ -96,6 +96,27 @@ static void positions_that_no_run_of_the_folder_has_told_are_of_lost_events(void
     world_reopen(&world); /* the second run has told its beginning, though it had no event */
     assert_int_equal(log_lacks_upto(world.log, second), 0);
     assert_int_equal(log_lacks_upto(world.log, second + 1), log_newest(world.log));
+    assert_int_equal(log_lacks_upto(world.log, first), 0);
+    assert_int_equal(log_lacks_upto(world.log, first + 1), second); /* for readers who come late */
+    world_deinit(&world);
+}
+
+static void positions_of_lost_events_are_known_for_many_runs(void **state)
+{
+    (void)state;
+    struct world world;
+    make_log(&world);
+    uint64_t oldest = log_newest(world.log);
+    world_reopen(&world);
+    uint64_t upto = log_newest(world.log);
+    for (size_t runs = 1; runs <= STORE_PAUSES; runs++) {
+        assert_int_equal(log_lacks_upto(world.log, oldest + 1), upto);
+        clock_fake_advance(&world.clock, 1000000);
+        world_reopen(&world);
+    }
+    assert_int_equal(log_lacks_upto(world.log, oldest + 1), 0); /* the oldest pause is forgotten */
+    assert_int_equal(log_lacks_upto(world.log, upto), 0);
+    assert_true(log_lacks_upto(world.log, upto + 1) > upto);
     world_deinit(&world);
 }
 
@@ -205,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_that_were_lost_are_a_gap_for_each_selection),
         cmocka_unit_test(positions_that_no_run_of_the_folder_has_told_are_of_lost_events),
+        cmocka_unit_test(positions_of_lost_events_are_known_for_many_runs),
         cmocka_unit_test(a_clock_that_was_set_back_for_a_run_makes_no_position_one_of_lost_events),
         cmocka_unit_test(a_beginning_before_lost_events_gets_a_gap_without_a_cursor),
         cmocka_unit_test(events_lost_below_the_oldest_retained_are_no_gap_for_a_beginning),

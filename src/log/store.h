@@ -29,12 +29,21 @@ struct store_loader {
     void (*expect)(void *context, uint64_t count);
 };
 
+/* Positions between two runs of the server: after < position < upto, where `upto` is the beginning
+ * of the later one. No run that the store knows of has told a reader any of them. */
+struct store_pause {
+    uint64_t after, upto;
+};
+
+enum { STORE_PAUSES = 64 };
+
 struct store_newest {
     uint64_t id;     /* id of the newest event ever stored, retained or not; 0: none */
     int64_t time_us; /* time of that event */
     uint32_t number; /* the highest channel number in use, with forgotten channels */
     uint64_t lost;   /* events up to this id may be lost, and no trim says so; 0: none */
-    uint64_t begun;  /* where the run before has begun, see store_ops.begin; 0: unknown */
+    size_t pauses;   /* of the latest runs, see store_ops.begin */
+    struct store_pause pause[STORE_PAUSES]; /* oldest first */
 };
 
 /* The bounds of a read. It finds events with after < id <= upto, of the given channels and of the
@@ -106,9 +115,9 @@ enum { STORE_E_FATE_UNKNOWN = 1 };
  * -ENOMEM. A call that failed with an errno has changed nothing, even after a crash, and may be
  * tried again. */
 struct store_ops {
-    /* Notes the position at which this run begins, for the next opening. Before the first append.
-     * NULL for a store in memory. */
-    int (*begin)(struct store *store, uint64_t position);
+    /* Notes the pause before this run, for later openings. Before the first append. Forgets all but
+     * the STORE_PAUSES newest ones. NULL for a store in memory. */
+    int (*begin)(struct store *store, const struct store_pause *pause);
 
     /* Makes all batches durable, or none: writes their APPENDED events and TRIM entries in order;
      * skips others. A call with only TRIM entries may use reserved space when the disk is full.

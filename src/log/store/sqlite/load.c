@@ -392,18 +392,18 @@ int load_report(struct chain *chain, const struct store_loader *loader,
 {
     struct load load = {.chain = chain, .loader = loader};
     struct state_newest kept = {0};
-    uint64_t lost = 0, begun = 0;
+    *ret_newest = (struct store_newest){0};
     int result = state_newest(chain->state, &kept);
-    result = result ? result : state_lost(chain->state, &lost);
-    result = result ? result : state_begun(chain->state, &begun);
+    result = result ? result : state_lost(chain->state, &ret_newest->lost);
+    result = result ? result : state_pauses(chain->state, ret_newest);
     result = result ? result : report(&load);
     if (kept.id > atomic_load(&chain->newest)) {
         atomic_store(&chain->newest, kept.id);
         atomic_store(&chain->newest_time_us, kept.time_us);
     }
-    *ret_newest =
-        (struct store_newest){atomic_load(&chain->newest), atomic_load(&chain->newest_time_us),
-                              load.highest, lost, begun};
+    ret_newest->id = atomic_load(&chain->newest);
+    ret_newest->time_us = atomic_load(&chain->newest_time_us);
+    ret_newest->number = load.highest;
     forget_gathered(&load);
     return result;
 }

@@ -434,8 +434,8 @@ uint64_t rescue_newest(const char *path)
 
 /* Tables of the chain of files, which an older state.db does not have. They come last, since losing
  * removals only makes an opening report removed files as missing. */
-static const char *const own_tables[] = {"setting", "trim",    "forgotten",
-                                         "erase",   "removal", "hole"};
+static const char *const own_tables[] = {"setting", "trim", "forgotten", "erase",
+                                         "removal", "hole", "pause"};
 enum { TRIM_TABLES = 4 };
 
 struct state_rescue {
@@ -500,7 +500,7 @@ static int read_schema(sqlite3 *from, struct buf *schema)
     int result = db_prepare(from,
                             "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
                             " AND tbl_name NOT IN ('setting', 'trim', 'forgotten', 'erase',"
-                            " 'removal', 'hole')"
+                            " 'removal', 'hole', 'pause')"
                             " ORDER BY type = 'index', rowid",
                             &row);
     if (result)

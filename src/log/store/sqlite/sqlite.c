@@ -34,9 +34,9 @@ struct chain *sqlite_chain(struct store *store)
     return &of(store)->chain;
 }
 
-static int sqlite_begin(struct store *store, uint64_t position)
+static int sqlite_begin(struct store *store, const struct store_pause *pause)
 {
-    return state_set_begun(of(store)->chain.state, position);
+    return state_add_pause(of(store)->chain.state, pause);
 }
 
 static int sqlite_append(struct store *store, struct batch *const *batches, size_t count)

@@ -32,7 +32,8 @@ _Static_assert(sizeof(migrations) / sizeof(*migrations) == STATE_VERSION, "a scr
     "CREATE TABLE IF NOT EXISTS removal(first INTEGER PRIMARY KEY, before INTEGER NOT NULL,"       \
     " before_last INTEGER NOT NULL, before_count INTEGER NOT NULL,"                                \
     " before_digest INTEGER NOT NULL);"                                                            \
-    "CREATE TABLE IF NOT EXISTS hole(upto INTEGER PRIMARY KEY, after INTEGER NOT NULL)"
+    "CREATE TABLE IF NOT EXISTS hole(upto INTEGER PRIMARY KEY, after INTEGER NOT NULL);"           \
+    "CREATE TABLE IF NOT EXISTS pause(upto INTEGER PRIMARY KEY, after INTEGER NOT NULL)"
 
 enum statement {
     BEGIN,
@@ -49,6 +50,8 @@ enum statement {
     DROP_REMOVAL,
     PUT_HOLE,
     DROP_HOLE,
+    PUT_PAUSE,
+    DROP_PAUSES,
     SET,
     STATEMENTS,
 };
@@ -86,6 +89,9 @@ static const char *const statements[STATEMENTS] = {
     [DROP_REMOVAL] = "DELETE FROM removal WHERE first = ?1",
     [PUT_HOLE] = "INSERT OR REPLACE INTO hole(upto, after) VALUES(?1, ?2)",
     [DROP_HOLE] = "DELETE FROM hole WHERE upto = ?1",
+    [PUT_PAUSE] = "INSERT OR REPLACE INTO pause(upto, after) VALUES(?1, ?2)",
+    [DROP_PAUSES] = ("DELETE FROM pause WHERE upto NOT IN "
+                     "(SELECT upto FROM pause ORDER BY upto DESC LIMIT ?1)"),
     [SET] = ("INSERT INTO setting(name, value) VALUES(?1, ?2) "
              "ON CONFLICT(name) DO UPDATE SET value = max(value, excluded.value)"),
 };
@@ -456,18 +462,30 @@ int state_lost(struct state *state, uint64_t *ret_id)
     return result;
 }
 
-int state_set_begun(struct state *state, uint64_t position)
+int state_add_pause(struct state *state, const struct store_pause *pause)
 {
     int result = begin(state);
-    return result ? result : end(state, set(state, "begun", (int64_t)position));
+    if (result)
+        return result;
+    db_bind_id(state->statements[PUT_PAUSE], 1, pause->upto);
+    db_bind_id(state->statements[PUT_PAUSE], 2, pause->after);
+    result = db_run(state->statements[PUT_PAUSE]);
+    sqlite3_bind_int(state->statements[DROP_PAUSES], 1, STORE_PAUSES);
+    return end(state, result ? result : db_run(state->statements[DROP_PAUSES]));
 }
 
-int state_begun(struct state *state, uint64_t *ret_position)
+int state_pauses(struct state *state, struct store_newest *ret_newest)
 {
-    int64_t position = 0;
-    int result = get(state, "begun", &position);
-    *ret_position = (uint64_t)position;
-    return result;
+    sqlite3_stmt *statement;
+    int result = db_prepare(state->db, "SELECT after, upto FROM pause ORDER BY upto", &statement);
+    if (result)
+        return result;
+    ret_newest->pauses = 0;
+    while (ret_newest->pauses < STORE_PAUSES && (result = db_row(statement)) == 1)
+        ret_newest->pause[ret_newest->pauses++] =
+            (struct store_pause){db_id(statement, 0), db_id(statement, 1)};
+    sqlite3_finalize(statement);
+    return result < 0 ? result : 0;
 }
 
 static int run_with_id(sqlite3_stmt *statement, uint64_t id)

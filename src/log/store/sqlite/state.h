@@ -98,11 +98,10 @@ int state_set_lost(struct state *state, uint64_t id, int64_t time_us);
 /* The highest id noted as possibly lost, 0 for none. */
 int state_lost(struct state *state, uint64_t *ret_id);
 
-/* Notes the position at which a run of the log begins: readers may have it as their cursor, though
- * no event has its id. */
-int state_set_begun(struct state *state, uint64_t position);
-/* The latest one; 0: no run has noted any. */
-int state_begun(struct state *state, uint64_t *ret_position);
+/* Adds a pause, and forgets all but the STORE_PAUSES newest ones. */
+int state_add_pause(struct state *state, const struct store_pause *pause);
+/* Sets the pauses of `ret_newest`. */
+int state_pauses(struct state *state, struct store_newest *ret_newest);
 
 /* Sets facts; of each member the highest value ever set is kept. `tail` names a file that exists
  * now, so a note about a removed file of that name is dropped. */

@@ -161,19 +161,23 @@ static void the_newest_event_is_remembered(void **unused)
     state_close(state);
 }
 
-static void the_beginning_of_the_latest_run_is_remembered(void **unused)
+static void the_pauses_before_the_latest_runs_are_remembered(void **unused)
 {
     (void)unused;
     struct state *state = open_it();
-    uint64_t begun = 1;
-    assert_int_equal(state_begun(state, &begun), 0);
-    assert_int_equal(begun, 0);
-    assert_int_equal(state_set_begun(state, 7), 0);
-    assert_int_equal(state_set_begun(state, 8), 0);
+    struct store_newest newest = {.pauses = 1};
+    assert_int_equal(state_pauses(state, &newest), 0);
+    assert_int_equal(newest.pauses, 0);
+    for (uint64_t run = 1; run <= STORE_PAUSES + 2; run++)
+        assert_int_equal(state_add_pause(state, &(struct store_pause){10 * run, 10 * run + 5}), 0);
     state_close(state);
     state = open_it();
-    assert_int_equal(state_begun(state, &begun), 0);
-    assert_int_equal(begun, 8);
+    assert_int_equal(state_pauses(state, &newest), 0);
+    assert_int_equal(newest.pauses, STORE_PAUSES);
+    for (uint64_t i = 0; i < STORE_PAUSES; i++) {
+        assert_int_equal(newest.pause[i].after, 10 * (i + 3));
+        assert_int_equal(newest.pause[i].upto, 10 * (i + 3) + 5);
+    }
     state_close(state);
 }
 
@@ -371,7 +375,7 @@ int main(void)
         cmocka_unit_test_teardown(erasures_are_kept_until_done, remove_file),
         cmocka_unit_test_teardown(a_forgotten_channel_leaves_its_number_and_the_fold, remove_file),
         cmocka_unit_test_teardown(the_newest_event_is_remembered, remove_file),
-        cmocka_unit_test_teardown(the_beginning_of_the_latest_run_is_remembered, remove_file),
+        cmocka_unit_test_teardown(the_pauses_before_the_latest_runs_are_remembered, remove_file),
         cmocka_unit_test_teardown(the_lost_id_raises_the_newest_and_never_falls, remove_file),
         cmocka_unit_test_teardown(a_failed_write_does_not_come_back_after_a_crash, remove_file),
         cmocka_unit_test_teardown(the_state_of_the_chain_comes_back_after_reopening, remove_file),
