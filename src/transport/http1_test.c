@@ -1565,7 +1565,7 @@ static void a_stream_that_hears_late_of_the_drain_still_gets_its_goodbye_in_time
         clock_fake_advance(&bench->clock, INT64_C(1000) * TURN_MS);
     }
     assert_true(list_empty(&bench->worker.undrained));
-    bench_pass(bench, bench->limits.drain_ms - PEERS * TURN_MS);
+    bench_pass(bench, bench->limits.drain_ms - (int64_t)PEERS * TURN_MS);
     for (int i = 0; i < PEERS; i++) {
         peer_expect(bench, &peers[i], "200.");
         assert_true(peer_has(&peers[i], "{\"op\":\"bye\""));
