@@ -180,12 +180,13 @@ class Feed {
 
     join(one) {
         const fresh = one.channels.filter((name) => one.spilt || !this.open?.has(name));
-        if (this.socket && this.open && fresh.length && !one.spilt) {
+        if (fresh.length && this.socket && this.open && !one.spilt) {
             fresh.forEach((name) => this.open.add(name));
             this.send({ op: "subscribe", channels: fresh, after: one.cursor, told: one.told || undefined, ref: one.id });
-        } else {
+        } else if (!fresh.length) {
             this.tell({ op: "live", ref: one.id });
-            fresh.length && this.open !== null && this.restart();
+        } else if (this.open !== null) { /* the queue waits for the new connection: it lacks the channels that are not open */
+            this.restart();
         }
     }
 

@@ -411,11 +411,11 @@ class _Feed:
             self.open.update(fresh)
             self._send({"op": "subscribe", "channels": fresh, "after": one.at, "ref": one.id,
                         **({"told": one.told} if one.told else {})})
+        elif fresh or one.spilt:  # what waits lacks the channels that are not open: the new connection brings it once more
+            one.spilt = False
+            self.changed.set()
         else:
             one._flow()
-            if fresh or one.spilt:
-                one.spilt = False
-                self.changed.set()
 
     def leave(self, one):
         wanted = {name for other in self.joined() for name in other.channels}

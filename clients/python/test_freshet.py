@@ -231,6 +231,24 @@ class Freshet(Case):
 
         await self.by_each(check)
 
+    async def test_a_channel_that_is_followed_already_hides_no_events_of_those_that_begin(self):
+        async def check(mechanism):
+            server, door = self.serve(), Door("b")
+            async with freshet.connect(server.url, mechanisms=[mechanism], http=httpx.AsyncClient(transport=door)) as client:
+                one = client.subscribe("a", after="earliest")
+                await client.publish("a", "a0")
+                self.assertEqual(await data_of(one, 1), ["a0"])
+                both = client.subscribe(["a", "b"])
+                got = asyncio.ensure_future(data_of(both, 2))
+                await asyncio.wait_for(door.answered.wait(), PATIENCE_S)
+                await client.publish("b", "b1")
+                await client.publish("a", "a2")
+                self.assertEqual(await data_of(one, 1), ["a2"])
+                door.opened.set()
+                self.assertEqual(await got, ["b1", "a2"])
+
+        await self.by_each(check)
+
     async def test_a_cursor_of_another_log_is_a_gap_and_the_events_of_this_log_follow(self):
         async def check(mechanism):
             server = self.serve()
@@ -434,6 +452,23 @@ class Freshet(Case):
         room._take("left", "", {"member": "zoe", "verified": False})
         room._take("left", "", {"member": "bob", "verified": False})
         self.assertEqual(room.count, 19_999)
+
+
+class Door(httpx.AsyncHTTPTransport):
+    """Passes on the answers to pages of a channel once `opened` is set."""
+
+    def __init__(self, channel):
+        super().__init__()
+        self.channel, self.answered, self.opened = channel, asyncio.Event(), asyncio.Event()
+
+    async def handle_async_request(self, request):
+        query = request.url.params
+        is_page = request.method == "GET" and "stream" not in query and "wait" not in query
+        response = await super().handle_async_request(request)
+        if is_page and self.channel in query.get_list("channel"):
+            self.answered.set()
+            await self.opened.wait()
+        return response
 
 
 class Gate(httpx.AsyncHTTPTransport):

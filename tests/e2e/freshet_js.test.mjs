@@ -178,6 +178,41 @@ for (const mechanism of ["ws", "sse", "poll"]) {
     });
 }
 
+/** Passes on the answers to pages of a channel once `open` is called. */
+function gate(channel) {
+    const door = { answered: 0 };
+    const opened = new Promise((resolve) => (door.open = resolve));
+    door.fetch = async (url, ...rest) => {
+        const answer = await fetch(url, ...rest);
+        const { searchParams } = new URL(url);
+        if (!searchParams.has("stream") && !searchParams.has("wait") && searchParams.getAll("channel").includes(channel)) {
+            door.answered++;
+            await opened;
+        }
+        return answer;
+    };
+    return door;
+}
+
+for (const mechanism of ["ws", "sse", "poll"]) {
+    test(`by ${mechanism} a channel that is followed already hides no events of those that begin`, async (t) => {
+        const server = await startServer(t);
+        const door = gate("b");
+        const reader = client(t, server.url, { mechanisms: [mechanism], fetch: door.fetch });
+        const one = collector(), both = collector();
+        reader.subscribe("a", one.handlers, { after: "earliest" });
+        await server.publish("a", "a0");
+        await gets(one.got, ["a0"]);
+        reader.subscribe(["a", "b"], both.handlers);
+        await eventually(() => door.answered === 1, "a page without events, which is held back");
+        await server.publish("b", "b1");
+        await server.publish("a", "a2");
+        await gets(one.got, ["a0", "a2"]);
+        door.open();
+        await gets(both.got, ["b1", "a2"]);
+    });
+}
+
 /** Answers the first page with the cursor of another log, which is above all of this one's. */
 function foreignPage(cursor) {
     let isFirst = true;
