@@ -187,8 +187,8 @@ static void publish_to_audience(struct audience *audience)
     mailbox_empty(&audience->mailbox);
 }
 
-/* One delivery, from the hub to the bytes that a socket would take. Each subscriber has its share
- * of the publish, the fan-out and the event's encoding. */
+/* Makes a delivery, from the hub to the bytes that a socket would take. Each subscriber has its
+ * share of the publish, the fan-out and the event's encoding. */
 static void delivery(struct bench *bench)
 {
     struct audience *audience = &bench->audience;

@@ -173,7 +173,7 @@ bool key_table_replace_configured(struct key_table *table, struct api_key **keys
     return changed;
 }
 
-/* What the key of a caller stands for now, with a reference; NULL if the key is gone. */
+/* The caller for whom the same key stands now, with a reference; NULL if the key is gone. */
 static struct caller *key_caller(struct key_table *table, const struct caller *caller)
 {
     pthread_rwlock_rdlock(&table->lock);

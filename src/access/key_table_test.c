@@ -228,7 +228,7 @@ static void keys_are_listed_from_a_place_by_time_and_id_up_to_where_that_is_enou
     }
 }
 
-/* What the operator's server has allowed to the key's bearer, in two answers. */
+/* The bearer of a key, to whom the operator's server has allowed more in two answers. */
 static struct caller *permitted(struct caller *key, int64_t expires_us)
 {
     const struct str patterns[] = {STR("site/**")};

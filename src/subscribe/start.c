@@ -45,7 +45,7 @@ static struct start at_cursor(struct log *log, const struct selection *selection
     return start;
 }
 
-/* What the reader has had tells that the log lacks events. Those behind them are all there. */
+/* The log lacks events that the reader has had. All events behind them are there. */
 static struct start at_lacking(struct log *log, const struct selection *selection,
                                const struct position *position, uint64_t upto)
 {
