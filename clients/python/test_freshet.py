@@ -254,11 +254,10 @@ class Freshet(Case):
             server = self.serve()
             async with freshet.connect(server.url, mechanisms=[mechanism]) as client:
                 foreign = str(int((await client.publish("b", "before"))["id"]) + 3_600_000_000)
-                gaps = []
-                one = client.subscribe("a", after=foreign, on_gap=gaps.append)
+                gaps, told = [], asyncio.Event()
+                one = client.subscribe("a", after=foreign, on_gap=lambda gap: (gaps.append(gap), told.set()))
                 got = asyncio.ensure_future(data_of(one, 1))
-                while not gaps:
-                    await asyncio.sleep(0.01)
+                await asyncio.wait_for(told.wait(), PATIENCE_S)
                 await client.publish("a", "after")
                 self.assertEqual(await got, ["after"])
                 self.assertEqual([(gap["reason"], gap["after"]) for gap in gaps], [("unknown", foreign)])
