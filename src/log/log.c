@@ -140,9 +140,8 @@ static void add_pause(struct log *log, struct store_pause pause)
 /* Readers have positions of events, and the one at which a run began. So a position between what
  * the store knows of earlier runs and the beginning of this one belongs to a run that the store
  * knows nothing of: the folder is an older copy. A store that knows of no run before says nothing
- * of that. A beginning that cannot be noted costs a reader a gap that is none, after the next
- * start. */
-static void note_begin(struct log *log, const struct store_newest *newest)
+ * of that. */
+static void add_pause_before(struct log *log, const struct store_newest *newest)
 {
     struct store_pause pause = {.after = log->apply.last, .upto = log->apply.last};
     if (newest->pauses)
@@ -150,8 +149,15 @@ static void note_begin(struct log *log, const struct store_newest *newest)
     log->pauses = newest->pauses;
     memcpy(log->pause, newest->pause, newest->pauses * sizeof(*newest->pause));
     add_pause(log, pause);
-    if (log->store->ops->begin)
-        (void)log->store->ops->begin(log->store, &pause);
+}
+
+/* Readers are told of the beginning only once it is noted: else the next run would take their
+ * position for one of a lost event. The writer tries again before the first append. */
+static void begin(struct log *log, const struct store_newest *newest)
+{
+    add_pause_before(log, newest);
+    (void)log_note_begin(log);
+    atomic_store(&log->newest, log->is_begun ? log->apply.last : highest_told(newest));
 }
 
 static int open_store(struct log *log)
@@ -179,8 +185,7 @@ static int open_store(struct log *log)
         log->apply.channels.number_last = newest.number;
     log->trimmed_at_start = log->engine->is_volatile ? log->apply.last : 0;
     on_lost(log, newest.lost);
-    atomic_store(&log->newest, log->apply.last);
-    note_begin(log, &newest);
+    begin(log, &newest);
     return 0;
 }
 

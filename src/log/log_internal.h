@@ -72,6 +72,7 @@ struct log {
     _Atomic uint64_t pending_bytes;
 
     pthread_t writer;
+    bool is_begun; /* the beginning of this run is noted; the writer's, once it has started */
     uint64_t since_upkeep; /* bytes committed since the writer last called for upkeep */
 
     pthread_mutex_t jobs_lock;
@@ -117,6 +118,20 @@ struct log {
 
 /* Events that the writer settles, undoes or decides before it gives the lock away. */
 enum { LOG_SETTLE_SLICE = 512 };
+
+/* Notes where this run begins, unless that is done. Before the first append, which must not take
+ * place if this fails. Returns like store_ops.begin; the thread that opens the log, then the
+ * writer. */
+static inline int log_note_begin(struct log *log)
+{
+    const struct store *store = log->store;
+    if (log->is_begun)
+        return 0;
+    int result =
+        store->ops->begin ? store->ops->begin(log->store, &log->pause[log->pauses - 1]) : 0;
+    log->is_begun = !result;
+    return result;
+}
 
 /* The memory of a channel: a name of average length, its slots in the tables, the heap's
  * overhead. */

@@ -2,6 +2,7 @@
 #include "log/testing.h"
 
 #include "base/mem.h"
+#include "log/store/sqlite/testing.h"
 
 #include <dirent.h>
 
@@ -137,6 +138,64 @@ static void a_clock_that_was_set_back_for_a_run_makes_no_position_one_of_lost_ev
     world_deinit(&world);
 }
 
+/* Lets every note of a beginning fail, or none from now on. */
+static void let_notes_fail(struct world *world, bool fail)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/state.db", world->dir);
+    file_execute(path, fail ? "CREATE TRIGGER no_note BEFORE INSERT ON pause"
+                              " BEGIN SELECT RAISE(ABORT, 'no note'); END"
+                            : "DROP TRIGGER no_note");
+}
+
+/* Nothing is told of a beginning that the next run would not know. */
+static void a_run_whose_beginning_cannot_be_noted_makes_no_position_one_of_lost_events(void **state)
+{
+    (void)state;
+    struct world world;
+    make_log(&world);
+    uint64_t position = log_newest(world.log);
+    let_notes_fail(&world, true);
+    for (int run = 0; run < 3; run++) {
+        struct post post;
+        clock_fake_advance(&world.clock, 1000000);
+        world_reopen(&world);
+        assert_int_equal(log_newest(world.log), position);
+        assert_int_equal(log_lacks_upto(world.log, position), 0);
+        assert_true(log_lacks_upto(world.log, position + 1) > position);
+        post_send(&world, &post, "a", "x");
+        post_wait(&world, &post);
+        assert_int_equal(post.publish.verdict, PUBLISH_E_UNAVAILABLE);
+        assert_int_equal(log_newest(world.log), position);
+    }
+    let_notes_fail(&world, false);
+    world_reopen(&world);
+    assert_int_equal(log_lacks_upto(world.log, position), 0);
+    world_deinit(&world);
+}
+
+static void a_beginning_is_noted_with_the_first_event_if_it_could_not_be_before(void **state)
+{
+    (void)state;
+    struct world world;
+    make_log(&world);
+    uint64_t before = log_newest(world.log);
+    let_notes_fail(&world, true);
+    clock_fake_advance(&world.clock, 1000000);
+    world_reopen(&world);
+    let_notes_fail(&world, false);
+    uint64_t id = post_one(&world, "a", "x");
+    assert_int_equal(log_newest(world.log), id);
+    assert_true(id > before + 1000);
+    clock_fake_advance(&world.clock, 1000000);
+    world_reopen(&world);
+    assert_int_equal(log_lacks_upto(world.log, before), 0);
+    assert_int_equal(log_lacks_upto(world.log, id), 0);
+    uint64_t upto = log_lacks_upto(world.log, before + 1);
+    assert_true(upto > before + 1 && upto <= id);
+    world_deinit(&world);
+}
+
 static void a_beginning_before_lost_events_gets_a_gap_without_a_cursor(void **state)
 {
     (void)state;
@@ -228,6 +287,9 @@ int main(void)
         cmocka_unit_test(positions_that_no_run_of_the_folder_has_told_are_of_lost_events),
         cmocka_unit_test(positions_of_lost_events_are_known_for_many_runs),
         cmocka_unit_test(a_clock_that_was_set_back_for_a_run_makes_no_position_one_of_lost_events),
+        cmocka_unit_test(
+            a_run_whose_beginning_cannot_be_noted_makes_no_position_one_of_lost_events),
+        cmocka_unit_test(a_beginning_is_noted_with_the_first_event_if_it_could_not_be_before),
         cmocka_unit_test(a_beginning_before_lost_events_gets_a_gap_without_a_cursor),
         cmocka_unit_test(events_lost_below_the_oldest_retained_are_no_gap_for_a_beginning),
         cmocka_unit_test(a_channel_that_was_trimmed_beyond_the_loss_has_lost_nothing),

@@ -100,7 +100,9 @@ static int commit(struct log *log, struct append *first)
     /* After a failure the store is asked without events, too: a refusal is not final while an
      * earlier attempt at the same may be there. */
     bool ask = count || !atomic_load(&log->writable);
-    int result = ask ? log->store->ops->append(log->store, batches, count) : 0;
+    int result = log_note_begin(log);
+    if (!result && ask)
+        result = log->store->ops->append(log->store, batches, count);
     hist_add(&log->commit_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - start),
              count ? 1 : 0);
     free(batches);
