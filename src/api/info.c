@@ -106,6 +106,8 @@ static void write_tls(struct json_writer *writer, const struct totals *totals)
     json_member_number(writer, "failed", totals->handshakes_failed);
     json_member_number(writer, "unfinished", totals->tls_shaking);
     json_member_number(writer, "kept", totals->tls_kept);
+    if (totals->tls_until_s)
+        json_member_time(writer, "certificate_ends", (int64_t)totals->tls_until_s * 1000000);
     json_object_end(writer);
 }
 
@@ -289,6 +291,9 @@ static void add_tls_metrics(struct buf *out, const struct totals *totals)
                "Memory, about, of unfinished handshakes of TLS", totals->tls_shaking);
     metric_add(out, "tls_kept_bytes", "gauge", "Records of TLS that sockets do not take",
                totals->tls_kept);
+    if (totals->tls_until_s)
+        metric_add(out, "tls_certificate_end_seconds", "gauge",
+                   "Unix time at which the first of the certificates ends", totals->tls_until_s);
 }
 
 void info_metrics(struct exchange *exchange, struct str rest)

@@ -15,6 +15,7 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     totals->handshakes_failed += COUNTER(stats->handshakes_failed);
     totals->tls_shaking += COUNTER(stats->tls_shaking);
     totals->tls_kept += COUNTER(stats->tls_kept);
+    totals->tls_until_s = COUNTER(stats->tls_until_s); /* workers have the same certificates */
     totals->deliveries += COUNTER(stats->deliveries);
     totals->publishes += COUNTER(worker->submitter.published);
     totals->bytes_out += COUNTER(stats->bytes_out);

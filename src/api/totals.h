@@ -7,6 +7,7 @@ struct totals {
     uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
     uint64_t views, window_bytes, window_own_bytes, rests, busy_us;
     uint64_t handshakes, handshakes_resumed, handshakes_failed, tls_shaking, tls_kept;
+    uint64_t tls_until_s; /* the end of the certificate that ends first, 0 without TLS */
     uint64_t audited[AUDIT_KINDS], left_out;
     uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[FORMATS_COUNT];

@@ -31,7 +31,7 @@ static const ASN1_STRING *first_name(const GENERAL_NAMES *names)
     return NULL;
 }
 
-static int64_t time_of(const ASN1_TIME *time)
+int64_t tls_peer_time_us(const ASN1_TIME *time)
 {
     struct tm tm;
     return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) * 1000000 : 0;
@@ -45,10 +45,10 @@ static struct tls_peer *peer_with(const X509 *certificate, struct str subject)
     char *room = (char *)(peer + 1);
     if (subject.len)
         memcpy(room, subject.at, subject.len);
-    int64_t until_us = time_of(X509_get0_notAfter(certificate));
+    int64_t until_us = tls_peer_time_us(X509_get0_notAfter(certificate));
     *peer = (struct tls_peer){
         .subject = {room, subject.len},
-        .since_us = time_of(X509_get0_notBefore(certificate)),
+        .since_us = tls_peer_time_us(X509_get0_notBefore(certificate)),
         .until_us = until_us > 0 ? until_us : 1, /* never a certificate without an end */
     };
     return peer;

@@ -15,3 +15,6 @@ struct tls_peer {
  * it is the first DNS name, e-mail address or URI of its subject alternative names. NULL if there
  * is no memory. Free with free(). */
 struct tls_peer *tls_peer_new(const X509 *certificate);
+
+/* A time in a certificate, by the wall clock in microseconds; 0 if it is none. */
+int64_t tls_peer_time_us(const ASN1_TIME *time);

@@ -12,6 +12,7 @@
 #include "net/tls_server.h"
 
 #include "base/mem.h"
+#include "net/tls_peer.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -30,6 +31,7 @@ enum { CERT_LIST_MAX = 32 * 1024 }; /* bytes of the certificates that a client s
 struct tls_server {
     _Atomic unsigned refs;
     unsigned count;
+    int64_t until_us; /* the end of the certificate that ends first */
     SSL_CTX *contexts[TLS_PAIRS_MAX];
 };
 
@@ -241,6 +243,13 @@ static int join(SSL_CTX *sibling, const X509 *leaf, const struct tls_pair *pair,
     return -EINVAL;
 }
 
+static void note_end(struct tls_server *server, const X509 *leaf)
+{
+    int64_t until_us = tls_peer_time_us(X509_get0_notAfter(leaf));
+    if (until_us < server->until_us)
+        server->until_us = until_us;
+}
+
 static int add_pair(struct tls_server *server, const struct tls_settings *settings, size_t n,
                     struct buf *why)
 {
@@ -249,6 +258,8 @@ static int add_pair(struct tls_server *server, const struct tls_settings *settin
     if (!context)
         return explain(why, "the certificate", pair->cert);
     int result = use_pair(context, pair, why);
+    if (!result)
+        note_end(server, SSL_CTX_get0_certificate(context));
     SSL_CTX *sibling = result ? NULL : find_sibling(server, SSL_CTX_get0_certificate(context));
     if (!result && !sibling)
         result = bind_sessions(context, settings, why);
@@ -269,6 +280,7 @@ int tls_server_new(const struct tls_settings *settings, struct tls_server **ret,
     struct tls_server *server = mem_alloc(sizeof(*server));
     int result = settings->pairs_count ? 0 : -EINVAL;
     server->refs = 1;
+    server->until_us = INT64_MAX;
     if (result)
         buf_add_lit(why, "there is no certificate");
     for (size_t i = 0; !result && i < settings->pairs_count; i++)
@@ -295,6 +307,11 @@ void tls_server_unref(struct tls_server *server)
     for (unsigned i = 0; i < server->count; i++)
         SSL_CTX_free(server->contexts[i]);
     free(server);
+}
+
+int64_t tls_server_until_us(const struct tls_server *server)
+{
+    return server->until_us;
 }
 
 SSL *tls_server_connection(const struct tls_server *server)

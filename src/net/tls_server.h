@@ -37,5 +37,8 @@ int tls_server_new(const struct tls_settings *settings, struct tls_server **ret,
 struct tls_server *tls_server_ref(struct tls_server *server);
 void tls_server_unref(struct tls_server *server);
 
+/* The time at which the first of the certificates ends, by the wall clock in microseconds. */
+int64_t tls_server_until_us(const struct tls_server *server);
+
 /* The server's end of a new connection; NULL if there is no memory. */
 SSL *tls_server_connection(const struct tls_server *server);

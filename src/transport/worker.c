@@ -320,6 +320,7 @@ int worker_speak_tls(struct worker *worker, struct tls_server *server,
         return -ENOMEM;
     tls_use(worker->tls, server);
     tls_use_tickets(worker->tls, tickets);
+    stat_set(&worker->stats.tls_until_s, (uint64_t)tls_server_until_us(server) / 1000000);
     return 0;
 }
 

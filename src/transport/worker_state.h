@@ -246,6 +246,7 @@ struct worker_stats {
     _Atomic uint64_t handshakes_failed;
     _Atomic uint64_t tls_shaking; /* approximate bytes of unfinished handshakes */
     _Atomic uint64_t tls_kept;    /* bytes of records that no socket has taken yet */
+    _Atomic uint64_t tls_until_s; /* the end of the certificate that ends first; 0: no TLS */
     _Atomic uint64_t subscribers[FORMATS_COUNT];
     _Atomic uint64_t compressed; /* of them, streams by gzip */
     _Atomic uint64_t deliveries;

@@ -283,6 +283,25 @@ test("SIGHUP takes new certificates while streams go on, and a file with a fault
     await readUntil(stream, /still here/, "an event on the stream from before");
 });
 
+test("the figures say when the first of the certificates ends, also after a reload", async (t) => {
+    const { server, certificates } = await secured(t, { names: { a: LOCAL, b: "DNS:b.example" } });
+    const told = async (end) => (await stats(server)).tls.certificate_ends === end.toISOString().replace(".000Z", ".000000Z");
+    for (const [name, end] of [["b", new Date("2040-02-29T12:00:00Z")], ["a", new Date("2039-12-31T23:59:59Z")]]) {
+        const first = name === "b" ? new Date(new crypto.X509Certificate(fs.readFileSync(certificates.path("a.pem"))).validTo) : end;
+        certificates.endAt(name, end);
+        server.signal("SIGHUP");
+        await eventually(() => told(first), `the end of what ends before ${name}`);
+    }
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    assert.match(metrics, /^freshet_tls_certificate_end_seconds 2208988799$/m);
+});
+
+test("without TLS no figure speaks of a certificate", async (t) => {
+    const server = await startServer(t);
+    assert.equal((await stats(server)).tls.certificate_ends, undefined);
+    assert.doesNotMatch(await (await fetch(`${server.url}/metrics`)).text(), /certificate/);
+});
+
 test("plain HTTP at a port of TLS is told the https URL", async (t) => {
     const { server, port } = await secured(t);
     const answer = await fetch(`http://127.0.0.1:${port}/channels/a?last=1`);
