@@ -22,23 +22,14 @@ struct parameter_table api_key_list_parameters(void)
     return (struct parameter_table){rows, ROWS};
 }
 
-static bool read_query(struct exchange *exchange, struct list_page *page)
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
-    struct parameters parameters;
-    struct parameter_found found;
-    int result = 0;
-    bool good = true;
-    parameters_begin(&parameters, api_key_list_parameters(), exchange->head->query);
-    while (good && (result = parameters_next(&parameters, &found)) > 0) {
-        if (found.row == LIMIT)
-            page->limit = found.number;
-        else if (found.row == AFTER)
-            good = list_page_take_after(page, exchange, &rows[AFTER], found.value);
-    }
-    if (good && result)
-        good = query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
-    return good;
+    struct list_page *page = context;
+    if (found->row == AFTER)
+        return list_page_take_after(page, exchange, &rows[AFTER], found->value);
+    if (found->row == LIMIT)
+        page->limit = found->number;
+    return true;
 }
 
 static void write_key(struct json_writer *writer, const struct api_key *key)
@@ -61,7 +52,7 @@ static void list_keys(struct exchange *exchange)
 {
     struct list_page page;
     list_page_begin(&page);
-    if (read_query(exchange, &page)) {
+    if (query_read(exchange, api_key_list_parameters(), PROBLEM_BAD_PARAMETER, take, &page)) {
         list_page_open(&page, "keys");
         key_table_each_behind(api_of(exchange)->keys, page.after, add_key, &page);
         list_page_answer(&page, exchange);

@@ -5,7 +5,6 @@
 #include "api/query.h"
 #include "http/target.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,8 +56,10 @@ struct parameter_table listing_parameters(void)
     return (struct parameter_table){rows, ROWS};
 }
 
-static void take_parameter(struct listing *listing, const struct parameter_found *found)
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
+    struct listing *listing = context;
+    (void)exchange;
     if (found->row == PREFIX)
         buf_add_str(&listing->prefix, found->value);
     else if (found->row == AFTER)
@@ -67,25 +68,16 @@ static void take_parameter(struct listing *listing, const struct parameter_found
         listing->limit = (uint32_t)found->number;
     else
         query_keep(&listing->kept, found);
+    return true;
 }
 
 /* False: the exchange was answered. */
 static bool read_query(struct listing *listing, struct exchange *exchange)
 {
-    struct parameters parameters;
-    struct parameter_found found;
-    int result;
     listing->limit = LIMIT;
-    parameters_begin(&parameters, listing_parameters(), exchange->head->query);
-    while ((result = parameters_next(&parameters, &found)) > 0)
-        take_parameter(listing, &found);
-    if (!result &&
-        (buf_failed(&listing->prefix) || buf_failed(&listing->after) || buf_failed(&listing->kept)))
-        result = -ENOMEM;
-    if (result)
-        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
-    return !result;
+    return query_read(exchange, listing_parameters(), PROBLEM_BAD_PARAMETER, take, listing) &&
+           query_has_room(exchange, &listing->prefix) &&
+           query_has_room(exchange, &listing->after) && query_has_room(exchange, &listing->kept);
 }
 
 static struct str name_of(const struct log_channel *channel)

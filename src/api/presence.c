@@ -11,7 +11,6 @@
 #include "http/target.h"
 #include "transport/presence_asking.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 struct asked {
@@ -145,9 +144,11 @@ struct parameter_table presence_parameters_of_me(void)
     return (struct parameter_table){rows, AS + 1};
 }
 
-static void take_parameter(struct asked *asked, const struct parameter_found *found)
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
+    struct asked *asked = context;
     struct presence_request *request = request_of(asked);
+    (void)exchange;
     switch (found->row) {
     case AS:
         buf_add_str(&asked->as, found->value);
@@ -178,12 +179,7 @@ static void take_parameter(struct asked *asked, const struct parameter_found *fo
     default:
         query_keep(&asked->kept, found);
     }
-}
-
-static bool has_failed(const struct asked *asked)
-{
-    return buf_failed(&asked->as) || buf_failed(&asked->after) || buf_failed(&asked->after_mark) ||
-           buf_failed(&asked->kept);
+    return true;
 }
 
 /* False: the exchange was answered. */
@@ -191,22 +187,15 @@ static bool read_query(struct asked *asked, struct parameter_table table)
 {
     struct exchange *exchange = asked->exchange;
     struct presence_request *request = request_of(asked);
-    struct parameters parameters;
-    struct parameter_found found;
-    int result;
     request->after.verified = request->after_mark.verified = true;
-    parameters_begin(&parameters, table, exchange->head->query);
-    while ((result = parameters_next(&parameters, &found)) > 0)
-        take_parameter(asked, &found);
-    if (!result && has_failed(asked))
-        result = -ENOMEM;
-    if (result)
-        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
+    bool good = query_read(exchange, table, PROBLEM_BAD_PARAMETER, take, asked) &&
+                query_has_room(exchange, &asked->as) && query_has_room(exchange, &asked->after) &&
+                query_has_room(exchange, &asked->after_mark) &&
+                query_has_room(exchange, &asked->kept);
     request->limit = asked->counts_alone ? 0 : asked->limit;
     request->after.name = buf_str(&asked->after);
     request->after_mark.name = buf_str(&asked->after_mark);
-    return !result;
+    return good;
 }
 
 /* ---- the body -------------------------------------------------------------------------------- */

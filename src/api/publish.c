@@ -193,10 +193,17 @@ struct parameter_table publish_parameters(void)
     return (struct parameter_table){rows, ROWS};
 }
 
+struct publish_query {
+    struct proposal *proposal;
+    struct room *room;
+};
+
 /* A header takes precedence over the parameter of the same meaning. */
-static bool take_parameter(struct exchange *exchange, struct proposal *proposal, struct room *room,
-                           const struct parameter_found *found)
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
+    const struct publish_query *query = context;
+    struct proposal *proposal = query->proposal;
+    struct room *room = query->room;
     if (found->row == EXCEPT) {
         return proposal->except || take_except(exchange, proposal, found->value);
     } else if (found->row == EPHEMERAL) {
@@ -206,8 +213,7 @@ static bool take_parameter(struct exchange *exchange, struct proposal *proposal,
     } else if (found->row == TYPE && !proposal->type.len) {
         buf_add_str(&room->type, found->value);
         proposal->type = buf_str(&room->type);
-        return !buf_failed(&room->type) ||
-               refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return query_has_room(exchange, &room->type);
     }
     return true;
 }
@@ -215,19 +221,10 @@ static bool take_parameter(struct exchange *exchange, struct proposal *proposal,
 /* Parameters with the meaning of a header. */
 static bool read_query(struct exchange *exchange, struct proposal *proposal, struct room *room)
 {
-    struct parameters parameters;
-    struct parameter_found found;
-    bool good = true;
-    int result = 0;
+    struct publish_query query = {proposal, room};
     if (!exchange->head->query.len)
         return true; /* the common case */
-    parameters_begin(&parameters, publish_parameters(), exchange->head->query);
-    while (good && (result = parameters_next(&parameters, &found)) > 0)
-        good = take_parameter(exchange, proposal, room, &found);
-    if (good && result)
-        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
-    return good && !result;
+    return query_read(exchange, publish_parameters(), PROBLEM_BAD_PARAMETER, take, &query);
 }
 
 static bool read_if_match(struct exchange *exchange, struct proposal *proposal)

@@ -17,15 +17,37 @@ static void refuse(struct exchange *exchange, enum problem problem, const struct
         exchange_problem(exchange, problem, buf_str(detail), STR_NONE);
 }
 
-bool query_refuse(struct exchange *exchange, const struct parameters *parameters, int result,
-                  enum problem bad_id)
+static void refuse_query(struct exchange *exchange, const struct parameters *parameters, int result,
+                         enum problem bad_id)
 {
     bool is_id = parameters->at && parameters->at->kind == PARAMETER_ID;
     if (result == -ENOMEM)
         api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
     else
         refuse(exchange, is_id ? bad_id : PROBLEM_BAD_PARAMETER, &parameters->fault);
-    return false;
+}
+
+bool query_read(struct exchange *exchange, struct parameter_table table, enum problem bad_id,
+                query_take *take, void *context)
+{
+    struct parameters parameters;
+    struct parameter_found found;
+    int result = 0;
+    bool good = true;
+    parameters_begin(&parameters, table, exchange->head->query);
+    while (good && (result = parameters_next(&parameters, &found)) > 0)
+        good = take(exchange, context, &found);
+    if (good && result)
+        refuse_query(exchange, &parameters, result, bad_id);
+    parameters_end(&parameters);
+    return good && !result;
+}
+
+bool query_has_room(struct exchange *exchange, const struct buf *added)
+{
+    if (buf_failed(added))
+        api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    return !buf_failed(added);
 }
 
 bool query_refuse_value(struct exchange *exchange, enum problem problem,
@@ -59,16 +81,15 @@ void query_keep(struct buf *kept, const struct parameter_found *found)
     keep_raw(kept, found->value_raw);
 }
 
+static bool take_nothing(struct exchange *exchange, void *context,
+                         const struct parameter_found *found)
+{
+    (void)exchange, (void)context, (void)found;
+    return true;
+}
+
 bool query_is_empty(struct exchange *exchange)
 {
-    struct parameters parameters;
-    struct parameter_found found;
-    int result;
-    parameters_begin(&parameters, (struct parameter_table){NULL, 0}, exchange->head->query);
-    while ((result = parameters_next(&parameters, &found)) > 0)
-        ;
-    if (result)
-        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
-    return !result;
+    return query_read(exchange, (struct parameter_table){NULL, 0}, PROBLEM_BAD_PARAMETER,
+                      take_nothing, NULL);
 }

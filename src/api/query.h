@@ -4,10 +4,18 @@
 #include "api/api.h"
 #include "http/parameters.h"
 
-/* Refuses a query that parameters_next() could not read, in the form of the mechanism. A malformed
- * id is the problem `bad_id`. Returns false. */
-bool query_refuse(struct exchange *exchange, const struct parameters *parameters, int result,
-                  enum problem bad_id);
+/* Takes a parameter, whose texts are valid during the call. False: the exchange was answered. */
+typedef bool query_take(struct exchange *exchange, void *context,
+                        const struct parameter_found *found);
+
+/* Calls `take` for each parameter of the request's query, in their order. False: the exchange was
+ * answered, by `take` or because the query is not one of the table; a malformed id is the problem
+ * `bad_id`. */
+bool query_read(struct exchange *exchange, struct parameter_table table, enum problem bad_id,
+                query_take *take, void *context);
+
+/* Whether there was memory for what was added; else the exchange was answered. */
+bool query_has_room(struct exchange *exchange, const struct buf *added);
 
 /* Refuses a value that only the route can judge. Returns false. */
 bool query_refuse_value(struct exchange *exchange, enum problem problem,

@@ -10,7 +10,6 @@
 #include "transport/websocket.h"
 #include "transport/stream.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum {
@@ -158,8 +157,7 @@ static bool is_kept(unsigned row)
     }
 }
 
-/* False: the exchange was answered. */
-static bool take_parameter(struct asked *asked, unsigned row, const struct parameter_found *found)
+static bool take_row(struct asked *asked, unsigned row, const struct parameter_found *found)
 {
     if (is_kept(row))
         query_keep(&asked->kept, found);
@@ -175,25 +173,25 @@ static bool take_parameter(struct asked *asked, unsigned row, const struct param
     return row != TYPE || add_type(asked, value);
 }
 
+/* The tables of both routes are parts of `rows`. */
+static struct parameter_table table_of(const struct asked *asked)
+{
+    return asked->reading->channel.len ? read_parameters_of_channel() : read_parameters_of_events();
+}
+
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
+{
+    struct asked *asked = context;
+    (void)exchange;
+    return take_row(asked, (unsigned)(table_of(asked).rows - rows) + found->row, found);
+}
+
 static bool read_query(struct asked *asked)
 {
-    struct exchange *exchange = asked->exchange;
-    struct parameters parameters;
-    struct parameter_found found;
-    bool is_one = asked->reading->channel.len > 0;
-    struct parameter_table table =
-        is_one ? read_parameters_of_channel() : read_parameters_of_events();
-    unsigned first = (unsigned)(table.rows - rows);
-    int result;
-    bool good = true;
-    parameters_begin(&parameters, table, exchange->head->query);
-    while (good && (result = parameters_next(&parameters, &found)))
-        good = result > 0 ? take_parameter(asked, first + found.row, &found)
-                          : query_refuse(exchange, &parameters, result, PROBLEM_BAD_CURSOR);
-    parameters_end(&parameters);
-    if (good)
-        asked->reading->kept = arena_copy(&asked->reading->arena, buf_str(&asked->kept));
-    return good;
+    if (!query_read(asked->exchange, table_of(asked), PROBLEM_BAD_CURSOR, take, asked))
+        return false;
+    asked->reading->kept = arena_copy(&asked->reading->arena, buf_str(&asked->kept));
+    return true;
 }
 
 /* ---- interpretation -------------------------------------------------------------------------- */

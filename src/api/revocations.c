@@ -42,10 +42,12 @@ struct asked_id {
     unsigned named;
 };
 
-static void take_name(struct asked_id *id, const struct parameter_found *found)
+static bool take_name(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
+    struct asked_id *id = context;
+    (void)exchange;
     if (found->row >= REVOKED_KINDS)
-        return;
+        return true;
     const char *word = revoked_kind_word((enum revoked_kind)found->row);
     size_t len = strlen(word);
     memcpy(id->text, word, len);
@@ -53,22 +55,14 @@ static void take_name(struct asked_id *id, const struct parameter_found *found)
     memcpy(id->text + len + 1, found->value.at, found->value.len);
     id->len = len + 1 + found->value.len;
     id->named++;
+    return true;
 }
 
 /* Reads the query of a method other than GET. */
 static bool read_query(struct exchange *exchange, struct asked_id *id)
 {
-    struct parameters parameters;
-    struct parameter_found found;
-    int result;
     *id = (struct asked_id){.named = 0};
-    parameters_begin(&parameters, revocations_parameters(), exchange->head->query);
-    while ((result = parameters_next(&parameters, &found)) > 0)
-        take_name(id, &found);
-    if (result)
-        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
-    return !result;
+    return query_read(exchange, revocations_parameters(), PROBLEM_BAD_PARAMETER, take_name, id);
 }
 
 static bool is_named(struct exchange *exchange, const struct asked_id *id, unsigned least,
@@ -91,30 +85,21 @@ struct listing {
     int64_t now_us;
 };
 
-static bool take(struct exchange *exchange, struct listing *listing,
-                 const struct parameter_found *found)
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
+    struct listing *listing = context;
     if (found->row == AFTER)
         return list_page_take_after(&listing->page, exchange, &rows[AFTER], found->value);
     if (found->row == LIMIT)
         listing->page.limit = found->number;
-    take_name(&listing->id, found);
-    return true;
+    return take_name(exchange, &listing->id, found);
 }
 
 static bool read_list_query(struct exchange *exchange, struct listing *listing)
 {
-    struct parameters parameters;
-    struct parameter_found found;
-    int result = 0;
-    bool good = true;
-    parameters_begin(&parameters, revocation_list_parameters(), exchange->head->query);
-    while (good && (result = parameters_next(&parameters, &found)) > 0)
-        good = take(exchange, listing, &found);
-    if (good && result)
-        good = query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
-    return good && is_named(exchange, &listing->id, 0, 1);
+    return query_read(exchange, revocation_list_parameters(), PROBLEM_BAD_PARAMETER, take,
+                      listing) &&
+           is_named(exchange, &listing->id, 0, 1);
 }
 
 static bool add_revocation(void *context, const struct revocation *revocation)

@@ -474,10 +474,10 @@ static size_t keep(char *room, struct str value)
     return value.len;
 }
 
-/* False: the exchange was answered. */
-static bool take(struct asked *asked, const struct parameter_found *found)
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
-    const struct conn_names *names = &asked->exchange->worker->config.names;
+    struct asked *asked = context;
+    const struct conn_names *names = &exchange->worker->config.names;
     union client_address address;
     const char *why;
     switch (found->row) {
@@ -486,7 +486,7 @@ static bool take(struct asked *asked, const struct parameter_found *found)
         break;
     case CHANNEL:
         if (!name_valid(found->value, &why)) {
-            api_problem(asked->exchange, PROBLEM_BAD_CHANNEL, why);
+            api_problem(exchange, PROBLEM_BAD_CHANNEL, why);
             return false;
         }
         asked->channel_len = keep(asked->channel, found->value);
@@ -516,29 +516,12 @@ static bool take(struct asked *asked, const struct parameter_found *found)
     return true;
 }
 
-/* False: the exchange was answered. */
-static bool read_query(struct asked *asked)
-{
-    struct exchange *exchange = asked->exchange;
-    struct parameters parameters;
-    struct parameter_found found;
-    int result = 0;
-    bool good = true;
-    parameters_begin(&parameters, subscriber_list_parameters(), exchange->head->query);
-    while (good && (result = parameters_next(&parameters, &found)) > 0)
-        good = take(asked, &found);
-    if (good && result)
-        good = query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
-    return good;
-}
-
 void subscriber_list_handle(struct exchange *exchange)
 {
     struct asked *asked = asked_new(exchange);
     if (!asked)
         return;
-    if (!read_query(asked)) {
+    if (!query_read(exchange, subscriber_list_parameters(), PROBLEM_BAD_PARAMETER, take, asked)) {
         asked_free(asked);
     } else if (!take_room(asked)) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");

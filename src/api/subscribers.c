@@ -117,8 +117,10 @@ static void submit(struct disconnection *all)
     }
 }
 
-static void take(struct disconnection *all, const struct parameter_found *found)
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
+    struct disconnection *all = context;
+    (void)exchange;
     if (found->row == SUBJECT) {
         memcpy(all->subject, found->value.at, found->value.len);
         all->subject_len = found->value.len;
@@ -129,32 +131,26 @@ static void take(struct disconnection *all, const struct parameter_found *found)
         memcpy(all->id, found->value.at, found->value.len);
         all->id_len = found->value.len;
     }
+    return true;
 }
 
 /* False if the exchange was answered. */
 static bool read_query(struct disconnection *all)
 {
     struct exchange *exchange = all->exchange;
-    struct parameters parameters;
-    struct parameter_found found;
-    const char *why = NULL;
-    int result;
-    parameters_begin(&parameters, subscribers_parameters(), exchange->head->query);
-    while ((result = parameters_next(&parameters, &found)) > 0)
-        take(all, &found);
+    const char *why;
+    if (!query_read(exchange, subscribers_parameters(), PROBLEM_BAD_PARAMETER, take, all))
+        return false;
     struct str channel = {all->channel, all->channel_len};
-    if (result)
-        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    else if (!all->subject_len == !all->id_len || (all->id_len && channel.len))
+    if (!all->subject_len == !all->id_len || (all->id_len && channel.len))
         api_problem(exchange, PROBLEM_BAD_PARAMETER,
                     "say who is to be disconnected: either a subject, as in "
                     "/subscribers?subject=alice, or the id of a single subscription");
     else if (channel.len && !name_valid(channel, &why))
         api_problem(exchange, PROBLEM_BAD_CHANNEL, why);
     else
-        why = "";
-    parameters_end(&parameters);
-    return why && !*why;
+        return true;
+    return false;
 }
 
 void subscribers_handle(struct exchange *exchange, struct str rest)

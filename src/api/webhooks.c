@@ -10,7 +10,6 @@
 #include "http/target.h"
 #include "http/token.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -247,11 +246,13 @@ struct parameter_table webhooks_parameters(void)
     return (struct parameter_table){rows, ROWS};
 }
 
-static void take_parameter(const struct parameter_found *found, struct courier_filter *filter)
+static bool take(struct exchange *exchange, void *context, const struct parameter_found *found)
 {
     static const unsigned states[] = {
         1U << DELIVERY_DELIVERED, 1U << DELIVERY_FAILING, 1U << DELIVERY_DEAD,
         1U << DELIVERY_FAILING | 1U << DELIVERY_DEAD, 1U << DELIVERY_SKIPPED};
+    struct courier_filter *filter = context;
+    (void)exchange;
     switch (found->row) {
     case STATE:
         filter->states |= states[found->number];
@@ -272,23 +273,14 @@ static void take_parameter(const struct parameter_found *found, struct courier_f
         query_keep(&filter->kept, found);
         break;
     }
+    return true;
 }
 
 static bool read_query(struct exchange *exchange, struct courier_filter *filter)
 {
-    struct parameters parameters;
-    struct parameter_found found;
-    int result;
     filter->limit = 100;
-    parameters_begin(&parameters, webhooks_parameters(), exchange->head->query);
-    while ((result = parameters_next(&parameters, &found)) > 0)
-        take_parameter(&found, filter);
-    if (!result && (buf_failed(&filter->channel) || buf_failed(&filter->kept)))
-        result = -ENOMEM;
-    if (result)
-        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
-    parameters_end(&parameters);
-    return !result;
+    return query_read(exchange, webhooks_parameters(), PROBLEM_BAD_PARAMETER, take, filter) &&
+           query_has_room(exchange, &filter->channel) && query_has_room(exchange, &filter->kept);
 }
 
 /* ---- the request ----------------------------------------------------------------------------- */
