@@ -430,6 +430,13 @@ static void answer_nowhere(struct exchange *exchange, bool socket)
                           : "GET / lists the paths of this server; a channel is at /channels/NAME");
 }
 
+/* Whether a WebSocket opens at the path: at channels, and not at the list of them. Over HTTP/2 the
+ * 200 of any other answer would say that it is open (RFC 8441 section 5). */
+static bool opens_websocket(const struct api_route *route, struct str rest)
+{
+    return route->upgrades && (route->handle != handle_channel || rest.len > 1);
+}
+
 void api_handle(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
@@ -453,7 +460,7 @@ void api_handle(struct exchange *exchange)
     }
     const struct api_route *route = find_route(exchange, &rest);
     bool socket = head->upgrade_websocket && head->method == HTTP_GET;
-    if (!route || (socket && !route->upgrades))
+    if (!route || (socket && !opens_websocket(route, rest)))
         answer_nowhere(exchange, socket);
     else if (route->upgrades && has_lost_upgrade(head))
         refuse_lost_upgrade(exchange);

@@ -128,7 +128,7 @@ test("a handshake that is none is refused as HTTP even to a browser: there is no
 
 test("a path that is no channel has no WebSocket", async (t) => {
     const server = await startServer(t);
-    for (const path of ["/nowhere", "/", "/healthz"]) {
+    for (const path of ["/nowhere", "/", "/healthz", "/channels", "/channels/"]) {
         const answer = await refusal(server, path);
         assert.ok(answer.status >= 400 && answer.status < 500, `${path} was answered ${answer.status}`);
     }
