@@ -17,16 +17,11 @@ static void add_frame_head(struct buf *out, size_t len, char type)
     buf_add(out, "\0\0\0\0\0", 5);
 }
 
-void foreign_add_goaway(struct buf *out, enum foreign_refusal refusal)
+void foreign_add_goaway(struct buf *out, enum foreign_refusal refusal, struct str why)
 {
-    bool bare = refusal == FOREIGN_BARE;
-    struct str why =
-        bare ? STR("requests need TLS here: use https://")
-             : STR("connection limit reached (limits.connections_max): try again later, or raise "
-                   "the limit");
     add_frame_head(out, 0, FRAME_SETTINGS);
     add_frame_head(out, 8 + why.len, FRAME_GOAWAY);
     buf_add(out, "\0\0\0\0\0\0\0", 7); /* no stream was looked at */
-    buf_add_char(out, bare ? INADEQUATE_SECURITY : ENHANCE_YOUR_CALM);
+    buf_add_char(out, refusal == FOREIGN_BARE ? INADEQUATE_SECURITY : ENHANCE_YOUR_CALM);
     buf_add_str(out, why);
 }

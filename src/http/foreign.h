@@ -15,9 +15,9 @@ static inline bool foreign_is_tls(struct str bytes)
 bool foreign_is_http2(struct str bytes);
 
 enum foreign_refusal {
-    FOREIGN_LIMIT, /* over connections_max */
+    FOREIGN_LIMIT, /* over a limit */
     FOREIGN_BARE,  /* without the TLS that is wanted */
 };
 
 /* Adds what an HTTP/2 client gets that is refused: SETTINGS, and a GOAWAY that says why. */
-void foreign_add_goaway(struct buf *out, enum foreign_refusal refusal);
+void foreign_add_goaway(struct buf *out, enum foreign_refusal refusal, struct str why);

@@ -23,7 +23,7 @@ static void assert_goaway(enum foreign_refusal refusal, int code, const char *wh
 {
     static const char frames[] = {0, 0, 0, 4, 0, 0, 0, 0, 0};
     struct buf out = {0};
-    foreign_add_goaway(&out, refusal);
+    foreign_add_goaway(&out, refusal, str_from(why));
     assert_true(out.len > sizeof(frames) + 9 + 8);
     assert_memory_equal(out.at, frames, sizeof(frames));
     const char *goaway = out.at + sizeof(frames);
@@ -37,7 +37,7 @@ static void assert_goaway(enum foreign_refusal refusal, int code, const char *wh
 static void a_client_of_http2_gets_settings_and_a_reason(void **state)
 {
     (void)state;
-    assert_goaway(FOREIGN_LIMIT, 11, "connections_max");
+    assert_goaway(FOREIGN_LIMIT, 11, "too many connections");
     assert_goaway(FOREIGN_BARE, 12, "https://");
 }
 

@@ -373,9 +373,12 @@ static enum step begin_http2(struct http1 *http1, struct str bytes)
 /* The same for a connection over a limit, or without the TLS that its port speaks. */
 static enum step refuse_http2(struct http1 *http1)
 {
+    enum foreign_refusal refusal = http1->refused ? FOREIGN_LIMIT : FOREIGN_BARE;
+    struct str why = STR("requests need TLS here: use https://");
+    if (http1->refused)
+        (void)entry_problem(http1->refused, &why);
     http1->finished = true;
-    foreign_add_goaway(request_stream_add(&http1->request),
-                       http1->refused ? FOREIGN_LIMIT : FOREIGN_BARE);
+    foreign_add_goaway(request_stream_add(&http1->request), refusal, why);
     http1_close_soon(http1);
     return STEP_STOP;
 }

@@ -63,11 +63,17 @@ test("an address has as many connections as it may, and others have theirs", asy
 
 test("HTTP/2 connections of an address count as others do", async (t) => {
     const server = await startServer(t, { config: "limits: {address_connections_max: 1}\n" });
-    const session = http2.connect(server.url, { createConnection: () =>
+    const begin = () => http2.connect(server.url, { createConnection: () =>
         net.connect({ host: "127.0.0.1", port: new URL(server.url).port, localAddress: "127.0.0.2" }) });
+    const session = begin();
     t.after(() => session.destroy());
     await deadline(once(session, "remoteSettings"), "SETTINGS");
     assert.match(await ask(await connectFrom(t, server, "127.0.0.2")), /^HTTP\/1.1 429 /);
+    const refused = begin();
+    refused.on("error", () => {});
+    t.after(() => refused.destroy());
+    const [, , why] = await deadline(once(refused, "goaway"), "a GOAWAY");
+    assert.match(why.toString(), /address_connections_max/);
     session.destroy();
     await eventually(async () => (await ask(await connectFrom(t, server, "127.0.0.2"))).startsWith("HTTP/1.1 200"), "room");
 });
