@@ -35,10 +35,10 @@
 #include <stdlib.h>
 
 /* HEADS_LARGE: a head of so many times the limit is not read to its end, and its stream is reset: a
- * byte of HPACK may stand for four kilobytes, which nghttp2 checks before it hands them out.
- * ACKS_MAX: acknowledgements of PING and SETTINGS that a peer has not read. WINDOW: bytes of all
- * bodies that may be under way on a connection. FRAME_MAX: bytes of a frame that each peer takes.
- */
+ * byte of HPACK may stand for four kilobytes, which nghttp2 checks before it hands them out. The
+ * same holds for trailers. ACKS_MAX: acknowledgements of PING and SETTINGS that a peer has not
+ * read. WINDOW: bytes of all bodies that may be under way on a connection. FRAME_MAX: bytes of a
+ * frame that each peer takes. */
 enum {
     PREFACE = 24,
     FRAME_HEAD = 9,
@@ -84,6 +84,7 @@ struct http2 {
     int64_t head_ns;           /* when the head began that is not whole */
     int64_t second_ns;         /* when the second began in which `control` counts */
     uint32_t control;
+    uint32_t trailers; /* bytes of the trailers that come, which are dropped */
 };
 
 static struct http2_stream *stream_of(nghttp2_session *session, int32_t id)
@@ -194,6 +195,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct http2 *http2 = user;
     (void)session;
     http2->in_head = is_request(frame);
+    http2->trailers = 0;
     if (http2->in_head) {
         http2_head_clear(&http2->head);
         http2->head_ns = http2->now_ns;
@@ -209,11 +211,13 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct http2 *http2 = user;
     (void)session;
     (void)flags;
-    if (!is_request(frame)) /* trailers are dropped */
-        return 0;
-    http2_head_add(&http2->head, (struct str){(const char *)name, name_len},
-                   (struct str){(const char *)value, value_len}, http2->limits->head_max);
-    if (http2->head.bytes <= (size_t)HEADS_LARGE * http2->limits->head_max)
+    if (is_request(frame))
+        http2_head_add(&http2->head, (struct str){(const char *)name, name_len},
+                       (struct str){(const char *)value, value_len}, http2->limits->head_max);
+    else
+        http2->trailers += (uint32_t)(name_len + value_len);
+    size_t bytes = is_request(frame) ? http2->head.bytes : http2->trailers;
+    if (bytes <= (size_t)HEADS_LARGE * http2->limits->head_max)
         return 0;
     http2->in_head = false; /* the rest of it is passed over */
     return count_control(http2) ? NGHTTP2_ERR_CALLBACK_FAILURE

@@ -676,6 +676,50 @@ static void a_head_far_over_the_limit_is_not_read_to_its_end(void **state)
     world_free(world);
 }
 
+struct trailers {
+    nghttp2_nv fields[40];
+    size_t count;
+};
+
+static ssize_t read_trailers(nghttp2_session *session, int32_t id, uint8_t *room, size_t len,
+                             uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    const struct trailers *trailers = source->ptr;
+    (void)len;
+    (void)user;
+    *room = 'x';
+    *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    assert_int_equal(nghttp2_submit_trailer(session, id, trailers->fields, trailers->count), 0);
+    return 1;
+}
+
+static void trailers_far_over_the_limit_are_not_read_to_their_end(void **state)
+{
+    static const size_t counts[] = {1, 40};
+    static const int32_t errors[] = {-1, NGHTTP2_INTERNAL_ERROR};
+    const nghttp2_nv head[] = {FIELD(":method", "POST"), FIELD(":scheme", "http"),
+                               FIELD(":path", "/"), FIELD(":authority", "localhost")};
+    (void)state;
+    char value[900];
+    struct trailers trailers;
+    const nghttp2_data_provider provider = {.source = {.ptr = &trailers},
+                                            .read_callback = read_trailers};
+    struct world *world = world_new(10, 100, 65535);
+    world->goes_on = true;
+    memset(value, 'v', sizeof(value));
+    for (size_t i = 0; i < counts[1]; i++)
+        trailers.fields[i] = (nghttp2_nv){(uint8_t *)(uintptr_t) "x", (uint8_t *)value, 1,
+                                          sizeof(value), NGHTTP2_NV_FLAG_NONE};
+    for (unsigned i = 0; i < 2; i++) {
+        trailers.count = counts[i];
+        int32_t id = nghttp2_submit_request(world->client, NULL, head, 4, &provider, NULL);
+        talk(world);
+        assert_int_equal(world->closed_with[id], errors[i]);
+        assert_int_equal(world->served[i].whole, i == 0);
+    }
+    world_free(world);
+}
+
 /* A stream that catches up must not hold up one with a new event, whatever the client wishes. */
 static void streams_take_turns(void **state)
 {
@@ -908,6 +952,7 @@ int main(void)
         cmocka_unit_test(a_response_before_the_end_of_its_request_ends_that),
         cmocka_unit_test(a_field_that_is_malformed_makes_its_request_so),
         cmocka_unit_test(a_head_far_over_the_limit_is_not_read_to_its_end),
+        cmocka_unit_test(trailers_far_over_the_limit_are_not_read_to_their_end),
         cmocka_unit_test(streams_take_turns),
         cmocka_unit_test(a_reset_stream_asks_for_no_more),
         cmocka_unit_test(a_client_that_resets_is_told_to_the_owner),

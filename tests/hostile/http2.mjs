@@ -100,10 +100,10 @@ function heads(stream, block, whole = true) {
     return Buffer.concat(frames);
 }
 
-/** 12,000 bytes that stand for 32 MiB: a field of 4,000 bytes goes to the table, and is named again and again. */
-function bomb() {
+/** 12,000 bytes that stand for 32 MiB: a field of 4,000 bytes goes to the table, and is named again and again. Without `start` they are trailers. */
+function bomb(...start) {
     const entry = Buffer.concat([Buffer.from([0x40]), string("x"), string("b".repeat(4000))]);
-    return Buffer.concat([head("/"), entry, Buffer.alloc(8000, 0xbe)]);
+    return Buffer.concat([...start, entry, Buffer.alloc(8000, 0xbe)]);
 }
 
 /* The subscribers of a subject: a connection has 250. All they held is freed, but the allocator keeps pages of which a piece is still in
@@ -164,7 +164,8 @@ export const attacks = {
             const nothing = Buffer.concat(Array(500).fill(frame(CONTINUATION, 0, 1)));
             const all = [
                 Buffer.concat([frame(HEADERS, END_STREAM, 1, head("/")), nothing]),
-                ofStreams(100, (id) => heads(id, bomb())),
+                ofStreams(100, (id) => heads(id, bomb(head("/")))),
+                ofStreams(100, (id) => Buffer.concat([frame(HEADERS, END_HEADERS, id, head("/channels/a", POST)), heads(id, bomb())])),
                 ofStreams(30, (id) => heads(id, head("/", GET, ...Array(30).fill(field("x", "y".repeat(2000)))))),
                 ofStreams(2000, (id) => heads(id, head("/", GET, field("connection", "close")))),
                 ofStreams(2000, (id) => heads(id, head("/", GET, field(":path", "/b")))),
