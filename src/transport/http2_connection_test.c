@@ -630,6 +630,33 @@ static void frames_of_websockets_are_used_as_fast_as_the_log_takes_them(void **s
     h2_leave(&client);
 }
 
+/* Such a client cannot say a close frame any more, nor answer a ping. */
+static void a_websocket_whose_client_has_ended_before_the_answer_ends_with_it(void **state)
+{
+    static const char text[] = "GET /socket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n"
+                               "upgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n";
+    struct bench *bench = started(state);
+    struct h2_client client;
+    struct http_scan scan = {0};
+    struct http_head head;
+    h2_join(&client, bench, WIDE);
+    int32_t at_once = h2_connect(&client, "/socket", true);
+    assert_true(h2_got(&client, at_once)->is_over);
+    int32_t id = h2_websocket(&client, "/park");
+    h2_got(&client, id)->holds_end = false;
+    h2_send(&client, id, STR_NONE);
+    assert_false(h2_got(&client, id)->is_over);
+    assert_int_equal(http_head_parse(STR(text), &bench->worker.config.limits.http, &scan, &head),
+                     0);
+    bench->parked[0]->head = &head;
+    channel_websocket_begin(bench->parked[0], bench_reading(bench));
+    h2_talk(&client);
+    assert_true(h2_got(&client, id)->is_over);
+    bench_pass(bench, 1);
+    assert_int_equal(bench->worker.hub.subs, 0);
+    h2_leave(&client);
+}
+
 /* A pull that has nothing to send yet when it is asked, and wants to be asked again. */
 struct hesitant {
     struct pull pull;
@@ -931,6 +958,7 @@ int main(void)
         WITH_BENCH(a_port_of_tls_refuses_http2_without_it),
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
+        WITH_BENCH(a_websocket_whose_client_has_ended_before_the_answer_ends_with_it),
         WITH_BENCH(a_pull_that_is_woken_while_it_is_asked_is_asked_again),
         WITH_BENCH(a_connection_that_closes_asks_no_stream_that_was_freed),
         WITH_BENCH(bytes_that_a_websocket_has_not_used_hold_up_no_other_stream),

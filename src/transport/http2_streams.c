@@ -318,7 +318,8 @@ bool http2_stream_open(struct exchange *exchange, const struct response *respons
     stream->request.pull = pull;
     pull->request = &stream->request;
     take(stream, HTTP2_PULL);
-    if (stream->request.intake)
+    /* Bytes may have come before the answer, or the end of a client that says nothing at all. */
+    if (stream->request.intake || (stream->tunnel && stream->wire.is_whole))
         request_stream_wake(&stream->request);
     conn_dirty(&stream->connection->conn);
     return true;

@@ -196,18 +196,24 @@ static inline int32_t h2_post(struct h2_client *client, const char *path, struct
     return h2_begin(client, "POST", path, &body, false);
 }
 
-/* Opens a WebSocket by extended CONNECT. */
-static inline int32_t h2_websocket(struct h2_client *client, const char *path)
+/* Opens a WebSocket by extended CONNECT, which is all that the client says if it `ends`. */
+static inline int32_t h2_connect(struct h2_client *client, const char *path, bool ends)
 {
     const nghttp2_nv fields[] = {
         H2_FIELD(":method", "CONNECT"), H2_FIELD(":protocol", "websocket"),
         H2_FIELD(":scheme", "http"),    H2_FIELD(":path", path),
         H2_FIELD(":authority", "x"),    H2_FIELD("sec-websocket-version", "13")};
     nghttp2_data_provider provider = {.read_callback = h2_read};
-    int32_t id = nghttp2_submit_request(client->session, NULL, fields, 6, &provider, NULL);
+    int32_t id =
+        nghttp2_submit_request(client->session, NULL, fields, 6, ends ? NULL : &provider, NULL);
     h2_got(client, id)->holds_end = true;
     h2_talk(client);
     return id;
+}
+
+static inline int32_t h2_websocket(struct h2_client *client, const char *path)
+{
+    return h2_connect(client, path, false);
 }
 
 /* Sends more of a request. */
