@@ -78,6 +78,11 @@ static bool is_websocket(const struct http2_head *head)
            str_eq(pseudo(head, HTTP2_PROTOCOL), STR("websocket"));
 }
 
+bool http2_head_is_foreign(const struct http2_head *head)
+{
+    return head->places[HTTP2_PROTOCOL].is_there && !is_websocket(head);
+}
+
 static void write_start(struct http2_head *head, bool tunnel)
 {
     struct buf *out = &head->text;

@@ -39,6 +39,9 @@ void http2_head_add(struct http2_head *head, struct str name, struct str value, 
  * the GET with Upgrade that it stands for, and sets `*ret_tunnel`. Empty if the head is broken. */
 struct str http2_head_end(struct http2_head *head, bool *ret_tunnel);
 
+/* Whether this is an extended CONNECT for another protocol than WebSockets. */
+bool http2_head_is_foreign(const struct http2_head *head);
+
 /* Begins the next head, and keeps the memory. */
 void http2_head_clear(struct http2_head *head);
 void http2_head_free(struct http2_head *head);

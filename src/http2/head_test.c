@@ -99,6 +99,22 @@ static void other_tunnels_stay_a_connect(void **state)
     expect(&head, "CONNECT other:80 HTTP/1.1\r\nhost: other:80\r\n\r\n", false);
 }
 
+static void another_protocol_than_websocket_is_foreign(void **state)
+{
+    static const char *const protocols[] = {"websocket", "connect-udp", "WebSocket", "websockets"};
+    (void)state;
+    struct http2_head head;
+    for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+        begin(&head, "CONNECT", "/events");
+        add(&head, ":protocol", protocols[i]);
+        assert_int_equal(http2_head_is_foreign(&head), i > 0);
+        http2_head_free(&head);
+    }
+    begin(&head, "CONNECT", "/events");
+    assert_false(http2_head_is_foreign(&head));
+    http2_head_free(&head);
+}
+
 static void lines_cannot_be_forged(void **state)
 {
     static const char *const forged[] = {"a\r\nb: c", "a\nb", "a\rb", "\x01"};
@@ -172,6 +188,7 @@ int main(void)
         cmocka_unit_test(a_host_like_the_authority_is_said_once_and_another_twice),
         cmocka_unit_test(a_websocket_becomes_an_upgrade),
         cmocka_unit_test(other_tunnels_stay_a_connect),
+        cmocka_unit_test(another_protocol_than_websocket_is_foreign),
         cmocka_unit_test(lines_cannot_be_forged),
         cmocka_unit_test(a_path_names_no_authority),
         cmocka_unit_test(repeated_and_unknown_pseudo_fields_are_broken),

@@ -259,6 +259,7 @@ static int begin_request(struct http2 *http2, const nghttp2_frame *frame)
     http2->in_head = false;
     if (!request.is_large)
         request.head = http2_head_end(&http2->head, &request.is_tunnel);
+    request.is_foreign = !request.is_large && http2_head_is_foreign(&http2->head);
     if (!request.is_large && !request.head.len)
         return nghttp2_submit_rst_stream(http2->session, 0, id, NGHTTP2_PROTOCOL_ERROR) ||
                count_control(http2);

@@ -32,6 +32,7 @@ struct http2_request {
     bool is_whole;   /* no body follows */
     bool is_tunnel;  /* a WebSocket by extended CONNECT (RFC 8441) */
     bool is_large;   /* over http2_limits.head_max: to be refused */
+    bool is_foreign; /* extended CONNECT for another protocol: to be refused */
 };
 
 /* Offences of peers against the rules or limits, for counters. */

@@ -230,6 +230,9 @@ void http2_request_head(struct http2_stream *wire, const struct http2_request *r
     (void)worker_spend(worker_of(stream), request->head.len + REQUEST_COST);
     if (request->is_large)
         refuse(stream, PROBLEM_HEAD_TOO_LARGE, http_head_error_detail(HTTP_E_TOO_LARGE));
+    else if (request->is_foreign)
+        refuse_head(stream, request->head, PROBLEM_NOT_BUILT,
+                    STR("extended CONNECT opens WebSockets alone: say `:protocol: websocket`"));
     else
         handle_head(stream, request);
 }

@@ -199,7 +199,8 @@ test("WebSockets share the connection: a channel's, and freshet.v1", async (t) =
 test("a WebSocket that cannot be opened is refused with a problem", async (t) => {
     const server = await startServer(t);
     const session = await connect(t, server);
-    const refusals = [["/channels/a", { "sec-websocket-version": "12" }, 426], ["/nothing", {}, 404], ["/channels", {}, 404], ["/channels/", {}, 404]];
+    const refusals = [["/channels/a", { "sec-websocket-version": "12" }, 426], ["/nothing", {}, 404], ["/channels", {}, 404], ["/channels/", {}, 404],
+        ["/channels/a", { ":protocol": "connect-udp" }, 501]];
     for (const [path, headers, status] of refusals) {
         const stream = session.request({ ":method": "CONNECT", ":protocol": "websocket", ":path": path, "sec-websocket-version": "13", ...headers });
         const head = await deadline(new Promise((resolve) => stream.once("response", resolve)), "a refusal");
