@@ -160,6 +160,49 @@ static void unknown_keys_and_broken_yaml_are_refused(void **state)
     refuses("webhooks:\n  allow: [10.0.0.256]\n");
 }
 
+/* The full name of a key is no key of the file: such a value would be stored in the structure of
+ * another mapping, and a list would be read twice into room for one. */
+static void a_name_with_a_dot_or_a_zero_is_no_key(void **state)
+{
+    static const char *const names[] = {
+        "limits.body_max: 1",
+        "namespaces.prefix: a",
+        "namespaces.retention.age_s: 5",
+        "tokens.leeway_s: 5",
+        "keys.name: a",
+        "keys.grants: [{channels: [a], may: [read]}]",
+        "tls.certificates.key: a",
+        "listen.address: 127.0.0.1:1",
+        "access.anybody: [read]",
+        "inbound.source: a",
+    };
+    char text[200];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        snprintf(text, sizeof(text), "spin_us: 5\n%s\n", names[i]);
+        REFUSES(text, ":2: ", "has a dot", "limits: {body_max: 1MiB}");
+    }
+    REFUSES("namespaces:\n- prefix: a\n  retention.age_s: 5\n", ":3: ", "has a dot");
+    REFUSES("webhooks: {allow: [a.b]}\nwebhooks.allow: [c.d]\n", ":2: ", "has a dot");
+    REFUSES("spin_us: 5\n\"hosts\\0\": [a]\n", ":2: ", "a byte that is zero");
+}
+
+static void a_name_that_is_too_long_is_no_key(void **state)
+{
+    char text[400];
+    (void)state;
+    snprintf(text, sizeof(text), "? %0300d\n: 1\n", 0);
+    REFUSES(text, ":1: ", "is not a key");
+}
+
+/* They could move the cursor of the operator's terminal, or pass for another line. */
+static void control_characters_of_the_file_are_shown_and_not_sent(void **state)
+{
+    (void)state;
+    REFUSES("\"a\\e[2J\\nfreshet\": 1\n", "a\\x1b[2J\\x0afreshet: is not a key");
+    REFUSES("hosts: [\"a\\x9bb\\t\"]\n", "\"a\\u009bb\\x09\" matches nothing");
+}
+
 /* The author of one of these keys means to close something. */
 static void an_access_key_without_a_value_leaves_nothing_open(void **state)
 {
@@ -992,6 +1035,9 @@ int main(void)
         cmocka_unit_test(values_outside_their_range_are_refused),
         cmocka_unit_test(unknown_keys_and_broken_yaml_are_refused),
         cmocka_unit_test(rules_are_kept_by_prefix),
+        cmocka_unit_test(a_name_with_a_dot_or_a_zero_is_no_key),
+        cmocka_unit_test(a_name_that_is_too_long_is_no_key),
+        cmocka_unit_test(control_characters_of_the_file_are_shown_and_not_sent),
         cmocka_unit_test(an_access_key_without_a_value_leaves_nothing_open),
         cmocka_unit_test(a_section_may_be_empty),
         cmocka_unit_test(more_than_one_document_is_refused),

@@ -124,11 +124,26 @@ static void read_list(struct config_walk *walk, const struct key *key,
 static void refuse_unknown(struct config_walk *walk, const struct walk_entry *entry)
 {
     char sentence[200];
-    const char *nearest = key_nearest(entry->name);
-    snprintf(sentence, sizeof(sentence), "is not a key%s%s%s", nearest ? "; did you mean " : "",
-             nearest ? nearest : "",
-             nearest ? "?" : ": `freshet help configuration` lists all of them");
+    struct str nearest = key_nearest(entry->name);
+    if (nearest.len)
+        snprintf(sentence, sizeof(sentence), "is not a key; did you mean %.*s?", STR_FMT(nearest));
+    else
+        snprintf(sentence, sizeof(sentence),
+                 "is not a key: `freshet help configuration` lists all of them");
     walk_fault(walk, entry->key, entry->name, sentence);
+}
+
+/* The full names of the table are joined by dots. A dot in a name of the file would lead to a key
+ * of another mapping, whose value has no room in `base`. */
+static const char *fault_of_name(struct str key, size_t path_len)
+{
+    if (memchr(key.at, '.', key.len))
+        return "has a dot: each part is a key of its own, as in limits: {body_max: 1MiB}";
+    if (memchr(key.at, '\0', key.len))
+        return "is not a key: its name holds a byte that is zero";
+    return path_len + 1 + key.len < PATH_LEN_MAX
+               ? NULL
+               : "is not a key: `freshet help configuration` lists all of them";
 }
 
 static void read_section(struct config_walk *walk, const struct walk_entry *entry, void *base)
@@ -188,10 +203,13 @@ void walk_map(struct config_walk *walk, struct yaml_value map, struct str path, 
             continue;
         }
         struct str key = yaml_text(entry.key);
+        const char *wrong = fault_of_name(key, path.len);
         snprintf(name, sizeof(name), "%.*s%s%.*s", STR_FMT(path), path.len ? "." : "",
                  STR_FMT(key));
         entry.name = str_from(name);
-        if (is_there_before(map, i))
+        if (wrong)
+            walk_fault(walk, entry.key, entry.name, wrong);
+        else if (is_there_before(map, i))
             walk_fault(walk, entry.key, entry.name, "is there twice");
         else
             read_entry(walk, &entry, base);

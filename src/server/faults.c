@@ -3,6 +3,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Adds a text without its control characters: names and values of the file could move the cursor of
+ * a terminal, or begin lines of their own. */
+static void add_visible(struct buf *out, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)text[0], next = (unsigned char)text[1];
+        if (byte < ' ' || byte == 0x7f)
+            buf_addf(out, "\\x%02x", byte);
+        else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) /* U+0080 to U+009F in UTF-8 */
+            buf_addf(out, "\\u%04x", (unsigned char)*++text);
+        else
+            buf_add_char(out, *text);
+    }
+}
+
 void faults_add(struct faults *faults, const struct place *place, const char *name,
                 const char *format, ...)
 {
@@ -19,7 +34,11 @@ void faults_add(struct faults *faults, const struct place *place, const char *na
         buf_addf(&faults->text, "%zu:", place->line);
     if (place && place->file)
         buf_add_char(&faults->text, ' ');
-    buf_addf(&faults->text, "%s%s%s\n", name, *name ? ": " : "", sentence);
+    add_visible(&faults->text, name);
+    if (*name)
+        buf_add_lit(&faults->text, ": ");
+    add_visible(&faults->text, sentence);
+    buf_add_char(&faults->text, '\n');
 }
 
 void faults_print(const struct faults *faults, const char *command)

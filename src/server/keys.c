@@ -409,22 +409,38 @@ static unsigned part_distance(struct str part, struct str of_key)
     return lacks_unit ? 1 : nearest_distance(part, of_key);
 }
 
-/* The whole name is compared with all names, and its last part with the last parts of all names,
- * since a key may be in the wrong section. */
-const char *key_nearest(struct str name)
+/* The distance of a name from one of the table. The whole names are compared, and their last parts,
+ * since a key may be in the wrong section. More than NEAREST_LEN_MAX: they are not alike. */
+static unsigned name_distance(struct str name, struct str known, bool is_section)
 {
     struct str part = last_part(name);
-    const char *nearest = NULL;
+    unsigned whole = nearest_distance(name, known);
+    unsigned parts = part_distance(part, last_part(known));
+    unsigned nearer = whole < parts ? whole : parts;
+    /* Sections such as `log` are so short that many words are two letters away. */
+    if (!nearest_is_near(part, nearer) || (is_section && nearer > part.len / 3))
+        return NEAREST_LEN_MAX + 1;
+    return whole < parts ? whole : 2 * parts + (whole > parts);
+}
+
+/* Compares the name with a key, and with the sections that the key is in. */
+struct str key_nearest(struct str name)
+{
+    struct str nearest = STR_NONE;
     unsigned least = NEAREST_LEN_MAX + 1;
     for (size_t i = 0; i < keys_count; i++) {
-        struct str key = str_from(keys[i].name);
-        unsigned whole = nearest_distance(name, key);
-        unsigned parts = part_distance(part, last_part(key));
-        unsigned distance = whole < parts ? whole : 2 * parts + (whole > parts);
-        if (distance >= least || !nearest_is_near(part, whole < parts ? whole : parts))
-            continue;
-        least = distance;
-        nearest = keys[i].name;
+        struct str known = str_from(keys[i].name);
+        for (size_t end = known.len; end; end--) {
+            bool is_key = end == known.len;
+            struct str start = {known.at, end};
+            unsigned distance = NEAREST_LEN_MAX + 1;
+            if (is_key || known.at[end] == '.')
+                distance = name_distance(name, start, !is_key);
+            if (distance >= least)
+                continue;
+            least = distance;
+            nearest = start;
+        }
     }
     return nearest;
 }

@@ -41,8 +41,8 @@ const struct key *key_find(struct str name);
 bool key_is_of_item(struct str name);
 /* Whether there are keys that begin with `name` and a dot. */
 bool key_is_section(struct str name);
-/* The most similar known name, for a "did you mean"; NULL if none is near. */
-const char *key_nearest(struct str name);
+/* The most similar name of a key or a section, for a "did you mean"; empty if none is near. */
+struct str key_nearest(struct str name);
 
 /* Reads `text`, which ends with a zero, by the key's type. Returns true with the value, or false
  * after adding a fault. The number 0 stands for the default if the key's least value is not 0. */

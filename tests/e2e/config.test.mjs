@@ -40,6 +40,8 @@ const REFUSED = [
     ["namespaces:\n- prefix: $a\n", 2, /namespaces\.prefix: "\$a"/],
     ["limits:\n  idle_ms: 1s\n  idle_ms: 2s\n", 3, /limits\.idle_ms: is there twice/],
     ["limits:\n  idel_ms: 1s\n", 2, /limits\.idel_ms.*did you mean limits\.idle_ms/],
+    ["limts:\n  idle_ms: 1s\n", 1, /limts: is not a key; did you mean limits\?/],
+    ["\nlimits.idle_ms: 1s\n", 2, /limits\.idle_ms: has a dot/],
 ];
 
 for (const [text, line, why] of REFUSED) {
