@@ -90,7 +90,7 @@ static int read_key_file(const struct issuer_item *item, enum token_algorithm al
     const char *hint = NULL;
     int result = read_file(item->key_file, TOKEN_JWKS_MAX, &text);
     if (result)
-        buf_addf(why, "key_file: cannot read %s: %s", item->key_file, strerror(-result));
+        buf_addf(why, "key_file: cannot read %s: %s", item->key_file, read_file_explain(result));
     else if ((result = read_keys(item, algorithm, buf_str(&text), ret, &hint)))
         buf_addf(why, "key_file: %s: %s", item->key_file, hint);
     else

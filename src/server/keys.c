@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #define KIB(n) (UINT64_C(n) << 10)
 #define MIB(n) (UINT64_C(n) << 20)
@@ -100,16 +101,44 @@ static const char *check_group(const char *text)
     return process_has_group(text) ? NULL : "a group of this machine, by name or number";
 }
 
-static const char *check_certificates(const char *text)
+/* Whether a line of the file is wanted. Only of a regular file: a FIFO could keep the reader
+ * waiting for ever, and has nothing left for the next one. */
+static bool has_line(const char *path, bool (*is_wanted)(const char *line))
 {
+    struct stat at;
     char line[128];
-    bool good = false;
-    FILE *file = fopen(text, "re");
-    while (file && !good && fgets(line, sizeof(line), file))
-        good = !strncmp(line, "-----BEGIN CERTIFICATE-----", 27);
+    bool found = false;
+    FILE *file = !stat(path, &at) && S_ISREG(at.st_mode) ? fopen(path, "re") : NULL;
+    while (file && !found && fgets(line, sizeof(line), file))
+        found = is_wanted(line);
     if (file)
         fclose(file);
-    return good ? NULL : "a file that can be read and has certificates in PEM form";
+    return found;
+}
+
+static bool begins_certificate(const char *line)
+{
+    return strncmp(line, "-----BEGIN CERTIFICATE-----", 27) == 0;
+}
+
+static const char *check_certificates(const char *text)
+{
+    return has_line(text, begins_certificate)
+               ? NULL
+               : "a file that can be read and has certificates in PEM form";
+}
+
+static bool begins_private_key(const char *line)
+{
+    return strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, "PRIVATE KEY-----") &&
+           !strstr(line, "ENCRYPTED");
+}
+
+static const char *check_private_key(const char *text)
+{
+    return has_line(text, begins_private_key)
+               ? NULL
+               : "a file that can be read and has a private key in PEM form, without a passphrase";
 }
 
 /* Whether a host cannot be reached from elsewhere by anybody who could change what it answers: this
@@ -203,7 +232,7 @@ const struct key keys[] = {
 
     LIST("tls.certificates", NUMBER_COUNT, 0, 0, TLS_PAIRS_MAX, "certificates of the hosts that https:// serves, the first for clients that name none of them"),
     TEXT("tls.certificates.cert", 1, PATH_MAX - 1, check_certificates, PAIR(cert), "a file with a certificate, and those between it and its authority"),
-    TEXT("tls.certificates.key", 1, PATH_MAX - 1, NULL, PAIR(key), "its private key"),
+    TEXT("tls.certificates.key", 1, PATH_MAX - 1, check_private_key, PAIR(key), "its private key"),
     TEXT("tls.client_ca", 1, PATH_MAX - 1, check_certificates, CONFIG(tls.client_ca), "certificates of authorities that clients may go by"),
     BOOLEAN("tls.client_required", CONFIG(tls.client_required), "clients must show a certificate"),
 

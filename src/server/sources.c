@@ -5,9 +5,9 @@
 #include "http/fields.h"
 #include "inbound/request.h"
 #include "log/selection.h"
+#include "server/read_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,11 +25,9 @@ static ssize_t read_secret(int fd, char *room)
 {
     size_t len = 0;
     while (len <= SECRET_LEN_MAX) {
-        ssize_t n = read(fd, room + len, SECRET_LEN_MAX + 1 - len);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = read_file_next(fd, room + len, SECRET_LEN_MAX + 1 - len);
         if (n < 0)
-            return -errno;
+            return n;
         if (!n)
             break;
         len += (size_t)n;
@@ -52,12 +50,12 @@ static int refuse_file(struct buf *why, const char *path, const char *sentence)
 
 static int find_in_file(const char *path, char *room, struct buf *why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -errno : read_secret(fd, room);
+    int fd = read_file_open(path);
+    ssize_t got = fd < 0 ? fd : read_secret(fd, room);
     if (fd >= 0)
         close(fd);
     if (got < 0) {
-        buf_addf(why, "cannot read %s: %s", path, strerror((int)-got));
+        buf_addf(why, "cannot read %s: %s", path, read_file_explain((int)got));
         return -EINVAL;
     }
     size_t len = without_line_ends(room, (size_t)got);

@@ -2,6 +2,7 @@
 // must agree on every file. All keys, each with all kinds of bad values, are tried by src/server/config_test.c.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -57,6 +58,20 @@ for (const [text, line, why] of REFUSED) {
         assert.deepEqual(fs.readdirSync(path.dirname(file)), ["freshet.yaml"], "something was made");
     });
 }
+
+test("a FIFO that nobody writes to is refused wherever a file is named, and one with a writer is read", async (t) => {
+    const fifo = path.join(temporaryFolder(t), "fifo");
+    execFileSync("mkfifo", [fifo]);
+    const texts = ["tls: {client_ca: FIFO}", "tls: {certificates: [{cert: FIFO, key: FIFO}]}", "webhooks: {ca_file: FIFO}", "tokens: [{key_file: FIFO}]",
+        "tokens: [{secret: 'file:FIFO'}]", "keys: [{name: a, key: 'file:FIFO', grants: []}]"];
+    const files = [fifo, ...texts.map((text) => write(t, `${text.replaceAll("FIFO", fifo)}\n`))];
+    for (const { code, stderr } of await Promise.all(files.map((file) => check(t, file)))) {
+        assert.equal(code, USAGE, stderr);
+        assert.ok(stderr.includes(fifo) && /is not a file that can be read|a FIFO to which nobody has written/.test(stderr), stderr);
+    }
+    const [read] = await Promise.all([check(t, fifo), fs.promises.writeFile(fifo, "memory: true\n")]);
+    assert.match(read.stdout, /^ok: .* memory /, read.stderr);
+});
 
 test("a configuration that is right is accepted, and nothing is started or made", async (t) => {
     const file = write(t, [
