@@ -32,6 +32,71 @@ static int refuse_syntax(struct faults *faults, const char *path, const yaml_par
     return -EINVAL;
 }
 
+/* The deepest setting has six levels, and a file needs an anchor for each text that it repeats. */
+enum { DEPTH_MAX = 32, ANCHORS_MAX = 1000 };
+
+/* What a file makes the parser hold. */
+struct bulk {
+    unsigned depth, anchors;
+};
+
+static void count_event(struct bulk *bulk, const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_SEQUENCE_START_EVENT:
+        bulk->depth++;
+        bulk->anchors += event->data.sequence_start.anchor != NULL;
+        break;
+    case YAML_MAPPING_START_EVENT:
+        bulk->depth++;
+        bulk->anchors += event->data.mapping_start.anchor != NULL;
+        break;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        bulk->depth--;
+        break;
+    case YAML_SCALAR_EVENT:
+        bulk->anchors += event->data.scalar.anchor != NULL;
+        break;
+    default:
+        break;
+    }
+}
+
+/* Counts up to the end of the text, or to the place where it is too much. Returns that line. */
+static size_t count_events(yaml_parser_t *parser, struct bulk *bulk)
+{
+    yaml_event_t event;
+    size_t line = 0;
+    bool goes_on = true;
+    while (goes_on && yaml_parser_parse(parser, &event)) {
+        count_event(bulk, &event);
+        line = event.start_mark.line + 1;
+        goes_on = event.type != YAML_STREAM_END_EVENT && bulk->depth <= DEPTH_MAX &&
+                  bulk->anchors <= ANCHORS_MAX;
+        yaml_event_delete(&event);
+    }
+    return line;
+}
+
+/* Refuses a text that would keep the parser busy for minutes: its time grows with the square of the
+ * depth, and of the number of anchors. Mistakes of syntax are left to the loading. */
+static int check_bulk(struct str text, const char *path, struct faults *faults)
+{
+    struct bulk bulk = {0};
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        return refuse(faults, path, 0, strerror(ENOMEM));
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text.at, text.len);
+    size_t line = count_events(&parser, &bulk);
+    yaml_parser_delete(&parser);
+    if (bulk.depth > DEPTH_MAX)
+        return refuse(faults, path, line, "is nested deeper than 32 levels: no setting is");
+    if (bulk.anchors > ANCHORS_MAX)
+        return refuse(faults, path, line, "has more than 1000 anchors: write the texts themselves");
+    return 0;
+}
+
 /* Refuses a file with anything behind its document. */
 static int check_end(yaml_parser_t *parser, const char *path, struct faults *faults)
 {
@@ -49,10 +114,12 @@ static int check_end(yaml_parser_t *parser, const char *path, struct faults *fau
 static int load(struct yaml_file *file, struct str text, struct faults *faults)
 {
     yaml_parser_t parser;
+    int result = check_bulk(text, file->path, faults);
+    if (result)
+        return result;
     if (!yaml_parser_initialize(&parser))
         return refuse(faults, file->path, 0, strerror(ENOMEM));
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.at, text.len);
-    int result;
     if (!yaml_parser_load(&parser, &file->document))
         result = refuse_syntax(faults, file->path, &parser);
     else if (yaml_document_get_root_node(&file->document))
@@ -63,16 +130,25 @@ static int load(struct yaml_file *file, struct str text, struct faults *faults)
     return result;
 }
 
+_Static_assert(YAML_FILE_MAX == 4 << 20, "the sentence below says so");
+
+/* Why the file could not be read. */
+static const char *explain(int result)
+{
+    if (result == -ENOENT)
+        return "there is no such file: `freshet init` writes one to begin with";
+    if (result == -EFBIG)
+        return "has more than 4 MiB: no configuration has";
+    return read_file_explain(result);
+}
+
 int yaml_file_open(const char *path, struct yaml_file **ret_file, struct faults *faults)
 {
     struct buf text = {0};
     int result = read_file(path, YAML_FILE_MAX, &text);
     if (result) {
         buf_free(&text);
-        return refuse(faults, path, 0,
-                      result == -ENOENT ? "there is no such file: `freshet init` writes one to "
-                                          "begin with"
-                                        : strerror(-result));
+        return refuse(faults, path, 0, explain(result));
     }
     struct yaml_file *file = mem_alloc(sizeof(*file));
     *file = (struct yaml_file){.path = path};

@@ -80,12 +80,77 @@ static void text_that_is_not_a_single_yaml_document_is_refused_with_its_line(voi
     }
 }
 
+static void add_times(struct buf *text, const char *part, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_add_str(text, str_from(part));
+}
+
+static void add_nested(struct buf *text, const char *start, const char *end, size_t depth)
+{
+    add_times(text, start, depth);
+    add_times(text, end, depth);
+}
+
+static void add_anchors(struct buf *text, size_t count)
+{
+    buf_add_char(text, '[');
+    for (size_t i = 0; i < count; i++)
+        buf_addf(text, "&a%zu x,", i);
+    buf_add_char(text, ']');
+}
+
+/* Expects a fault that says `why`, or none where that is NULL. */
+static void open_buf(struct buf *text, const char *why)
+{
+    struct faults faults = {0};
+    buf_add_char(text, '\0');
+    assert_false(buf_failed(text));
+    struct yaml_file *file = open_text(text->at, &faults);
+    assert_true(!file == (why != NULL));
+    if (why && !memmem(faults.text.at, faults.text.len, why, strlen(why)))
+        fail_msg("%.*s", STR_FMT(buf_str(&faults.text)));
+    yaml_file_free(file);
+    faults_free(&faults);
+    buf_free(text);
+}
+
+/* With such files libyaml would be busy for minutes, and longer. */
+static void a_file_that_is_nested_deeply_or_full_of_anchors_is_refused_at_once(void **state)
+{
+    (void)state;
+    static const char deep[] = ":1: is nested deeper than 32 levels";
+    struct buf text = {0};
+    add_nested(&text, "[", "]", 32);
+    open_buf(&text, NULL);
+    add_nested(&text, "[", "]", 33);
+    open_buf(&text, deep);
+    add_nested(&text, "[", "]", 500000);
+    open_buf(&text, deep);
+    add_nested(&text, "{b: ", "}", 500000);
+    open_buf(&text, deep);
+    add_anchors(&text, 1000);
+    open_buf(&text, NULL);
+    add_anchors(&text, 200000);
+    open_buf(&text, ":1: has more than 1000 anchors");
+}
+
+static void a_file_that_is_too_large_is_refused_with_the_greatest_size(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    add_times(&text, "#", YAML_FILE_MAX + 1);
+    open_buf(&text, "has more than 4 MiB");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_have_the_kind_of_their_text),
         cmocka_unit_test(keys_and_items_know_their_lines),
         cmocka_unit_test(text_that_is_not_a_single_yaml_document_is_refused_with_its_line),
+        cmocka_unit_test(a_file_that_is_nested_deeply_or_full_of_anchors_is_refused_at_once),
+        cmocka_unit_test(a_file_that_is_too_large_is_refused_with_the_greatest_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
