@@ -113,10 +113,11 @@ static int no_passphrase(char *room, int size, int writing, void *arg)
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-/* Adds the reason of the last failure of OpenSSL, and forgets it. */
+/* Adds the reason of a failure of OpenSSL, and forgets it. The first error is the cause; those
+ * after it name the layers that it went through, such as "PEM lib". */
 static int explain(struct buf *why, const char *what, const char *file)
 {
-    unsigned long error = ERR_peek_last_error();
+    unsigned long error = ERR_peek_error();
     const char *reason = ERR_GET_LIB(error) == ERR_LIB_SYS || ERR_SYSTEM_ERROR(error)
                              ? strerror(ERR_GET_REASON(error))
                              : ERR_reason_error_string(error);
@@ -150,14 +151,35 @@ static SSL_CTX *context_new(void)
     return NULL;
 }
 
+static bool is_mismatch(unsigned long error)
+{
+    return ERR_GET_LIB(error) == ERR_LIB_X509 &&
+           (ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH ||
+            ERR_GET_REASON(error) == X509_R_KEY_TYPE_MISMATCH);
+}
+
+static int use_key(SSL_CTX *context, const struct tls_pair *pair, struct buf *why)
+{
+    bool is_used = SSL_CTX_use_PrivateKey_file(context, pair->key, SSL_FILETYPE_PEM) == 1;
+    if (is_used && SSL_CTX_check_private_key(context) == 1)
+        return 0;
+    if (is_used || is_mismatch(ERR_peek_last_error()))
+        buf_addf(why, "the private key %s: it is not that of the certificate %s", pair->key,
+                 pair->cert);
+    else
+        buf_addf(why,
+                 "the private key %s: it is not a private key in PEM form, without a passphrase",
+                 pair->key);
+    ERR_clear_error();
+    return -EINVAL;
+}
+
 static int use_pair(SSL_CTX *context, const struct tls_pair *pair, struct buf *why)
 {
+    ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(context, pair->cert) != 1)
         return explain(why, "the certificate", pair->cert);
-    if (SSL_CTX_use_PrivateKey_file(context, pair->key, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(context) != 1)
-        return explain(why, "the private key", pair->key);
-    return 0;
+    return use_key(context, pair, why);
 }
 
 /* A ticket is worth no more than the authorities by which its client was verified: the session's

@@ -209,12 +209,13 @@ static bool names_an_origin(const struct config *config)
 /* A browser sends cookies for any page, so it must be known whose pages may use them. */
 static void check_cookie(const struct config *config, struct faults *faults)
 {
+    struct place place = config_file_place(config, STR("access"));
     if (config->cookie && !names_an_origin(config))
-        faults_add(faults, NULL, "access.cookie",
+        faults_add(faults, &place, "access.cookie",
                    "needs `origins`: the websites whose pages may use it, without wildcards, as in "
                    "`origins: [https://app.example]`");
     if (config->cookie && !config->has_access)
-        faults_add(faults, NULL, "access.cookie",
+        faults_add(faults, &place, "access.cookie",
                    "has no meaning without rules: say `access: {anybody: [], authenticated: "
                    "[read]}`, for example");
 }
@@ -234,8 +235,9 @@ static void check_addresses(struct config *config, struct faults *faults)
 static void read_certificates(struct config *config, struct faults *faults)
 {
     struct buf why = {0};
+    struct place place = config_file_place(config, STR("tls"));
     if (config->tls.pairs_count && tls_server_new(&config->tls, &config->tls_server, &why))
-        faults_add(faults, NULL, "tls", "%.*s", STR_FMT(buf_str(&why)));
+        faults_add(faults, &place, "tls", "%.*s", STR_FMT(buf_str(&why)));
     buf_free(&why);
 }
 
@@ -264,11 +266,12 @@ static void check_doors(const struct config *config, struct faults *faults)
 /* Reads the authorities now: what the file has later waits for a reload. */
 static void read_authorities(struct config *config, struct faults *faults)
 {
+    struct place place = config_file_place(config, STR("webhooks"));
     const char *why = config->webhook_ca_file
                           ? authorities_read(config->webhook_ca_file, &config->webhook_ca)
                           : NULL;
     if (why)
-        faults_add(faults, NULL, "webhooks.ca_file", "%s %s", config->webhook_ca_file, why);
+        faults_add(faults, &place, "webhooks.ca_file", "%s %s", config->webhook_ca_file, why);
 }
 
 static void check_tls(struct config *config, struct faults *faults)

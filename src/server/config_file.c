@@ -121,3 +121,11 @@ void config_file_read(struct config *config, const char *path, struct faults *fa
     config->limits.publish = config->publish_limits;
     check_together(&walk, config->file);
 }
+
+struct place config_file_place(const struct config *config, struct str name)
+{
+    if (!config->file)
+        return (struct place){NULL, 0};
+    struct yaml_value root = yaml_file_root(config->file);
+    return walk_place_of(&root, name);
+}

@@ -1,7 +1,7 @@
 // A reload reads every file that the configuration names before anything changes: one that is broken changes nothing, and is named.
 
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import https from "node:https";
 import { eventually, startServer, test } from "./support/index.mjs";
@@ -88,6 +88,20 @@ test("each file that the configuration names is read by a reload, and one that i
     assert.match(await reload(server), /event=reloaded/);
     const { reloads } = (await server.get("/stats", admin)).json();
     assert.deepEqual(reloads, { done: 1, refused: 2 * Object.keys(files).length });
+});
+
+test("a private key that is another's, or none, is refused by a reload with the line and the cause", async (t) => {
+    const { server, certificates, admin } = await start(t);
+    const key = certificates.path("server.key"), own = fs.readFileSync(certificates.path("own.key"), "utf8");
+    const protectedKey = createPrivateKey(own).export({ type: "pkcs8", format: "pem", cipher: "aes-128-cbc", passphrase: "secret" });
+    const otherKind = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+    const unfit = /freshet\.yaml:2: tls: the private key \S*server\.key: it is not that of the certificate \S*server\.pem/;
+    const none = /freshet\.yaml:3: tls\.certificates\.key: "\S*server\.key" is not a file .* private key in PEM form, without a passphrase/;
+    for (const [text, why] of [[own, unfit], [otherKind, unfit], [protectedKey, none], ["no key\n", none], ["", none]]) {
+        fs.writeFileSync(key, text);
+        assert.match(await reload(server), why);
+        assert.equal((await server.get("/stats", admin)).status, 200);
+    }
 });
 
 test("the certificate for receivers changes by a reload alone, and a key that is another's changes nothing", async (t) => {
