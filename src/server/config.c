@@ -236,6 +236,10 @@ static void read_certificates(struct config *config, struct faults *faults)
 {
     struct buf why = {0};
     struct place place = config_file_place(config, STR("tls"));
+    if (config->tls.client_required && !config->tls.client_ca)
+        faults_add(faults, &place, "tls.client_required",
+                   "needs client_ca, a file with the authorities that clients may go by: without "
+                   "it no client is asked for a certificate");
     if (config->tls.pairs_count && tls_server_new(&config->tls, &config->tls_server, &why))
         faults_add(faults, &place, "tls", "%.*s", STR_FMT(buf_str(&why)));
     buf_free(&why);

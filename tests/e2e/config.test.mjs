@@ -44,6 +44,7 @@ const REFUSED = [
     ["limts:\n  idle_ms: 1s\n", 1, /limts: is not a key; did you mean limits\?/],
     ["\nlimits.idle_ms: 1s\n", 2, /limits\.idle_ms: has a dot/],
     ["access:\n  anybody: []\n  cookie: sid\n", 1, /access\.cookie: needs `origins`/],
+    ["tls:\n  client_required: true\n", 1, /tls\.client_required: needs client_ca/],
     [`hosts: ${"[".repeat(100000)}${"]".repeat(100000)}\n`, 1, /nested deeper than 32 levels/],
 ];
 
