@@ -117,46 +117,64 @@ static bool listen_equal(const struct config *a, const struct config *b)
     return same;
 }
 
-static bool has_same_namespace(const struct config *config, const struct namespace_config *wanted)
+static bool retention_same(const struct namespace_config *a, const struct namespace_config *b)
 {
+    return a->age_us == b->age_us && a->count == b->count && a->bytes == b->bytes;
+}
+
+static bool ephemeral_same(const struct namespace_config *a, const struct namespace_config *b)
+{
+    return a->ephemeral == b->ephemeral;
+}
+
+static bool compress_same(const struct namespace_config *a, const struct namespace_config *b)
+{
+    return a->compress == b->compress;
+}
+
+typedef bool namespace_same(const struct namespace_config *a, const struct namespace_config *b);
+
+static bool lies_below(struct str name, struct str prefix)
+{
+    bool starts = str_starts(name, prefix);
+    return starts && (!prefix.len || name.len == prefix.len || name.at[prefix.len] == '/');
+}
+
+/* The namespace that counts for channels below `prefix`: the log takes the longest prefix alone, so
+ * a namespace with rates alone takes the retention of a shorter one away. */
+static const struct namespace_config *find_namespace(const struct config *config, struct str prefix)
+{
+    static const struct namespace_config none;
+    const struct namespace_config *longest = &none;
     for (size_t i = 0; i < config->namespaces_count; i++) {
         const struct namespace_config *own = &config->namespaces[i];
-        if (str_eq(own->prefix, wanted->prefix))
-            return own->age_us == wanted->age_us && own->count == wanted->count &&
-                   own->bytes == wanted->bytes && own->ephemeral == wanted->ephemeral;
+        if (lies_below(prefix, own->prefix) && own->prefix.len >= longest->prefix.len)
+            longest = own;
     }
-    /* A namespace with rules alone is nothing to the log. */
-    return !wanted->age_us && !wanted->count && !wanted->bytes && !wanted->ephemeral;
+    return longest;
+}
+
+static bool has_same(const struct config *a, const struct config *b, namespace_same *same)
+{
+    for (size_t i = 0; i < a->namespaces_count; i++)
+        if (!same(&a->namespaces[i], find_namespace(b, a->namespaces[i].prefix)))
+            return false;
+    return true;
 }
 
 static bool retention_equal(const struct config *a, const struct config *b)
 {
-    for (size_t i = 0; i < a->namespaces_count; i++)
-        if (!has_same_namespace(b, &a->namespaces[i]))
-            return false;
-    for (size_t i = 0; i < b->namespaces_count; i++)
-        if (!has_same_namespace(a, &b->namespaces[i]))
-            return false;
-    return true;
+    return has_same(a, b, retention_same) && has_same(b, a, retention_same);
 }
 
-/* Whether the namespaces of `a` that compress do so in `b`. */
-static bool compresses(const struct config *a, const struct config *b)
+static bool ephemeral_equal(const struct config *a, const struct config *b)
 {
-    for (size_t i = 0; i < a->namespaces_count; i++) {
-        bool found = !a->namespaces[i].compress;
-        for (size_t j = 0; !found && j < b->namespaces_count; j++)
-            found = b->namespaces[j].compress &&
-                    str_eq(a->namespaces[i].prefix, b->namespaces[j].prefix);
-        if (!found)
-            return false;
-    }
-    return true;
+    return has_same(a, b, ephemeral_same) && has_same(b, a, ephemeral_same);
 }
 
 static bool compress_equal(const struct config *a, const struct config *b)
 {
-    return compresses(a, b) && compresses(b, a);
+    return has_same(a, b, compress_same) && has_same(b, a, compress_same);
 }
 
 static const struct {
@@ -167,6 +185,7 @@ static const struct {
     {"webhooks.schedule_ms", schedule_equal},
     {"webhooks.allow", allow_equal},
     {"namespaces.retention", retention_equal},
+    {"namespaces.ephemeral", ephemeral_equal},
     {"namespaces.compress", compress_equal},
 };
 
