@@ -4,6 +4,7 @@
 #include "base/say.h"
 #include "server/changed.h"
 #include "server/process.h"
+#include "server/yaml_file.h"
 
 #include <errno.h>
 #include <semaphore.h>
@@ -238,6 +239,19 @@ static void take(struct reloading *reloading, struct settings *next)
     retire(reloading, before);
 }
 
+/* Refuses a file that sets nothing while there are rules. A program that is just writing the file,
+ * or a full disk, leaves it empty, and without rules everybody may do everything. */
+static void check_content(const struct reloading *reloading, const struct config *config,
+                          struct faults *faults)
+{
+    struct place place = {config->path, 0};
+    if (config->file && !yaml_count(yaml_file_root(config->file)) &&
+        reloading->current->config.has_access)
+        faults_add(faults, &place, "",
+                   "is empty, and would take all access rules away: is it being written, or is the "
+                   "disk full? If that is meant, write a section without settings: limits: {}");
+}
+
 /* Reads and checks the configuration. Its addresses wait for a restart, so the rules have to do for
  * those on which the server listens, too. */
 static int read_anew(struct reloading *reloading, struct settings **ret, struct faults *faults)
@@ -245,6 +259,7 @@ static int read_anew(struct reloading *reloading, struct settings **ret, struct 
     int result = settings_read(ret, reloading->argc, reloading->argv, faults);
     if (result)
         return result;
+    check_content(reloading, &(*ret)->config, faults);
     config_check_reach(&(*ret)->config, &reloading->first->config.listening, faults);
     return faults->count ? -EINVAL : 0;
 }

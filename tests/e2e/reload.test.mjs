@@ -137,6 +137,18 @@ test("rules that are switched on close what was open to everybody", async (t) =>
     assert.equal(await status(server, "/channels/a?last=1"), 200);
 });
 
+test("a file that is empty while there are rules changes nothing", async (t) => {
+    const server = await startServer(t, { config: TOP + rules({ a: "read, publish" }) });
+    for (const text of ["", "\n", "# nothing\n", "---\n", "{}\n"]) {
+        assert.match(await reload(server, text, "reload_refused"), /freshet\.yaml: is empty, and would take all access rules away/);
+        assertProblem(await server.post("b", "x"), 401);
+        assert.equal((await server.post("a", "x")).status, 201);
+    }
+    await reload(server, "limits: {}\n");
+    assert.equal((await server.post("b", "x")).status, 201);
+    await reload(server, "");
+});
+
 test("rules stay on while the server listens where others reach it, whatever the file says of addresses", async (t) => {
     const dir = temporaryFolder(t);
     const at = (...modes) => `listen: ["127.0.0.1:0"${modes.map((mode, i) => `, {address: "unix:${dir}/${i}", mode: ${mode}}`).join("")}]\n`;
