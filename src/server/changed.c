@@ -189,6 +189,22 @@ static const struct {
     {"namespaces.compress", compress_equal},
 };
 
+static bool list_waits(const char *name, const struct config *before, const struct config *after)
+{
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        if (lies_in(str_from(lists[i].name), name) && !lists[i].equal(before, after))
+            return true;
+    return false;
+}
+
+bool changed_waits(const struct key *key, const struct config *before, const struct config *after)
+{
+    struct str name = str_from(key->name);
+    if (key->kind == KEY_LIST)
+        return list_waits(key->name, before, after);
+    return !changed_applies(name) && !key_is_of_item(name) && !scalar_equal(key, before, after);
+}
+
 /* ---- naming ---------------------------------------------------------------------------------- */
 
 static unsigned add(struct buf *out, unsigned count, const char *name)
@@ -203,11 +219,8 @@ unsigned changed_add_waiting(const struct config *before, const struct config *a
     unsigned count = 0;
     for (size_t i = 0; i < keys_count; i++) {
         const struct key *key = &keys[i];
-        struct str name = str_from(key->name);
-        if (key->kind == KEY_LIST || changed_applies(name) || key_is_of_item(name) ||
-            scalar_equal(key, before, after))
-            continue;
-        count = add(out, count, key->name);
+        if (key->kind != KEY_LIST && changed_waits(key, before, after))
+            count = add(out, count, key->name);
     }
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         if (!lists[i].equal(before, after))

@@ -7,6 +7,11 @@
 /* Whether the key's value is put into effect by a reload. */
 bool changed_applies(struct str name);
 
+struct key;
+
+/* Whether the key, or one of the items of its list, differs in `after` and takes a restart. */
+bool changed_waits(const struct key *key, const struct config *before, const struct config *after);
+
 /* Adds the names of the settings that differ and take a restart, with commas. How many these are.
  */
 unsigned changed_add_waiting(const struct config *before, const struct config *after,

@@ -220,7 +220,8 @@ int settings_prepare(struct settings *settings, const struct api *api, struct ke
     settings->certificates = certificate_source();
     authority_add(&settings->authority, &settings->certificates);
     list_vouchers(settings);
-    told_add(&settings->told, config);
+    settings->start = before ? before->start : settings;
+    told_add(&settings->told, &settings->start->config, config);
     settings->api.configuration = buf_failed(&settings->told) ? STR_NONE : buf_str(&settings->told);
     fill_api(settings);
     fill_proxies(settings);

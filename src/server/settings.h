@@ -9,7 +9,8 @@
 
 struct settings {
     struct config config;
-    const struct rules *rules; /* `rules_open`: everybody may do everything */
+    const struct settings *start; /* the settings of the server's start, which stay to the end */
+    const struct rules *rules;    /* `rules_open`: everybody may do everything */
     struct authority authority;
     struct identity_source certificates; /* of it */
     struct backend *backend; /* asks others about access; NULL: nobody has to be asked */

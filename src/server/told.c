@@ -3,6 +3,7 @@
 #include "base/json_writer.h"
 #include "base/utf8.h"
 #include "http/target.h"
+#include "server/changed.h"
 #include "server/config.h"
 #include "server/keys.h"
 #include "server/yaml_file.h"
@@ -229,27 +230,36 @@ static bool add_in_force(struct json_writer *writer, const struct key *key,
     return add_list_in_force(writer, key, config);
 }
 
-static void add_key(struct json_writer *writer, const struct key *key, const struct config *config,
-                    const struct config *plain)
+struct telling {
+    const struct config *start, *config, *plain; /* plain: the defaults */
+};
+
+static void add_key(struct json_writer *writer, const struct key *key,
+                    const struct telling *telling)
 {
     static const char *const units[] = {[NUMBER_COUNT] = "count", [NUMBER_PERCENT] = "percent",
                                         [NUMBER_US] = "us",       [NUMBER_MS] = "ms",
                                         [NUMBER_S] = "s",         [NUMBER_BYTES] = "bytes"};
+    bool is_changed = changed_applies(str_from(key->name));
     json_object_begin(writer);
     json_member_string(writer, "key", str_from(key->name));
     json_name(writer, "value");
-    bool is_default = add_in_force(writer, key, config, plain);
+    bool is_default =
+        add_in_force(writer, key, is_changed ? telling->config : telling->start, telling->plain);
     if (key->kind == KEY_NUMBER)
         json_member_string(writer, "unit", str_from(units[key->unit]));
     json_member_bool(writer, "default", is_default);
+    if (changed_waits(key, telling->start, telling->config))
+        json_member_bool(writer, "waits", true);
     json_member_string(writer, "meaning", str_from(key->help));
     json_object_end(writer);
 }
 
-void told_add(struct buf *out, const struct config *config)
+void told_add(struct buf *out, const struct config *start, const struct config *config)
 {
     struct json_writer writer = json_writer(out);
     struct config plain;
+    const struct telling telling = {start, config, &plain};
     config_init(&plain);
     json_object_begin(&writer);
     json_name(&writer, "file");
@@ -261,7 +271,7 @@ void told_add(struct buf *out, const struct config *config)
     json_array_begin(&writer);
     for (size_t i = 0; i < keys_count; i++)
         if (!key_is_of_item(str_from(keys[i].name)))
-            add_key(&writer, &keys[i], config, &plain);
+            add_key(&writer, &keys[i], &telling);
     json_array_end(&writer);
     json_object_end(&writer);
     buf_add_char(out, '\n');

@@ -14,25 +14,38 @@
 
 static char path[] = "/tmp/freshet-told-XXXXXX";
 
-/* The document of a configuration with this file. */
-static json_t *told_of(const char *text, struct buf *out)
+static void read_text(struct config *config, const char *text)
 {
-    struct config config;
     struct faults faults = {0};
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     close(fd);
-    config_init(&config);
-    if (config_read(&config, path, &faults))
+    config_init(config);
+    if (config_read(config, path, &faults))
         fail_msg("%.*s", STR_FMT(buf_str(&faults.text)));
-    told_add(out, &config);
-    config_free(&config);
     faults_free(&faults);
+}
+
+/* The document after a start with one file, and a reload with the other. */
+static json_t *told_after(const char *start_text, const char *text, struct buf *out)
+{
+    struct config start, config;
+    read_text(&start, start_text);
+    read_text(&config, text);
+    told_add(out, &start, &config);
+    config_free(&config);
+    config_free(&start);
     assert_false(buf_failed(out));
     json_t *root = json_loadb(out->at, out->len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(root);
     return root;
+}
+
+/* The document of a configuration with this file. */
+static json_t *told_of(const char *text, struct buf *out)
+{
+    return told_after(text, text, out);
 }
 
 /* The row of a key; borrowed. */
@@ -161,9 +174,40 @@ static void no_secret_of_a_configuration_with_all_of_them_is_told(void **state)
     buf_free(&file);
 }
 
+static bool waits(const json_t *root, const char *name)
+{
+    return json_is_true(json_object_get(row_of(root, name), "waits"));
+}
+
+static void a_setting_that_takes_a_restart_is_told_as_it_is_in_force(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    json_t *root = told_after("listen: 127.0.0.1:1\nbase: /a\nlimits: {body_max: 1, keys_max: 5}\n"
+                              "webhooks: {allow: [10.0.0.0/8]}\nhosts: [a.example]\n",
+                              "listen: 127.0.0.1:2\nlimits: {body_max: 2, keys_max: 6}\n"
+                              "namespaces: [{prefix: a, retention: {count: 1}}]\n",
+                              &out);
+    const json_t *item = json_array_get(value_of(root, "listen"), 0);
+    assert_string_equal(json_string_value(json_object_get(item, "address")), "127.0.0.1:1");
+    assert_string_equal(json_string_value(value_of(root, "base")), "/a");
+    assert_int_equal(json_integer_value(value_of(root, "limits.keys_max")), 5);
+    assert_int_equal(json_integer_value(value_of(root, "limits.body_max")), 2);
+    assert_int_equal(json_array_size(value_of(root, "webhooks.allow")), 1);
+    assert_true(json_is_null(value_of(root, "hosts")));
+    static const char *const waiting[] = {"listen", "base", "limits.keys_max", "webhooks.allow",
+                                          "namespaces"};
+    for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
+        assert_true(waits(root, waiting[i]));
+    assert_false(waits(root, "limits.body_max") || waits(root, "hosts") || waits(root, "threads"));
+    json_decref(root);
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_setting_that_takes_a_restart_is_told_as_it_is_in_force),
         cmocka_unit_test(every_key_is_told_with_its_default),
         cmocka_unit_test(settings_of_the_file_are_told_in_units_and_types),
         cmocka_unit_test(no_secret_of_a_configuration_with_all_of_them_is_told),

@@ -52,6 +52,16 @@ test("after a reload the new values are told", async (t) => {
     await eventually(async () => (await told(server)).get("limits.body_max").value === 3 << 20, "the reload");
 });
 
+test("after a reload the values that take a restart are told as they are in force, and that others wait", async (t) => {
+    const server = await startServer(t, { config: `${CONFIG}log: {roll_s: 7}\n` });
+    assert.ok(![...(await told(server)).values()].some((row) => "waits" in row));
+    fs.writeFileSync(path.join(server.dir, "freshet.yaml"), `${CONFIG.replace("2MiB", "3MiB")}log: {roll_s: 8}\n`);
+    process.kill(server.pid, "SIGHUP");
+    await eventually(async () => (await told(server)).get("limits.body_max").value === 3 << 20, "the reload");
+    const { value, waits } = (await told(server)).get("log.roll_s");
+    assert.deepEqual({ value, waits }, { value: 7, waits: true });
+});
+
 test("reading the configuration takes admin", async (t) => {
     const server = await startServer(t, { config: "access: {anybody: [read, publish]}\n" });
     assert.equal((await server.get("/configuration")).status, 401);

@@ -39,7 +39,10 @@ function sectionItem([name, entries], isOpen) {
             list.row([
                 [code(entry.key), entry.meaning && h("span", { class: "under quiet" }, entry.meaning)],
                 shown(entry),
-                entry.default ? h("span", { class: "quiet" }, "default") : badge("set", "good"),
+                [
+                    entry.default ? h("span", { class: "quiet" }, "default") : badge("set", "good"),
+                    entry.waits && badge("changed: restart", "warn"),
+                ],
             ]),
         ),
     );
