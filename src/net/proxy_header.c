@@ -61,6 +61,8 @@ enum {
     PROXY_V2 = 0x21,
     STREAM_V4 = 0x11,
     STREAM_V6 = 0x21,
+    FAMILY_MAX = 3,    /* Unix sockets */
+    PROTOCOL_MAX = 2,  /* datagrams */
     ADDRESSES_V4 = 12, /* two addresses and two ports */
     ADDRESSES_V6 = 36,
 };
@@ -68,6 +70,8 @@ enum {
 static int read_addresses(uint8_t family, struct str rest, struct proxy_header *ret)
 {
     uint8_t bytes[16];
+    if (family >> 4 > FAMILY_MAX || (family & 15) > PROTOCOL_MAX)
+        return -EPROTO;
     if (family != STREAM_V4 && family != STREAM_V6)
         return 0; /* UNSPEC, datagrams, and Unix sockets, which have no address */
     if (rest.len < (family == STREAM_V4 ? ADDRESSES_V4 : ADDRESSES_V6))

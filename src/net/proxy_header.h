@@ -6,8 +6,8 @@
 #include "net/client.h"
 
 /* A header may not be longer. Version 1 has 107 bytes at most, version 2 some 100 and extensions,
- * which are skipped. */
-enum { PROXY_HEADER_MAX = 1024 };
+ * which are skipped. One of them is the client's certificate, of a kilobyte or two. */
+enum { PROXY_HEADER_MAX = 4096 };
 
 struct proxy_header {
     size_t size;

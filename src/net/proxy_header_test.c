@@ -65,7 +65,13 @@ static const struct row rows[] = {
     {STR(SIGNATURE "\x11\x11\x00\x0c" V4_BYTES), -EPROTO, "", 0},
     {STR(SIGNATURE "\x22\x11\x00\x0c" V4_BYTES), -EPROTO, "", 0},
     {STR(SIGNATURE "\x21\x11\xff\xff" V4_BYTES), -EPROTO, "", 0},
-    {STR(SIGNATURE "\x21\x11\x03\xf1"), -EPROTO, "", 0},
+    {STR(SIGNATURE "\x21\x11\x0f\xf0"), -EAGAIN, "", 0},
+    {STR(SIGNATURE "\x21\x11\x0f\xf1"), -EPROTO, "", 0},
+    {STR(SIGNATURE "\x21\x10\x00\x0c" V4_BYTES), 0, "", 0},
+    {STR(SIGNATURE "\x21\x32\x00\x00"), 0, "", 0},
+    {STR(SIGNATURE "\x21\x13\x00\x0c" V4_BYTES), -EPROTO, "", 0},
+    {STR(SIGNATURE "\x21\x41\x00\x0c" V4_BYTES), -EPROTO, "", 0},
+    {STR(SIGNATURE "\x20\x4f\x00\x0c" V4_BYTES), 0, "", 0},
 };
 
 static void a_header_is_read_whole_or_refused(void **state)

@@ -31,11 +31,13 @@ const GOOD = [
     [v2(0x21, 0x11, V4), "192.0.2.7"],
     [v2(0x21, 0x21, V6), "2001:db8::7"],
     [v2(0x21, 0x11, [...V4, 4, 0, 1, 0]), "192.0.2.7"],
+    [v2(0x21, 0x11, [...V4, 0x20, 7, 208, ...new Array(2000).fill(0)]), "192.0.2.7"], /* long, like a client's certificate */
     [v2(0x20, 0, []), "127.0.0.1"],
 ];
 
 const EVIL = ["", "PROXY TCP4 192.0.2.7 127.0.0.1 4711\r\n", "PROXY TCP4 192.0.2.777 127.0.0.1 4711 443\r\n", "proxy UNKNOWN\r\n",
     "PROXY UNKNOWN\n", `PROXY ${"x".repeat(200)}\r\n`, v2(0x22, 0x11, V4), v2(0x21, 0x21, V4), v2(0x11, 0x11, V4),
+    v2(0x21, 0x41, V4), v2(0x21, 0x13, V4),
     Buffer.concat([SIGNATURE, Buffer.from([0x21, 0x11, 0xff, 0xff])])];
 
 /** A server that takes the header at `port`, and its answers to whatever is sent there. */
