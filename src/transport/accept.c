@@ -22,6 +22,7 @@
 #include "transport/accept.h"
 
 #include "base/say.h"
+#include "net/peer.h"
 #include "net/proxy_header.h"
 #include "net/tls.h"
 #include "transport/entry.h"
@@ -149,6 +150,29 @@ static int take_client(struct arrival *arrival, const union client_address *clie
     return 0;
 }
 
+/* Whether the peer has reset the connection, as checks of a proxy do that only connect. The kernel
+ * has forgotten its address then, so that it seems not to be trusted. */
+static bool has_gone(int fd)
+{
+    return peer_of(fd) == PEER_UNKNOWN;
+}
+
+/* Looks at the header of the PROXY protocol, and leaves it. Returns 0 once it is whole, -EAGAIN
+ * before, -EPROTO if it does not count, or another negative errno. */
+static int peek_proxy_header(const struct arrival *arrival, struct proxy_header *ret)
+{
+    char room[PROXY_HEADER_MAX];
+    int fd = arrival->conn.fd;
+    ssize_t n = recv(fd, room, sizeof(room), MSG_PEEK | MSG_DONTWAIT);
+    if (n <= 0)
+        return n ? -errno : -EPIPE;
+    int result = proxy_header_read((struct str){room, (size_t)n}, ret);
+    /* A reload may have ended the trust in the peer since it connected. */
+    if (!result && !forwarding_trusts(arrival->worker, fd))
+        return has_gone(fd) ? -EPIPE : -EPROTO;
+    return result;
+}
+
 /* Takes the header of the PROXY protocol off the front, once it is whole. Returns 0, -EAGAIN while
  * it is not, or another negative errno. */
 static int take_proxy_header(struct arrival *arrival)
@@ -156,10 +180,7 @@ static int take_proxy_header(struct arrival *arrival)
     char room[PROXY_HEADER_MAX];
     struct conn *conn = &arrival->conn;
     struct proxy_header header = {0};
-    ssize_t n = recv(conn->fd, room, sizeof(room), MSG_PEEK | MSG_DONTWAIT);
-    int result = n < 0 ? -errno
-                 : n   ? proxy_header_read((struct str){room, (size_t)n}, &header)
-                       : -EPIPE;
+    int result = peek_proxy_header(arrival, &header);
     if (result == -EPROTO)
         refuse_header(arrival->worker);
     if (result) {
@@ -377,7 +398,8 @@ static void turn_away(struct worker *worker, int fd, uint8_t door, enum entry_ex
 /* A peer that is not trusted could name any address. */
 static void refuse_peer(struct worker *worker, int fd, const struct entry *entry)
 {
-    refuse_header(worker);
+    if (!has_gone(fd))
+        refuse_header(worker);
     entry_end(worker, entry->excess, entry->place);
     close(fd);
 }

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import fs from "node:fs";
 import http from "node:http";
 import net from "node:net";
+import path from "node:path";
 import tls from "node:tls";
 import { Certificates } from "./support/certificates.mjs";
 import { fencedBlock, documentText } from "./support/documents.mjs";
@@ -41,12 +43,12 @@ const EVIL = ["", "PROXY TCP4 192.0.2.7 127.0.0.1 4711\r\n", "PROXY TCP4 192.0.2
     Buffer.concat([SIGNATURE, Buffer.from([0x21, 0x11, 0xff, 0xff])])];
 
 /** A server that takes the header at `port`, and its answers to whatever is sent there. */
-async function start(t, { rules = RULES, secure = false } = {}) {
+async function start(t, { rules = RULES, secure = false, args } = {}) {
     const port = await freePort();
     const certificates = new Certificates(t);
     certificates.make("a", "DNS:rt.example.org");
     const listen = ["127.0.0.1:0", `proxy+${secure ? "https" : "http"}://127.0.0.1:${port}`];
-    const server = await startServer(t, { listen, config: rules + certificates.config(["a"]) });
+    const server = await startServer(t, { listen, args, config: rules + certificates.config(["a"]) });
     return { server, port, ca: certificates.ca };
 }
 
@@ -119,6 +121,35 @@ test("a peer that is not trusted is closed, and a listener without trusted proxi
     const checked = spawnSync(BIN, ["check", "--memory", "--listen", "proxy+http://127.0.0.1:0"]);
     assert.equal(checked.status, 2);
     assert.match(`${checked.stdout}${checked.stderr}`, /trusted_proxies/);
+});
+
+test("checks that connect and reset the connection are not counted as refused", async (t) => {
+    const { server, port } = await start(t, { rules: ADMITS, args: ["--threads", "1"] });
+    for (let n = 0; n < 20; n++) {
+        const socket = net.connect(port, "127.0.0.1").on("error", () => {});
+        const closed = new Promise((resolve) => socket.once("close", resolve));
+        await new Promise((resolve) => socket.write(n % 2 ? v2(0x20, 0, []) : "", resolve));
+        socket.resetAndDestroy();
+        await deadline(closed, "the end of a connection");
+    }
+    assert.match(await send(port, `PROXY UNKNOWN\r\n${GET}`), /^HTTP\/1\.1 /);
+    assert.equal((await statsOf(server)).limits.proxy_headers_refused, 0);
+});
+
+test("a peer that is trusted no more when its header has come whole is closed", async (t) => {
+    const { server, port } = await start(t);
+    const [header] = GOOD[0];
+    const socket = net.connect(port, "127.0.0.1");
+    let text = "";
+    socket.setEncoding("latin1").on("data", (more) => (text += more)).on("error", () => {});
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    await new Promise((resolve) => socket.write(header.slice(0, 20), resolve));
+    fs.writeFileSync(path.join(server.dir, "freshet.yaml"), RULES.replace("127.0.0.1", "10.0.0.1"));
+    server.signal("SIGHUP");
+    await server.logged(/event=reloaded/);
+    socket.write(`${header.slice(20)}${GET}`);
+    await deadline(closed, "the end of a connection");
+    assert.equal(text, "");
 });
 
 test("the header stands before the handshake of TLS", async (t) => {
