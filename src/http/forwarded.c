@@ -73,9 +73,15 @@ static struct str parameter_of(struct str element, struct str wanted)
     return found.at ? found : STR("");
 }
 
+/* Whether an address may end so: with nothing, or with a colon and a port. A proxy may hide the
+ * port behind a name, as in `:_p` (RFC 7239, section 6). */
 static bool is_port(struct str text)
 {
-    return !text.len || (text.at[0] == ':' && http_all(str_skip(text, 1), HTTP_CHAR_DIGIT));
+    if (!text.len)
+        return true;
+    struct str port = str_skip(text, 1);
+    bool is_hidden = str_starts(port, STR("_")) && http_all(port, HTTP_CHAR_HOST);
+    return text.at[0] == ':' && (is_hidden || http_all(port, HTTP_CHAR_DIGIT));
 }
 
 /* An address without brackets may be IPv6 if it has more than one colon: then it has no port. */

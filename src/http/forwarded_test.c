@@ -72,6 +72,9 @@ static void elements_of_forwarded_are_read_from_the_end(void **state)
         {"Forwarded: for=192.0.2.1\r\nForwarded: for=unknown, proto=http, for=_hidden\r\n",
          "_hidden||unknown|192.0.2.1|"},
         {"Forwarded: for, for=, =for, ;;\r\n", "||||"},
+        {"Forwarded: for=\"192.0.2.1:_p\", for=\"[2001:db8::1]:_a.b-1\"\r\n",
+         "2001:db8::1|192.0.2.1|"},
+        {"Forwarded: for=\"192.0.2.1:p\", for=\"192.0.2.1:_p q\", for=\"192.0.2.1:\"\r\n", "|||"},
         {"X-Forwarded-For: 192.0.2.1\r\n", ""},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -44,7 +44,8 @@ static bool speaks_for_others(const struct worker *worker, const struct conn *co
 }
 
 /* Goes from the nearest proxy to the first address that no trusted proxy has, or as far as
- * addresses can be read; `*client` is that of the peer before. Returns the number of steps. */
+ * addresses can be read; `*client` is that of the peer before. Returns the number of proxies that
+ * have spoken, the last of which may have hidden the address. */
 static unsigned walk_to_client(const struct trusted_proxies *proxies, const struct http_head *head,
                                union client_address *client)
 {
@@ -52,10 +53,12 @@ static unsigned walk_to_client(const struct trusted_proxies *proxies, const stru
     struct str text;
     unsigned steps = 0;
     struct http_forwarded walk = http_forwarded_walk(&head->fields, proxies->is_standard);
-    for (; is_trusted(proxies, client) && http_forwarded_before(&walk, &text) &&
-           !client_address_parse(text, &before);
-         steps++)
+    while (is_trusted(proxies, client) && http_forwarded_before(&walk, &text)) {
+        steps++;
+        if (client_address_parse(text, &before))
+            break;
         *client = before;
+    }
     return steps;
 }
 

@@ -46,6 +46,8 @@ test("`forwarded_header: forwarded` has the scheme and the host as well", async 
     const server = await startServer(t, { ...REDIRECTS, config: `${REDIRECTS.config}forwarded_header: forwarded\n` });
     for (const [fields, expected] of [
         [{ Forwarded: "for=192.0.2.1;proto=https" }, 200],
+        [{ Forwarded: "for=_hidden;proto=https, for=10.0.0.1;proto=http" }, 200],
+        [{ Forwarded: "for=192.0.2.1;proto=https, for=_hidden;proto=http" }, "https://rt.example.org/channels/a?last=1"],
         [{ Forwarded: "for=192.0.2.1;proto=http;host=public.example" }, "https://public.example/channels/a?last=1"],
         [{ "X-Forwarded-Proto": "https" }, "https://rt.example.org/channels/a?last=1"],
     ]) {

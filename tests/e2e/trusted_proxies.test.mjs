@@ -54,6 +54,7 @@ test("`forwarded_header: forwarded` reads that field, and no other", async (t) =
         ["Forwarded: for=203.0.113.9, for=\"[2001:db8::7]:4711\";proto=https", "2001:db8::7"],
         ["Forwarded: for=\"open, for=192.0.2.7", "192.0.2.7"],
         ["Forwarded: for=_hidden", "127.0.0.1"],
+        ["Forwarded: for=\"192.0.2.8:_port\"", "192.0.2.8"],
         ["X-Forwarded-For: 192.0.2.7", "127.0.0.1"]].entries()) {
         await rawRequest(server.port, `GET /channels/a HTTP/1.1\r\nHost: rt.example.org\r\n${fields}\r\n\r\n`);
         assert.equal(await addressOf(server, index + 1), address, fields);
