@@ -62,6 +62,16 @@ static unsigned walk_to_client(const struct trusted_proxies *proxies, const stru
     return steps;
 }
 
+/* The client that the fields of a request name. False: they say nothing, and `*client` is the peer.
+ */
+static bool find_client(const struct worker *worker, const struct conn *conn,
+                        const struct http_head *head, union client_address *client)
+{
+    client_of(conn, 0, client); /* of no request: the peer */
+    return speaks_for_others(worker, conn) &&
+           walk_to_client(worker->config.proxies, head, client) > 0;
+}
+
 void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id,
                      const struct http_head *head)
 {
@@ -69,11 +79,27 @@ void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id
     if (!(conn->door & DOOR_TRUSTED))
         return;
     clients_remove(&conn->net->forwarded, id);
-    if (!speaks_for_others(worker, conn))
-        return;
-    client_of(conn, id, &client);
-    if (walk_to_client(worker->config.proxies, head, &client))
+    if (find_client(worker, conn, head, &client))
         clients_put(&conn->net->forwarded, id, &client);
+}
+
+static bool is_same(const union client_address *a, const union client_address *b)
+{
+    uint8_t bytes[2][16] = {0};
+    bool is_number = network_address(&a->any, bytes[0]);
+    return is_number == network_address(&b->any, bytes[1]) &&
+           memcmp(bytes[0], bytes[1], sizeof(bytes[0])) == 0;
+}
+
+bool forwarding_changes(const struct worker *worker, const struct conn *conn, uint32_t id,
+                        const struct http_head *head)
+{
+    union client_address before, client;
+    if (!(conn->door & DOOR_TRUSTED))
+        return false;
+    client_of(conn, id, &before);
+    (void)find_client(worker, conn, head, &client);
+    return !is_same(&before, &client);
 }
 
 static bool is_one_of(struct str text, struct str a, struct str b)

@@ -16,6 +16,12 @@ void forwarding_take(struct worker *worker, struct conn *conn, const union clien
 void forwarding_note(struct worker *worker, const struct conn *conn, uint32_t id,
                      const struct http_head *head);
 
+/* Whether a request has another client than the one before of the same id. While that one is not
+ * answered, forwarding_note() would give it the new client: the audit log and limits would have the
+ * wrong address. */
+bool forwarding_changes(const struct worker *worker, const struct conn *conn, uint32_t id,
+                        const struct http_head *head);
+
 /* How the client has called the server: by its connection, or as its trusted proxies say. */
 struct outside {
     bool is_secure;                  /* by https or wss */

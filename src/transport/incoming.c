@@ -121,11 +121,19 @@ static bool is_out_of_turn(const struct http1 *http1, bool publish)
                                       pipeline_last(http1)->exchange.parked));
 }
 
+/* Whether a proxy has sent the request for another client than those before, which are not answered
+ * yet. */
+static bool is_of_another(const struct http1 *http1, const struct http_head *head)
+{
+    const struct conn *conn = &http1->conn;
+    return http1_inflight(http1) && forwarding_changes(http1->request.worker, conn, conn->id, head);
+}
+
 /* Whether the request must wait, for earlier answers or for the log. */
 static bool must_wait(struct http1 *http1, const struct http_head *head)
 {
     bool publish = head->method == HTTP_POST;
-    if (is_out_of_turn(http1, publish))
+    if (is_out_of_turn(http1, publish) || is_of_another(http1, head))
         return true;
     if (!publish || !worker_pressed(http1->request.worker))
         return false;

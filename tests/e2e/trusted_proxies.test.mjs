@@ -88,6 +88,16 @@ test("each request of a connection has a client of its own, over HTTP/1.1, HTTP/
     assert.equal(await addressOf(server, 6), "192.0.2.6");
 });
 
+test("requests that a proxy has sent without waiting are noted with the client of each", async (t) => {
+    const server = await startServer(t, { config: `access: {anybody: [admin, publish]}\nhosts: [rt.example.org]\ntrusted_proxies: [127.0.0.1]\n` });
+    const post = (path, body, address) => `POST ${path} HTTP/1.1\r\nHost: rt.example.org\r\nX-Forwarded-For: ${address}\r\n`
+        + `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const answers = await rawRequest(server.port, post("/revocations", '{"subject":"one"}', "192.0.2.1")
+        + post("/revocations", '{"subject":"two"}', "192.0.2.2") + post("/channels/a", '"x"', "192.0.2.3"), { count: 3 });
+    assert.deepEqual(answers.map(({ status }) => status), [201, 201, 201]);
+    assert.deepEqual([await addressOf(server, 1), await addressOf(server, 2)], ["192.0.2.1", "192.0.2.2"]);
+});
+
 for (const [then, address] of [["", "127.0.0.1"], ["trusted_proxies: [10.0.0.0/8]\n", "127.0.0.1"], ["trusted_proxies: [unix]\n", "127.0.0.1"],
     ["trusted_proxies: [127.0.0.0/8]\nforwarded_header: forwarded\n", "192.0.2.2"]]) {
     test(`a reload to ${then || "no trusted proxies"} counts for connections that are there`, async (t) => {
