@@ -102,12 +102,23 @@ static void add_unix_tour(struct buf *out, struct str path, struct str base)
              STR_FMT(path), STR_FMT(base));
 }
 
-/* Adds what to try at the first address. */
-static void add_trials(struct buf *out, struct str first, const struct greeting *greeting)
+/* Adds the first address that clients call themselves: at others they need a proxy in between, or
+ * are sent elsewhere. False if there is none. */
+static bool add_first(struct buf *out, const struct greeting *greeting)
+{
+    const struct listening *listening = greeting->listening;
+    for (unsigned i = 0; i < listening->count; i++)
+        if (!(listening->addresses[i].door & (DOOR_PROXY | DOOR_REDIRECT)))
+            return greeting_add_address(out, listening, greeting->base,
+                                        listening->addresses[i].nth);
+    return false;
+}
+
+/* Adds what to try at that address. */
+static void add_trials_at(struct buf *out, struct str first, const struct greeting *greeting)
 {
     struct buf tour = {0};
     add_callable(&tour, first);
-    buf_add_char(out, '\n');
     if (is_file(first))
         add_unix_tour(out, str_skip(first, 5), greeting->base);
     else if (greeting->has_rules)
@@ -115,6 +126,17 @@ static void add_trials(struct buf *out, struct str first, const struct greeting 
     else
         add_tour(out, buf_str(&tour), greeting);
     buf_free(&tour);
+}
+
+static void add_trials(struct buf *out, const struct greeting *greeting)
+{
+    struct buf first = {0};
+    buf_add_char(out, '\n');
+    if (add_first(&first, greeting))
+        add_trials_at(out, buf_str(&first), greeting);
+    else
+        buf_add_lit(out, "Clients come by a proxy: docs/proxies.md says what to tell it.\n\n");
+    buf_free(&first);
 }
 
 void greeting_add(struct buf *out, const struct greeting *greeting)
@@ -129,6 +151,6 @@ void greeting_add(struct buf *out, const struct greeting *greeting)
         buf_free(&more);
     }
     if (!greeting->is_record)
-        add_trials(out, buf_str(&first), greeting);
+        add_trials(out, greeting);
     buf_free(&first);
 }

@@ -87,6 +87,19 @@ static void a_unix_socket_has_a_tour_of_its_own(void **state)
     HAS("curl --unix-socket /run/f.sock http://localhost/rt/channels/news -d 'hello'\n");
 }
 
+static void trials_are_shown_at_an_address_that_clients_call_themselves(void **state)
+{
+    (void)state;
+    GREET(((struct greeting){.is_local = true}), "proxy+http://127.0.0.1:7070",
+          "redirect://127.0.0.1:80", "127.0.0.1:7071");
+    HAS("serves proxy+http://127.0.0.1:7070\nand http://127.0.0.1:80\nand http://127.0.0.1:7071\n");
+    HAS("curl -N 'http://127.0.0.1:7071/channels/news?stream=sse'\n");
+    LACKS("curl http://127.0.0.1:7070");
+    GREET(((struct greeting){.has_rules = true}), "proxy+https://localhost:7070");
+    HAS("serves proxy+https://localhost:7070\n\nClients come by a proxy: docs/proxies.md ");
+    LACKS("curl");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +111,7 @@ int main(void)
         cmocka_unit_test_teardown(a_server_with_rules_asks_for_a_key_in_each_line, end),
         cmocka_unit_test_teardown(the_address_of_all_addresses_is_called_localhost, end),
         cmocka_unit_test_teardown(a_unix_socket_has_a_tour_of_its_own, end),
+        cmocka_unit_test_teardown(trials_are_shown_at_an_address_that_clients_call_themselves, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

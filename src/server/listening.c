@@ -312,7 +312,8 @@ bool listening_add_url(const struct listening *listening, unsigned nth, struct b
         buf_add_str(out, str_from(at));
         return true;
     }
-    buf_addf(out, "%s://%s%s", address->door & DOOR_TLS ? "https" : "http",
-             is_name ? "localhost" : at, is_name ? strrchr(at, ':') : "");
+    buf_addf(out, "%s%s://%s%s", address->door & DOOR_PROXY ? "proxy+" : "",
+             address->door & DOOR_TLS ? "https" : "http", is_name ? "localhost" : at,
+             is_name ? strrchr(at, ':') : "");
     return true;
 }

@@ -66,5 +66,6 @@ bool listening_has_admin(const struct listening *listening);
 uint16_t listening_https_port(const struct listening *listening);
 
 /* Adds the URL of the nth item of `listen`, such as "http://localhost:7070" if the server listens
- * on both addresses of that name. Whether there is such an item. */
+ * on both addresses of that name, or "proxy+http://127.0.0.1:7070". Whether there is such an item.
+ */
 bool listening_add_url(const struct listening *listening, unsigned nth, struct buf *out);
