@@ -271,7 +271,7 @@ const struct key keys[] = {
     COUNT("limits.authorize_address_max", 0, AUTHORIZE_QUESTIONS_MAX, 1000, CONFIG(authorize_limits.address_max), "questions of one address that wait for authorize servers; 0: as many as come"),
     COUNT("limits.jwks_address_max", 0, JWKS_QUESTIONS_MAX, 1000, CONFIG(jwks_address_max), "tokens of one address that wait for key sets to be fetched; 0: as many as come"),
     BYTES("limits.live_max", 1, TIB(1), MIB(32), CONFIG(limits.hub.live_max), "events encoded for the subscribers of one worker"),
-    MS("limits.handshake_ms", 1, DAY_MS, 10000, CONFIG(limits.handshake_ms), "for the handshake of TLS"),
+    MS("limits.handshake_ms", 1, DAY_MS, 10000, CONFIG(limits.handshake_ms), "for the PROXY header and the handshake of TLS together"),
     MS("limits.head_ms", 1, DAY_MS, 10000, CONFIG(limits.head_ms), "from the first byte of a request to the end of its head"),
     MS("limits.body_ms", 1, DAY_MS, 30000, CONFIG(limits.body_ms), "from the end of the head to the end of the body, without pauses of the server itself"),
     MS("limits.idle_ms", 1, DAY_MS, 620000, CONFIG(limits.idle_ms), "between requests"),

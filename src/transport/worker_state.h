@@ -68,7 +68,7 @@ struct worker_change;
     X(FLOODS, "http2_floods", "HTTP/2 connections closed, over http2_control_max")                 \
     X(STREAMS, "http2_streams_refused", "HTTP/2 streams over http2_streams_max, refused")          \
     X(PROXY, "proxy_headers_refused", "Connections without the PROXY header of a trusted proxy")   \
-    X(HANDSHAKE, "handshakes_late", "Connections closed whose TLS handshake took handshake_ms")    \
+    X(HANDSHAKE, "handshakes_late", "PROXY headers and TLS handshakes over handshake_ms")          \
     X(SHAKING, "handshakes_shed", "Handshakes of TLS given up for newer ones, by handshakes_max")
 
 enum limit {

@@ -47,7 +47,7 @@ const LIMITS = {
     websockets_unclosed: "WebSockets whose peer did not answer a close",
     http2_floods: "HTTP/2 connections closed, over http2_control_max",
     http2_streams_refused: "HTTP/2 streams over http2_streams_max, refused",
-    handshakes_late: "TLS handshakes that took too long",
+    handshakes_late: "PROXY headers and TLS handshakes that took too long",
     handshakes_shed: "TLS handshakes given up for newer ones",
 };
 
