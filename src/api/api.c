@@ -416,9 +416,6 @@ static bool has_page_by_tls(const struct exchange *exchange)
            http_header(exchange->head, STR("origin")).at;
 }
 
-/* A request whose head is known byte for byte skips the checks below, because they depend on its
- * bytes alone. It has no credential, and read_known() asks whether anybody may still read that. A
- * certificate is no part of the head. */
 /* A path that is nowhere, or not for WebSockets. */
 static void answer_nowhere(struct exchange *exchange, bool socket)
 {
@@ -437,6 +434,9 @@ static bool opens_websocket(const struct api_route *route, struct str rest)
     return route->upgrades && (route->handle != handle_channel || rest.len > 1);
 }
 
+/* A request whose head is known byte for byte skips the checks below, because they depend on its
+ * bytes alone. It has no credential, and read_known() asks whether anybody may still read that. A
+ * certificate is no part of the head. */
 void api_handle(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
