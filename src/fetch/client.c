@@ -52,14 +52,40 @@ static void unwatch(struct client *client, curl_socket_t fd, struct socket_watch
     list_add_last(&client->unwatched, &watch->node);
 }
 
+static struct call *call_of(CURL *easy)
+{
+    struct call *call = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
+    return call;
+}
+
+static void note_stranded(struct client *client, struct call *call)
+{
+    bool is_unsent = call && call->is_under_way && !call->sendings;
+    if (is_unsent && !list_linked(&call->stranded))
+        list_add_last(&client->stranded, &call->stranded);
+}
+
+/* An address of a name has refused, or kept silent for too long. libcurl 7.88 then turns to the
+ * next one, but connects only when it looks at the request again, and asks nobody for that: the
+ * request would wait until it times out. Pausing a request and letting it go has libcurl look. */
+static void go_on_stranded(struct client *client)
+{
+    for (struct list *node; (node = list_take_first(&client->stranded));) {
+        struct call *call = container_of(node, struct call, stranded);
+        curl_easy_pause(call->easy, CURLPAUSE_RECV);
+        curl_easy_pause(call->easy, CURLPAUSE_CONT);
+    }
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context)
 {
     struct client *client = context;
     struct socket_watch *watch = socket_context;
-    (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (watch)
             unwatch(client, fd, watch);
+        note_stranded(client, call_of(easy));
         return 0;
     }
     if (watch)
@@ -96,6 +122,7 @@ int client_init(struct client *client, struct loop *loop, const struct address_p
                               .timeout_ms = timeout_ms,
                               .connections_max = connections_max};
     list_init(&client->unwatched);
+    list_init(&client->stranded);
     if (curl_global_init(CURL_GLOBAL_DEFAULT))
         return -ENOMEM;
     client->multi = curl_multi_init();
@@ -404,6 +431,7 @@ int call_get(struct client *client, struct call *call, const char *url)
 static void leave(struct call *call)
 {
     call->is_under_way = false;
+    list_remove(&call->stranded);
     call->client->inflight--;
     call->client->ops->stop(call);
 }
@@ -477,8 +505,7 @@ static const char *error_of(const struct call *call, CURLcode result)
 
 static void finish(CURL *easy, CURLcode result)
 {
-    struct call *call = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
+    struct call *call = call_of(easy);
     /* An answer of endless length is an answer. */
     bool whole = result == CURLE_OK || call->response_size > DISCARD_MAX;
     call->error = whole && call->status ? NULL : error_of(call, result);
@@ -494,6 +521,7 @@ void client_turn(struct client *client)
         client->due_ns = 0;
         act(client, CURL_SOCKET_TIMEOUT, 0);
     }
+    go_on_stranded(client);
     while ((message = curl_multi_info_read(client->multi, &left)))
         if (message->msg == CURLMSG_DONE)
             finish(message->easy_handle, message->data.result);

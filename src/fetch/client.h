@@ -43,6 +43,7 @@ struct client {
     CURLM *multi;
     int64_t due_ns;        /* when curl wants to be called, 0 for never */
     struct list unwatched; /* watches that this turn's events may still point at */
+    struct list stranded;  /* calls that have lost their socket before they were sent */
     unsigned inflight;
     CURL *spares[CLIENT_SPARES]; /* a handle's making costs more than a request */
     unsigned spares_count;
@@ -57,8 +58,9 @@ struct call {
     size_t response_max; /* set before: bytes of the body that are kept; 0: CLIENT_RESPONSE_MAX */
     struct curl_slist *headers;
     struct curl_slist *resolve;
-    bool trusted;    /* the URL's host may resolve to any address */
-    bool identified; /* and gets to see the server's certificate */
+    struct list stranded; /* in client->stranded, until the turn ends */
+    bool trusted;         /* the URL's host may resolve to any address */
+    bool identified;      /* and gets to see the server's certificate */
     /* Called once, in a later turn. */
     void (*done)(struct call *call);
     /* The outcome; stands until the next start or call_free(): */

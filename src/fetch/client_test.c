@@ -144,15 +144,20 @@ static void take_connection(struct rig *rig)
 }
 
 /* Turns until a request has come. */
-static void receive(struct rig *rig)
+static void receive_within(struct rig *rig, int turns_max)
 {
     for (int i = 0; !has_whole_request(rig); i++) {
-        assert_true(i < TURNS_MAX);
+        assert_true(i < turns_max);
         assert_false(rig->ended);
         turn(rig);
         take_connection(rig);
         (void)read_more(rig);
     }
+}
+
+static void receive(struct rig *rig)
+{
+    receive_within(rig, TURNS_MAX);
 }
 
 static void say(struct rig *rig, const char *text)
@@ -366,8 +371,6 @@ static void a_port_where_nobody_listens_is_an_error(void **state)
     rig->listener = listen_at("127.0.0.1", 0);
 }
 
-/* ---- where calls may go ---------------------------------------------------------------------- */
-
 /* Lets names lead to `addresses`, at the receiver's port. */
 static void lead(struct rig *rig, const char *addresses)
 {
@@ -375,6 +378,37 @@ static void lead(struct rig *rig, const char *addresses)
     rig->resolves[0] = rig->resolve;
     rig->client.resolve = rig->resolves;
 }
+
+/* Each refusal is an event, so no turn waits in vain, however slow the machine is. */
+static void addresses_of_a_name_that_refuse_are_passed_over_at_once(void **state)
+{
+    enum { FEW_TURNS = 100 };
+    struct rig *rig = *state;
+    close(rig->listener);
+    rig->listener = listen_at("127.0.0.4", rig->port);
+    assert_true(rig->listener >= 0);
+    lead(rig, "127.0.0.1,127.0.0.2,127.0.0.3,127.0.0.4");
+    post_to(rig, "some.test", "hello");
+    receive_within(rig, FEW_TURNS);
+    say(rig, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    finish(rig);
+    assert_int_equal(rig->call.status, 200);
+    assert_int_equal(rig->call.sendings, 1);
+}
+
+static void a_name_whose_addresses_all_refuse_is_an_error(void **state)
+{
+    struct rig *rig = *state;
+    close(rig->listener);
+    rig->listener = -1;
+    lead(rig, "127.0.0.1,127.0.0.2,127.0.0.3");
+    post_to(rig, "some.test", "hello");
+    finish(rig);
+    assert_string_equal(rig->call.error, curl_easy_strerror(CURLE_COULDNT_CONNECT));
+    rig->listener = listen_at("127.0.0.1", 0);
+}
+
+/* ---- where calls may go ---------------------------------------------------------------------- */
 
 static void assert_forbidden(struct rig *rig, const char *host)
 {
@@ -450,6 +484,8 @@ int main(void)
         TEST(a_request_that_was_sent_on_a_kept_connection_is_not_repeated),
         TEST(a_call_that_is_cancelled_does_not_end),
         TEST(a_port_where_nobody_listens_is_an_error),
+        TEST(addresses_of_a_name_that_refuse_are_passed_over_at_once),
+        TEST(a_name_whose_addresses_all_refuse_is_an_error),
         cmocka_unit_test(a_name_is_judged_by_the_address_that_is_connected_to),
         cmocka_unit_test(only_allowed_addresses_of_a_name_are_connected_to),
         cmocka_unit_test(a_trusted_host_may_be_anywhere),
