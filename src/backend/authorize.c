@@ -517,6 +517,7 @@ static void post(struct asked *asked)
 {
     asked->call.done = on_done;
     asked->call.timeout_ms = asked->server->timeout_ms;
+    asked->call.repeatable = true; /* a question changes nothing */
     if (!call_post(asked->authorize->client, &asked->call, asked->server->url, make_headers(asked),
                    buf_str(&asked->body)))
         return;

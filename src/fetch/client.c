@@ -227,13 +227,13 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 
 /* libcurl repeats a request by itself when a kept connection closes without an answer, up to five
  * times and at once. The receiver may have acted on each of them, and neither the schedule nor the
- * delivery log would know. A request is therefore repeated only if no byte of it was sent: once,
- * and on a new connection. */
+ * delivery log would know. A request is therefore repeated only if no byte of it was sent, or if it
+ * changes nothing at the receiver (RFC 9110 section 9.2.2): once, and on a new connection. */
 static bool may_send(struct call *call)
 {
     long sent = 0;
     curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
-    call->unanswered = sent > 0 || call->sendings > 1;
+    call->unanswered = (sent > 0 && !call->repeats) || call->sendings > 1;
     return !call->unanswered;
 }
 
@@ -401,6 +401,7 @@ static int start(struct client *client, struct call *call, const struct call_req
     call->error = NULL;
     call->timed_out = false;
     call->forbidden = call->unanswered = false;
+    call->repeats = call->repeatable || request->method != CALL_POST;
     call->sendings = 0;
     call->retry_after[0] = call->allowed_origin[0] = '\0';
     call->response_size = call->header_size = 0;

@@ -58,6 +58,7 @@ struct call {
     size_t response_max; /* set before: bytes of the body that are kept; 0: CLIENT_RESPONSE_MAX */
     struct curl_slist *headers;
     struct curl_slist *resolve;
+    bool repeatable;      /* set before: a second sending does no harm, though the method is POST */
     struct list stranded; /* in client->stranded, until the turn ends */
     bool trusted;         /* the URL's host may resolve to any address */
     bool identified;      /* and gets to see the server's certificate */
@@ -69,7 +70,9 @@ struct call {
     bool timed_out;    /* the request took too long */
     bool forbidden;    /* the address is not allowed */
     bool unanswered;   /* the connection was closed after the request was sent */
-    unsigned sendings; /* how often curl began to send; a second time only if nothing had left */
+    bool repeats;      /* the request may be sent a second time */
+    unsigned sendings; /* how often curl began to send; a second time only if nothing had left, or
+                        * the request repeats */
     int64_t started_ns;
     int64_t ended_ns;
     char retry_after[64];     /* value of that header, empty without it */

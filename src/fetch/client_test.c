@@ -343,6 +343,42 @@ static void a_request_that_was_sent_on_a_kept_connection_is_not_repeated(void **
     assert_int_equal(rig->conn, -1);
 }
 
+static void repeat_on_a_new_connection(struct rig *rig)
+{
+    exchange(rig, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    rig->call.repeatable = true;
+    post(rig);
+    receive(rig);
+    hang_up(rig);
+    rig->got_len = 0;
+    receive(rig);
+    assert_int_equal(rig->call.sendings, 2);
+    assert_non_null(strstr(rig->got, "\r\n\r\nhello"));
+}
+
+static void a_repeatable_request_is_sent_again_when_a_kept_connection_closes(void **state)
+{
+    struct rig *rig = *state;
+    repeat_on_a_new_connection(rig);
+    say(rig, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    finish(rig);
+    assert_int_equal(rig->call.status, 200);
+    assert_null(rig->call.error);
+    assert_true(str_eq(buf_str(&rig->call.response), STR("ok")));
+}
+
+static void a_repeatable_request_is_sent_twice_at_most(void **state)
+{
+    struct rig *rig = *state;
+    repeat_on_a_new_connection(rig);
+    hang_up(rig);
+    finish(rig);
+    assert_int_equal(rig->call.status, 0);
+    assert_int_equal(rig->call.sendings, 2);
+    take_connection(rig);
+    assert_int_equal(rig->conn, -1);
+}
+
 static void a_call_that_is_cancelled_does_not_end(void **state)
 {
     struct rig *rig = *state;
@@ -482,6 +518,8 @@ int main(void)
         TEST(an_answer_that_breaks_off_says_where),
         TEST(a_connection_is_used_again),
         TEST(a_request_that_was_sent_on_a_kept_connection_is_not_repeated),
+        TEST(a_repeatable_request_is_sent_again_when_a_kept_connection_closes),
+        TEST(a_repeatable_request_is_sent_twice_at_most),
         TEST(a_call_that_is_cancelled_does_not_end),
         TEST(a_port_where_nobody_listens_is_an_error),
         TEST(addresses_of_a_name_that_refuse_are_passed_over_at_once),

@@ -103,6 +103,19 @@ test("a refusal says that the site was asked, on every way in", async (t) => {
     assert.match(refused.problem.detail, asked);
 });
 
+test("a site that closes a kept connection when a question comes is asked again", async (t) => {
+    const { app, get } = await start(t, (question, response) => {
+        if (app.asked.length === 2) {
+            response.socket.destroy();
+            return undefined;
+        }
+        return decide(question);
+    });
+    for (const channel of ["a", "b", "c"])
+        assert.equal((await get(`/channels/chat/${channel}?last=1`, "sid=alice")).status, 200, channel);
+    assert.deepEqual(app.asked.map(({ channels }) => channels[0]), ["chat/a", "chat/b", "chat/b", "chat/c"]);
+});
+
 test("nobody is asked where rules decide, and a namespace below is its own", async (t) => {
     const { app, get } = await start(t);
     assert.equal((await get("/channels/news?last=1", "sid=alice")).status, 200);
