@@ -227,6 +227,19 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
     exchange_refuse(exchange, &response, problem, detail, members);
 }
 
+void exchange_answer_late(struct exchange *exchange, bool was_parked)
+{
+    enum problem problem = PROBLEM_UNAVAILABLE;
+    struct str detail = STR("the store is slow: try again");
+    if (was_parked) {
+        detail = STR("it was not found out in time (limits.publish_ms) who may do this: try again");
+    } else if (exchange->publish.count) {
+        problem = PROBLEM_FATE_UNKNOWN;
+        detail = STR("the log did not confirm in time: retry with the same Idempotency-Key");
+    }
+    exchange_problem(exchange, problem, detail, STR_NONE);
+}
+
 void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, struct str members)
 {
     struct buf more = {0};

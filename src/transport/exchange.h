@@ -117,6 +117,10 @@ void exchange_refuse(struct exchange *exchange, struct response *response, enum 
 void exchange_refuse_by(struct exchange *exchange, struct response *response, enum problem problem,
                         struct str detail, const struct buf *document);
 
+/* Answers an exchange whose result has not come within limits.publish_ms. `was_parked`: it waited
+ * for an answer about who asks, or who may do this. */
+void exchange_answer_late(struct exchange *exchange, bool was_parked);
+
 /* Sends the cached answer of an equal key: true. Otherwise the caller makes the response, which is
  * then cached under the key. Completes the key with the fields that depend on the connection. */
 bool exchange_respond_known(struct exchange *exchange, struct page_key *key);

@@ -605,22 +605,16 @@ static const struct request_stream_ops request_ops = {
 
 /* ---- timers ---------------------------------------------------------------------------------- */
 
-static void fate_unknown(struct http1 *http1)
+static void answer_late(struct http1 *http1)
 {
+    bool was_parked = pipeline_first(http1)->exchange.parked != NULL;
     struct pipelined *stand_in = pipeline_replace_first(http1);
     if (!stand_in) {
         conn_close(&http1->conn);
         return;
     }
-    struct exchange *exchange = &stand_in->exchange;
     stand_in->keep_alive = false;
-    if (exchange->publish.count)
-        exchange_problem(
-            exchange, PROBLEM_FATE_UNKNOWN,
-            STR("the log did not confirm in time: retry with the same Idempotency-Key"), STR_NONE);
-    else
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store is slow: try again"),
-                         STR_NONE);
+    exchange_answer_late(&stand_in->exchange, was_parked);
 }
 
 /* Count from the oldest unanswered exchange: the phase may be older, with answers in between. */
@@ -635,7 +629,7 @@ static void waited(struct http1 *http1)
     if (!http1_is_late(http1))
         http1_time_phase(http1);
     else if (http1_inflight(http1))
-        fate_unknown(http1);
+        answer_late(http1);
     else
         incoming_refuse(http1, PROBLEM_UNAVAILABLE,
                         STR("the server could not take the request in time, since its log is "

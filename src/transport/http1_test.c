@@ -281,6 +281,7 @@ static void a_parked_request_that_was_answered_late_holds_nothing(void **state)
     peer_say(bench, &peer, GET_WAIT);
     bench_pass(bench, bench->limits.publish_ms + 1000);
     peer_expect(bench, &peer, "503.");
+    assert_true(peer_has(&peer, "it was not found out in time (limits.publish_ms) who may do"));
     assert_null(holdings_largest(&bench->worker.holdings, ACCOUNT_INTAKE));
     assert_true(bench->parked[0]->dropped);
     exchange_free(bench->parked[0]);

@@ -240,6 +240,8 @@ static void a_parked_request_holds_nothing_once_it_is_reset_or_answered(void **s
     bench_pass(bench, 9000);
     h2_talk(&client);
     assert_int_equal(h2_got(&client, late)->status, 503);
+    struct str said = buf_str(&h2_got(&client, late)->body);
+    assert_non_null(memmem(said.at, said.len, "limits.publish_ms", 17));
     assert_null(holdings_largest(&bench->worker.holdings, ACCOUNT_INTAKE));
     for (unsigned i = 0; i < 2; i++) {
         assert_true(bench->parked[i]->dropped);

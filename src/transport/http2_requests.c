@@ -443,16 +443,12 @@ static void answer_late(struct http2_request_stream *stream)
 {
     if (stream->exchange->patient)
         return;
+    bool was_parked = stream->exchange->parked != NULL;
     struct exchange *exchange = http2_exchange_replace(stream);
-    if (!exchange)
-        request_stream_close(&stream->request);
-    else if (exchange->publish.count)
-        exchange_problem(
-            exchange, PROBLEM_FATE_UNKNOWN,
-            STR("the log did not confirm in time: retry with the same Idempotency-Key"), STR_NONE);
+    if (exchange)
+        exchange_answer_late(exchange, was_parked);
     else
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store is slow: try again"),
-                         STR_NONE);
+        request_stream_close(&stream->request);
 }
 
 static void refuse_held(struct http2_request_stream *stream)
