@@ -45,6 +45,7 @@ struct identity {
     enum identity_state state;
     struct caller *caller; /* NULL unless IDENTITY_KNOWN */
     const char *why;       /* a sentence for people, static memory */
+    bool is_unfit; /* of IDENTITY_BAD: nobody could be asked about it, so nobody has denied it */
 };
 
 /* A question to the authority, embedded by the asker. After IDENTITY_LATER it stays where it is

@@ -272,7 +272,8 @@ static bool take_answer(struct exchange *exchange, const struct identity *identi
     }
     exchange->caller = worker_renew(exchange->worker, exchange->caller);
     if (exchange->is_denied)
-        return !exchange->is_opaque || refuse_credential(exchange, identity->why);
+        return !(exchange->is_opaque || identity->is_unfit) ||
+               refuse_credential(exchange, identity->why);
     return !is_revoked(exchange) || refuse_credential(exchange, ACCESS_REVOKED_WORDS);
 }
 

@@ -21,6 +21,10 @@
 
 static const char denied[] = "the operator's server does not allow it";
 static const char failed[] = "the operator's server, which decides about that, cannot be asked now";
+static const char no_memory[] = "no memory: try again";
+static const char too_long[] =
+    "the question to the operator's server has more than 64 KiB: ask for "
+    "fewer channels, or send shorter fields";
 static const char crowded[] = "too many requests wait for the operator's server: try again";
 static const char crowded_address[] =
     "too many requests of this address wait for the operator's server "
@@ -87,6 +91,11 @@ static bool asked_is(const struct map_node *node, struct str key)
 static struct identity unavailable(const char *why)
 {
     return (struct identity){.state = IDENTITY_UNAVAILABLE, .why = why};
+}
+
+static struct identity identity_unfit(const char *why)
+{
+    return (struct identity){.state = IDENTITY_BAD, .why = why, .is_unfit = true};
 }
 
 static struct identity identity_by(struct caller *caller)
@@ -365,7 +374,8 @@ static bool read_answer(const struct call *call, struct authorize_reply *ret, co
     *ret_why = "the answer is larger than 16 KiB";
     if (buf_failed(&call->response) || call->response_size > call->response.len)
         return false;
-    *ret_why = "the answer is no JSON object with allow, and perhaps subject and ttl_s";
+    *ret_why = "the answer is no JSON object with allow (true or false), and perhaps subject (text "
+               "of 1 to 255 bytes) and ttl_s (1 to 86400)";
     return authorize_reply_read(buf_str(&call->response), ret);
 }
 
@@ -434,7 +444,7 @@ static struct identity judge(struct asked *asked, const struct authorize_reply *
     int64_t keep_s = asked->server->cache_s < reply->ttl_s ? asked->server->cache_s : reply->ttl_s;
     struct caller *caller = reply->allow ? make_caller(asked, reply, now_us) : NULL;
     if (reply->allow && !caller)
-        return unavailable("no memory: try again");
+        return unavailable(no_memory);
     if (!caller)
         count(asked->authorize, AUTHORIZE_DENIED);
     if (keep_s)
@@ -521,7 +531,7 @@ static void post(struct asked *asked)
     if (!call_post(asked->authorize->client, &asked->call, asked->server->url, make_headers(asked),
                    buf_str(&asked->body)))
         return;
-    struct identity identity = unavailable("no memory: try again");
+    struct identity identity = unavailable(no_memory);
     answer_all(asked, &identity);
 }
 
@@ -544,10 +554,10 @@ static void open_asked(struct mail *mail, void *owner)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-/* The request of a question; NULL if there is no memory. */
+/* The request of a question; NULL if there cannot be one, with the cause in `ret_why`. */
 static struct asked *make_asked(struct authorize *authorize,
                                 const struct authorize_question *question,
-                                struct identification *identification)
+                                struct identification *identification, const char **ret_why)
 {
     struct asked *asked = mem_alloc(sizeof(*asked));
     *asked = (struct asked){.mail = {.open = open_asked},
@@ -566,9 +576,10 @@ static struct asked *make_asked(struct authorize *authorize,
     }
     write_question(&asked->body, question);
     make_digest(asked);
-    if (!buf_failed(&asked->body) && asked->body.len <= AUTHORIZE_BODY_MAX &&
-        copy_terms(asked, question))
+    bool is_long = !buf_failed(&asked->body) && asked->body.len > AUTHORIZE_BODY_MAX;
+    if (!buf_failed(&asked->body) && !is_long && copy_terms(asked, question))
         return asked;
+    *ret_why = is_long ? too_long : no_memory;
     free_asked(asked);
     return NULL;
 }
@@ -577,18 +588,19 @@ struct identity authorize_ask(struct authorize *authorize,
                               const struct authorize_question *question,
                               struct identification *identification)
 {
+    const char *why;
     struct identity identity;
     if (!is_text(question))
-        return identity_bad("a field of the request is not UTF-8");
-    struct asked *asked = make_asked(authorize, question, identification);
+        return identity_unfit("a field that the operator's server decides by is not UTF-8");
+    struct asked *asked = make_asked(authorize, question, identification, &why);
     if (!asked)
-        return unavailable("no memory: try again");
+        return unavailable(why);
     if (find_answer(authorize, asked->digest, identification->now_us, &identity)) {
         count(authorize, AUTHORIZE_CACHED);
         free_asked(asked);
         return identity;
     }
-    const char *why = take_place(asked);
+    why = take_place(asked);
     if (why) {
         count(authorize, AUTHORIZE_REFUSED);
         give_place(asked);

@@ -470,7 +470,25 @@ static void a_field_that_is_not_utf8_is_refused(void **state)
     struct rig rig;
     struct asker asker;
     open_rig(&rig);
-    assert_int_equal(ask(&rig, &asker, "\xff").state, IDENTITY_BAD);
+    struct identity identity = ask(&rig, &asker, "\xff");
+    assert_int_equal(identity.state, IDENTITY_BAD);
+    assert_true(identity.is_unfit);
+    assert_int_equal(rig.count, 0);
+    close_rig(&rig);
+}
+
+static void a_question_that_is_too_long_is_refused_for_that(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker asker;
+    char session[AUTHORIZE_BODY_MAX + 1];
+    memset(session, 'x', sizeof(session) - 1);
+    session[sizeof(session) - 1] = '\0';
+    open_rig(&rig);
+    struct identity identity = ask(&rig, &asker, session);
+    assert_int_equal(identity.state, IDENTITY_UNAVAILABLE);
+    assert_non_null(strstr(identity.why, "more than 64 KiB"));
     assert_int_equal(rig.count, 0);
     close_rig(&rig);
 }
@@ -643,6 +661,7 @@ int main(void)
         cmocka_unit_test(a_kept_answer_is_for_credentials_with_the_same_issue_and_grants),
         cmocka_unit_test(a_kept_answer_is_for_the_credential_below_an_earlier_permission),
         cmocka_unit_test(a_field_that_is_not_utf8_is_refused),
+        cmocka_unit_test(a_question_that_is_too_long_is_refused_for_that),
         cmocka_unit_test(questions_are_bounded),
         cmocka_unit_test(the_bytes_of_questions_are_bounded),
         cmocka_unit_test(the_bytes_of_kept_answers_are_bounded),

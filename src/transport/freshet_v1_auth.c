@@ -228,7 +228,8 @@ static bool take_permission(struct auth *auth, const struct identity *identity)
     }
     auth->rounds++;
     auth->is_denied = identity->state != IDENTITY_KNOWN;
-    bool is_unvouched = identity->state == IDENTITY_BAD && auth->evidence->credential.len;
+    bool is_unvouched =
+        identity->state == IDENTITY_BAD && (identity->is_unfit || auth->evidence->credential.len);
     if (!auth->is_denied) {
         caller_unref(auth->permitted);
         auth->permitted = identity->caller;

@@ -31,7 +31,8 @@ struct permit_turn {
     const struct identity *late; /* the answer that it has waited for; NULL: none */
     struct caller *caller;       /* who may do what was allowed; NULL: nothing was */
     unsigned rounds;
-    bool is_denied;
+    bool is_denied; /* the operator's server was asked, and gives no more */
+    bool is_over;   /* no server decides about something that is lacking */
 };
 
 static struct worker *worker_of(const struct websocket *websocket)
@@ -299,9 +300,12 @@ static enum permit take(struct permit_turn *turn, const struct identity *identit
         if (is_revoked(worker, turn->caller))
             return refuse(ret_refusal, PROBLEM_BAD_CREDENTIAL, ACCESS_REVOKED_WORDS);
         return PERMIT_GOES_ON;
+    case IDENTITY_FOREIGN:
+        turn->is_over = true;
+        return PERMIT_GOES_ON;
     default:
         turn->is_denied = true;
-        if (identity->state == IDENTITY_BAD && turn->permits->evidence->credential.len)
+        if (identity->is_unfit || turn->permits->evidence->credential.len)
             return refuse(ret_refusal, PROBLEM_BAD_CREDENTIAL, identity->why);
         return PERMIT_GOES_ON;
     }
@@ -314,7 +318,7 @@ enum permit permits_find(struct websocket *websocket, enum action action, const 
     enum permit permit = PERMIT_GOES_ON;
     if (turn && turn->late)
         permit = take(turn, turn->late, ret_refusal);
-    while (turn && permit == PERMIT_GOES_ON && !turn->is_denied &&
+    while (turn && permit == PERMIT_GOES_ON && !turn->is_denied && !turn->is_over &&
            turn->rounds < PERMISSION_ROUNDS_MAX && is_lacking(websocket, action, terms, count)) {
         const struct permission_question question = {access_of(websocket), turn->permits->evidence,
                                                      action, terms, count};

@@ -192,6 +192,26 @@ static void an_unknown_credential_is_kept_if_a_server_may_be_asked_about_it_late
     peer_leave(bench, &peer);
 }
 
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+static void a_refusal_says_that_the_server_was_asked_only_if_it_was(void **state)
+{
+    static const char publish[] = "{\"op\":\"publish\",\"channel\":\"a\",\"data\":1}";
+    struct bench *bench = *state;
+    struct peer peer;
+    join(bench, &peer);
+    operator_server.is_elsewhere = true;
+    peer_text(bench, &peer, publish);
+    hear(bench, &peer);
+    assert_true(peer_has(&peer, "/errors/unauthorized"));
+    assert_false(peer_has(&peer, "server was asked"));
+    operator_server.is_elsewhere = false;
+    peer_text(bench, &peer, publish);
+    hear(bench, &peer);
+    assert_true(peer_has(&peer, "server was asked"));
+    peer_leave(bench, &peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +221,7 @@ int main(void)
         TEST(an_unknown_credential_is_refused_where_there_is_no_server_to_ask),
         TEST(an_unknown_credential_is_refused_where_no_server_decides_about_the_channels),
         TEST(an_unknown_credential_is_kept_if_a_server_may_be_asked_about_it_later),
+        TEST(a_refusal_says_that_the_server_was_asked_only_if_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,20 @@ test("a refusal says that the site was asked, on every way in", async (t) => {
     const refused = await v1.answer({ op: "publish", channel: "chat/a", data: "x" });
     assert.equal(refused.op, "error");
     assert.match(refused.problem.detail, asked);
+    const elsewhere = await v1.answer({ op: "publish", channel: "news", data: "x" });
+    assert.equal(elsewhere.problem.status, 401);
+    assert.doesNotMatch(elsewhere.problem.detail, asked, "nobody is asked about this one");
+});
+
+test("a field that is not UTF-8 is refused for that, and nobody is asked", async (t) => {
+    const { app, server, get } = await start(t);
+    const answer = await get("/channels/chat/a?last=1", "sid=\xff");
+    assertProblem(answer, 401);
+    assert.match(answer.json().detail, /not UTF-8/);
+    const v1 = await Freshet.open(t, server, { headers: { Cookie: "sid=\xff" } });
+    assert.match((await v1.answer({ op: "publish", channel: "chat/a", data: "x" })).problem.detail, /not UTF-8/);
+    assert.equal((await get("/channels/news?last=1", "sid=\xff")).status, 200);
+    assert.equal(app.asked.length, 0);
 });
 
 test("a site that closes a kept connection when a question comes is asked again", async (t) => {
