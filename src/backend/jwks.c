@@ -49,17 +49,30 @@ static void give_place(struct jwks *jwks, uint32_t place)
     atomic_fetch_sub_explicit(&jwks->questions, 1, memory_order_relaxed);
 }
 
-static void answer(struct question_of_key *question)
+/* The identity by the keys that are there. Empties `wanted` if no other key can change it. */
+static struct identity judge(struct question_of_key *question)
 {
-    struct jwks *jwks = question->jwks;
     struct str text = {question->text, question->len};
     issuers_set lacking;
     struct identity identity =
-        issuers_identify(jwks->issuers, text, question->identification->now_us, &lacking);
+        issuers_identify(question->jwks->issuers, text, question->identification->now_us, &lacking);
+    if (identity.state == IDENTITY_KNOWN || !lacking)
+        question->wanted = 0;
+    return identity;
+}
+
+static void answer_by(struct question_of_key *question, struct identity identity)
+{
+    struct jwks *jwks = question->jwks;
     identification_answer(question->identification, identity);
     explicit_bzero(question->text, question->len);
     give_place(jwks, question->place);
     free(question);
+}
+
+static void answer(struct question_of_key *question)
+{
+    answer_by(question, judge(question));
 }
 
 /* ---- fetching -------------------------------------------------------------------------------- */
@@ -125,15 +138,20 @@ static void drop_old(struct jwks_set *set)
     say_failed(set, "the keys are too old now: no token of this issuer is accepted");
 }
 
+/* A token that the new keys decide about does not wait for the other sets: the server of one issuer
+ * that hangs must not hold up the tokens of another. */
 static void answer_waiting(struct jwks *jwks, size_t place)
 {
     list_each (&jwks->waiting, node) {
         struct question_of_key *question = container_of(node, struct question_of_key, node);
+        if (!(question->wanted >> place & 1))
+            continue;
         question->wanted &= ~((issuers_set)1 << place);
-        if (question->wanted)
+        struct identity identity = judge(question);
+        if (question->wanted) /* nobody is known, so the identity holds nothing */
             continue;
         list_remove(node);
-        answer(question);
+        answer_by(question, identity);
     }
 }
 

@@ -313,6 +313,35 @@ static const struct {
     {200, STR("{\"keys\":[" RFC_SECRET_JWK "]}")},
 };
 
+static void a_token_does_not_wait_for_the_keys_of_an_issuer_that_hangs(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asked known, unknown;
+    open_rig(&rig);
+    end_by_keys(&rig, "k1");
+    assert_true(issuers_add(&rig.issuers, &(struct issuer){.claim = STR("freshet"),
+                                                           .jwks_url = "https://hangs/keys",
+                                                           .refresh_s = 600,
+                                                           .keep_s = 3600}));
+    pass_ms(&rig, 10000);
+    assert_int_equal(ask(&rig, &known).state, IDENTITY_LATER);
+    assert_true(rig.jwks.sets[0].call.is_under_way && rig.jwks.sets[1].call.is_under_way);
+    rig.call = &rig.jwks.sets[0].call;
+    end_by_keys(&rig, "k2");
+    assert_true(rig.jwks.sets[1].call.is_under_way);
+    assert_int_equal(answer_of(&rig, &known), IDENTITY_KNOWN);
+    pass_ms(&rig, 620000);
+    end_by_keys(&rig, "k3");
+    assert_int_equal(ask(&rig, &unknown).state, IDENTITY_LATER);
+    rig.call = &rig.jwks.sets[0].call;
+    end_by_keys(&rig, "k3");
+    mailbox_empty(&rig.worker);
+    assert_int_equal(unknown.answers, 0); /* a key of the other may be the token's */
+    close_rig(&rig);
+    assert_int_equal(unknown.answers, 1);
+}
+
 static void a_failure_keeps_the_keys_and_is_tried_again(void **state)
 {
     (void)state;
@@ -388,6 +417,7 @@ int main(void)
         cmocka_unit_test(an_address_leaves_others_the_fetches_that_it_may_not_cause),
         cmocka_unit_test(all_addresses_together_cause_a_fetch_in_two_seconds),
         cmocka_unit_test(an_address_has_its_share_of_the_tokens_that_wait),
+        cmocka_unit_test(a_token_does_not_wait_for_the_keys_of_an_issuer_that_hangs),
         cmocka_unit_test(a_failure_keeps_the_keys_and_is_tried_again),
         cmocka_unit_test(keys_that_are_not_confirmed_end),
         cmocka_unit_test(a_question_is_answered_when_the_thread_ends),
