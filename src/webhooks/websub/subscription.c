@@ -249,7 +249,7 @@ static void confirmed(struct intent *intent)
 static bool has_confirmed(const struct intent *intent)
 {
     const struct call *call = &intent->call;
-    return call->status >= 200 && call->status < 300 &&
+    return call_is_accepted(call) && !call->error && /* more of the body might have followed */
            str_eq(buf_str(&call->response), str_from(intent->challenge));
 }
 

@@ -106,6 +106,18 @@ static void a_wish_is_answered_before_the_callback_is_asked(void **state)
     assert_parameter(world, "hub.topic", TOPIC);
 }
 
+static void a_challenge_of_an_answer_that_broke_off_confirms_nothing(void **state)
+{
+    struct world *world = *state;
+    char challenge[256];
+    assert_int_equal(ask_hub(world, "subscribe", ""), 0);
+    receive_intent(world, "subscribe");
+    parameter(world, "hub.challenge", challenge);
+    world->at->call->error = "the body of the answer broke off";
+    answer_with(world, world->at, "200 OK", challenge);
+    assert_int_equal(subscribers(world), 0);
+}
+
 /* Each denial names its reason in the log. */
 static void a_wish_that_is_not_confirmed_comes_to_nothing(void **state)
 {
@@ -555,6 +567,7 @@ int main(void)
         TEST(a_subscription_that_is_confirmed_gets_what_is_published),
         TEST(a_wish_is_answered_before_the_callback_is_asked),
         TEST(a_wish_that_is_not_confirmed_comes_to_nothing),
+        TEST(a_challenge_of_an_answer_that_broke_off_confirms_nothing),
         TEST(a_form_that_is_wrong_is_refused_and_nobody_is_asked),
         TEST(to_publish_is_answered_and_does_nothing),
         TEST(a_renewal_takes_the_new_secret_and_lease),
