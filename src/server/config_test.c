@@ -819,6 +819,10 @@ static void issuers_of_tokens_have_one_key_source(void **state)
     REFUSES("tokens:\n- secret: env:FRESHET_TEST_UNSET\n", ":2: tokens", "is not set");
     REFUSES("tokens:\n- jwks_url: https://a.example/k\n  kid: k1\n", ":2: tokens", "leave out");
     REFUSES("tokens:\n- jwks_url: http://a.example/k\n", ":2: tokens.jwks_url", "https://");
+    REFUSES("tokens:\n- jwks_url: http://127.0.0.1.a.example/k\n", ":2: tokens.jwks_url",
+            "https://");
+    REFUSES("tokens:\n- jwks_url: https://a:pw@b.example/k?key=hush\n", ":2: tokens.jwks_url",
+            "\"https://***@b.example/k?key=***\"");
     REFUSES("tokens:\n- jwks_url: file:///etc/passwd\n", ":2: tokens.jwks_url", "https://");
     REFUSES("tokens:\n- key_file: /tmp/freshet-no-such\n", ":2: tokens", "No such file");
     REFUSES("tokens:\n- key_file: /dev/null\n", ":2: tokens", "in PEM form");

@@ -3,6 +3,8 @@
 #include "base/nearest.h"
 #include "base/rfc3339.h"
 #include "base/say.h"
+#include "http/origin.h"
+#include "http/target.h"
 #include "http/token.h"
 #include "server/config.h"
 #include "server/issuer_item.h"
@@ -145,7 +147,7 @@ static const char *check_private_key(const char *text)
  * machine, or a name that only a network of one's own knows. */
 static bool is_host_near(const char *host)
 {
-    return strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0 || !strpbrk(host, ".[");
+    return http_host_is_loopback(str_from(host)) || !strpbrk(host, ".[");
 }
 
 static const char *check_asked_url(const char *text)
@@ -546,15 +548,30 @@ void key_expects(const struct key *key, struct buf *out)
         expect_number(key, out);
 }
 
+/* A URL may have a password or a key in its query, and refusals end up in logs. */
+static void quote_found(const struct key *key, struct str found, char *out, size_t size)
+{
+    struct buf hidden = {0};
+    if (key->secret) {
+        snprintf(out, size, "this secret");
+        return;
+    }
+    if (key->check == check_asked_url)
+        http_url_hide(&hidden, found);
+    else
+        buf_add_str(&hidden, found);
+    if (buf_failed(&hidden))
+        buf_clear(&hidden);
+    say_quote(out, size, hidden.at, hidden.len);
+    buf_free(&hidden);
+}
+
 static bool refuse(const struct key *key, struct str found, const char *expected,
                    const struct place *place, struct faults *faults)
 {
     char quoted[120];
     struct buf right = {0};
-    if (key->secret)
-        snprintf(quoted, sizeof(quoted), "this secret");
-    else
-        say_quote(quoted, sizeof(quoted), found.at, found.len);
+    quote_found(key, found, quoted, sizeof(quoted));
     if (expected)
         buf_add_str(&right, str_from(expected));
     else
