@@ -632,6 +632,25 @@ static void frames_of_websockets_are_used_as_fast_as_the_log_takes_them(void **s
     h2_leave(&client);
 }
 
+/* The example of RFC 8441 section 5.1 ends the stream with the frame. */
+static void a_close_frame_that_ends_the_stream_is_answered_behind_publishes(void **state)
+{
+    static const char frames[] = {(char)0x81, (char)0x82, 0, 0, 0, 0, 'h',  'i',
+                                  (char)0x88, (char)0x82, 0, 0, 0, 0, 0x03, (char)0xe8};
+    struct bench *bench = started(state);
+    struct h2_client client;
+    h2_join(&client, bench, WIDE);
+    int32_t id = h2_websocket(&client, "/socket");
+    h2_got(&client, id)->holds_end = false;
+    h2_send(&client, id, (struct str){frames, sizeof(frames)});
+    assert_int_equal(h2_count(&client, id, "\"hi\""), 1);
+    assert_int_equal(h2_count(&client, id, "\x88\x02\x03\xe8"), 1);
+    assert_true(h2_got(&client, id)->is_over);
+    assert_int_equal(h2_got(&client, id)->error, NGHTTP2_NO_ERROR);
+    assert_int_equal(bench->worker.hub.subs, 0);
+    h2_leave(&client);
+}
+
 /* Such a client cannot say a close frame any more, nor answer a ping. */
 static void a_websocket_whose_client_has_ended_before_the_answer_ends_with_it(void **state)
 {
@@ -960,6 +979,7 @@ int main(void)
         WITH_BENCH(a_port_of_tls_refuses_http2_without_it),
         WITH_BENCH(streams_over_the_limit_are_refused),
         WITH_BENCH(frames_of_websockets_are_used_as_fast_as_the_log_takes_them),
+        WITH_BENCH(a_close_frame_that_ends_the_stream_is_answered_behind_publishes),
         WITH_BENCH(a_websocket_whose_client_has_ended_before_the_answer_ends_with_it),
         WITH_BENCH(a_pull_that_is_woken_while_it_is_asked_is_asked_again),
         WITH_BENCH(a_connection_that_closes_asks_no_stream_that_was_freed),

@@ -283,12 +283,19 @@ static void put_off(struct http2_request_stream *stream)
     worker_put_off(worker, BUDGET_READ);
 }
 
+/* Whether the peer's close frame waits for the answers that are owed before it. */
+static bool is_leaving(const struct http2_request_stream *stream)
+{
+    const struct pull *pull = stream->request.pull;
+    return pull->ops->leaves && pull->ops->leaves(pull);
+}
+
 /* A peer that has ended its side, and whose last frame was used, says no more. */
 static void settle_input(struct http2_request_stream *stream)
 {
     const struct stream_intake *intake = stream->request.intake;
     bool more = (intake && intake->in.len) || is_busy(stream);
-    if (stream->wire.is_whole && !more && stream->state == REQUEST_OPEN)
+    if (stream->wire.is_whole && !more && stream->state == REQUEST_OPEN && !is_leaving(stream))
         request_stream_close(&stream->request);
     else if (more && listens(stream))
         put_off(stream);

@@ -69,6 +69,9 @@ struct pull_ops {
     bool (*review)(struct pull *pull, const struct access *access);
     /* Says what it subscribes to, see rounds.h. NULL: it is no subscription. */
     void (*tell)(const struct pull *pull, struct subscription_facts *facts);
+    /* With `input`: whether the peer has said goodbye, and the pull still has to answer that. It
+     * then ends the request stream. */
+    bool (*leaves)(const struct pull *pull);
 };
 
 /* A body that is being received. */

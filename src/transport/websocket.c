@@ -233,6 +233,11 @@ bool websocket_is_busy(const struct pull *pull)
     return is_checking(websocket) || ws_reader_is_inflating(&websocket->reader);
 }
 
+bool websocket_leaves(const struct pull *pull)
+{
+    return container_of(pull, const struct websocket, pull)->close_seen;
+}
+
 void websocket_refuse_rest(struct pull *pull, enum problem problem)
 {
     struct websocket *websocket = of_pull(pull);

@@ -60,13 +60,15 @@ bool websocket_open(struct exchange *exchange, struct websocket *websocket, stru
 /* The operations of the pull that are the same for every protocol on top. */
 #define WEBSOCKET_PULL                                                                             \
     .input = websocket_input, .deaf = websocket_deaf, .ring = websocket_ring,                      \
-    .held = websocket_held, .busy = websocket_is_busy, .refuse = websocket_refuse_rest
+    .held = websocket_held, .busy = websocket_is_busy, .refuse = websocket_refuse_rest,            \
+    .leaves = websocket_leaves
 
 size_t websocket_input(struct pull *pull, char *bytes, size_t len);
 bool websocket_deaf(struct pull *pull);
 void websocket_ring(struct pull *pull);
 size_t websocket_held(const struct pull *pull);
 bool websocket_is_busy(const struct pull *pull);
+bool websocket_leaves(const struct pull *pull);
 void websocket_refuse_rest(struct pull *pull, enum problem problem);
 
 /* The end of `fill` for a protocol that has nothing to send: closes if a close is due. After
