@@ -49,7 +49,7 @@ static void refuse(struct change_request *request)
         refuse_configured(exchange);
         break;
     case CHANGE_E_FATE_UNKNOWN:
-        api_problem(exchange, PROBLEM_UNAVAILABLE,
+        api_problem(exchange, PROBLEM_FATE_UNKNOWN,
                     "the disk failed: a crash now may undo this, or do it; try again");
         break;
     case -ENOSPC:

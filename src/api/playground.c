@@ -38,6 +38,7 @@ static enum problem problem_of(enum courier_fault fault)
     return fault == COURIER_E_MISSING  ? PROBLEM_NOT_FOUND
            : fault == COURIER_E_MANY   ? PROBLEM_TOO_MANY
            : fault == COURIER_E_SPACE  ? PROBLEM_NO_SPACE
+           : fault == COURIER_E_FATE   ? PROBLEM_FATE_UNKNOWN
            : fault == COURIER_E_CURSOR ? PROBLEM_BAD_CURSOR
                                        : PROBLEM_UNAVAILABLE;
 }

@@ -208,9 +208,9 @@ const struct problem_words problem_words[PROBLEM_COUNT] = {
         "Try again after Retry-After, with the same idempotency key. /readyz says when it can again.",
         NULL},
     [PROBLEM_FATE_UNKNOWN] = {
-        "The disk failed, and it is not known whether the event was published.",
-        "The event was written, but the server could not make sure that it stays, nor that it is gone.",
-        "Publish it again with the same Idempotency-Key: then it is there once in either case.",
+        "The disk failed, and it is not known whether the event was published, or the change made.",
+        "It was written, but the server could not make sure that it stays, nor that it is gone.",
+        "Send the request again, a publish with the same Idempotency-Key: then it is done, and once.",
         NULL},
     [PROBLEM_VERSION] = {
         "The request is of a version of HTTP that the server does not speak here.",

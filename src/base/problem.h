@@ -49,7 +49,7 @@
     X(INTERNAL, 500, "internal", "The server failed")                                              \
     X(NOT_BUILT, 501, "not-built", "This version of the server does not support that")             \
     X(UNAVAILABLE, 503, "unavailable", "The server cannot do this right now")                      \
-    X(FATE_UNKNOWN, 503, "fate-unknown", "It is not known whether the event was published")        \
+    X(FATE_UNKNOWN, 503, "fate-unknown", "It is not known whether this was done")                  \
     X(VERSION, 505, "version", "This version of HTTP is not supported")                            \
     X(NO_SPACE, 507, "no-space", "The server's disk is full")
 

@@ -29,7 +29,7 @@ void request_refuse_store(struct courier_request *request, int result)
 {
     say(SAY_WARN, "webhook_not_kept", "error=%d", -result);
     if (result == REGISTRY_E_FATE_UNKNOWN)
-        request_refuse(request, COURIER_E_NOW,
+        request_refuse(request, COURIER_E_FATE,
                        "the store failed, and the change may have been stored: read the webhook "
                        "before you repeat the request");
     else if (result == -ENOSPC)

@@ -49,6 +49,7 @@ enum courier_fault {
     COURIER_E_MANY,
     COURIER_E_NOW,      /* stopping, or out of memory: try again later */
     COURIER_E_SPACE,    /* the disk is full */
+    COURIER_E_FATE,     /* the disk failed: a crash may do this, or undo it */
     COURIER_E_DELIVERY, /* there is no such delivery */
     COURIER_E_KEY,      /* the key was used with another body */
     COURIER_E_UNKNOWN,  /* no credential was shown */

@@ -15,7 +15,6 @@
 #include "webhooks/requests/put.h"
 #include "webhooks/websub/form.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 static void make_id(char id[ENDPOINT_ID_LEN + 1])
@@ -111,11 +110,14 @@ static void created(struct mail *mail, void *owner)
     struct endpoint *endpoint = put->endpoint;
     courier->jobs--;
     courier->creations--;
-    if (put->job.result || courier->stopping) {
-        /* Saved although the server stops: a client that asks again finds the webhook in the list.
-         */
+    if (put->job.result) {
         endpoint_free(endpoint);
-        request_refuse_store(put->request, put->job.result ? put->job.result : -EAGAIN);
+        request_refuse_store(put->request, put->job.result);
+    } else if (courier->stopping) {
+        endpoint_free(endpoint);
+        request_refuse(put->request, COURIER_E_FATE,
+                       "the server is stopping, and the webhook was saved: GET /webhooks has it "
+                       "after the restart");
     } else {
         endpoint->row.number = put->row.number;
         say(SAY_INFO, "webhook_created", "id=%s", endpoint->row.id);
