@@ -18,7 +18,7 @@ struct api_key {
     char *made_by;           /* the subject that has made it; empty for nobody, and the command */
     int64_t created_us;      /* 0: unknown, from the configuration */
     _Atomic int64_t used_us; /* the latest use, but for some seconds; 0: never */
-    int64_t saved_used_us;   /* the use that is saved; the saver's thread */
+    int64_t saved_used_us;   /* the use that is saved; -1: unknown. The saver's thread */
     bool is_configured;      /* the key stands in the configuration, and is changed there */
     bool is_listed;          /* a reload has found it in the new configuration; under the lock */
 };

@@ -29,12 +29,16 @@ struct changes {
 
 /* ---- changes --------------------------------------------------------------------------------- */
 
+static int result_of(int stored)
+{
+    return stored == ACCESS_STORE_E_FATE_UNKNOWN ? CHANGE_E_FATE_UNKNOWN : stored;
+}
+
 static int write_record(struct changes *changes, enum record_kind kind, struct str id,
                         struct str value)
 {
     const struct access_record record = {kind, id, value};
-    int result = access_store_write(changes->store, &record, 1);
-    return result == ACCESS_STORE_E_FATE_UNKNOWN ? CHANGE_E_FATE_UNKNOWN : result;
+    return result_of(access_store_write(changes->store, &record, 1));
 }
 
 /* Whether a result lets the change take effect. After an unknown fate a key that was made is not
@@ -72,14 +76,21 @@ static struct str id_of(const struct change *change)
     return (struct str){change->id, change->id_len};
 }
 
+/* 0 if there is a key to remove. After a removal of unknown fate the key is not in the table, and
+ * still on disk: a restart would bring it back. So it is not missing until it is missing there. */
+static int find_key(struct changes *changes, struct str id)
+{
+    bool is_configured = false, is_on_disk = false;
+    if (key_table_look(changes->config.keys, id, note_configured, &is_configured))
+        return is_configured ? CHANGE_E_CONFIGURED : 0;
+    int result = access_store_has(changes->store, RECORD_KEY, id, &is_on_disk);
+    return result ? result_of(result) : is_on_disk ? 0 : CHANGE_E_MISSING;
+}
+
 static int remove_key(struct changes *changes, struct change *change)
 {
-    bool is_configured = false;
-    if (!key_table_look(changes->config.keys, id_of(change), note_configured, &is_configured))
-        return CHANGE_E_MISSING;
-    if (is_configured)
-        return CHANGE_E_CONFIGURED;
-    int result = write_record(changes, RECORD_KEY, id_of(change), STR_NONE);
+    int result = find_key(changes, id_of(change));
+    result = result ? result : write_record(changes, RECORD_KEY, id_of(change), STR_NONE);
     if (is_in_effect(result))
         key_table_remove(changes->config.keys, id_of(change));
     return result;
@@ -100,9 +111,9 @@ static void add_ended(void *context, struct str id)
     ended->records[ended->count++].kind = RECORD_REVOCATION;
 }
 
-/* A bundle that cannot be saved is lost. Its uses end with the process. Its revocations, which have
- * ended, are found and forgotten again after the next start. */
-static void write_bundle(struct changes *changes, struct bundle *bundle)
+/* Whether all of it is saved. Revocations that cannot be deleted have ended: they are found and
+ * forgotten again after the next start. */
+static bool write_bundle(struct changes *changes, struct bundle *bundle)
 {
     bool failed = false;
     for (size_t i = 0; i < bundle->count; i++) {
@@ -110,12 +121,17 @@ static void write_bundle(struct changes *changes, struct bundle *bundle)
         bundle->records[i].value = buf_str(&bundle->values[i]);
         failed |= buf_failed(&bundle->ids[i]) || buf_failed(&bundle->values[i]);
     }
-    if (bundle->count && !failed)
-        (void)access_store_write(changes->store, bundle->records, bundle->count);
+    return !bundle->count ||
+           (!failed && !access_store_write(changes->store, bundle->records, bundle->count));
+}
+
+static void drop_bundle(struct bundle *bundle)
+{
     for (size_t i = 0; i < bundle->count; i++) {
         buf_free(&bundle->ids[i]);
         buf_free(&bundle->values[i]);
     }
+    free(bundle);
 }
 
 /* Forgets revocations that ended so long ago, a bundle at most. True if there may be more. */
@@ -126,9 +142,9 @@ static bool forget_ended(struct changes *changes, int64_t kept_s)
     while (ended->count < BUNDLE &&
            revocations_remove_ended(changes->config.revocations, upto_us, add_ended, ended))
         ;
-    write_bundle(changes, ended);
+    (void)write_bundle(changes, ended);
     bool more = ended->count == BUNDLE;
-    free(ended);
+    drop_bundle(ended);
     return more;
 }
 
@@ -210,13 +226,28 @@ static void add_use(void *context, struct api_key *key)
     key->saved_used_us = used_us;
 }
 
-bool changes_tick_some(struct changes *changes)
+static void owe_use(void *context, struct api_key *key)
+{
+    (void)context;
+    key->saved_used_us = -1;
+}
+
+/* Saves uses of keys, a bundle at most. True if there may be more. What cannot be saved is tried
+ * again at the next tick. */
+static bool save_uses(struct changes *changes)
 {
     struct bundle *uses = mem_alloc(sizeof(*uses));
     key_table_each(changes->config.keys, add_use, uses);
-    write_bundle(changes, uses);
-    bool more = uses->count == BUNDLE;
-    free(uses);
+    bool saved = write_bundle(changes, uses), more = saved && uses->count == BUNDLE;
+    for (size_t i = 0; !saved && i < uses->count; i++)
+        (void)key_table_look(changes->config.keys, buf_str(&uses->ids[i]), owe_use, NULL);
+    drop_bundle(uses);
+    return more;
+}
+
+bool changes_tick_some(struct changes *changes)
+{
+    bool more = save_uses(changes);
     return forget_ended(changes, ENDED_KEPT_S) || more;
 }
 

@@ -1,6 +1,7 @@
 #include "access/changes.h"
 
 #include "access/testing.h"
+#include "log/store/sqlite/faults.h"
 #include "net/mailbox_testing.h"
 
 #define NOW INT64_C(1800000000000000)
@@ -52,6 +53,7 @@ static int set_up(void **state)
 {
     static struct office office;
     office = (struct office){0};
+    faults_set(0, 0, 0);
     state_folder_make(&office.folder);
     clock_fake_init(&office.clock, NOW);
     assert_int_equal(mailbox_init(&office.mailbox, &office), 0);
@@ -139,6 +141,32 @@ static void a_key_is_known_at_once_and_after_a_restart_until_it_is_removed(void 
     assert_int_equal(office->looks, 1);
 }
 
+/* The disk fails from one of its operations on, until nothing else says what became of a removal.
+ */
+static void a_key_is_not_missing_until_it_is_gone_from_the_disk(void **state)
+{
+    struct office *office = *state;
+    char text[KEY_TEXT_LEN + 1];
+    unsigned unknown = 0;
+    for (unsigned long nth = 1; nth < 8; nth++) {
+        assert_int_equal(add_key(office, text), 0);
+        const struct str id = {text + 3, KEY_ID_LEN};
+        faults_set(nth, 1000, SQLITE_IOERR_FSYNC);
+        int result = remove_id(office, CHANGE_REMOVE_KEY, id);
+        if (result == CHANGE_E_FATE_UNKNOWN) {
+            unknown++;
+            assert_int_equal(ask(office, text).state, IDENTITY_BAD);
+            assert_int_equal(remove_id(office, CHANGE_REMOVE_KEY, id), CHANGE_E_FATE_UNKNOWN);
+        }
+        faults_set(0, 0, 0);
+        assert_int_equal(remove_id(office, CHANGE_REMOVE_KEY, id), result ? 0 : CHANGE_E_MISSING);
+        assert_int_equal(remove_id(office, CHANGE_REMOVE_KEY, id), CHANGE_E_MISSING);
+        restart(office);
+        assert_int_equal(ask(office, text).state, IDENTITY_BAD);
+    }
+    assert_true(unknown > 0);
+}
+
 static void the_last_use_of_a_key_survives_a_restart(void **state)
 {
     struct office *office = *state;
@@ -146,6 +174,21 @@ static void the_last_use_of_a_key_survives_a_restart(void **state)
     assert_int_equal(add_key(office, text), 0);
     clock_fake_advance(&office->clock, 60000000);
     caller_unref(ask(office, text).caller);
+    restart(office);
+    struct api_key *key = container_of(office->keys.in_order.next, struct api_key, in_order);
+    assert_true(atomic_load(&key->used_us) == NOW + 60000000);
+}
+
+static void a_use_that_could_not_be_saved_is_saved_later(void **state)
+{
+    struct office *office = *state;
+    char text[KEY_TEXT_LEN + 1];
+    assert_int_equal(add_key(office, text), 0);
+    clock_fake_advance(&office->clock, 60000000);
+    caller_unref(ask(office, text).caller);
+    faults_set(1, 1000, SQLITE_IOERR_FSYNC);
+    changes_tick(office->changes);
+    faults_set(0, 0, 0);
     restart(office);
     struct api_key *key = container_of(office->keys.in_order.next, struct api_key, in_order);
     assert_true(atomic_load(&key->used_us) == NOW + 60000000);
@@ -292,10 +335,15 @@ static void changes_run_on_a_thread_of_their_own(void **state)
 
 int main(void)
 {
+    faults_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             a_key_is_known_at_once_and_after_a_restart_until_it_is_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_is_not_missing_until_it_is_gone_from_the_disk, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(the_last_use_of_a_key_survives_a_restart, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_use_that_could_not_be_saved_is_saved_later, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_revocation_survives_a_restart_and_ends, set_up,
                                         tear_down),

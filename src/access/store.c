@@ -22,7 +22,7 @@ static const char *const words[RECORD_KINDS] = {
 #define RECORD_PLACE(name) RECORD_##name
 enum record_column { RECORD(RECORD_PLACE, DB_COMMA) };
 
-enum statement { BEGIN, COMMIT, ROLLBACK, PUT, DROP, STATEMENTS };
+enum statement { BEGIN, COMMIT, ROLLBACK, PUT, DROP, HAS, STATEMENTS };
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -30,6 +30,7 @@ static const char *const statements[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [PUT] = "INSERT OR REPLACE INTO access_record" DB_VALUES(RECORD),
     [DROP] = "DELETE FROM access_record WHERE kind = ?1 AND id = ?2",
+    [HAS] = "SELECT 1 FROM access_record WHERE kind = ?1 AND id = ?2",
 };
 
 struct access_store {
@@ -121,11 +122,30 @@ static int mend(struct access_store *store)
     return result ? ACCESS_STORE_E_FATE_UNKNOWN : 0;
 }
 
+static void bind_id(sqlite3_stmt *statement, enum record_kind kind, struct str id)
+{
+    db_bind_text(statement, 1 + RECORD_kind, str_from(words[kind]));
+    db_bind_text(statement, 1 + RECORD_id, id);
+}
+
+int access_store_has(struct access_store *store, enum record_kind kind, struct str id,
+                     bool *ret_has)
+{
+    sqlite3_stmt *statement = store->statements[HAS];
+    int result = mend(store);
+    if (result)
+        return result;
+    bind_id(statement, kind, id);
+    result = db_row(statement);
+    *ret_has = result == 1;
+    sqlite3_reset(statement);
+    return result < 0 ? result : 0;
+}
+
 static int write_record(struct access_store *store, const struct access_record *record)
 {
     sqlite3_stmt *statement = store->statements[record->value.at ? PUT : DROP];
-    db_bind_text(statement, 1 + RECORD_kind, str_from(words[record->kind]));
-    db_bind_text(statement, 1 + RECORD_id, record->id);
+    bind_id(statement, record->kind, record->id);
     if (record->value.at)
         db_bind_text(statement, 1 + RECORD_value, record->value);
     return db_run(statement);

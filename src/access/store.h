@@ -16,8 +16,8 @@ struct access_record {
     struct str value;
 };
 
-/* A result of access_store_write(): it failed, and so did the proof that nothing of it will be
- * there after a crash. */
+/* A result beside negative errnos: a write has failed, and so has the proof that nothing of it will
+ * be there after a crash. */
 enum { ACCESS_STORE_E_FATE_UNKNOWN = 1 };
 
 struct access_store;
@@ -32,6 +32,11 @@ void access_store_close(struct access_store *store);
 int access_store_load(struct access_store *store,
                       void (*each)(void *context, const struct access_record *record),
                       void *context);
+
+/* Whether the record is there after a crash now: 0, a negative errno or
+ * ACCESS_STORE_E_FATE_UNKNOWN. */
+int access_store_has(struct access_store *store, enum record_kind kind, struct str id,
+                     bool *ret_has);
 
 /* Writes and deletes all of the records, or none. Durable when it returns 0. */
 int access_store_write(struct access_store *store, const struct access_record *records,
