@@ -176,7 +176,10 @@ static void mark_saved(struct presence *presence, struct mark_request *mark, int
     struct room *room = mark->room;
     room->saving--;
     free(mark);
-    if (result || !mark_put(presence, room, request->me, request->read, request->address))
+    if (result == PRESENCE_STORE_E_FATE_UNKNOWN)
+        refuse(request, PRESENCE_E_FATE,
+               "the disk failed: after a crash the read mark may be there, or not; try again");
+    else if (result || !mark_put(presence, room, request->me, request->read, request->address))
         refuse(request, PRESENCE_E_STORE, "the read mark could not be saved: try again");
     else
         answer_member(presence, request);

@@ -47,6 +47,7 @@ enum presence_fault {
     PRESENCE_E_FULL,   /* a limit of members or marks is reached: PROBLEM_TOO_MANY */
     PRESENCE_E_SHARE,  /* a share of an address or subject is: PROBLEM_PRESENCE_SHARE */
     PRESENCE_E_STORE,  /* the mark could not be saved, or no memory, or stopping: 503 */
+    PRESENCE_E_FATE,   /* the mark may be there after a crash, or not: PROBLEM_FATE_UNKNOWN */
 };
 
 /* A question or change. The asker fills it in and lends it to the host until `mail` is opened

@@ -15,8 +15,8 @@ void save_occupied(struct presence *presence, const struct room *room, bool is_o
 void save_owed(struct presence *presence, const struct room *room);
 void save_drop_marks(struct presence *presence, struct str channel);
 
-/* A request whose mark is being saved; `done` is called with 0 or a negative errno, and frees it.
- */
+/* A request whose mark is being saved; `done` is called with 0, a negative errno or
+ * PRESENCE_STORE_E_FATE_UNKNOWN, and frees it. */
 struct mark_request {
     struct mark_request *next;
     void (*done)(struct presence *presence, struct mark_request *mark, int result);

@@ -2,6 +2,7 @@
 
 #include "base/say.h"
 #include "log/store/sqlite/db.h"
+#include "log/store/sqlite/wal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,6 +56,7 @@ static const char *const statements[STATEMENTS] = {
 struct presence_store {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
+    bool unsure; /* a write that failed may be in the file after a crash */
 };
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -104,6 +106,7 @@ static int open_db(struct presence_store *store, const char *path)
     result = result ? result : db_exec(store->db, schema);
     for (int i = 0; !result && i < STATEMENTS; i++)
         result = db_prepare(store->db, statements[i], &store->statements[i]);
+    result = result ? result : wal_settle(store->db);
     if (!result)
         sqlite3_wal_autocheckpoint(store->db, CHECKPOINT_PAGES);
     return result;
@@ -231,10 +234,24 @@ static int write_row(struct presence_store *store, const struct save_row *row)
     return db_run(store->statements[row->kind]);
 }
 
+/* Removes a failed transaction from the file, see log/store/sqlite/wal.c. */
+static int mend(struct presence_store *store)
+{
+    if (!store->unsure)
+        return 0;
+    int result = db_roll_back(store->db, store->statements[ROLLBACK]);
+    result = result ? result : wal_cut(store->db);
+    /* Without memory the cut cannot end its own transaction, which would lock others out. */
+    (void)db_roll_back(store->db, store->statements[ROLLBACK]);
+    store->unsure = result != 0;
+    return result ? PRESENCE_STORE_E_FATE_UNKNOWN : 0;
+}
+
 int presence_store_write(struct presence_store *store, const struct save_row *rows,
                          uint64_t position)
 {
-    int result = db_run(store->statements[BEGIN]);
+    int result = mend(store);
+    result = result ? result : db_run(store->statements[BEGIN]);
     if (result)
         return result;
     for (const struct save_row *row = rows; !result && row; row = row->next)
@@ -242,7 +259,10 @@ int presence_store_write(struct presence_store *store, const struct save_row *ro
     db_bind_id(store->statements[POSITION], 1, position);
     result = result ? result : db_run(store->statements[POSITION]);
     result = result ? result : db_run(store->statements[COMMIT]);
-    if (result)
-        (void)db_roll_back(store->db, store->statements[ROLLBACK]);
-    return result;
+    if (!result)
+        return 0;
+    (void)db_roll_back(store->db, store->statements[ROLLBACK]);
+    store->unsure = true;
+    int mended = mend(store);
+    return mended ? mended : result;
 }

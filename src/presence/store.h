@@ -46,6 +46,10 @@ void save_rows_free(struct save_row *rows);
 
 struct presence_store;
 
+/* A result of presence_store_write(): it failed, and so did the proof that nothing of it will be
+ * there after a crash. */
+enum { PRESENCE_STORE_E_FATE_UNKNOWN = 1 };
+
 /* Opens `dir`/presence.db, which is made if it is not there. 0 or a negative errno. */
 int presence_store_open(const char *dir, struct presence_store **ret_store);
 /* NULL is fine. */
@@ -58,7 +62,7 @@ int presence_store_load(struct presence_store *store,
                         uint64_t *ret_position);
 
 /* Writes all of the changes in order, and the position up to which the log's events are in them, or
- * nothing. Durable when it returns 0. After a failure they may be there or not: write them again.
- */
+ * nothing. Durable when it returns 0. After a failure nothing of it is there, and never will be,
+ * unless the result is PRESENCE_STORE_E_FATE_UNKNOWN. */
 int presence_store_write(struct presence_store *store, const struct save_row *rows,
                          uint64_t position);

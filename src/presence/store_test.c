@@ -2,6 +2,7 @@
 
 #include "base/folder_testing.h"
 #include "log/store/sqlite/db.h"
+#include "log/store/sqlite/faults.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,6 +67,75 @@ static void changes_survive_a_restart_and_a_mark_never_goes_back(void **state)
     folder_testing_remove(dir);
 }
 
+/* Whether the folder, as kill -9 would leave it now, has a mark of this channel. */
+static bool has_mark_after_crash(const char *dir, const char *channel)
+{
+    char crashed[] = "/tmp/presence_store.XXXXXX", command[256], text[32];
+    struct presence_store *store;
+    uint64_t position;
+    assert_non_null(mkdtemp(crashed));
+    snprintf(command, sizeof(command), "cp %s/presence.db* %s && rm -f %s/*-shm", dir, crashed,
+             crashed);
+    assert_int_equal(system(command), 0);
+    found[0] = '\0';
+    assert_int_equal(presence_store_open(crashed, &store), 0);
+    assert_int_equal(presence_store_load(store, note, NULL, &position), 0);
+    presence_store_close(store);
+    folder_testing_remove(crashed);
+    snprintf(text, sizeof(text), "4:%s:", channel);
+    return strstr(found, text) != NULL;
+}
+
+static int write_mark(struct presence_store *store, const char *channel)
+{
+    struct save_row row = {
+        .kind = SAVE_MARK, .channel = str_from(channel), .name = STR("a"), .read = 7};
+    return presence_store_write(store, &row, 1);
+}
+
+static void a_mark_that_was_refused_does_not_come_back_after_a_crash(void **state)
+{
+    char dir[] = "/tmp/presence_store.XXXXXX", channel[8];
+    struct presence_store *store;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(presence_store_open(dir, &store), 0);
+    for (unsigned long nth = 1; nth < 6; nth++) {
+        snprintf(channel, sizeof(channel), "c%lu", nth);
+        faults_set(nth, 1, SQLITE_IOERR_FSYNC);
+        int result = write_mark(store, channel);
+        faults_set(0, 0, 0);
+        assert_int_equal(has_mark_after_crash(dir, channel), !result);
+    }
+    presence_store_close(store);
+    folder_testing_remove(dir);
+}
+
+static void a_mark_that_may_come_back_is_told_as_that_until_it_cannot(void **state)
+{
+    char dir[] = "/tmp/presence_store.XXXXXX", channel[8];
+    struct presence_store *store;
+    unsigned unknown = 0;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(presence_store_open(dir, &store), 0);
+    for (unsigned long nth = 1; nth < 6; nth++) {
+        snprintf(channel, sizeof(channel), "c%lu", nth);
+        faults_set(nth, 1000, SQLITE_IOERR_FSYNC);
+        int result = write_mark(store, channel);
+        unknown += result == PRESENCE_STORE_E_FATE_UNKNOWN;
+        if (result == PRESENCE_STORE_E_FATE_UNKNOWN)
+            assert_int_equal(write_mark(store, "other"), PRESENCE_STORE_E_FATE_UNKNOWN);
+        faults_set(0, 0, 0);
+        assert_int_equal(write_mark(store, "other"), 0);
+        if (result)
+            assert_false(has_mark_after_crash(dir, channel));
+    }
+    assert_true(unknown > 0);
+    presence_store_close(store);
+    folder_testing_remove(dir);
+}
+
 /* docs/operations.md: SQLite lays these files beside a database that is open. */
 static void a_store_that_was_closed_is_one_file(void **state)
 {
@@ -88,8 +158,11 @@ static void a_store_that_was_closed_is_one_file(void **state)
 
 int main(void)
 {
+    faults_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_survive_a_restart_and_a_mark_never_goes_back),
+        cmocka_unit_test(a_mark_that_was_refused_does_not_come_back_after_a_crash),
+        cmocka_unit_test(a_mark_that_may_come_back_is_told_as_that_until_it_cannot),
         cmocka_unit_test(a_store_that_was_closed_is_one_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,6 +163,7 @@ struct refusal presence_asking_refusal(const struct presence_request *request)
         [PRESENCE_E_OFF] = PROBLEM_NO_PRESENCE,      [PRESENCE_E_AWAY] = PROBLEM_NOT_A_MEMBER,
         [PRESENCE_E_BEYOND] = PROBLEM_BAD_CURSOR,    [PRESENCE_E_FULL] = PROBLEM_TOO_MANY,
         [PRESENCE_E_SHARE] = PROBLEM_PRESENCE_SHARE, [PRESENCE_E_STORE] = PROBLEM_UNAVAILABLE,
+        [PRESENCE_E_FATE] = PROBLEM_FATE_UNKNOWN,
     };
     return (struct refusal){.problem = problems[request->fault], .detail = request->detail};
 }
