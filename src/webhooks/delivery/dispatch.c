@@ -103,7 +103,8 @@ static void start(struct endpoint *endpoint)
 static void advance(struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
-    if (courier->stopping || !endpoint_runs(endpoint) || endpoint->change.held)
+    if (courier->stopping || !endpoint_runs(endpoint) || endpoint->change.held ||
+        endpoint->change.busy)
         return;
     if (revoked_has_expired(endpoint)) {
         health_disable(endpoint, "expired");

@@ -117,7 +117,8 @@ struct endpoint_last {
 
 /* Changes by its owner. Touched by requests/. */
 struct endpoint_change {
-    struct courier_request *busy; /* a change of the endpoint is being saved */
+    struct courier_request *busy; /* a change of the endpoint is being saved; nothing is sent or
+                                     scanned meanwhile by what may be refused */
     struct list waiting;          /* requests that wait for that */
     bool held; /* nothing is scanned or sent until a replay is saved, or the endpoint is deleted */
     bool expired;            /* the subscription has ended, and the endpoint is being deleted */

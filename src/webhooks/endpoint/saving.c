@@ -133,12 +133,15 @@ static void take_lanes(struct bundle *bundle, struct endpoint *endpoint)
     }
 }
 
+/* While a change is being saved, the endpoint has the state of that change already. A bundle that
+ * was written would keep it, also if the change is refused then. So bundles leave the state out
+ * meanwhile, and put_end_busy() has it saved. */
 static void take_endpoints(struct courier *courier, struct bundle *bundle)
 {
     for (struct list *node; (node = list_take_first(&courier->changed));) {
         struct endpoint *endpoint = container_of(node, struct endpoint, links.changed);
         bundle_add_endpoint(bundle, &endpoint->row, endpoint_scanned(endpoint),
-                            endpoint->flow.unsaved);
+                            endpoint->flow.unsaved, !endpoint->change.busy);
         take_lanes(bundle, endpoint);
         endpoint->flow.saving += endpoint->flow.unsaved;
         endpoint->flow.unsaved = 0;

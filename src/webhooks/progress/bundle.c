@@ -38,11 +38,11 @@ static void *grow(void *all, size_t count, size_t *cap, size_t size)
 }
 
 void bundle_add_endpoint(struct bundle *bundle, const struct endpoint_row *row, uint64_t cursor,
-                         unsigned accepted)
+                         unsigned accepted, bool with_state)
 {
     bundle->rows = grow(bundle->rows, bundle->rows_count, &bundle->rows_cap, sizeof(*bundle->rows));
     struct bundle_row *copy = &bundle->rows[bundle->rows_count++];
-    *copy = (struct bundle_row){.row = *row, .accepted = accepted};
+    *copy = (struct bundle_row){.row = *row, .accepted = accepted, .with_state = with_state};
     copy->row.cursor = cursor;
 }
 
@@ -140,7 +140,7 @@ static int write_all(struct bundle *bundle, struct registry *registry)
     if (result)
         return result;
     for (size_t i = 0; !result && i < bundle->rows_count; i++)
-        result = registry_progress(registry, &bundle->rows[i].row);
+        result = registry_progress(registry, &bundle->rows[i].row, bundle->rows[i].with_state);
     result = result ? result : write_lanes(bundle, registry);
     result = result ? result : write_attempts(bundle, registry_delivery_log(registry));
     return registry_commit(registry, result);

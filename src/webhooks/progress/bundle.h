@@ -12,6 +12,7 @@ struct bundle {
     struct bundle_row {
         struct endpoint_row row; /* its texts must not be read: the endpoint may be gone */
         unsigned accepted;       /* deliveries that count as open until the bundle is saved */
+        bool with_state;
     } * rows;
     size_t rows_count, rows_cap;
     struct lane_row *lanes; /* no channel: the lane's row is deleted */
@@ -31,9 +32,10 @@ struct bundle {
 struct bundle *bundle_new(void);
 void bundle_free(struct bundle *bundle);
 
-/* Adds the progress of an endpoint; `cursor` is the scan's position. */
+/* Adds the progress of an endpoint; `cursor` is the scan's position. Without `with_state` the state
+ * on disk stays as it is. */
 void bundle_add_endpoint(struct bundle *bundle, const struct endpoint_row *row, uint64_t cursor,
-                         unsigned accepted);
+                         unsigned accepted, bool with_state);
 /* Adds a lane's row, with a copy of its channel. */
 void bundle_add_lane(struct bundle *bundle, const struct lane_row *row);
 /* Deletes the lane's row. */

@@ -75,7 +75,7 @@ static void a_bundle_saves_progress_lanes_and_attempts(void **state)
     struct found found;
     struct endpoint_row row = registry_testing_row();
     row.failures = 3;
-    bundle_add_endpoint(bundle, &row, 700, 5);
+    bundle_add_endpoint(bundle, &row, 700, 5, true);
     add_lane(bundle, 1, "a");
     add_lane(bundle, 2, "b");
     add_attempt(bundle, 7, 1, DELIVERY_FAILING);
@@ -118,7 +118,7 @@ static struct bundle *make_bundle(bool whole)
     struct bundle *bundle = bundle_new();
     struct endpoint_row row = registry_testing_row();
     bundle->whole = whole;
-    bundle_add_endpoint(bundle, &row, 700, 0);
+    bundle_add_endpoint(bundle, &row, 700, 0, true);
     add_lane(bundle, 1, "a");
     add_attempt(bundle, 7, 1, DELIVERY_FAILING);
     return bundle;

@@ -52,6 +52,7 @@ enum statement {
     ROLLBACK,
     PUT,
     PUT_PROGRESS,
+    PUT_PROGRESS_BUT_STATE,
     DELETE,
     PUT_LANE,
     DROP_LANE,
@@ -69,9 +70,12 @@ enum statement {
     AND COLUMN(pair) AND COLUMN(old_pair) AND COLUMN(since) AND COLUMN(warned) AND COLUMN(topic)   \
     AND COLUMN(hub_secret) AND COLUMN(lease_until) AND COLUMN(olds) AND COLUMN(creation)              \
     AND COLUMN(maker)
+#define PROGRESS_BUT_STATE(COLUMN, AND)                                                            \
+    COLUMN(cursor) AND COLUMN(told) AND COLUMN(next) AND COLUMN(failures) AND COLUMN(since)        \
+    AND COLUMN(warned)
 #define PROGRESS(COLUMN, AND)                                                                      \
-    COLUMN(cursor) AND COLUMN(told) AND COLUMN(next) AND COLUMN(failures) AND COLUMN(state)        \
-    AND COLUMN(since) AND COLUMN(warned)
+    COLUMN(cursor) AND COLUMN(told) AND COLUMN(next) AND COLUMN(failures) AND COLUMN(since)        \
+    AND COLUMN(warned) AND COLUMN(state)
 #define LANE(COLUMN, AND)                                                                          \
     COLUMN(endpoint) AND COLUMN(slot) AND COLUMN(channel) AND COLUMN(after) AND COLUMN(upto)       \
     AND COLUMN(told) AND COLUMN(failures) AND COLUMN(since) AND COLUMN(next) AND COLUMN(n)         \
@@ -82,7 +86,12 @@ enum statement {
 #define PROGRESS_PLACE(name) PROGRESS_##name
 #define LANE_PLACE(name) LANE_##name
 enum endpoint_column { ENDPOINT(ENDPOINT_PLACE, DB_COMMA) };
-enum progress_column { PROGRESS(PROGRESS_PLACE, DB_COMMA), PROGRESS_id };
+/* The id comes last, in place of the state where that is left as it is. */
+enum progress_column {
+    PROGRESS(PROGRESS_PLACE, DB_COMMA),
+    PROGRESS_id,
+    PROGRESS_BUT_STATE_id = PROGRESS_state
+};
 enum lane_column { LANE(LANE_PLACE, DB_COMMA) };
 
 static const char *const statements[STATEMENTS] = {
@@ -90,9 +99,8 @@ static const char *const statements[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [PUT] = "INSERT OR REPLACE INTO endpoint" DB_VALUES(ENDPOINT),
-    [PUT_PROGRESS] =
-        "UPDATE endpoint SET (" DB_NAMES(PROGRESS) ") = (" DB_MARKS(PROGRESS) ")"
-                                                                              " WHERE id = ?",
+    [PUT_PROGRESS] = "UPDATE endpoint SET " DB_SETS(PROGRESS) " WHERE id = ?",
+    [PUT_PROGRESS_BUT_STATE] = "UPDATE endpoint SET " DB_SETS(PROGRESS_BUT_STATE) " WHERE id = ?",
     [DELETE] = "DELETE FROM endpoint WHERE id = ?1",
     [PUT_LANE] = "INSERT OR REPLACE INTO lane" DB_VALUES(LANE),
     [DROP_LANE] = "DELETE FROM lane WHERE endpoint = ?1 AND slot = ?2",
@@ -531,15 +539,18 @@ int registry_begin(struct registry *registry)
     return result ? result : db_run(registry->statements[BEGIN]);
 }
 
-int registry_progress(struct registry *registry, const struct endpoint_row *row)
+int registry_progress(struct registry *registry, const struct endpoint_row *row, bool with_state)
 {
-    sqlite3_stmt *statement = registry->statements[PUT_PROGRESS];
-    db_bind_text(statement, 1 + PROGRESS_id, str_from(row->id));
+    sqlite3_stmt *statement =
+        registry->statements[with_state ? PUT_PROGRESS : PUT_PROGRESS_BUT_STATE];
+    int id = with_state ? PROGRESS_id : PROGRESS_BUT_STATE_id;
+    db_bind_text(statement, 1 + id, str_from(row->id));
+    if (with_state)
+        sqlite3_bind_int(statement, 1 + PROGRESS_state, (int)row->state);
     db_bind_id(statement, 1 + PROGRESS_cursor, row->cursor);
     db_bind_id(statement, 1 + PROGRESS_told, row->told);
     sqlite3_bind_int64(statement, 1 + PROGRESS_next, row->next_us);
     db_bind_id(statement, 1 + PROGRESS_failures, row->failures);
-    sqlite3_bind_int(statement, 1 + PROGRESS_state, (int)row->state);
     sqlite3_bind_int64(statement, 1 + PROGRESS_since, row->since_us);
     sqlite3_bind_int64(statement, 1 + PROGRESS_warned, row->warned);
     return db_run(statement);

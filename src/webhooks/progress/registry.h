@@ -39,10 +39,10 @@ int registry_lanes_result(const struct registry *registry);
 int registry_delete(struct registry *registry, const char *id);
 
 /* Between begin and commit: keeps how far an endpoint has got (cursor, told, next_us, failures,
- * since_us, warned, state), and lanes. All of them are one transaction, durable when commit returns
- * 0; after any other result it is as if none had been saved. */
+ * since_us, warned, and state if `with_state`), and lanes. All of them are one transaction, durable
+ * when commit returns 0; after any other result it is as if none had been saved. */
 int registry_begin(struct registry *registry);
-int registry_progress(struct registry *registry, const struct endpoint_row *row);
+int registry_progress(struct registry *registry, const struct endpoint_row *row, bool with_state);
 int registry_put_lane(struct registry *registry, const struct lane_row *row);
 int registry_drop_lane(struct registry *registry, uint64_t endpoint, uint64_t slot);
 int registry_commit(struct registry *registry, int result);

@@ -187,7 +187,7 @@ static void progress_is_kept_by_the_commit(void **state)
     row.failures = 0;
     row.next_us = 0;
     assert_int_equal(registry_begin(registry), 0);
-    assert_int_equal(registry_progress(registry, &row), 0);
+    assert_int_equal(registry_progress(registry, &row, true), 0);
     assert_int_equal(registry_commit(registry, 0), 0);
     registry_close(registry);
     registry_close(open_in(place));
@@ -196,6 +196,26 @@ static void progress_is_kept_by_the_commit(void **state)
     assert_int_equal(place->rows[0].state, ENDPOINT_DISABLED);
     assert_int_equal(place->rows[0].failures, 0);
     assert_int_equal(place->rows[0].next_us, 0);
+}
+
+static void progress_without_the_state_leaves_the_state_as_it_is(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_a", 1);
+    enum endpoint_state before = row.state;
+    assert_int_equal(registry_put(registry, &row, false), 0);
+    row.cursor++;
+    row.warned = 2;
+    row.state = ENDPOINT_DISABLED;
+    assert_int_equal(registry_begin(registry), 0);
+    assert_int_equal(registry_progress(registry, &row, false), 0);
+    assert_int_equal(registry_commit(registry, 0), 0);
+    registry_close(registry);
+    registry_close(open_in(place));
+    assert_int_equal(place->rows[0].cursor, row.cursor);
+    assert_int_equal(place->rows[0].warned, 2);
+    assert_int_equal(place->rows[0].state, before);
 }
 
 static void progress_of_a_failed_transaction_is_not_kept(void **state)
@@ -207,7 +227,7 @@ static void progress_of_a_failed_transaction_is_not_kept(void **state)
     assert_int_equal(registry_put(registry, &row, false), 0);
     row.cursor++;
     assert_int_equal(registry_begin(registry), 0);
-    assert_int_equal(registry_progress(registry, &row), 0);
+    assert_int_equal(registry_progress(registry, &row, true), 0);
     assert_int_equal(registry_commit(registry, -5), -5);
     assert_int_equal(registry_begin(registry), 0);
     assert_int_equal(registry_commit(registry, 0), 0);
@@ -224,7 +244,7 @@ static void a_deleted_endpoint_does_not_come_back(void **state)
     assert_int_equal(registry_put(registry, &row, false), 0);
     assert_int_equal(registry_delete(registry, "wh_a"), 0);
     assert_int_equal(registry_begin(registry), 0);
-    assert_int_equal(registry_progress(registry, &row), 0);
+    assert_int_equal(registry_progress(registry, &row, true), 0);
     assert_int_equal(registry_commit(registry, 0), 0);
     registry_close(registry);
     registry_close(open_in(place));
@@ -427,6 +447,7 @@ int main(void)
         TEST(a_subscription_comes_back_with_its_topic_secret_and_lease),
         TEST(endpoints_come_back_the_oldest_first),
         TEST(progress_is_kept_by_the_commit),
+        TEST(progress_without_the_state_leaves_the_state_as_it_is),
         TEST(progress_of_a_failed_transaction_is_not_kept),
         TEST(a_deleted_endpoint_does_not_come_back),
         TEST(an_endpoint_that_was_refused_does_not_come_back_after_a_crash),

@@ -1,5 +1,6 @@
 #include "webhooks/requests/change.h"
 
+#include "webhooks/delivery/dispatch.h"
 #include "webhooks/endpoint/saving.h"
 #include "webhooks/testing_options.h"
 
@@ -7,6 +8,21 @@ static void refuse_puts(struct world *world)
 {
     execute(world, "CREATE TRIGGER full BEFORE INSERT ON endpoint"
                    " BEGIN SELECT RAISE(ABORT, 'x'); END");
+}
+
+/* Changes the endpoint: the saver has done its part, and its mail is not open yet. */
+static void change_now(struct world *world, enum courier_op op, const char *body)
+{
+    struct courier_request *request = &world->request;
+    request_clear(world);
+    *request = (struct courier_request){.op = op,
+                                        .access = ACCESS_OF_SERVER,
+                                        .reply = &world->mailbox,
+                                        .reply_mail = {NULL, on_reply},
+                                        .courier = world->courier};
+    if (body)
+        buf_add_str(&request->body, str_from(body));
+    change_endpoint(request, the_endpoint(world));
 }
 
 /* ---- replays --------------------------------------------------------------------------------- */
@@ -83,21 +99,14 @@ static void a_change_is_refused_while_a_bundle_that_failed_is_not_known(void **s
 {
     static const enum courier_op ops[] = {COURIER_ROTATE, COURIER_PAUSE};
     struct world *world = *state;
-    struct courier_request *request = &world->request;
     for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
         create_for_many(world, ",\"schedule\":[3600]");
         refuse_lanes_of(world, "c/1");
         uint64_t id = fail_one(world, "c/1");
         save_progress(world->courier, true);
-        request_clear(world);
-        *request = (struct courier_request){.op = ops[i],
-                                            .access = ACCESS_OF_SERVER,
-                                            .reply = &world->mailbox,
-                                            .reply_mail = {NULL, on_reply},
-                                            .courier = world->courier};
-        change_endpoint(request, the_endpoint(world));
+        change_now(world, ops[i], NULL);
         world_settle(world);
-        assert_int_equal(request->fault, COURIER_E_NOW);
+        assert_int_equal(world->request.fault, COURIER_E_NOW);
         assert_not_beyond(world, id);
         execute(world, "DROP TRIGGER full");
         delete_it(world);
@@ -150,7 +159,6 @@ static void the_maker_is_who_said_last_where_events_go_or_which(void **state)
 static void a_change_that_is_saved_finds_all_lanes_saved(void **state)
 {
     struct world *world = *state;
-    struct courier_request *request = &world->request;
     create_for_many(world, ",\"schedule\":[3600]");
     struct endpoint *endpoint = the_endpoint(world);
     refuse_lanes_of(world, "c/1");
@@ -163,15 +171,63 @@ static void a_change_that_is_saved_finds_all_lanes_saved(void **state)
     lane->row.after = endpoint_scanned(endpoint) - 1;
     lane->row.next_us = courier_now_us(world->courier) + INT64_C(3600000000);
     lane_step_or_free(lane);
-    request_clear(world);
-    *request = (struct courier_request){.op = COURIER_ROTATE,
-                                        .reply = &world->mailbox,
-                                        .reply_mail = {NULL, on_reply},
-                                        .courier = world->courier};
-    change_endpoint(request, endpoint);
+    change_now(world, COURIER_ROTATE, NULL);
     assert_int_equal(number_in(world, "SELECT count(*) FROM lane WHERE channel = 'c/2'"), 1);
     world_settle(world);
-    assert_int_equal(request->fault, 0);
+    assert_int_equal(world->request.fault, 0);
+}
+
+/* ---- changes that are refused ---------------------------------------------------------------- */
+
+/* Progress is saved right before a change. It must not save what the change would bring. */
+static void a_state_that_is_refused_is_not_on_disk(void **state)
+{
+    static const struct {
+        enum courier_op op;
+        const char *body;
+    } changes[] = {{COURIER_PAUSE, NULL},
+                   {COURIER_CHANGE, "{\"state\":\"paused\"}"},
+                   {COURIER_RESUME, NULL},
+                   {COURIER_CHANGE, "{\"state\":\"active\"}"}};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+        int64_t before = i < 2 ? ENDPOINT_ACTIVE : ENDPOINT_PAUSED;
+        create_for_many(world, "");
+        if (before == ENDPOINT_PAUSED)
+            assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+        refuse_puts(world);
+        change_now(world, changes[i].op, changes[i].body);
+        assert_int_equal(number_in(world, "SELECT state FROM endpoint"), before);
+        world_settle(world);
+        assert_int_equal(world->request.fault, COURIER_E_NOW);
+        assert_int_equal(number_in(world, "SELECT state FROM endpoint"), before);
+        execute(world, "DROP TRIGGER full");
+        delete_it(world);
+    }
+}
+
+/* The change lets the event that waits go on at once. */
+static void nothing_goes_on_before_a_change_is_saved(void **state)
+{
+    struct world *world = *state;
+    for (size_t i = 0; i < KINDS; i++) {
+        uint64_t id = leave_one_waiting(world, &kinds[i]);
+        refuse_puts(world);
+        change_now(world, COURIER_CHANGE, "{\"url\":\"http://127.0.0.1:9/\"}");
+        endpoints_go(world->courier);
+        assert_int_equal(the_endpoint(world)->lanes.reading, 0);
+        assert_int_equal(the_endpoint(world)->scan.sub.state, SUB_NONE);
+        assert_null(receiver_next(world));
+        world_settle(world);
+        assert_int_equal(world->request.fault, COURIER_E_NOW);
+        execute(world, "DROP TRIGGER full");
+        receive(world);
+        assert_string_equal(world->at->url, WORLD_URL);
+        assert_int_equal(carried(world, id, 1), 1);
+        answer(world, "200 OK");
+        await(world, "lag", "0");
+        delete_it(world);
+    }
 }
 
 int main(void)
@@ -183,6 +239,8 @@ int main(void)
         ON_DISK(the_maker_is_who_said_last_where_events_go_or_which),
         ON_DISK(a_change_is_refused_while_a_bundle_that_failed_is_not_known),
         ON_DISK(a_change_that_is_saved_finds_all_lanes_saved),
+        ON_DISK(a_state_that_is_refused_is_not_on_disk),
+        ON_DISK(nothing_goes_on_before_a_change_is_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

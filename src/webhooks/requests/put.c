@@ -53,6 +53,7 @@ void put_submit(struct put *put, void (*done)(struct mail *mail, void *owner))
 void put_end_busy(struct endpoint *endpoint)
 {
     endpoint->change.busy = NULL;
+    endpoint_changed(endpoint); /* bundles have left its state out */
     revoked_look_at(endpoint);
     endpoint_ready(endpoint);
     requests_reopen(endpoint->courier, &endpoint->change.waiting);

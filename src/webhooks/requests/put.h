@@ -1,7 +1,9 @@
 /* A change of an endpoint that is being saved.
  *
  * The endpoint changes at once, and the request is answered when the change is saved; if it cannot
- * be saved, the change is undone. Meanwhile the endpoint is busy, and other changes wait. */
+ * be saved, the change is undone. Meanwhile the endpoint is busy: other changes wait, and so do
+ * events. Otherwise a change that is refused would have sent some of them to another receiver, or
+ * passed some by, and they would count as settled. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
