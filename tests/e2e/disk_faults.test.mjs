@@ -5,27 +5,14 @@
 // many rounds there are, and with which the first begins.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
-import path from "node:path";
-import { BIN, request, startServer, test } from "./support/index.mjs";
+import { request, startServer, test } from "./support/index.mjs";
 import { assertChained, assertIncreasing, readAll } from "./support/checks.mjs";
+import { faultsOf, Gone, ON_A_FAILING_DISK, randomOf, ROUNDS, SEED, startFailing, untilGone } from "./support/faults.mjs";
 import { follow, MECHANISMS } from "./support/follow.mjs";
 
-const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 3);
-const SEED = Number(process.env.FAULT_SEED ?? 1);
-const LIBRARY = path.join(path.dirname(BIN), "tests/libfreshet_disk.so");
 const LIVES = 5; /* of a server in a round: each ends by kill -9 */
 const PUBLISHERS = 6;
 const CONFIG = "log:\n  roll_bytes: 8000\n";
-
-/** Numbers that look random, the same for a seed. */
-function randomOf(seed) {
-    let state = BigInt(seed) * 0x9e3779b97f4a7c15n;
-    return (below) => {
-        state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
-        return Number((state >> 33n) % BigInt(below));
-    };
-}
 
 /** What was asked for, by the event's data, and what the server said of it. */
 class Model {
@@ -85,22 +72,9 @@ async function publishOnce(server, model, random, channel, name) {
     }
 }
 
-class Gone extends Error {}
-
 async function publisher(server, model, random, who, name) {
     for (let n = 0; ; n++) {
         await publishOnce(server, model, random, who % 2 ? `load/${who}` : "load/shared", `${name}/${who}/${n}`);
-    }
-}
-
-/** Waits for somebody who goes on until the server is gone. */
-async function untilGone(promise) {
-    try {
-        await promise;
-    } catch (error) {
-        if (!(error instanceof Gone)) {
-            throw error;
-        }
     }
 }
 
@@ -122,20 +96,6 @@ async function deleter(server, model, random, name) {
         }
         if (answer === undefined) {
             throw new Gone();
-        }
-    }
-}
-
-/** Starts the server; a disk that fails may keep it from starting, and then from starting again. */
-async function startFailing(server, env, seed) {
-    for (let n = 0; ; n++) {
-        server.env = { ...env, DISK_SEED: String(seed * 1000 + n) };
-        try {
-            return await server.start();
-        } catch (error) {
-            if (n === 30) {
-                throw error;
-            }
         }
     }
 }
@@ -221,14 +181,7 @@ async function playRound(t, seed) {
     const server = await startServer(t, { data: true, config: CONFIG });
     const model = new Model();
     const readers = MECHANISMS.map((via) => new Reader(via));
-    const env = {
-        LD_PRELOAD: LIBRARY, DISK_FOLDER: path.join(server.dir, "data"),
-        DISK_RATE: String(10 + random(41)), DISK_ERRNO: String([5, 28, 0][random(3)]),
-    };
-    if (seed % 5 === 0) { /* so many that fates remain unknown, but for the calls of the start */
-        env.DISK_RATE = "250";
-        env.DISK_AFTER = "150";
-    }
+    const env = faultsOf(server, random, seed);
     await server.kill();
     for (let life = 0; life < LIVES; life++) {
         await startFailing(server, env, seed * 100 + life);
@@ -251,10 +204,8 @@ async function playRound(t, seed) {
     await server.stop();
 }
 
-const skip = fs.existsSync(LIBRARY) ? false : `${LIBRARY} is not built`;
-
 for (let round = 0; round < ROUNDS; round++) {
-    test(`calls to the disk fail, and the server is killed: seed ${SEED + round}`, { skip }, async (t) => {
+    test(`calls to the disk fail, and the server is killed: seed ${SEED + round}`, ON_A_FAILING_DISK, async (t) => {
         await playRound(t, SEED + round);
     });
 }

@@ -11,8 +11,9 @@
  *              notes of the test's. From it a test can build what a power cut would have left.
  *
  * Environment: DISK_FOLDER, DISK_SEED, DISK_RATE (of 1,000 calls), DISK_ERRNO (0: both in turn),
- * DISK_AFTER (calls that succeed before the first fault). Syncs are not carried out: a test that
- * kills processes does not need them, and they would take most of its time. */
+ * DISK_AFTER (calls that succeed before the first fault), DISK_UPTO (the last call that may fail;
+ * 0: none is the last). Syncs are not carried out: a test that kills processes does not need them,
+ * and they would take most of its time. */
 #include "disk.h"
 
 #include <dlfcn.h>
@@ -67,6 +68,7 @@ __attribute__((constructor)) static void set_up_by_environment(void)
                                 .rate = (unsigned)number_of("DISK_RATE"),
                                 .error = (int)number_of("DISK_ERRNO"),
                                 .after = number_of("DISK_AFTER"),
+                                .upto = number_of("DISK_UPTO"),
                                 .record = -1};
     snprintf(setup.folder, sizeof(setup.folder), "%s", folder);
 }
@@ -111,7 +113,8 @@ static struct fault next_fault(void)
     uint64_t random = mix(setup.seed * 1000003 + n);
     if (setup.die_at && n == setup.die_at)
         raise(SIGKILL);
-    if (!setup.rate || n <= setup.after || random % 1000 >= setup.rate)
+    if (!setup.rate || n <= setup.after || (setup.upto && n > setup.upto) ||
+        random % 1000 >= setup.rate)
         return (struct fault){0};
     int error = setup.error ? setup.error : random >> 20 & 1 ? EIO : ENOSPC;
     return (struct fault){error, random >> 21 & 1 ? random >> 22 : 0};

@@ -11,6 +11,7 @@ struct disk_setup {
     unsigned rate;      /* faults in 1,000 calls */
     int error;          /* the errno; 0: EIO and ENOSPC in turn */
     uint64_t after;     /* so many calls succeed first */
+    uint64_t upto;      /* all calls behind so many succeed; 0: may fail for ever */
     uint64_t die_at;    /* the call with which the process is killed; 0: none */
     bool counts_names;  /* calls that change names are counted instead of writes */
     bool has_no_links;  /* link() fails, as on some file systems */
@@ -30,7 +31,7 @@ enum disk_kind {
     DISK_SYNC,        /* of a file or a folder */
     DISK_SYNC_FAILED, /* bytes that were not synced before may be lost for good */
     DISK_RENAME,      /* two paths, with a zero between and behind them */
-    DISK_LINK, /* likewise */
+    DISK_LINK,        /* likewise */
     DISK_UNLINK,
     DISK_MKDIR,
     DISK_NOTE, /* of the test's own */
