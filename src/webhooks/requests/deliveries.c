@@ -15,7 +15,8 @@ struct look {
     struct courier_request *request;
     struct delivery_query query;
     struct dead_letter letter;
-    uint64_t dead; /* afterwards */
+    uint64_t dead; /* letters afterwards, if has_dead */
+    bool has_dead;
 };
 
 static int run_write(struct saver_job *job, struct registry *registry)
@@ -40,7 +41,9 @@ static int run_discard(struct saver_job *job, struct registry *registry)
     if (result)
         return result;
     result = registry_commit(registry, delivery_log_drop(log, look->query.endpoint, look->query.n));
-    return result ? result : delivery_log_dead(log, look->query.endpoint, &look->dead);
+    /* A count that cannot be read does not undo what is saved. */
+    look->has_dead = !result && !delivery_log_dead(log, look->query.endpoint, &look->dead);
+    return result;
 }
 
 /* The webhook may have had other channels when a delivery was made. Its record says what was
@@ -59,6 +62,8 @@ static bool refuse_failed(struct courier_request *request, int result)
     if (result == -ENOENT || (!result && request->op == COURIER_DELIVERY && !request->answer.len))
         request_refuse(request, COURIER_E_DELIVERY,
                        "no delivery has this number: GET /webhooks/ID/deliveries lists all");
+    else if (result && request->op == COURIER_DISCARD)
+        request_refuse_store(request, result);
     else if (result)
         request_refuse(request, COURIER_E_NOW, "the store cannot be read: try again");
     else
@@ -95,7 +100,7 @@ static void looked(struct mail *mail, void *owner)
     } else if (request->op == COURIER_RETRY && endpoint) {
         add_letter(request, endpoint, request->n);
     } else {
-        if (request->op == COURIER_DISCARD && endpoint)
+        if (look->has_dead && endpoint)
             endpoint->resends.dead = look->dead;
         request_answer(request);
     }

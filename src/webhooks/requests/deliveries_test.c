@@ -1,7 +1,7 @@
 #include "webhooks/requests/deliveries.h"
 
 #include "webhooks/delivery/resend.h"
-#include "webhooks/testing.h"
+#include "webhooks/testing_options.h"
 
 /* Publishes an event whose delivery becomes a dead letter: it fails three times while another is
  * accepted. Returns the event's id. */
@@ -112,6 +112,21 @@ static void a_dead_letter_that_was_dealt_with_is_discarded(void **state)
     assert_int_equal(ask_delivery(world, COURIER_DISCARD, 1), COURIER_E_DELIVERY);
     assert_int_equal(ask_delivery(world, COURIER_RETRY, 1), COURIER_E_DELIVERY);
     assert_int_equal(ask_delivery(world, COURIER_DELIVERY, 1), COURIER_E_DELIVERY);
+}
+
+static void a_dead_letter_that_cannot_be_discarded_stays(void **state)
+{
+    struct world *world = *state;
+    create_for_many(world, "");
+    let_die(world);
+    execute(world, "CREATE TRIGGER full BEFORE DELETE ON delivery"
+                   " BEGIN SELECT RAISE(ABORT, 'x'); END");
+    assert_int_equal(ask_delivery(world, COURIER_DISCARD, 1), COURIER_E_NOW);
+    assert_non_null(strstr(world->request.detail, "nothing was changed"));
+    assert_dead(world, "1");
+    execute(world, "DROP TRIGGER full");
+    assert_int_equal(ask_delivery(world, COURIER_DISCARD, 1), 0);
+    assert_dead(world, "0");
 }
 
 static void only_dead_letters_are_discarded(void **state)
@@ -261,6 +276,8 @@ int main(void)
         TEST(a_dead_letter_of_a_channel_that_is_not_the_webhooks_any_more_is_not_sent),
         TEST(all_dead_letters_are_sent_again_one_at_a_time),
         TEST(a_dead_letter_that_was_dealt_with_is_discarded),
+        cmocka_unit_test_setup_teardown(a_dead_letter_that_cannot_be_discarded_stays,
+                                        world_set_up_on_disk, world_tear_down),
         TEST(only_dead_letters_are_discarded),
         TEST(a_delivery_that_waits_is_hurried_by_a_retry),
         TEST(a_delivered_event_is_sent_again_beside_the_rest),
