@@ -56,6 +56,7 @@ class Presence {
 
     close() {
         this.closed = true;
+        this.#handlers = {};
         this.#following?.close();
     }
 
@@ -129,7 +130,7 @@ class Presence {
     #again() {
         this.#following?.close();
         this.#following = null;
-        this.begin().catch((error) => this.#tell("error", error));
+        this.begin().catch((error) => this.#client.closed || this.#tell("error", error));
     }
 
     #tell(name, ...values) {

@@ -58,7 +58,7 @@ export interface ClientOptions {
 
 export interface Handlers<E = FreshetEvent> {
     event?: (event: E) => void;
-    /** Events are gone for good; what is left follows. */
+    /** Events are gone for good; what is left follows. They may be events of another subscription that shares the connection. */
     gap?: (gap: Gap) => void;
     /** What was there when the subscription began has been given; from here on events come as they happen. */
     live?: () => void;
@@ -79,6 +79,7 @@ export interface Subscription {
     readonly channels: string[];
     /** Everything up to here has been given: begin after it next time. */
     readonly cursor: string;
+    /** Ends the subscription: no handler is called any more. */
     close(): void;
 }
 

@@ -23,14 +23,6 @@ const newId = () => crypto.getRandomValues(new Uint32Array(4)).join();
 
 const pauseAfter = (failures) => Math.min(PAUSE_MS * 2 ** failures, PAUSE_MAX_MS) / 2 * (1 + Math.random());
 
-/* Waits, unless or until `signal` is aborted. Whoever calls what is in `ends` meanwhile ends the pause as well. */
-const sleep = (ms, signal, ends) => new Promise((resolve) => {
-    const end = () => (clearTimeout(timer), signal.removeEventListener("abort", end), ends.delete(end), resolve());
-    const timer = setTimeout(end, signal.aborted ? 0 : Math.min(ms, 2 ** 31 - 1));
-    signal.addEventListener("abort", end);
-    ends.add(end);
-});
-
 /* Calls a function of the user's. Its failure is no failure of a connection, and must not keep records from others. */
 function call(object, name, ...values) {
     try {
@@ -90,8 +82,8 @@ function endOf(token) {
 }
 
 class Subscription {
-    constructor(channels, { types, cursor = "", told = "", id = newId() } = {}, handlers = {}) {
-        Object.assign(this, { channels, types, cursor, told, id, handlers, admitted: false, queue: [] });
+    constructor(wish, handlers = {}) {
+        Object.assign(this, { cursor: "", id: newId(), queue: [], handlers, ...wish });
     }
 
     /* What a tab tells another of it. */
@@ -100,20 +92,24 @@ class Subscription {
         return { channels, cursor, told, id, spilt };
     }
 
-    /* A queue that is too long is given up: the feed then begins anew at the cursor that the pages have led to. */
+    /* Heartbeats do not wait, since they know nothing of the pages. A queue that is too long is given up: the feed then begins anew at the
+     * cursor that the pages have led to. */
     take(record) {
         if (!this.queue)
             this.apply(record);
-        else if (this.queue.length === QUEUE_MAX || this.spilt)
+        else if (record.op !== "beat" && this.queue.push(record) > QUEUE_MAX)
             [this.spilt, this.queue] = [true, []];
-        else
-            this.queue.push(record);
     }
 
-    apply({ op, event, cursor, after, earliest, reason, passed }) {
-        if (op === "event" && (!event.id || event.id > this.cursor)) {
-            this.cursor = event.id ?? this.cursor;
-            if (this.channels.some((name) => matches(name, event.channel)) && (!this.types || this.types.includes(event.type)))
+    /* An event of another subscription's channel says where the feed is, unless it came `apart` from the order of the log. */
+    apply({ op, event, apart, cursor, after, earliest, reason, passed }) {
+        if (this.ended || event?.id <= this.cursor)
+            return;
+        if (op === "event") {
+            const isOwn = this.channels.some((name) => matches(name, event.channel));
+            if (isOwn || !apart)
+                this.cursor = event.id ?? this.cursor;
+            if (isOwn && (!this.types || this.types.includes(event.type)))
                 call(this.handlers, "event", event);
         } else if (op === "beat" && cursor > this.cursor) {
             this.cursor = cursor;
@@ -129,10 +125,12 @@ class Subscription {
 
     /* Ends the queue: from here on the feed's order is the subscription's. */
     flow() {
+        if (this.spilt)
+            return this.join?.();
         const idOf = ({ event }) => event?.id ?? "";
         const queue = this.queue ?? [];
         this.queue = null;
-        queue.sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1)).filter(({ op }) => op !== "beat").forEach((record) => this.apply(record));
+        queue.sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1)).forEach((record) => this.apply(record));
     }
 }
 
@@ -144,7 +142,7 @@ function distribute(subscriptions, record) {
         else if (record.op === "refused")
             one.id === record.ref && one.refused?.(new FreshetError(record.problem, record.status));
         else if (record.op === "reset") /* a new connection brings what the queue holds once more */
-            one.queue = record.refs.includes(one.id) ? null : one.queue;
+            record.refs.includes(one.id) && (one.queue = one.spilt = null);
         else
             one.take(record);
     }
@@ -168,33 +166,38 @@ class Feed {
         this.control.abort();
     }
 
-    /* All that is wanted, from the lowest cursor on; null if nothing is. */
+    /* All that is wanted, from the lowest cursor on; undefined if nothing is. Gaps that are not known to all are told again. */
     selection() {
         const all = this.admitted();
-        return all.length ? {
+        return all[0] && {
             channels: [...new Set(all.flatMap((one) => one.channels))],
             after: all.map((one) => one.cursor).sort()[0],
-            told: all.map((one) => one.told).sort().pop() || undefined,
-        } : null;
+            told: all.map(({ told, cursor }) => told > cursor ? told : cursor).sort()[0],
+        };
     }
 
+    /* Serves `one` from its cursor on. Where the connection lacks a channel, or may have it only from a later position on (`from`), the
+     * queue waits for a new connection. A WebSocket brings further channels apart from the others until it says that they are live. */
     join(one) {
-        const fresh = one.channels.filter((name) => one.spilt || !this.open?.has(name));
-        if (fresh.length && this.socket && this.open && !one.spilt) {
-            fresh.forEach((name) => this.open.add(name));
-            this.send({ op: "subscribe", channels: fresh, after: one.cursor, told: one.told || undefined, ref: one.id });
-        } else if (!fresh.length) {
-            this.tell({ op: "live", ref: one.id });
-        } else if (this.open !== null) { /* the queue waits for the new connection: it lacks the channels that are not open */
+        if (this.open === null)
+            return;
+        if (one.spilt || one.cursor < this.from || !this.socket && !one.channels.every((name) => this.open?.has(name))) {
             this.restart();
+        } else if (this.socket) {
+            this.joining++;
+            this.from = one.cursor;
+            one.channels.forEach((name) => this.open.add(name));
+            this.send({ op: "subscribe", channels: one.channels, after: one.cursor, told: one.told, ref: one.id });
+        } else {
+            this.tell({ op: "live", ref: one.id });
         }
     }
 
     leave(one) {
-        const wanted = new Set(this.admitted().flatMap((other) => other.channels));
-        const gone = one.channels.filter((name) => !wanted.has(name) && this.open?.delete(name));
-        if (gone.length)
-            this.socket && wanted.size ? this.send({ op: "unsubscribe", channels: gone, ref: 1 }) : this.restart();
+        const wanted = this.selection()?.channels;
+        const gone = one.channels.filter((name) => !wanted?.includes(name) && this.open?.delete(name));
+        if (gone[0])
+            this.socket && wanted ? this.send({ op: "unsubscribe", channels: gone, ref: 1 }) : this.restart();
     }
 
     send(message) {
@@ -204,65 +207,71 @@ class Feed {
     async run() {
         while (!this.stopped) {
             this.control = new AbortController();
-            this.changed = this.begun = false;
-            this.retryMs = 0;
+            this.changed = this.begun = this.retryMs = undefined;
             if (!this.selection()) {
                 this.state("idle");
-                await sleep(Infinity, this.control.signal, this.client.pauses);
+                await this.client.pause(Infinity, this.control.signal);
                 continue;
             }
             this.state("connecting");
             const error = await this[this.order[this.at]](this.control.signal).catch((error) => error);
             this.open = this.socket = undefined;
-            this.stopped || this.state("connecting");
             this.changed || await this.ended(error);
         }
         this.client.closed && this.state("closed");
     }
 
     /* Asks for each subscription alone which of them a refusal concerns. If only all of them are too much, the newest has to go. */
-    async refused({ problem, status }) {
+    async refused(refusal) {
         const all = this.admitted();
-        const refuse = ({ id }, problem, status) => this.tell({ op: "refused", ref: id, problem, status });
+        const refuse = ({ id: ref }, { problem, status }) => this.tell({ op: "refused", ref, problem, status });
         for (const one of all)
-            await this.client.page({ channels: one.channels, after: one.cursor, told: one.told || undefined, limit: 1 })
-                .catch((error) => isFinal(error) && refuse(one, error.problem, error.status));
-        if (all.length > 1 && all.length === this.admitted().length && [400, 414].includes(status))
-            refuse(all.pop(), problem, status);
+            await this.client.page({ channels: one.channels, after: one.cursor, limit: 1 })
+                .catch((error) => isFinal(error) && refuse(one, error));
+        if (all.length > 1 && all.length === this.admitted().length && [400, 414].includes(refusal.status))
+            refuse(all.pop(), refusal);
     }
 
     /* A mechanism that twice did not begin, although the server answers other requests, gives its place to the next. That the server
      * itself says "later" is not the mechanism's fault. */
     async ended(error) {
+        this.control.abort(); /* a stream may still be open: what it brought may have been nonsense */
+        this.control = new AbortController();
+        this.state("connecting");
         if (isFinal(error) && !await this.client.renewed(error))
             await this.refused(error);
         this.failures = this.begun ? 0 : this.failures + 1;
         const later = error?.problem?.type && !isFinal(error);
-        const lame = this.failures > 1 && !later && await this.client.answers();
-        if (lame) {
+        if (this.failures > 1 && !later && await this.client.answers()) {
             this.failures = 0;
             this.at = (this.at + 1) % this.order.length;
+            if (this.at)
+                return;
         }
-        if (!(lame && this.at))
-            await sleep(this.retryMs || error?.retryMs || pauseAfter(this.failures), this.control.signal, this.client.pauses);
+        await this.client.pause(this.retryMs || error?.retryMs || pauseAfter(this.failures), this.control.signal);
     }
 
     /* A connection serves `selection` from now on. */
-    began({ channels }) {
+    began({ channels, after }) {
         this.open = new Set(channels);
+        this.from = after;
+        this.joining = 0;
         this.tell({ op: "reset", refs: this.admitted().map(({ id }) => id) });
     }
 
-    hear(record) {
-        if (!this.begun)
+    /* Takes a record, the first of which begins a connection that serves `selection`. A WebSocket has begun to serve it before. */
+    hear(record, selection) {
+        if (!this.begun) {
+            selection && this.began(selection);
             this.state("live", this.order[this.at]);
+        }
         this.begun = true;
-        if (record.connection)
-            this.client.connection = record.connection;
+        this.client.connection = record.connection ?? this.client.connection;
         if (record.op === "bye")
             this.retryMs = record.retry_ms;
-        else if (["event", "beat", "gap", "live"].includes(record.op))
-            this.tell(record);
+        if (record.op === "live" && record.ref)
+            this.joining--;
+        this.tell({ ...record, apart: this.joining });
     }
 
     /* What is wanted is said once the socket is open. Until then (`open` is null) it may change: Firefox complains of sockets that are closed
@@ -283,7 +292,7 @@ class Feed {
             socket.onopen = () => {
                 const selection = this.selection();
                 if (!selection)
-                    return resolve();
+                    return this.restart();
                 this.socket = socket;
                 this.began(selection);
                 this.send({ op: "subscribe", ref: 0, ...selection });
@@ -319,19 +328,20 @@ class Feed {
         for await (const record of recordsOf(body, giveUp)) {
             if (signal.aborted)
                 return;
-            this.begun || this.began(selection);
-            this.hear(record);
+            this.hear(record, selection);
         }
     }
 
     async poll(signal) {
-        for (let selection, told; !signal.aborted && (selection = this.selection());) {
-            const page = await this.client.page({ ...selection, ...told && { told }, wait: this.begun ? 25 : undefined }, signal);
+        for (let selection, told; selection = this.selection();) {
+            const wait = this.begun && 25, soon = Date.now() + PAUSE_MS;
+            const page = await this.client.page({ ...selection, ...told && { told }, wait }, signal);
             if (signal.aborted)
                 return;
             told = page.told;
-            this.begun || this.began(selection);
-            page.records.forEach((record) => this.hear(record));
+            page.records.forEach((record) => this.hear(record, selection));
+            if (wait && !page.records[1] && Date.now() < soon) /* something in between has it answered without a wait */
+                await this.client.pause(PAUSE_MS, signal);
         }
     }
 }
@@ -416,7 +426,7 @@ class SharedFeed {
             this.others.set(tab, new Map());
             navigator.locks.request(this.name + tab, { signal: this.stopping.signal }, () => this.remove({ tab })).catch(() => {});
         }
-        const one = Object.assign(new Subscription(wish.channels, wish), { admitted: true });
+        const one = new Subscription(wish);
         this.others.get(tab).set(wish.id, one);
         this.feed.join(one);
     }
@@ -424,10 +434,13 @@ class SharedFeed {
     /* To the tab that reads: a subscription has ended, or the whole tab. */
     remove({ tab, id }) {
         const wishes = this.others.get(tab);
-        const gone = [...wishes?.values() ?? []].filter((one) => !id || one.id === id);
-        gone.forEach((one) => wishes.delete(one.id));
         id || this.others.delete(tab);
-        gone.forEach((one) => this.feed.leave(one));
+        wishes?.forEach((one) => {
+            if (!id || one.id === id) {
+                wishes.delete(one.id);
+                this.feed.leave(one);
+            }
+        });
     }
 
     join(one) {
@@ -463,34 +476,34 @@ class Client {
     /* Gives `handler` the events of `channels` (a name or pattern, or several). See freshet.d.ts. */
     subscribe(channels, handler, { after = "now", last, types } = {}) {
         const handlers = typeof handler === "function" ? { event: handler } : handler;
-        const one = new Subscription([channels].flat(), { types }, handlers);
+        const one = new Subscription({ channels: [channels].flat(), types }, handlers);
         one.refused = (error) => {
             this.drop(one);
             handlers.error ? call(handlers, "error", error) : console.error(error);
         };
+        one.join = () => this.feed.join(one);
         this.subscriptions.add(one);
-        this.begin(one, last ? { last } : { after }).catch((error) => this.subscriptions.has(one) && one.refused(error));
-        return { close: () => this.drop(one), get cursor() { return one.cursor; }, get channels() { return one.channels; } };
+        this.begin(one, last ? { last } : { after }).catch((error) => one.ended || one.refused(error));
+        return { close: () => this.drop(one), get cursor() { return one.cursor; }, channels: one.channels };
     }
 
     /* Reads pages up to now, then hands the subscription to the feed. */
     async begin(one, from) {
-        for (let more = true; more && this.subscriptions.has(one);) {
+        for (let more = true; more && !one.ended;) {
             const page = await this.insist(() => this.page({ channels: one.channels, type: one.types, limit: 1000, ...from }));
-            if (!this.subscriptions.has(one))
-                return;
             page.records.forEach((record) => one.apply(record));
-            from = { after: one.cursor || from.after, told: page.told || one.told || undefined };
+            from = { after: one.cursor || from.after, told: page.told };
             more = page.more || page.told < one.cursor;
         }
-        if (this.subscriptions.has(one)) {
+        one.ended || call(one.handlers, "live");
+        if (!one.ended) {
             one.admitted = true;
-            call(one.handlers, "live");
-            this.feed.join(one);
+            one.join();
         }
     }
 
     drop(one) {
+        one.ended = true;
         if (this.subscriptions.delete(one) && one.admitted)
             this.feed.leave(one);
     }
@@ -498,26 +511,25 @@ class Client {
     close() {
         this.closed = true;
         this.ending.abort();
-        this.subscriptions.clear();
+        this.subscriptions.forEach((one) => this.drop(one));
         this.feed.stop();
     }
 
     /* Publishes, and answers with the receipt. Events are published in the order of the calls; ephemeral ones at once, and since they
      * are news only now, they are tried twice at most. */
     async publish(channel, data, { type, key, ephemeral, ifMatch, except } = {}) {
-        const isBytes = data instanceof Uint8Array || data instanceof ArrayBuffer;
-        const parts = channel.split("/");
-        if (parts.some((part) => /^\.\.?$/.test(part))) /* which would make it the path of another channel */
+        const [media, body] = data instanceof Uint8Array || data instanceof ArrayBuffer ? ["application/octet-stream", data]
+            : typeof data === "string" ? ["text/plain", data] : ["application/json", JSON.stringify(data)];
+        if (/(^|\/)\.\.?(\/|$)/.test(channel)) /* which would make it the path of another channel */
             throw new FreshetError({ title: `${channel} is not a channel's name`, status: 400 });
         const headers = new Headers({
-            "Content-Type": isBytes ? "application/octet-stream" : typeof data === "string" ? "text/plain" : "application/json",
+            "Content-Type": media,
             ...type && { "Event-Type": type },
             ...ifMatch && { "If-Match": `"${ifMatch}"` },
             ...except && { "Event-Except": except },
             ...ephemeral || { "Idempotency-Key": `"${key ?? newId()}"` },
         });
-        const body = isBytes || typeof data === "string" ? data : JSON.stringify(data);
-        const path = `/channels/${parts.map(encodeURIComponent).join("/")}`;
+        const path = `/channels/${channel.split("/").map(encodeURIComponent).join("/")}`;
         const post = () => this.insist(() => this.json(path, { ephemeral: ephemeral ? 1 : undefined }, { method: "POST", headers, body }),
             ephemeral ? 1 : Infinity);
         return ephemeral ? post() : this.order = this.order.catch(() => {}).then(post);
@@ -529,12 +541,23 @@ class Client {
             try {
                 return await ask();
             } catch (error) {
-                if (failures < most && !this.closed && (!isFinal(error) || await this.renewed(error)))
-                    await sleep(error.retryMs ?? pauseAfter(failures), this.ending.signal, this.pauses);
-                else
+                if (failures >= most || isFinal(error) && !await this.renewed(error))
+                    throw error;
+                await this.pause(error.retryMs || pauseAfter(failures));
+                if (this.closed)
                     throw error;
             }
         }
+    }
+
+    /* Waits, unless or until `signal` is aborted. Whoever calls what is in `pauses` meanwhile ends the pause as well. */
+    pause(ms, signal = this.ending.signal) {
+        return new Promise((resolve) => {
+            const end = () => (clearTimeout(timer), signal.removeEventListener("abort", end), this.pauses.delete(end), resolve());
+            const timer = setTimeout(end, signal.aborted ? 0 : Math.min(ms, 2 ** 31 - 1));
+            signal.addEventListener("abort", end);
+            this.pauses.add(end);
+        });
     }
 
     /* Tries again at once, in all tabs that share the connection: there is reason to think that the server or the network is back. */
@@ -569,8 +592,8 @@ class Client {
         if (response.ok)
             return response;
         const problem = await response.json().catch(() => ({}));
-        const retry = Number(response.headers.get("Retry-After"));
-        throw Object.assign(new FreshetError(problem, response.status), { token }, retry > 0 && { retryMs: retry * 1000 });
+        const retryMs = Math.max(0, 1000 * response.headers.get("Retry-After"));
+        throw Object.assign(new FreshetError(problem, response.status), { token, retryMs });
     }
 
     /* An answer as JSON, which has to come within a minute: a connection may be dead and not say so. */
@@ -594,9 +617,10 @@ class Client {
             const events = page.events.map((event) => ({ op: "event", event }));
             return { records: [...events, { op: "beat", cursor: page.cursor }], more: page.more, told: page.told };
         } catch (error) {
-            if (error.status !== 410)
+            const { earliest } = error.problem ?? {};
+            if (!earliest)
                 throw error;
-            return { records: [{ op: "gap", ...error.problem, passed: error.problem.earliest <= parameters.after }], more: true };
+            return { records: [{ op: "gap", ...error.problem, passed: earliest <= parameters.after }], more: true, told: earliest };
         }
     }
 

@@ -61,19 +61,34 @@ const numbers = (from, to) => Array.from({ length: to - from }, (_, i) => from +
 /** Passes bytes on to `port`, and what `change` makes of the answers. */
 async function proxyTo(t, port, change = (chunk) => chunk) {
     const sockets = new Set();
+    let isHeld = false;
+    const hold = () => { /* events that are under way stay so; pages pass */
+        isHeld = true;
+        sockets.forEach((socket) => socket.isFollowed && socket.pause());
+    };
     const server = net.createServer((socket) => {
         const other = net.connect(port, "127.0.0.1");
         for (const one of [socket, other]) {
             sockets.add(one);
             one.on("error", () => {}).on("close", () => (sockets.delete(one), socket.destroy(), other.destroy()));
         }
-        socket.on("data", (chunk) => other.write(chunk));
+        socket.on("data", (chunk) => {
+            if (/^\w+ \//.test(chunk)) {
+                other.isFollowed = /[?&](stream|wait)=|upgrade: websocket/i.test(chunk);
+                isHeld && hold();
+            }
+            other.write(chunk);
+        });
         other.on("data", (chunk) => socket.write(change(chunk)));
     });
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
     const cut = () => sockets.forEach((socket) => socket.destroy());
+    const release = () => {
+        isHeld = false;
+        sockets.forEach((socket) => socket.resume());
+    };
     t.after(() => (server.close(), cut()));
-    return { url: `http://127.0.0.1:${server.address().port}`, cut };
+    return { url: `http://127.0.0.1:${server.address().port}`, cut, hold, release };
 }
 
 test("a name or pattern stands for the channels that the server says", () => {
@@ -178,14 +193,14 @@ for (const mechanism of ["ws", "sse", "poll"]) {
     });
 }
 
-/** Passes on the answers to pages of a channel once `open` is called. */
-function gate(channel) {
+/** Passes on the answers to pages of a channel, those that are asked with `parameter`, once `open` is called. */
+function gate(channel, parameter = "limit") {
     const door = { answered: 0 };
     const opened = new Promise((resolve) => (door.open = resolve));
     door.fetch = async (url, ...rest) => {
         const answer = await fetch(url, ...rest);
         const { searchParams } = new URL(url);
-        if (!searchParams.has("stream") && !searchParams.has("wait") && searchParams.getAll("channel").includes(channel)) {
+        if (searchParams.has(parameter) && searchParams.getAll("channel").includes(channel)) {
             door.answered++;
             await opened;
         }
@@ -212,6 +227,112 @@ for (const mechanism of ["ws", "sse", "poll"]) {
         await gets(both.got, ["b1", "a2"]);
     });
 }
+
+for (const mechanism of ["ws", "sse", "poll"]) {
+    test(`by ${mechanism} of two subscriptions to a channel, the one whose pages take longer misses nothing`, async (t) => {
+        const server = await startServer(t);
+        const door = gate("a", "last");
+        const reader = client(t, server.url, { mechanisms: [mechanism], fetch: door.fetch });
+        const slow = collector(), quick = collector();
+        reader.subscribe("a", slow.handlers, { last: 1 });
+        await eventually(() => door.answered === 1, "a page without events, which is held back");
+        await server.publish("a", "a0");
+        reader.subscribe("a", quick.handlers, { after: "earliest" });
+        await gets(quick.got, ["a0"]);
+        await eventually(() => reader.state === "live", "a connection that begins behind that event");
+        door.open();
+        await server.publish("a", "a1");
+        await gets(slow.got, ["a0", "a1"]);
+        await gets(quick.got, ["a0", "a1"]);
+    });
+
+    test(`by ${mechanism} a gap that one subscription knows is told to another that does not`, async (t) => {
+        const server = await startServer(t);
+        const proxy = await proxyTo(t, server.port);
+        const reader = client(t, proxy.url, { mechanisms: [mechanism] });
+        const behind = collector(), told = collector();
+        const { id } = await server.publish("a", "a0");
+        reader.subscribe("b", behind.handlers, { after: "earliest" });
+        await server.publish("b", "b0");
+        await gets(behind.got, ["b0"]);
+        await eventually(() => reader.state === "live", "a connection");
+        proxy.hold();
+        for (const channel of ["b", "a"]) {
+            await server.publish(channel, "gone");
+            await server.request("DELETE", `/channels/${channel}`);
+        }
+        reader.subscribe("a", { ...told.handlers, live: () => (told.live = true) }, { after: id });
+        await eventually(() => told.live, "the other subscription to be live");
+        proxy.cut();
+        proxy.release();
+        await server.publish("b", "b2");
+        await gets(behind.got, ["b0", "b2"]);
+        await eventually(() => behind.got.gaps.length > 0, "the gap");
+        assert.deepEqual([behind, told].map(({ got }) => got.gaps.map(({ reason }) => reason)), [["trimmed"], ["trimmed"]]);
+    });
+
+    test(`by ${mechanism} a subscription that begins while others catch up hides nothing from them`, async (t) => {
+        const server = await startServer(t);
+        const proxy = await proxyTo(t, server.port);
+        const reader = client(t, proxy.url, { mechanisms: [mechanism] });
+        const behind = collector(), fresh = collector();
+        reader.subscribe("a", behind.handlers);
+        await eventually(() => reader.state === "live", "a connection");
+        proxy.hold();
+        const filler = "x".repeat(250_000); /* more than sockets hold: most of it stays with the server */
+        const wanted = numbers(0, 50).map((n) => n + filler);
+        for (const text of wanted) {
+            await server.publish("a", text);
+        }
+        reader.subscribe("b", { ...fresh.handlers, live: () => (fresh.live = true) }, { after: "earliest" });
+        await eventually(() => fresh.live, "the pages of the other subscription");
+        await server.publish("b", "b0");
+        proxy.release();
+        await gets(fresh.got, ["b0"]);
+        await eventually(() => behind.got.events.length >= wanted.length, "all events");
+        assert.ok(data(behind.got).every((text, i) => text === wanted[i]));
+    });
+}
+
+for (const [when, closes] of [["an event", "event"], ["the word that it is live", "live"]]) {
+    test(`a subscription that is closed at ${when} gets nothing more, and its cursor stays there`, async (t) => {
+        const server = await startServer(t);
+        const reader = client(t, server.url);
+        for (const n of numbers(0, 3)) {
+            await server.publish("a", String(n));
+        }
+        const calls = [], { got, handlers } = collector();
+        const note = (name) => (value) => {
+            calls.push(name);
+            if (name === closes) {
+                one.close();
+            }
+            handlers[name]?.(value);
+        };
+        const one = reader.subscribe("a", { event: note("event"), live: note("live") }, { after: "earliest" });
+        await eventually(() => calls.includes(closes), when);
+        const all = collector();
+        reader.subscribe("a", all.handlers, { after: "earliest" });
+        await server.publish("a", "3");
+        await gets(all.got, ["0", "1", "2", "3"]);
+        assert.deepEqual(calls, closes === "event" ? ["event"] : ["event", "event", "event", "live"]);
+        assert.equal(one.cursor, got.events.at(-1).id);
+    });
+}
+
+test("a client that is closed by a handler calls no other", async (t) => {
+    const server = await startServer(t);
+    for (const n of numbers(0, 3)) {
+        await server.publish("a", String(n));
+    }
+    const reader = client(t, server.url), calls = [];
+    const ended = new Promise((resolve) => {
+        const event = () => (calls.push("event"), reader.close(), setImmediate(resolve));
+        reader.subscribe("a", { event, live: () => calls.push("live") }, { after: "earliest" });
+    });
+    await ended;
+    assert.deepEqual(calls, ["event"]);
+});
 
 /** Answers the first page with the cursor of another log, which is above all of this one's. */
 function foreignPage(cursor) {

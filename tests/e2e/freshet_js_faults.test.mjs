@@ -196,6 +196,91 @@ for (const [what, record] of [["the configuration", { op: "lost", channels: ["a"
     });
 }
 
+const numbered = (n, channel) => ({ op: "event", event: { ...EVENT, id: String(n).padStart(16, "0"), channel, data: `${channel}${n}` } });
+
+/** Answers a `subscribe`: with the records that are its history. */
+const answer = (ws, ref, records = []) => [{ op: "ok", ref, cursor: CURSOR }, ...records, { op: "live", ref, cursor: CURSOR }].forEach((record) => say(ws, record));
+
+beside.test("events that come apart from others, while their subscription begins, hide none of them", async (t) => {
+    const url = await pretend(t, { socket: (ws) => ws.on("message", (text) => {
+        const { ref } = JSON.parse(text);
+        answer(ws, ref, ref === 0 ? [] : [numbered(9, "b"), numbered(5, "a"), numbered(7, "a")]);
+    }) });
+    const freshet = client(t, url, { mechanisms: ["ws"] });
+    const a = collector(), b = collector();
+    freshet.subscribe("a", a.handlers);
+    await eventually(() => freshet.state === "live", "a connection");
+    freshet.subscribe("b", b.handlers);
+    await eventually(() => b.got.data.length === 1, "an event of the second subscription");
+    assert.deepEqual(a.got.data, ["a5", "a7"]);
+    assert.deepEqual(b.got.data, ["b9"]);
+});
+
+beside.test("a subscription for which too much waits while it begins misses nothing", async (t) => {
+    const many = Array.from({ length: 10_001 }, (_, i) => numbered(i + 2, "a"));
+    const last = numbered(10_003, "b");
+    const url = await pretend(t, { socket: (ws) => ws.on("message", (text) => {
+        const { ref, channels, after } = JSON.parse(text);
+        const isBoth = channels.includes("b");
+        answer(ws, ref, isBoth ? [...many, last].filter(({ event }) => ref !== 0 || event.id > after) : []);
+    }) });
+    const freshet = client(t, url, { mechanisms: ["ws"] });
+    const a = collector(), b = collector();
+    freshet.subscribe("a", a.handlers);
+    await eventually(() => freshet.state === "live", "a connection");
+    freshet.subscribe("b", b.handlers);
+    await eventually(() => b.got.data.length === 1, "the event");
+    assert.equal(a.got.data.length, many.length);
+    assert.deepEqual(a.got.data, many.map(({ event }) => event.data));
+});
+
+beside.test("a subscription that is closed when its pages are read is not asked for", async (t) => {
+    const asked = [];
+    const url = await pretend(t, { socket: (ws) => ws.on("message", (text) => {
+        const { ref, channels } = JSON.parse(text);
+        asked.push(...channels);
+        answer(ws, ref);
+    }) });
+    const freshet = client(t, url, { mechanisms: ["ws"] });
+    freshet.subscribe("a", () => {});
+    await eventually(() => freshet.state === "live", "a connection");
+    const one = freshet.subscribe("b", { live: () => (one.close(), freshet.subscribe("c", () => {})) });
+    await eventually(() => asked.includes("c"), "the next subscription");
+    assert.deepEqual(asked, ["a", "c"]);
+});
+
+beside.test("a WebSocket that nobody wants any more when it is open says nothing against WebSockets", async (t) => {
+    const sockets = [];
+    class Slow {
+        constructor() {
+            sockets.push(this);
+        }
+
+        close() {}
+    }
+    let streams = 0;
+    const url = await pretend(t, { stream: (_, response) => (streams++, response.writeHead(200, { "Content-Type": "text/event-stream" }).write(beat)) });
+    const freshet = client(t, url, { mechanisms: ["ws", "sse"], WebSocket: Slow });
+    for (let round = 1; round <= 4; round++) {
+        const one = freshet.subscribe("a", () => {});
+        await eventually(() => sockets.length === round || streams, "a connection");
+        assert.equal(streams, 0);
+        one.close();
+        sockets.at(-1).onopen();
+        await eventually(() => freshet.state === "idle", "the client to want nothing");
+    }
+});
+
+beside.test("a stream that brings nonsense is closed", async (t) => {
+    let isClosed = false;
+    const url = await pretend(t, { stream(_, response) {
+        response.writeHead(200, { "Content-Type": "text/event-stream" }).write("data: nonsense\n\n");
+        response.on("close", () => (isClosed = true));
+    } });
+    client(t, url, { mechanisms: ["sse"] }).subscribe("a", () => {});
+    await eventually(() => isClosed, "the end of the first stream");
+});
+
 beside.test("a server that says later keeps its mechanism, and is asked when it said", async (t) => {
     const asked = [];
     const url = await pretend(t, { stream(_, response) {

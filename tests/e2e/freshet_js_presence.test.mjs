@@ -259,6 +259,23 @@ test("a read mark of the list is not moved back by an event that was on its way"
     assert.deepEqual([room.members().get("?/alice").read, told], ["9", ["9"]]);
 });
 
+for (const [what, close] of [["a room", (room) => room.close()], ["the client of a room", (_, one) => (one.closed = true)]]) {
+    test(`${what} that is closed while the list is read anew calls no handler any more`, async () => {
+        const { one, tell } = alone({ count: 0, anonymous: 0, members: [], more: false, cursor: "1" });
+        const told = [];
+        const note = (kind) => () => told.push(kind);
+        const room = await presence(one, "chat/a", { error: note("error"), count: note("count") });
+        const refused = new Promise((resolve) => {
+            one.json = () => new Promise((_, reject) => setImmediate(() => (reject(new Error("closed")), setImmediate(resolve))));
+        });
+        told.length = 0;
+        tell("reset", { count: 1, anonymous: 0, listed: true });
+        close(room, one);
+        await refused;
+        assert.deepEqual(told, []);
+    });
+}
+
 test("a channel whose name would lead to the list of another is refused", async (t) => {
     const server = await startServer(t, { config: ON });
     await assert.rejects(client(t, server.url).presence("chat/a/../b"), { status: 400 });

@@ -1,4 +1,4 @@
-// retry() of freshet.js: the pauses of a client end at once. Time stands still here, so none ends by itself.
+// The pauses of freshet.js, and retry(), which ends them at once. Time stands still here, so none ends by itself.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -45,3 +45,42 @@ test("retry() of a client that waits for nothing asks for nothing", async (t) =>
     assert.deepEqual(asked, []);
     assert.equal(client.state, "idle");
 });
+
+test("close() rejects a publish that waits for its next try, and does not try again", async (t) => {
+    const { client, asked } = lost(t);
+    const published = client.publish("b", 1);
+    const refused = assert.rejects(published, TypeError);
+    await settle();
+    client.close();
+    await refused;
+    await settle();
+    assert.deepEqual(asked, ["/channels/b"]);
+});
+
+/** A client that is given the same `answer` to everything; what it has asked for. */
+function given(t, answer) {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const asked = [];
+    const fetch = async (url) => {
+        asked.push(url);
+        await new Promise(setImmediate);
+        return answer();
+    };
+    const client = connect("http://192.0.2.1", { fetch, mechanisms: ["poll"] });
+    t.after(() => client.close());
+    client.subscribe("a", () => {});
+    return asked;
+}
+
+for (const [what, answer, most] of [
+    ["410 without a gap", () => new Response("<html>", { status: 410 }), 1],
+    ["a problem that is none", () => Response.json(null, { status: 502 }), 1],
+    ["a page that is none", () => Response.json({}), 1],
+    ["empty pages without a wait", () => Response.json({ events: [], cursor: "0000000000000001", more: false }), 9],
+]) {
+    test(`${what}, from something in the server's place, is not asked for without a pause`, async (t) => {
+        const asked = given(t, answer);
+        await settle();
+        assert.ok(asked.length > 0 && asked.length <= most, `${asked.length} requests`);
+    });
+}
