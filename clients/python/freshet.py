@@ -113,7 +113,7 @@ async def _end_all(tasks):
 
 
 class Subscription:
-    """The events of a selection, as an asynchronous iterator. `cursor` is behind the last event that was taken from it."""
+    """The events of a selection, as an asynchronous iterator. All up to `cursor` have been taken from it."""
 
     def __init__(self, client, channels, types, on_gap):
         self.client, self.channels, self.types, self.on_gap = client, channels, types, on_gap
@@ -128,22 +128,25 @@ class Subscription:
         return self
 
     async def __anext__(self):
-        if self.ended and self.ready.empty():
-            raise StopAsyncIteration
         kind, value = await self.ready.get()
-        if self.behind and self.ready.qsize() < QUEUE_MAX / 2:
+        if self.behind and not self.ended and self.ready.qsize() < QUEUE_MAX / 2:
             self.behind, self.waiting = False, []
             self.client._spawn(self.client._begin(self, {"after": self.at, **({"told": self.told} if self.told else {})}))
         if kind == "event":
             self.cursor = value.get("id", self.cursor)
+            self._rest()
             return value
+        self.ready.put_nowait(("end", None))  # for whoever else takes from it
         if kind == "error":
             raise value
         raise StopAsyncIteration
 
     async def close(self):
         self.client._drop(self)
-        self._end(("end", None))
+        self.ended = True
+        while not self.ready.empty():
+            self.ready.get_nowait()
+        self.ready.put_nowait(("end", None))
 
     async def __aenter__(self):
         return self
@@ -168,24 +171,34 @@ class Subscription:
         else:
             self.waiting.append(record)
 
+    def _rest(self):
+        """Moves the cursor to where the feed is, once nothing waits to be taken."""
+        if self.ready.empty():
+            self.cursor = self.at
+
     def _apply(self, record):
-        if self.behind:
+        if self.behind or self.ended:
             return
         if self.joined and self.ready.qsize() >= QUEUE_MAX:  # what follows is read when there is room
             self.behind, self.joined = True, False
             self.client.feed.leave(self)
         elif record["op"] == "event":
-            event = record["event"]
-            if event.get("id", "~") <= self.at:
-                return
-            self.at = event.get("id", self.at)
-            if any(matches(name, event["channel"]) for name in self.channels) and \
-                    (not self.types or event["type"] in self.types):
-                self.ready.put_nowait(("event", event))
+            self._apply_event(record["event"], record.get("apart"))
         elif record["op"] == "beat":
             self.at = max(self.at, record["cursor"])
         elif record["op"] == "gap":
             self._apply_gap(record)
+        self._rest()
+
+    def _apply_event(self, event, apart):
+        """An event of another subscription's channel says where the feed is, unless it came `apart` from the order of the log."""
+        if event.get("id", "~") <= self.at:
+            return
+        is_own = any(matches(name, event["channel"]) for name in self.channels)
+        if is_own or not apart:
+            self.at = event.get("id", self.at)
+        if is_own and (not self.types or event["type"] in self.types):
+            self.ready.put_nowait(("event", event))
 
     def _apply_gap(self, record):
         earliest = record["earliest"]
@@ -269,6 +282,7 @@ class Presence:
         if isinstance(change, Exception):
             raise change
         if change is None:
+            self.changes.put_nowait(None)  # for whoever else takes from it
             raise StopAsyncIteration
         return change
 
@@ -281,12 +295,13 @@ class Presence:
         """Changes are made in the order of the calls."""
         query = {"as": self.client.as_} if self.client.as_ else {}
         headers = {"Content-Type": "application/json"}
-        put = lambda: self.client._request("PUT", self.path + "/me", query, headers=headers, content=json.dumps(change).encode())
+        content = json.dumps(change).encode()
+        put = lambda: self.client._ask("PUT", self.path + "/me", query, headers=headers, content=content)
         async with self.order:
             pause = 0.05
             while True:
                 try:
-                    self.me = (await self.client._insist(put)).json()
+                    self.me = await self.client._insist(put)
                     return self.me
                 except FreshetError as error:
                     if error.status != 409 or self.is_closed or not self.client._follows(self.channel):
@@ -295,8 +310,7 @@ class Presence:
                 await asyncio.sleep(pause)
 
     async def _page(self, after=None):
-        ask = lambda: self.client._request("GET", self.path, {"limit": 1000, **(after or {})})
-        return (await self.client._insist(ask)).json()
+        return await self.client._insist(lambda: self.client._ask("GET", self.path, {"limit": 1000, **(after or {})}))
 
     async def _begin(self):
         """Reads the list, and follows it from there."""
@@ -333,6 +347,8 @@ class Presence:
                 await self._begin()
         except FreshetError as error:
             self.changes.put_nowait(error)
+        finally:
+            self.changes.put_nowait(None)
 
     def _take(self, kind, time, data):
         key = self._key(data) if "member" in data else None
@@ -376,6 +392,10 @@ class _NoToken(Exception):
     """The function for tokens has failed."""
 
 
+class _NoFreshet(Exception):
+    """An answer that the server does not give: something in between, or in its place, does."""
+
+
 class _Changed(Exception):
     """The selection has changed: the connection begins anew."""
 
@@ -388,6 +408,8 @@ class _Feed:
         self.mechanisms = client.mechanisms
         self.at = self.failures = 0
         self.open = self.socket = None
+        self.since = ""  # every channel that is open is so at the latest from this position on
+        self.apart = 0  # subscriptions whose channels a WebSocket brings apart from the others, until it says that they are live
         self.changed = asyncio.Event()
         self.begun = False
         self.retry_s = 0
@@ -397,23 +419,26 @@ class _Feed:
         return [one for one in self.client.subscriptions if one.joined]
 
     def selection(self):
-        """All that is wanted, from the lowest cursor on; None if nothing is."""
+        """All that is wanted, from the lowest cursor on; None if nothing is. Gaps that are not known to all are told again."""
         every = self.joined()
         if not every:
             return None
-        told = max(one.told for one in every)
         return {"channels": list(dict.fromkeys(name for one in every for name in one.channels)),
-                "after": min(one.at for one in every), **({"told": told} if told else {})}
+                "after": min(one.at for one in every), "told": min(max(one.told, one.at) for one in every)}
 
     def join(self, one):
-        fresh = [name for name in one.channels if name not in (self.open or ())]
-        if self.socket and self.open is not None and fresh and not one.spilt:
-            self.open.update(fresh)
-            self._send({"op": "subscribe", "channels": fresh, "after": one.at, "ref": one.id,
-                        **({"told": one.told} if one.told else {})})
-        elif fresh or one.spilt:  # what waits lacks the channels that are not open: the new connection brings it once more
+        """Serves `one` from its cursor on. Where the connection lacks a channel, or may have it only from a later position on, what
+        waits does so until a new connection brings it once more."""
+        is_open = self.open is not None and all(name in self.open for name in one.channels)
+        if one.spilt or one.at < self.since or not (self.socket or is_open):
             one.spilt = False
             self.changed.set()
+        elif self.socket:
+            self.apart += 1
+            self.since = one.at
+            self.open.update(one.channels)
+            self._send({"op": "subscribe", "channels": one.channels, "after": one.at, "ref": one.id,
+                        **({"told": one.told} if one.told else {})})
         else:
             one._flow()
 
@@ -486,8 +511,7 @@ class _Feed:
         every = self.joined()
         for one in every:
             try:
-                await self.client._page({"channels": one.channels, "after": one.at, "limit": 1,
-                                         **({"told": one.told} if one.told else {})})
+                await self.client._page({"channels": one.channels, "after": one.at, "limit": 1})
             except FreshetError as error:
                 if error.is_final:
                     one._refused(error)
@@ -498,7 +522,7 @@ class _Feed:
 
     def _began(self, selection):
         """A new connection, which serves `selection`, brings once more what waits."""
-        self.open = set(selection["channels"])
+        self.open, self.since, self.apart = set(selection["channels"]), selection["after"], 0
         for one in self.joined():
             one.waiting = None
 
@@ -512,12 +536,19 @@ class _Feed:
         if record["op"] == "bye":
             self.retry_s = record.get("retry_ms", 0) / 1000
         elif record["op"] == "live":
-            for one in self.joined():
-                if one.id == record.get("ref"):
-                    one._flow()
+            self._hear_live(record.get("ref"))
         elif record["op"] in ("event", "beat", "gap"):
+            record["apart"] = self.apart
             for one in list(self.client.subscriptions):
                 one._take(record)
+
+    def _hear_live(self, ref):
+        self.apart -= bool(ref)
+        for one in self.joined():
+            if one.id == ref and one.spilt:
+                self.join(one)
+            elif one.id == ref:
+                one._flow()
 
     async def _ws(self):
         if not websockets:
@@ -531,7 +562,7 @@ class _Feed:
         try:
             selection = self.selection()
             if not selection:
-                return
+                raise _Changed
             self.socket = socket
             self._began(selection)
             await socket.send(json.dumps({"op": "subscribe", "ref": 0, **selection}))
@@ -556,11 +587,12 @@ class _Feed:
                 await asyncio.wait_for(socket.close(), 1)
 
     async def _renew(self, socket, token):
-        """Hands over a new token shortly before `token` ends, and so on."""
-        while callable(self.client.token) and _end_of(token):
-            await asyncio.sleep(max((_end_of(token) - time.time()) * 0.8, EARLY_S))
-            token = await self.client._ask_token()
-            await socket.send(json.dumps({"op": "auth", "token": token, "ref": 2}))
+        """Hands over a new token shortly before `token` ends, and so on. Without one the connection ends with the old one."""
+        with suppress(_NoToken, websockets.ConnectionClosed):
+            while callable(self.client.token) and _end_of(token):
+                await asyncio.sleep(max((_end_of(token) - time.time()) * 0.8, EARLY_S))
+                token = await self.client._ask_token()
+                await socket.send(json.dumps({"op": "auth", "token": token, "ref": 2}))
 
     async def _sse(self):
         selection = self.selection()
@@ -584,15 +616,20 @@ class _Feed:
             watch.cancel()
 
     async def _poll(self):
+        told = {}
         while True:
             selection = self.selection()
             if not selection:
-                return
+                raise _Changed
             wait = {"wait": 25} if self.begun else {}
-            page = await self.client._page({**selection, **wait})
+            asked = time.monotonic()
+            page = await self.client._page({**selection, **told, **wait})
+            told = {"told": page["told"]} if "told" in page else {}
             self.begun or self._began(selection)
             for record in page["records"]:
                 self._hear(record)
+            if wait and len(page["records"]) == 1 and time.monotonic() - asked < PAUSE_S[0]:
+                await asyncio.sleep(PAUSE_S[0])  # something in between has it answered without a wait
 
 
 async def _lines(response):
@@ -630,9 +667,11 @@ class Client:
     async def close(self):
         for one in list(self.subscriptions):
             await one.close()
-        await _end_all(self.tasks)
-        await self.http.aclose()
-        self._state("closed")
+        try:
+            await _end_all(self.tasks)
+        finally:
+            await self.http.aclose()
+            self._state("closed")
 
     def subscribe(self, channels, *, after="now", last=None, types=None, on_gap=None):
         """Follows a channel or pattern, or a list of them, after a cursor, a time, "earliest" or now; or from the newest `last` on."""
@@ -661,10 +700,10 @@ class Client:
         content = bytes(data) if is_bytes else (data if is_text else json.dumps(data)).encode()
         path = "/channels/" + _path_of(channel)
 
-        async def post():
-            response = await self._request("POST", path, {"ephemeral": 1} if ephemeral else {}, headers=headers, content=content)
-            return response.json()
-
+        if any(not value.isprintable() for value in headers.values()):
+            raise FreshetError({"title": f"{headers} cannot be headers"}, 400)
+        query = {"ephemeral": 1} if ephemeral else {}
+        post = lambda: self._ask("POST", path, query, headers=headers, content=content, expected=["time"])
         if ephemeral:
             return await self._insist(post)
         async with self.order:
@@ -702,8 +741,7 @@ class Client:
                     one._apply(record)
                 while one.ready.qsize() >= QUEUE_MAX and one in self.subscriptions:
                     await asyncio.sleep(0.05)
-                told = page.get("told") or one.told
-                start = {"after": one.at or start.get("after"), **({"told": told} if told else {})}
+                start = {"after": one.at or start.get("after"), **({"told": page["told"]} if "told" in page else {})}
                 more = page["more"] or page.get("told", "~") < one.at
             if one in self.subscriptions:
                 one.joined = True
@@ -721,7 +759,9 @@ class Client:
                 if error.is_final and not await self._renewed(error):
                     raise
                 pause = error.retry_s
-            except (httpx.TransportError, json.JSONDecodeError, _NoToken):
+            except httpx.UnsupportedProtocol:
+                raise
+            except (httpx.RequestError, _NoFreshet, _NoToken):
                 pause = None
             await asyncio.sleep(pause or _pause_after(failures))
             failures += 1
@@ -744,6 +784,17 @@ class Client:
             raise self._error(response, token)
         return response
 
+    async def _ask(self, *request, expected=(), **options):
+        """The document of an answer, which has the `expected` members."""
+        response = await self._request(*request, **options)
+        try:
+            document = response.json()
+        except ValueError as error:
+            raise _NoFreshet() from error
+        if not isinstance(document, dict) or any(name not in document for name in expected):
+            raise _NoFreshet()
+        return document
+
     def _stream(self, path, query):
         return _Stream(self, self._url(path, query))
 
@@ -751,19 +802,21 @@ class Client:
         try:
             problem = response.json()
         except ValueError:
-            problem = {}
+            problem = None
+        problem = problem if isinstance(problem, dict) else {}
         retry = response.headers.get("retry-after", "")
         return FreshetError(problem, response.status_code, token=token, retry_s=int(retry) if retry.isdigit() else None)
 
     async def _page(self, query):
         """A page as records, and whether there is more. A gap (410) is a page that says so."""
         try:
-            page = (await self._request("GET", "/events", query)).json()
+            page = await self._ask("GET", "/events", query, expected=["events", "cursor", "more"])
         except FreshetError as error:
-            if error.status != 410:
+            if error.status != 410 or "earliest" not in error.problem:  # which something said that is no freshet
                 raise
-            passed = error.problem["earliest"] <= str(query.get("after"))
-            return {"records": [{"op": "gap", **error.problem, "passed": passed}], "more": True}
+            earliest = error.problem["earliest"]
+            passed = earliest <= str(query.get("after"))
+            return {"records": [{"op": "gap", **error.problem, "passed": passed}], "more": True, "told": earliest}
         events = [{"op": "event", "event": event} for event in page["events"]]
         return {"records": events + [{"op": "beat", "cursor": page["cursor"]}], **{name: page[name] for name in ("more", "told") if name in page}}
 
@@ -829,6 +882,7 @@ def connect(url="http://localhost:7070", **options):
     as_         the name under which others see this client as a member, where it has no credential with a subject
     mechanisms  to try in this order: "ws", "sse", "poll"
     on_state    is called with the state ("idle", "connecting", "live", "closed") and the mechanism
-    http        an httpx.AsyncClient of yours: for proxies, certificates, time-outs
+    http        an httpx.AsyncClient of yours: for proxies, certificates, time-outs; it should read for longer than 25 seconds, as
+                heartbeats and polls take
     """
     return Client(url, **options)

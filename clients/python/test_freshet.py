@@ -1,7 +1,10 @@
 """freshet.py against the server itself (FRESHET_BIN, else build/freshet): every mechanism brings the same events."""
 
 import asyncio
+import base64
 import contextlib
+import http
+import json
 import os
 import random
 import re
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import freshet
 import httpx
+import websockets
 
 BIN = os.environ.get("FRESHET_BIN") or str(Path(__file__).resolve().parents[2] / "build/freshet")
 PATIENCE_S = 180  # six times what the grace of a poller takes
@@ -69,10 +73,11 @@ class Server:
 
 
 class Proxy:
-    """Passes bytes on, until they are cut."""
+    """Passes bytes on, until they are cut. While `flows` is not set, what streams, waiting polls and WebSockets bring stays."""
 
     async def start(self, port):
-        self.port, self.writers = port, set()
+        self.port, self.writers, self.flows = port, set(), asyncio.Event()
+        self.flows.set()
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
 
@@ -82,17 +87,29 @@ class Proxy:
         except OSError:
             writer.close()
             return
-        pair = {writer, other}
+        pair, request = {writer, other}, {}
         self.writers |= pair
-        await asyncio.wait({asyncio.ensure_future(self._pass(reader, other)), asyncio.ensure_future(self._pass(other_reader, writer))},
-                           return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({asyncio.ensure_future(self._pass_requests(reader, other, request)),
+                            asyncio.ensure_future(self._pass(other_reader, writer, request))}, return_when=asyncio.FIRST_COMPLETED)
         self.writers -= pair
         for one in pair:
             one.close()
 
-    async def _pass(self, reader, writer):
+    async def _pass_requests(self, reader, writer, request):
         try:
             while data := await reader.read(65536):
+                if re.match(rb"\w+ /", data):
+                    request["follows"] = re.search(rb"[?&](stream|wait)=|upgrade: websocket", data, re.I)
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+
+    async def _pass(self, reader, writer, request):
+        try:
+            while data := await reader.read(65536):
+                if request["follows"]:
+                    await self.flows.wait()
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -101,6 +118,56 @@ class Proxy:
     def cut(self):
         for one in list(self.writers):
             one.transport.abort()
+
+
+class Pretend:
+    """A server with an empty log: pages tell `CURSOR`, and `talk(socket, message)` answers what is asked over its WebSockets."""
+
+    CURSOR = "0000000000000001"
+
+    def __init__(self, talk):
+        self.talk = talk
+        self.opened = asyncio.Event()  # a WebSocket waits for that
+        self.opened.set()
+        self.handshakes = 0
+
+    async def __aenter__(self):
+        self.server = await websockets.serve(self._serve, "127.0.0.1", 0, subprotocols=["freshet.v1"], process_request=self._request)
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self.opened.set()
+        self.server.close()
+        await self.server.wait_closed()
+
+    async def _request(self, _path, headers):
+        if "Upgrade" not in headers:
+            return http.HTTPStatus.OK, [], json.dumps({"events": [], "cursor": self.CURSOR, "more": False}).encode()
+        self.handshakes += 1
+        await self.opened.wait()
+
+    async def _serve(self, socket):
+        async for message in socket:
+            for record in self.talk(json.loads(message)):
+                await socket.send(json.dumps(record))
+
+    @classmethod
+    def answer(cls, message, history=()):
+        return [{"op": "ok", "ref": message["ref"]}, *history, {"op": "live", "ref": message["ref"], "cursor": cls.CURSOR}]
+
+    @staticmethod
+    def event(number, channel):
+        event = {"id": f"{number:016}", "channel": channel, "type": "message", "time": "2026-01-01T00:00:00Z", "data": f"{channel}{number}"}
+        return {"op": "event", "event": event}
+
+
+async def until(condition):
+    for _ in range(PATIENCE_S * 100):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("waited in vain")
 
 
 async def take(subscription, count):
@@ -248,6 +315,199 @@ class Freshet(Case):
                 self.assertEqual(await got, ["b1", "a2"])
 
         await self.by_each(check)
+
+    async def test_of_two_subscriptions_to_a_channel_the_one_whose_pages_take_longer_misses_nothing(self):
+        async def check(mechanism):
+            server, door = self.serve(), Door("a", "last")
+            async with freshet.connect(server.url, mechanisms=[mechanism], http=httpx.AsyncClient(transport=door)) as client:
+                slow = client.subscribe("a", last=1)
+                await asyncio.wait_for(door.answered.wait(), PATIENCE_S)
+                await client.publish("a", "a0")
+                quick = client.subscribe("a", after="earliest")
+                self.assertEqual(await data_of(quick, 1), ["a0"])
+                await until(lambda: client.state == "live")
+                door.opened.set()
+                await client.publish("a", "a1")
+                self.assertEqual(await data_of(slow, 2), ["a0", "a1"])
+                self.assertEqual(await data_of(quick, 1), ["a1"])
+
+        await self.by_each(check)
+
+    async def test_a_gap_that_one_subscription_knows_is_told_to_another_that_does_not(self):
+        async def check(mechanism):
+            server, proxy = self.serve(), Proxy()
+            await proxy.start(server.port)
+            async with freshet.connect(server.url) as publisher, freshet.connect(proxy.url, mechanisms=[mechanism]) as client:
+                first = await publisher.publish("a", "a0")
+                gaps = {"a": [], "b": []}
+                behind = client.subscribe("b", after="earliest", on_gap=gaps["b"].append)
+                await publisher.publish("b", "b0")
+                self.assertEqual(await data_of(behind, 1), ["b0"])
+                await until(lambda: client.state == "live")
+                proxy.flows.clear()
+                for channel in "ba":
+                    await publisher.publish(channel, "gone")
+                    await publisher.http.request("DELETE", server.url + "/channels/" + channel)
+                told = client.subscribe("a", after=first["id"], on_gap=gaps["a"].append)
+                await until(lambda: told.joined)
+                proxy.cut()
+                proxy.flows.set()
+                await publisher.publish("b", "b2")
+                self.assertEqual(await data_of(behind, 1), ["b2"])
+                await until(lambda: gaps["b"])
+                self.assertEqual([[gap["reason"] for gap in some] for some in gaps.values()], [["trimmed"]] * 2)
+            proxy.server.close()
+
+        await self.by_each(check)
+
+    async def test_a_subscription_that_begins_while_others_catch_up_hides_nothing_from_them(self):
+        filler = "x" * 250_000  # more than sockets hold: most of it stays with the server
+
+        async def check(mechanism):
+            server, proxy = self.serve(), Proxy()
+            await proxy.start(server.port)
+            async with freshet.connect(server.url) as publisher, freshet.connect(proxy.url, mechanisms=[mechanism]) as client:
+                behind = client.subscribe("a")
+                await until(lambda: client.state == "live")
+                proxy.flows.clear()
+                for n in range(50):
+                    await publisher.publish("a", f"{n}{filler}")
+                fresh = client.subscribe("b", after="earliest")
+                await until(lambda: fresh.joined)
+                await publisher.publish("b", "b0")
+                proxy.flows.set()
+                self.assertEqual(await data_of(fresh, 1), ["b0"])
+                self.assertEqual([data.rstrip("x") for data in await data_of(behind, 50)], [str(n) for n in range(50)])
+            proxy.server.close()
+
+        await self.by_each(check)
+
+    async def test_events_that_come_apart_from_others_while_their_subscription_begins_hide_none_of_them(self):
+        event = Pretend.event
+
+        def talk(message):
+            return Pretend.answer(message, [event(9, "b"), event(5, "a"), event(7, "a")] if message["ref"] else [])
+
+        async with Pretend(talk) as server, freshet.connect(server.url, mechanisms=["ws"]) as client:
+            a = client.subscribe("a")
+            await until(lambda: client.state == "live")
+            b = client.subscribe("b")
+            self.assertEqual(await data_of(b, 1), ["b9"])
+            self.assertEqual(await data_of(a, 2), ["a5", "a7"])
+
+    async def test_a_subscription_for_which_too_much_waits_while_it_begins_misses_nothing(self):
+        history = [Pretend.event(n, "z") for n in range(2, 62)] + [Pretend.event(62, "b")]
+
+        def talk(message):
+            return Pretend.answer(message, history if "b" in message["channels"] else [])
+
+        with unittest.mock.patch.object(freshet, "QUEUE_MAX", 50):
+            async with Pretend(talk) as server, freshet.connect(server.url, mechanisms=["ws"]) as client:
+                client.subscribe("a")
+                await until(lambda: client.state == "live")
+                self.assertEqual(await data_of(client.subscribe("b"), 1), ["b62"])
+
+    async def test_a_websocket_that_nobody_wants_any_more_when_it_is_open_says_nothing_against_websockets(self):
+        async with Pretend(Pretend.answer) as server, freshet.connect(server.url) as client:
+            for round in range(1, 4):
+                server.opened.clear()
+                one = client.subscribe("a")
+                await until(lambda: server.handshakes == round)
+                await one.close()
+                server.opened.set()
+                await until(lambda: client.state == "idle")
+            client.subscribe("a")
+            await until(lambda: client.state == "live")
+            self.assertEqual(client.mechanism, "ws")
+
+    async def test_a_subscription_that_is_closed_gives_nothing_more_and_its_cursor_stays_there(self):
+        server = self.serve()
+        async with freshet.connect(server.url) as client:
+            ids = [(await client.publish("a", n))["id"] for n in range(3)]
+            one = client.subscribe("a", after="earliest")
+            got = []
+            async for event in one:
+                got.append(event["data"])
+                await until(lambda: one.joined)
+                await one.close()
+            self.assertEqual((got, one.cursor), ([0], ids[0]))
+
+    async def test_a_subscription_has_a_cursor_before_its_first_event(self):
+        server = self.serve()
+        async with freshet.connect(server.url) as client:
+            id = (await client.publish("b", "before"))["id"]
+            one = client.subscribe("a")
+            await until(lambda: one.joined)
+            await one.close()
+            await client.publish("a", "missed")
+            self.assertEqual(one.cursor, id)
+            self.assertEqual(await data_of(client.subscribe("a", after=one.cursor), 1), ["missed"])
+
+    async def test_the_end_of_a_subscription_or_client_ends_all_who_wait_for_it(self):
+        server = self.serve(config="namespaces: [{prefix: chat, presence: true}]\n")
+        client = freshet.connect(server.url)
+        async with client:
+            one = client.subscribe("a")
+            room = await client.presence("chat/a").__aenter__()
+
+            async def all_of(iterator):
+                return [each async for each in iterator]
+
+            waiting = [asyncio.ensure_future(all_of(each)) for each in (one, one, room, room)]
+            await asyncio.sleep(0)
+            await client.close()
+            self.assertEqual(await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_S), [[]] * 4)
+            self.assertEqual((await all_of(one), await all_of(room)), ([], []))
+
+    async def test_answers_that_are_not_the_servers_end_nothing(self):
+        server = self.serve()
+        answers = [(200, b"{}"), (200, b"[]"), (200, b"<html>\xe4"), (200, b"null"), (302, b""), (410, b"{}"), (410, b"gone"),
+                   (502, b"null"), (503, b'"later"'), (504, b"<html>")]
+        for path in ("/events", "/channels/a"):
+            door = Nonsense(path, answers)
+            with unittest.mock.patch.object(freshet, "PAUSE_S", (0.01, 0.01)):
+                async with freshet.connect(server.url, mechanisms=["poll"], http=httpx.AsyncClient(transport=door)) as client:
+                    one = client.subscribe("a", after="now" if path == "/channels/a" else "earliest")
+                    await until(lambda: one.joined)
+                    await asyncio.wait_for(client.publish("a", path), PATIENCE_S)
+                    self.assertEqual((await data_of(one, 1))[-1:], ["/events"] if path == "/events" else ["/channels/a"])
+            self.assertEqual(door.answers, [])
+
+    async def test_polls_that_are_answered_without_a_wait_are_asked_with_pauses(self):
+        asked = []
+
+        def answer(request):
+            asked.append(request)
+            return httpx.Response(200, json={"events": [], "cursor": Pretend.CURSOR, "more": False})
+
+        with unittest.mock.patch.object(freshet, "PAUSE_S", (3600, 3600)):
+            async with freshet.connect("http://x", mechanisms=["poll"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer))) as client:
+                client.subscribe("a")
+                await until(lambda: len(asked) == 3)
+                for _ in range(100):
+                    await asyncio.sleep(0)
+                self.assertEqual(len(asked), 3)
+
+    async def test_a_publish_that_no_request_can_be_is_refused_and_the_next_goes_on(self):
+        server = self.serve()
+        async with freshet.connect(server.url) as client:
+            for options in ({"type": "no\nline"}, {"key": "no\rline"}, {"if_match": "\0"}, {"type": "\U0001F600"}):
+                with self.assertRaises((freshet.FreshetError, UnicodeError), msg=options):
+                    await asyncio.wait_for(client.publish("a", "no", **options), PATIENCE_S)
+            self.assertEqual((await client.publish("a", "yes"))["channel"], "a")
+        async with freshet.connect("localhost:7070") as client:
+            with self.assertRaises(httpx.UnsupportedProtocol):
+                await asyncio.wait_for(client.publish("a", "no"), PATIENCE_S)
+
+    async def test_a_token_that_cannot_be_renewed_leaves_no_failure_behind(self):
+        def token():
+            raise OSError("not now")
+
+        claims = base64.urlsafe_b64encode(b'{"exp": 1}').decode()
+        with unittest.mock.patch.object(freshet, "EARLY_S", 0):
+            client = freshet.connect("http://x", token=token)
+            self.assertIsNone(await freshet._Feed(client)._renew(None, f"a.{claims}.c"))
+            await client.http.aclose()
 
     async def test_a_cursor_of_another_log_is_a_gap_and_the_events_of_this_log_follow(self):
         async def check(mechanism):
@@ -423,11 +683,11 @@ class Freshet(Case):
             async def _insist(self, ask):
                 return await ask()
 
-            async def _request(self, method, path, query=None, *, headers=None, content=None):
+            async def _ask(self, method, path, query=None, *, headers=None, content=None):
                 if method == "PUT":
                     said.append(content)
-                    return httpx.Response(200, json={"member": "alice", "verified": False})
-                return httpx.Response(200, json=answers)
+                    return {"member": "alice", "verified": False}
+                return answers
 
             def subscribe(self, *_, **__):
                 return None
@@ -453,18 +713,31 @@ class Freshet(Case):
         self.assertEqual(room.count, 19_999)
 
 
-class Door(httpx.AsyncHTTPTransport):
-    """Passes on the answers to pages of a channel once `opened` is set."""
+class Nonsense(httpx.AsyncHTTPTransport):
+    """Gives `answers` first to those who ask for a path, then those of the server."""
 
-    def __init__(self, channel):
+    def __init__(self, path, answers):
         super().__init__()
-        self.channel, self.answered, self.opened = channel, asyncio.Event(), asyncio.Event()
+        self.path, self.answers = path, list(answers)
+
+    async def handle_async_request(self, request):
+        if request.url.path == self.path and self.answers:
+            status, content = self.answers.pop(0)
+            return httpx.Response(status, content=content)
+        return await super().handle_async_request(request)
+
+
+class Door(httpx.AsyncHTTPTransport):
+    """Passes on the answers to pages of a channel, those that are asked with `parameter`, once `opened` is set."""
+
+    def __init__(self, channel, parameter="limit"):
+        super().__init__()
+        self.channel, self.parameter, self.answered, self.opened = channel, parameter, asyncio.Event(), asyncio.Event()
 
     async def handle_async_request(self, request):
         query = request.url.params
-        is_page = request.method == "GET" and "stream" not in query and "wait" not in query
         response = await super().handle_async_request(request)
-        if is_page and self.channel in query.get_list("channel"):
+        if self.parameter in query and self.channel in query.get_list("channel"):
             self.answered.set()
             await self.opened.wait()
         return response
