@@ -187,7 +187,7 @@ async function startSite(t) {
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    t.after(() => server.closeAllConnections());
+    t.after(() => server.close().closeAllConnections());
     it.url = `http://127.0.0.1:${server.address().port}/may`;
     return it;
 }
