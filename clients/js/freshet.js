@@ -166,13 +166,13 @@ class Feed {
         this.control.abort();
     }
 
-    /* All that is wanted, from the lowest cursor on; undefined if nothing is. Gaps that are not known to all are told again. */
+    /* All that is wanted, from the lowest cursor on; undefined if nothing is. `told` is left out where gaps are not known to all. */
     selection() {
         const all = this.admitted();
         return all[0] && {
             channels: [...new Set(all.flatMap((one) => one.channels))],
             after: all.map((one) => one.cursor).sort()[0],
-            told: all.map(({ told, cursor }) => told > cursor ? told : cursor).sort()[0],
+            told: all.map(({ told, cursor }) => told > cursor ? told : "").sort()[0] || undefined,
         };
     }
 

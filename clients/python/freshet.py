@@ -419,12 +419,13 @@ class _Feed:
         return [one for one in self.client.subscriptions if one.joined]
 
     def selection(self):
-        """All that is wanted, from the lowest cursor on; None if nothing is. Gaps that are not known to all are told again."""
+        """All that is wanted, from the lowest cursor on; None if nothing is. `told` is left out where gaps are not known to all."""
         every = self.joined()
         if not every:
             return None
+        told = min(one.told if one.told > one.at else "" for one in every)
         return {"channels": list(dict.fromkeys(name for one in every for name in one.channels)),
-                "after": min(one.at for one in every), "told": min(max(one.told, one.at) for one in every)}
+                "after": min(one.at for one in every), **({"told": told} if told else {})}
 
     def join(self, one):
         """Serves `one` from its cursor on. Where the connection lacks a channel, or may have it only from a later position on, what
