@@ -12,7 +12,7 @@ const LIBRARY = path.join(path.dirname(BIN), "tests/libfreshet_disk.so");
 export const ON_A_FAILING_DISK = { skip: fs.existsSync(LIBRARY) ? false : `${LIBRARY} is not built` };
 
 /** How many rounds there are, and the seed of the first. */
-export const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 3);
+export const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 2);
 export const SEED = Number(process.env.FAULT_SEED ?? 1);
 
 /** Numbers that look random, the same for a seed. */
