@@ -148,7 +148,7 @@ static void let_notes_fail(struct world *world, bool fail)
                             : "DROP TRIGGER no_note");
 }
 
-/* Nothing is told of a beginning that the next run would not know. */
+/* Readers hear of no beginning that the next run would not know. */
 static void a_run_whose_beginning_cannot_be_noted_makes_no_position_one_of_lost_events(void **state)
 {
     (void)state;

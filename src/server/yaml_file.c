@@ -35,7 +35,7 @@ static int refuse_syntax(struct faults *faults, const char *path, const yaml_par
 /* The deepest setting has six levels, and a file needs an anchor for each text that it repeats. */
 enum { DEPTH_MAX = 32, ANCHORS_MAX = 1000 };
 
-/* What a file makes the parser hold. */
+/* The parts of a file that make the parser slow, as counted so far. */
 struct bulk {
     unsigned depth, anchors;
 };
