@@ -185,6 +185,18 @@ test("a reading that somebody adds is on the map and in the figures of both", { 
 
 const notesOf = (page) => page.locator(".note").evaluateAll((notes) => notes.map((note) => [note.querySelector("textarea").value, note.style.left, note.style.top]).sort());
 
+/** Waits until the log has the first note at a place, and both pages have that from the log: what a hand shows is no state to go on from. The
+ * line of a page brings events in their order, so one that has a later event has all before. */
+async function assertPutDown(server, pages, x, y) {
+    const newest = async () => (await server.page("/events?channel=demos/board/**")).events.at(-1).data;
+    await eventually(async () => (await newest()).x === x && (await newest()).y === y, `the note at ${x},${y} in the log`);
+    const mark = (type) => server.publish("demos/board/test/mark", { text: "mark", x: 900, y: 500 }, { "Event-Type": type });
+    for (const [type, count] of [["note", 1], ["gone", 0]]) {
+        await mark(type);
+        await same(pages, async (page) => (await notesOf(page)).filter(([text]) => text === "mark").length, (found) => found === count, `the mark, ${type}`);
+    }
+}
+
 /** Takes the first note by the mouse and moves it by 100 in both directions, without letting go of it. */
 async function drag(page) {
     const box = await page.locator(".note").first().boundingBox();
@@ -207,13 +219,13 @@ test("notes are the same for both, whoever writes and moves them", { skip }, asy
         await other.keyboard.press(key);
     }
     await same(pages, notesOf, (notes) => notes.some((it) => it.join() === "buy tea,80px,60px"), "the move by keys");
-    const placeInLog = async () => (await server.page("/events?channel=demos/board/**")).events.at(-1).data.x;
-    await eventually(async () => (await placeInLog()) === 80, "the move in the log");
+    await assertPutDown(server, pages, 80, 60);
     await drag(one);
     await other.locator(".pointer").waitFor();
     await eventually(async () => (await notesOf(other)).some(([text, left]) => text === "buy tea" && parseInt(left) > 80), "the note on its way");
     await one.mouse.up();
     await same(pages, notesOf, (notes) => notes.some((it) => it.join() === "buy tea,180px,160px"), "the move by mouse");
+    await assertPutDown(server, pages, 180, 160);
 
     await other.locator(".note").first().focus();
     await other.keyboard.press("Delete");

@@ -55,12 +55,17 @@ function connect(t, port, options = {}) {
     });
 }
 
-/** Reads until `pattern` is in all that has come, and answers that. */
-async function readUntil(socket, pattern, what) {
+/** Keeps all that comes from now on. */
+function listen(socket) {
     if (socket.seen === undefined) {
         socket.seen = "";
         socket.setEncoding("latin1").on("data", (part) => (socket.seen += part));
     }
+}
+
+/** Reads until `pattern` is in all that has come, and answers that. */
+async function readUntil(socket, pattern, what) {
+    listen(socket);
     await eventually(() => pattern.test(socket.seen), what);
     return socket.seen;
 }
@@ -533,17 +538,39 @@ async function holdingPort(t, port) {
     return { held, port: proxy.address().port };
 }
 
+/** How many bytes the kernel has for sockets at `port` that nobody has read; a socket that takes bytes may have them later. */
+function unreadAt(port) {
+    const local = `:${port.toString(16).toUpperCase().padStart(4, "0")} `;
+    const ESTABLISHED = "01";
+    return fs.readFileSync("/proc/net/tcp", "utf8").split("\n").map((row) => row.trim().split(/ +/))
+        .filter(([, address, , state]) => `${address} `.endsWith(local) && state === ESTABLISHED)
+        .reduce((sum, [, , , , queues]) => sum + parseInt(queues.split(":")[1], 16), 0);
+}
+
+/** Stops all threads of a server: the first of them that runs again hears of the signal, and the others from that one. */
+async function freeze(server) {
+    const tasks = `/proc/${server.pid}/task`;
+    const stateOf = (task) => fs.readFileSync(`${tasks}/${task}/stat`, "utf8").split(") ")[1][0];
+    server.signal("SIGSTOP");
+    await eventually(() => fs.readdirSync(tasks).every((task) => stateOf(task) === "T"), "the stop of all threads");
+}
+
 test("requests that came with the end of their handshakes are answered before a drain", async (t) => {
     const CLIENTS = 150;
     const REQUEST = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     const { server, port, certificates } = await secured(t, { args: ["--threads", "2"], more: "limits: {drain_ms: 10s, head_ms: 5m, handshake_ms: 5m}\n" });
     const { held, port: holding } = await holdingPort(t, port);
     const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect(t, holding, { ca: certificates.ca })));
-    clients.forEach((socket) => socket.write(REQUEST));
+    clients.forEach((socket) => {
+        listen(socket);
+        socket.write(REQUEST);
+    });
     const END = 80; /* bytes that end a handshake, at most */
     await eventually(() => held.sizes.length === CLIENTS && held.sizes.every((size) => size > END + REQUEST.length), "the ends of the handshakes, and the requests");
-    server.signal("SIGSTOP");
+    await freeze(server);
     await Promise.all(held.parts.map((send) => send()));
+    const sent = held.sizes.reduce((sum, size) => sum + size);
+    await eventually(() => unreadAt(port) === sent || assert.fail(`${unreadAt(port)} of ${sent}`), "all bytes at the server");
     server.signal("SIGTERM");
     server.signal("SIGCONT");
     for (const socket of clients) {
