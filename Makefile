@@ -15,8 +15,8 @@ build:                  ## the program, at build/freshet
 
 LISTEN ?= localhost:7070
 
-run: build              ## starts it on localhost:7070 (LISTEN=localhost:7071), data in ./freshet-data
-	@exec build/freshet serve --listen $(LISTEN)
+run: build              ## starts it with its demos on localhost:7070 (LISTEN=localhost:7071), data in ./freshet-data
+	@exec build/freshet serve --listen $(LISTEN) --config examples/freshet.yaml
 
 node_modules := tests/e2e/node_modules/.package-lock.json
 

@@ -1,6 +1,7 @@
 // The demos in Chromium, each in two browsers, as two people have it: both see the same, also after one was cut off.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { BIN, eventually, startServer, test } from "./support/index.mjs";
 import { addReading, CONFIG, EXAMPLES, FILL, say, write } from "./support/demos.mjs";
@@ -40,6 +41,12 @@ async function same([one, other], look, isRight, what) {
         return JSON.stringify(here) === JSON.stringify(there) && isRight(here) && [here];
     }, what);
 }
+
+test("`make run` starts the server with what the demos can do", () => {
+    const command = execFileSync("make", ["--no-print-directory", "-n", "run"], { cwd: path.dirname(EXAMPLES), encoding: "utf8" }).trim().split("\n").at(-1);
+    const [, config] = /^exec build\/freshet serve --listen localhost:7070 --config (.*)$/.exec(command);
+    assert.equal(path.resolve(path.dirname(EXAMPLES), config), path.join(EXAMPLES, "freshet.yaml"));
+});
 
 test("the list of demos leads to each of them, with and without the slash", { skip }, async (t) => {
     const server = await startServer(t, { args: ["--base", "/rt"] });
