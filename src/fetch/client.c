@@ -254,7 +254,9 @@ static int on_send(void *context, char *address, char *own_address, int port, in
     return CURL_PREREQFUNC_OK;
 }
 
-/* The address that is connected to, not one that the name had a moment before. */
+/* The address that is connected to, not one that the name had a moment before. A name may list a
+ * thousand addresses that refuse at once, all of which libcurl would try within one turn of the
+ * loop: without a socket it passes them over. */
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct call *call = context;
@@ -265,6 +267,10 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
         call->forbidden = true;
         return CURL_SOCKET_BAD;
     }
+    if (call->addresses < CLIENT_ADDRESSES_MAX + 1)
+        call->addresses++;
+    if (call->addresses > CLIENT_ADDRESSES_MAX)
+        return CURL_SOCKET_BAD;
     return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
                   address->protocol);
 }
@@ -402,7 +408,7 @@ static int start(struct client *client, struct call *call, const struct call_req
     call->timed_out = false;
     call->forbidden = call->unanswered = false;
     call->repeats = call->repeatable || request->method != CALL_POST;
-    call->sendings = 0;
+    call->sendings = call->addresses = 0;
     call->retry_after[0] = call->allowed_origin[0] = '\0';
     call->response_size = call->header_size = 0;
     call->started_ns = clock_now_ns(client->loop->clock);
@@ -476,10 +482,15 @@ static const char *certificate_error(CURL *easy)
     }
 }
 
+#define TOO_MANY_ADDRESSES "none of the first 8 addresses of the host could be connected to"
+_Static_assert(CLIENT_ADDRESSES_MAX == 8, "as TOO_MANY_ADDRESSES says");
+
 static const char *no_answer_error(const struct call *call, CURLcode result)
 {
     if (result == CURLE_PEER_FAILED_VERIFICATION)
         return certificate_error(call->easy);
+    if (result == CURLE_COULDNT_CONNECT && call->addresses > CLIENT_ADDRESSES_MAX)
+        return TOO_MANY_ADDRESSES;
     if (result == CURLE_SSL_CONNECT_ERROR)
         return "TLS could not be agreed on: the receiver may not speak TLS on this port";
     if (result == CURLE_SSL_CERTPROBLEM)

@@ -9,7 +9,11 @@
 
 #include <curl/curl.h>
 
-enum { CLIENT_RESPONSE_MAX = 16 << 10, CLIENT_SPARES = 64 };
+enum {
+    CLIENT_RESPONSE_MAX = 16 << 10,
+    CLIENT_SPARES = 64,
+    CLIENT_ADDRESSES_MAX = 8, /* that a request tries of all those that a name lists */
+};
 
 struct call;
 struct client;
@@ -65,14 +69,15 @@ struct call {
     /* Called once, in a later turn. */
     void (*done)(struct call *call);
     /* The outcome; stands until the next start or call_free(): */
-    int status;        /* 0 when the head of the answer was not whole */
-    const char *error; /* why there is no answer, or only a part of it; NULL for none; static */
-    bool timed_out;    /* the request took too long */
-    bool forbidden;    /* the address is not allowed */
-    bool unanswered;   /* the connection was closed after the request was sent */
-    bool repeats;      /* the request may be sent a second time */
-    unsigned sendings; /* how often curl began to send; a second time only if nothing had left, or
-                        * the request repeats */
+    int status;         /* 0 when the head of the answer was not whole */
+    const char *error;  /* why there is no answer, or only a part of it; NULL for none; static */
+    bool timed_out;     /* the request took too long */
+    bool forbidden;     /* the address is not allowed */
+    bool unanswered;    /* the connection was closed after the request was sent */
+    bool repeats;       /* the request may be sent a second time */
+    unsigned sendings;  /* how often curl began to send; a second time only if nothing had left, or
+                         * the request repeats */
+    unsigned addresses; /* that it tried to connect to, up to CLIENT_ADDRESSES_MAX + 1 */
     int64_t started_ns;
     int64_t ended_ns;
     char retry_after[64];     /* value of that header, empty without it */

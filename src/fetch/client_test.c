@@ -25,7 +25,7 @@ struct rig {
     bool ended;
     int listener, conn;
     unsigned port;
-    char resolve[96];
+    char resolve[160];
     const char *resolves[2];
     char got[4096]; /* bytes of the request that came last */
     size_t got_len;
@@ -444,6 +444,48 @@ static void a_name_whose_addresses_all_refuse_is_an_error(void **state)
     rig->listener = listen_at("127.0.0.1", 0);
 }
 
+/* Listens at the last of so many addresses, and leads a name to all of them. */
+static void listen_at_last_of(struct rig *rig, unsigned count)
+{
+    char addresses[128] = "", address[16];
+    size_t len = 0;
+    for (unsigned i = 1; i <= count; i++) {
+        snprintf(address, sizeof(address), "127.0.0.%u", i);
+        len += (size_t)snprintf(addresses + len, sizeof(addresses) - len, "%s%s", i > 1 ? "," : "",
+                                address);
+    }
+    close(rig->listener);
+    rig->listener = listen_at(address, rig->port);
+    assert_true(rig->listener >= 0);
+    lead(rig, addresses);
+}
+
+static void the_last_address_that_a_request_may_try_is_tried(void **state)
+{
+    struct rig *rig = *state;
+    listen_at_last_of(rig, CLIENT_ADDRESSES_MAX);
+    post_to(rig, "some.test", "hello");
+    receive(rig);
+    say(rig, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    finish(rig);
+    assert_int_equal(rig->call.status, 200);
+}
+
+static void a_request_tries_a_bounded_number_of_addresses(void **state)
+{
+    struct rig *rig = *state;
+    listen_at_last_of(rig, CLIENT_ADDRESSES_MAX + 1);
+    post_to(rig, "some.test", "hello");
+    finish(rig);
+    assert_int_equal(rig->call.status, 0);
+    assert_string_equal(rig->call.error,
+                        "none of the first 8 addresses of the host could be connected to");
+    take_connection(rig);
+    assert_int_equal(rig->conn, -1);
+    post_to(rig, "127.0.0.9", "hello");
+    receive(rig);
+}
+
 /* ---- where calls may go ---------------------------------------------------------------------- */
 
 static void assert_forbidden(struct rig *rig, const char *host)
@@ -524,6 +566,8 @@ int main(void)
         TEST(a_port_where_nobody_listens_is_an_error),
         TEST(addresses_of_a_name_that_refuse_are_passed_over_at_once),
         TEST(a_name_whose_addresses_all_refuse_is_an_error),
+        TEST(the_last_address_that_a_request_may_try_is_tried),
+        TEST(a_request_tries_a_bounded_number_of_addresses),
         cmocka_unit_test(a_name_is_judged_by_the_address_that_is_connected_to),
         cmocka_unit_test(only_allowed_addresses_of_a_name_are_connected_to),
         cmocka_unit_test(a_trusted_host_may_be_anywhere),
