@@ -61,7 +61,7 @@ void http2_head_add(struct http2_head *head, struct str name, struct str value, 
         add_pseudo(head, name, value);
     else if (str_eq(name, STR("cookie")))
         add_cookie(head, value);
-    else if (!str_eq(name, STR("host")) || !str_eq(value, pseudo(head, HTTP2_AUTHORITY)))
+    else if (!str_eq(name, STR("host")) || !str_eq_nocase(value, pseudo(head, HTTP2_AUTHORITY)))
         add_line(&head->fields, name, value); /* a Host that differs is refused as repeated */
 }
 

@@ -90,6 +90,18 @@ static void a_websocket_becomes_an_upgrade(void **state)
            true);
 }
 
+static void a_host_may_differ_from_the_authority_in_case_alone(void **state)
+{
+    (void)state;
+    struct http2_head head;
+    begin(&head, "GET", "/");
+    add(&head, "host", "LOCALhost:7070");
+    expect(&head, "GET / HTTP/1.1\r\nhost: localhost:7070\r\n\r\n", false);
+    begin(&head, "GET", "/");
+    add(&head, "host", "localhost:7071");
+    expect(&head, "GET / HTTP/1.1\r\nhost: localhost:7070\r\nhost: localhost:7071\r\n\r\n", false);
+}
+
 static void other_tunnels_stay_a_connect(void **state)
 {
     (void)state;
@@ -187,6 +199,7 @@ int main(void)
         cmocka_unit_test(crumbs_of_a_cookie_are_joined),
         cmocka_unit_test(a_host_like_the_authority_is_said_once_and_another_twice),
         cmocka_unit_test(a_websocket_becomes_an_upgrade),
+        cmocka_unit_test(a_host_may_differ_from_the_authority_in_case_alone),
         cmocka_unit_test(other_tunnels_stay_a_connect),
         cmocka_unit_test(another_protocol_than_websocket_is_foreign),
         cmocka_unit_test(lines_cannot_be_forged),
