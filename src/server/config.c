@@ -158,16 +158,22 @@ static void apply(struct config *config, const struct options *options, struct f
     config->insecure = options->insecure;
 }
 
-static void read_environment(struct config *config, struct faults *faults)
+static void read_switch(const char *name, bool *ret, struct faults *faults)
 {
-    const char *text = environment("FRESHET_NO_URING");
+    const char *text = environment(name);
     if (!text || strcmp(text, "0") == 0)
         return;
     if (strcmp(text, "1") == 0)
-        config->no_uring = true;
-    else if (boolean_read(str_from(text), &config->no_uring))
-        faults_add(faults, NULL, "FRESHET_NO_URING",
+        *ret = true;
+    else if (boolean_read(str_from(text), ret))
+        faults_add(faults, NULL, name,
                    "\"%.60s\" is neither 1 nor 0 (true, false, yes, no, on, off)", text);
+}
+
+static void read_environment(struct config *config, struct faults *faults)
+{
+    read_switch("FRESHET_NO_URING", &config->no_uring, faults);
+    read_switch("FRESHET_NO_SANDBOX", &config->no_sandbox, faults);
 }
 
 static void check_address(struct config *config, const struct listen_item *item, unsigned nth,

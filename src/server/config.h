@@ -54,7 +54,8 @@ struct config {
     bool memory;
     bool playground; /* anybody may use the channels of the playground, within small limits */
     bool insecure;
-    bool no_uring;
+    bool no_uring;            /* the environment has FRESHET_NO_URING */
+    bool no_sandbox;          /* and FRESHET_NO_SANDBOX */
     const char *path;         /* of the file; NULL: there is none */
     const char *user, *group; /* that the process becomes; NULL: it stays */
     unsigned threads;

@@ -424,17 +424,20 @@ static void a_switch_of_the_environment_is_a_boolean(void **state)
         bool off;
     } cases[] = {{"1", 0, true}, {"true", 0, true}, {"0", 0, false},       {"off", 0, false},
                  {"", 0, false}, {"2", -EINVAL, 0}, {"flase", -EINVAL, 0}, {" ", -EINVAL, 0}};
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    static const char *const names[] = {"FRESHET_NO_URING", "FRESHET_NO_SANDBOX"};
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
         struct config config;
         struct faults faults = {0};
-        setenv("FRESHET_NO_URING", cases[i].value, 1);
-        assert_int_equal(read_options(&config, NULL, NULL, 0, &faults), cases[i].result);
-        assert_int_equal(config.no_uring, cases[i].off);
-        assert_int_equal(cases[i].result != 0, has(&faults, "FRESHET_NO_URING"));
+        size_t n = i / 2;
+        setenv(names[i % 2], cases[n].value, 1);
+        assert_int_equal(read_options(&config, NULL, NULL, 0, &faults), cases[n].result);
+        assert_int_equal(i % 2 ? config.no_sandbox : config.no_uring, cases[n].off);
+        assert_false(i % 2 ? config.no_uring : config.no_sandbox);
+        assert_int_equal(cases[n].result != 0, has(&faults, names[i % 2]));
         faults_free(&faults);
         config_free(&config);
+        unsetenv(names[i % 2]);
     }
-    unsetenv("FRESHET_NO_URING");
 }
 
 static void a_file_that_is_not_there_is_refused(void **state)

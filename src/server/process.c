@@ -333,15 +333,9 @@ static bool forbid_core_files(void)
 #endif
 }
 
-static bool is_switched_off(void)
-{
-    const char *text = environment("FRESHET_NO_SANDBOX");
-    return text && strcmp(text, "1") == 0;
-}
-
 void process_confine(const struct config *config, const char *data)
 {
-    bool on = !is_switched_off();
+    bool on = !config->no_sandbox;
     bool bound = on && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     bool dumps = !on || !forbid_core_files();
     int landlock = bound ? confine_files(config, data) : 0;

@@ -97,6 +97,7 @@ test("check reads the options and the environment that serve reads", async (t) =
     assert.equal((await check(t, file, ["--listen", "0.0.0.0:80", "--insecure"])).code, 0);
     assert.equal((await check(t, file, [], { FRESHET_NO_URING: "" })).code, 0);
     assert.equal((await check(t, file, [], { FRESHET_NO_URING: "flase" })).code, USAGE);
+    assert.equal((await check(t, file, [], { FRESHET_NO_SANDBOX: "maybe" })).code, USAGE);
     assert.equal((await check(t, path.join(path.dirname(file), "none.yaml"))).code, USAGE);
 });
 
