@@ -6,6 +6,7 @@
 #include "base/say.h"
 #include "server/authorities.h"
 #include "server/config_file.h"
+#include "server/config_lists.h"
 #include "server/keys.h"
 #include "server/yaml_file.h"
 
@@ -139,8 +140,11 @@ static void set_listen(struct config *config, const struct command_list *listen,
                    CONFIG_LISTEN_MAX);
     else if (listen->count)
         config->listen_count = 0;
-    for (size_t i = 0; i < listen->count && config->listen_count < CONFIG_LISTEN_MAX; i++)
-        config->listen[config->listen_count++] = (struct listen_item){.address = listen->at[i]};
+    for (size_t i = 0; i < listen->count && config->listen_count < CONFIG_LISTEN_MAX; i++) {
+        const struct listen_item item = {.address = listen->at[i]};
+        if (config_check_listen(config, &item, NULL, "--listen", faults))
+            config->listen[config->listen_count++] = item;
+    }
 }
 
 /* Applies the command line over the file, even if the file says the opposite. */

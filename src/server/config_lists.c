@@ -170,6 +170,25 @@ static const char *fault_of_listen(const struct listen_item *item)
     return NULL;
 }
 
+static const char *quote_listen(const struct listen_item *item, char *room, size_t size)
+{
+    const char *text = item->address ? item->address : "";
+    return say_quote(room, size, text, strlen(text));
+}
+
+bool config_check_listen(const struct config *config, const struct listen_item *item,
+                         const struct place *place, const char *name, struct faults *faults)
+{
+    char quoted[140], earlier[140];
+    const struct listen_item *same =
+        listening_find_same(config->listen, config->listen_count, item);
+    if (same)
+        faults_add(faults, place, name, "%s listens where %s does already: leave one of them out",
+                   quote_listen(item, quoted, sizeof(quoted)),
+                   quote_listen(same, earlier, sizeof(earlier)));
+    return !same;
+}
+
 void config_read_listen(struct config_walk *walk, const struct key *key,
                         const struct walk_entry *entry, void *base)
 {
@@ -188,11 +207,10 @@ void config_read_listen(struct config_walk *walk, const struct key *key,
         if (walk->faults->count != before)
             continue;
         const char *why = fault_of_listen(&item);
-        const char *text = item.address ? item.address : "";
         if (why)
             faults_add(walk->faults, &place, key->name, "%s %s",
-                       say_quote(quoted, sizeof(quoted), text, strlen(text)), why);
-        else
+                       quote_listen(&item, quoted, sizeof(quoted)), why);
+        else if (config_check_listen(config, &item, &place, key->name, walk->faults))
             config->listen[config->listen_count++] = item;
     }
 }

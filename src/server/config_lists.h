@@ -3,6 +3,12 @@
 
 #include "server/config_walk.h"
 
+/* Adds a fault if an item of `listen` that is there already has an address of this one: the kernel
+ * would spread the connections over both, an address for management among them. True if none has.
+ */
+bool config_check_listen(const struct config *config, const struct listen_item *item,
+                         const struct place *place, const char *name, struct faults *faults);
+
 list_reader config_read_listen;
 list_reader config_read_proxies; /* trusted_proxies */
 list_reader config_read_hosts;

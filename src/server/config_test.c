@@ -402,6 +402,7 @@ static void an_option_that_cannot_be_is_refused_and_named(void **state)
         {{"--nothing"}, 1, "--nothing"},
         {{"word"}, 1, "word"},
         {{"--listen=0.0.0.0:1"}, 1, "--insecure"},
+        {{"--listen=localhost:1", "--listen=127.0.0.1:1"}, 2, "--listen"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct config config;
@@ -747,6 +748,25 @@ static void an_origin_that_no_browser_says_is_refused(void **state)
     config_free(&config);
 }
 
+static void an_address_that_is_listed_twice_is_refused(void **state)
+{
+    (void)state;
+    struct config config;
+    REFUSES("listen:\n  - 127.0.0.1:7070\n  - 127.0.0.1:7071\n  - 127.0.0.1:7070\n", ":4: listen",
+            "\"127.0.0.1:7070\"", "leave one of them out");
+    REFUSES("listen:\n  - localhost:7070\n  - '[::1]:7070'\n", ":3: listen", "\"[::1]:7070\"",
+            "\"localhost:7070\"");
+    REFUSES("listen:\n  - 127.0.0.1:1\n  - {address: 127.0.0.1:1, admin: true}\n", ":3: listen");
+    REFUSES("listen:\n  - unix:/run/a.sock\n  - {address: 'unix:/run/a.sock', mode: 600}\n",
+            ":3: listen", "unix:/run/a.sock");
+    assert_int_equal(read_text(&config,
+                               "listen: [127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:1, '[::1]:1', "
+                               "127.0.0.2:1, unix:/run/a, unix:/run/b]\n"),
+                     0);
+    assert_int_equal(config.listen_count, 7);
+    config_free(&config);
+}
+
 static void a_host_that_no_client_says_is_refused(void **state)
 {
     (void)state;
@@ -1063,6 +1083,7 @@ int main(void)
         cmocka_unit_test(a_number_of_0_is_the_default_unless_it_says_something),
         cmocka_unit_test(the_shares_of_the_table_are_the_couriers),
         cmocka_unit_test(contradictory_settings_are_refused_with_their_line),
+        cmocka_unit_test(an_address_that_is_listed_twice_is_refused),
         cmocka_unit_test(a_host_that_no_client_says_is_refused),
         cmocka_unit_test(a_proxy_that_cannot_come_is_refused),
         cmocka_unit_test(an_entry_that_matches_nothing_is_refused),

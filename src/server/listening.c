@@ -49,6 +49,32 @@ int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX]
     return count > 0 && listen_is_unix(ret) && door ? -EINVAL : count;
 }
 
+static bool is_same(const struct listen_address *a, const struct listen_address *b)
+{
+    return listen_is_same(a, b) && (listen_is_unix(a) || listen_port(a));
+}
+
+static bool share_an_address(const struct listen_item *a, const struct listen_item *b)
+{
+    struct listen_address left[LISTEN_NAME_MAX], right[LISTEN_NAME_MAX];
+    int left_count = listening_parse(a->address, left);
+    int right_count = listening_parse(b->address, right);
+    for (int i = 0; i < left_count; i++)
+        for (int j = 0; j < right_count; j++)
+            if (is_same(&left[i], &right[j]))
+                return true;
+    return false;
+}
+
+const struct listen_item *listening_find_same(const struct listen_item *items, size_t count,
+                                              const struct listen_item *other)
+{
+    for (size_t i = 0; i < count; i++)
+        if (share_an_address(&items[i], other))
+            return &items[i];
+    return NULL;
+}
+
 bool listening_read_mode(const char *text, mode_t *ret)
 {
     char *end;

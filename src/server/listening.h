@@ -35,6 +35,11 @@ uint8_t listening_door(struct str scheme);
 /* Reads an item of `listen`. Returns the number of addresses, with their doors, or -EINVAL. */
 int listening_parse(const char *text, struct listen_address ret[LISTEN_NAME_MAX]);
 
+/* The first of these items that has an address in common with another item; NULL if none has. Ports
+ * that are to be free ones differ. */
+const struct listen_item *listening_find_same(const struct listen_item *items, size_t count,
+                                              const struct listen_item *other);
+
 /* Adds the addresses of an item, which was checked but for its address; `nth` counts them. The same
  * results. */
 int listening_add(struct listening *listening, const struct listen_item *item, unsigned nth);
