@@ -86,7 +86,7 @@ async function getsEphemeral(port) {
         const look = () => (text.includes(what) || socket.destroyed) && resolve(text.includes(what));
         socket.on("data", (bytes) => { text += bytes; look(); });
         socket.once("close", look);
-        socket.setTimeout(20_000, () => socket.destroy());
+        socket.setTimeout(60_000, () => socket.destroy());
         look();
     });
     socket.write(getLine("/channels/e/x?stream=ndjson"));

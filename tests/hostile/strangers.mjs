@@ -9,7 +9,7 @@ import { pause, request } from "./support.mjs";
 
 const port = Number(process.argv[2]);
 const EVERY_MS = 20;
-const SETTLE_MS = 5_000; /* for what was acknowledged to arrive */
+const SETTLE_MS = 60_000; /* for what was acknowledged to arrive, at most: sanitized servers are slow, and the machine is busy */
 
 const seen = { healthz: [], publish: [], delivery: [], refused: 0, unanswered: 0, lost: [], twice: 0, disordered: 0 };
 const acknowledged = new Map(); // id -> when it was sent

@@ -178,11 +178,13 @@ export const attacks = {
         config: "limits: {connections_max: 200}\n",
         async attack(port, until, tlsPort) {
             const hello = await recordHello();
-            const sockets = await arrive(port, Math.min(until, Date.now() + 1000), 150, async () => {
+            /* The server is full when it has refused somebody: a connection that it has not taken yet leaves a place. */
+            const sockets = await arrive(port, Date.now() + 60_000, 1, async () => {
                 const all = await connectMany(port, 250);
                 all.forEach((socket) => socket.write(getLine("/channels/a?stream=ndjson")));
                 return all;
-            });
+            }, ({ limits }) => Math.min(limits.connections_refused, 1));
+            until = Math.max(until, Date.now() + 1000);
             let seen = 0, served = 0;
             await Promise.all([
                 repeat(until, 50, (n) => comeInVain(port, tlsPort, hello, n)),
