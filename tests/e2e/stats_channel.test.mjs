@@ -29,8 +29,8 @@ test("a listener gets an event a second that tells rates, subscribers and latenc
     assert.equal(typeof data.log.retained, "number");
     assert.equal(data.webhooks.endpoints, 0);
     assert.deepEqual(data.limits, {});
-    const first = Date.parse(data.at), next = Date.parse((await stream.event()).data.at);
-    assert.ok(next - first > 500 && next - first < 30_000, `${next - first} ms`); /* a busy machine is late, too */
+    const [first, fourth] = [data, (await stream.events(4)).at(-1).data].map(({ at }) => Date.parse(at));
+    assert.ok(fourth - first > 2000 && fourth - first < 120_000, `${fourth - first} ms`); /* a busy machine is late, too: with any of them */
     news.close();
 });
 
