@@ -204,7 +204,7 @@ test("an address has its share of the tokens that wait for keys, and /stats coun
 
 test("a stream ends when its token does", async (t) => {
     const server = await startServer(t, { config: BY_SECRET });
-    const token = await sign(READ_CHAT, { ttl: "5s" });
+    const token = await sign(READ_CHAT, { ttl: "10s" });
     const headers = { ...bearer(token), Connection: "close" };
     const answer = await server.get("/channels/chat/a?stream=sse", headers); /* until it ends */
     assert.equal(answer.status, 200);

@@ -7,6 +7,7 @@ import http from "node:http";
 import { promisify } from "node:util";
 import { publish, startServer, test } from "./support/index.mjs";
 import { BIN } from "./support/server.mjs";
+import { DEADLINE_MS } from "./support/wait.mjs";
 
 const ORDERS = "\u001b]0;owned\u0007\u009b2J\u007fgood\rbad";
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
@@ -15,7 +16,7 @@ const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
 async function output(args, { terminal }) {
     const quoted = [BIN, ...args].map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(" ");
     const [command, ...rest] = terminal ? ["script", "-qec", quoted, "/dev/null"] : [BIN, ...args];
-    const { stdout } = await promisify(execFile)(command, rest, { timeout: 20_000 });
+    const { stdout } = await promisify(execFile)(command, rest, { timeout: DEADLINE_MS });
     return stdout;
 }
 
