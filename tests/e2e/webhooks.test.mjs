@@ -294,6 +294,7 @@ test("a slow endpoint holds up no other", async (t) => {
     await register(server, quick.url, ["a"]);
     const ids = await publishMany(server, "a", 200);
     assert.deepEqual(idsOf(await quick.events(200)), ids);
+    await slow.events(1);
     assert.equal(slow.distinct().length, 1, "an ordered endpoint is owed one event at a time");
     slow.answer = () => 200;
     slow.release();
