@@ -8,6 +8,10 @@ const GET = Buffer.from("GET ");
 export async function startProxy(server) {
     const pairs = new Set();
     const listener = net.createServer((client) => {
+        if (proxy.isAway) {
+            client.destroy();
+            return;
+        }
         const upstream = net.connect({ host: "127.0.0.1", port: server.port });
         const pair = { client, upstream };
         pairs.add(pair);
@@ -30,6 +34,7 @@ export async function startProxy(server) {
         port: listener.address().port,
         url: `http://127.0.0.1:${listener.address().port}`,
         connections: () => pairs.size,
+        isAway: false, /* whoever comes meanwhile is sent away */
         gets: 0, /* GET requests that have passed */
         gzips: 0, /* answers that were compressed */
         /** Cuts every connection, as a network does that goes away. */
