@@ -193,9 +193,10 @@ class Feed {
         }
     }
 
+    /* A stream or poll that is beginning (`open` is undefined) may have the channel: it begins anew. */
     leave(one) {
         const wanted = this.selection()?.channels;
-        const gone = one.channels.filter((name) => !wanted?.includes(name) && this.open?.delete(name));
+        const gone = one.channels.filter((name) => !wanted?.includes(name) && this.open !== null && this.open?.delete(name) !== false);
         if (gone[0])
             this.socket && wanted ? this.send({ op: "unsubscribe", channels: gone, ref: 1 }) : this.restart();
     }
@@ -207,7 +208,7 @@ class Feed {
     async run() {
         while (!this.stopped) {
             this.control = new AbortController();
-            this.changed = this.begun = this.retryMs = undefined;
+            this.changed = this.begun = this.retryMs = this.open = undefined;
             if (!this.selection()) {
                 this.state("idle");
                 await this.client.pause(Infinity, this.control.signal);
@@ -215,7 +216,8 @@ class Feed {
             }
             this.state("connecting");
             const error = await this[this.order[this.at]](this.control.signal).catch((error) => error);
-            this.open = this.socket = undefined;
+            this.open = new Set();
+            this.socket = undefined;
             this.changed || await this.ended(error);
         }
         this.client.closed && this.state("closed");

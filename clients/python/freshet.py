@@ -407,7 +407,7 @@ class _Feed:
         self.client = client
         self.mechanisms = client.mechanisms
         self.at = self.failures = 0
-        self.open = self.socket = None
+        self.open, self.socket = set(), None  # `open`: the channels; None while a stream or poll is beginning
         self.since = ""  # every channel that is open is so at the latest from this position on
         self.apart = 0  # subscriptions whose channels a WebSocket brings apart from the others, until it says that they are live
         self.changed = asyncio.Event()
@@ -444,10 +444,11 @@ class _Feed:
             one._flow()
 
     def leave(self, one):
+        """A stream or poll that is beginning may have the channel: it begins anew."""
         wanted = {name for other in self.joined() for name in other.channels}
-        gone = [name for name in one.channels if self.open and name in self.open and name not in wanted]
+        gone = [name for name in one.channels if name not in wanted and (self.open is None or name in self.open)]
         if gone:
-            self.open.difference_update(gone)
+            self.open = self.open and self.open.difference(gone)
             if self.socket and wanted:
                 self._send({"op": "unsubscribe", "channels": gone, "ref": 1})
             else:
@@ -463,6 +464,7 @@ class _Feed:
             self.changed.clear()
             self.begun = False
             self.retry_s = 0
+            self.open = None
             if not self.selection():
                 self.client._state("idle")
                 await self.changed.wait()
@@ -475,7 +477,7 @@ class _Feed:
             except Exception as failure:  # whatever a connection ends by, the next one begins at the cursors
                 error = failure
             finally:
-                self.open = self.socket = None
+                self.open, self.socket = set(), None
             self.client._state("connecting")
             await self._ended(error)
 
@@ -554,6 +556,7 @@ class _Feed:
     async def _ws(self):
         if not websockets:
             raise RuntimeError("websockets is not installed")
+        self.open = set()  # what is wanted is said once the socket is open
         token = await self.client._token()
         protocols = ["freshet.v1"] + ([f"freshet.token.{token}"] if token else [])
         url = self.client._url("/events").replace("http", "ws", 1)

@@ -487,6 +487,54 @@ class Freshet(Case):
                     await asyncio.sleep(0)
                 self.assertEqual(len(asked), 3)
 
+    async def test_a_channel_that_is_left_while_its_stream_begins_is_not_followed(self):
+        asked, begin = [], asyncio.Event()
+
+        async def stream(waits):
+            if waits:
+                await begin.wait()
+            yield b'event: $beat\ndata: {"cursor": "%s"}\n\n' % Pretend.CURSOR.encode()
+            await asyncio.Event().wait()
+
+        def answer(request):
+            query = request.url.params
+            if "stream" not in query:
+                return httpx.Response(200, json={"events": [], "cursor": Pretend.CURSOR, "more": False})
+            asked.append(query.get_list("channel"))
+            return httpx.Response(200, content=stream(len(asked) == 2))
+
+        async with freshet.connect("http://x", mechanisms=["sse"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer))) as client:
+            client.subscribe("a")
+            await until(lambda: client.state == "live")
+            one = client.subscribe("b")
+            await until(lambda: len(asked) == 2)
+            await one.close()
+            begin.set()
+            await until(lambda: len(asked) == 3)
+            self.assertEqual(asked, [["a"], ["a", "b"], ["a"]])
+
+    async def test_a_subscription_that_is_closed_in_the_pause_before_the_next_try_leaves_the_pause_as_it_is(self):
+        polls = []
+
+        def answer(request):
+            if "limit" in request.url.params:
+                return httpx.Response(200, json={"events": [], "cursor": Pretend.CURSOR, "more": False})
+            polls.append(request)
+            raise httpx.ConnectError("no network")
+
+        with unittest.mock.patch.object(freshet, "PAUSE_S", (3600, 3600)):
+            async with freshet.connect("http://x", mechanisms=["poll"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer))) as client:
+                client.subscribe("a")
+                one = client.subscribe("b")
+                await until(lambda: one.joined and polls)
+                for _ in range(100):
+                    await asyncio.sleep(0)
+                before = len(polls)
+                await one.close()
+                for _ in range(100):
+                    await asyncio.sleep(0)
+                self.assertEqual(len(polls), before)
+
     async def test_a_publish_that_no_request_can_be_is_refused_and_the_next_goes_on(self):
         server = self.serve()
         async with freshet.connect(server.url) as client:

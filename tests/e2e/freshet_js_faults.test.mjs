@@ -271,6 +271,27 @@ beside.test("a WebSocket that nobody wants any more when it is open says nothing
     }
 });
 
+beside.test("a channel that is left while its stream begins is not followed", async (t) => {
+    const asked = [];
+    let begin;
+    const url = await pretend(t, { stream(_, response, at) {
+        asked.push(at.searchParams.getAll("channel").join());
+        begin = () => response.writeHead(200, { "Content-Type": "text/event-stream" }).write(beat);
+        if (asked.length !== 2) {
+            begin();
+        }
+    } });
+    const freshet = client(t, url, { mechanisms: ["sse"] });
+    freshet.subscribe("a", () => {});
+    await eventually(() => freshet.state === "live", "a connection");
+    const one = freshet.subscribe("b", () => {});
+    await eventually(() => asked.length === 2, "the stream of both");
+    one.close();
+    begin();
+    await eventually(() => asked.length === 3, "another stream");
+    assert.deepEqual(asked, ["a", "a,b", "a"]);
+});
+
 beside.test("a stream that brings nonsense is closed", async (t) => {
     let isClosed = false;
     const url = await pretend(t, { stream(_, response) {

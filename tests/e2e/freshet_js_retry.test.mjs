@@ -57,6 +57,32 @@ test("close() rejects a publish that waits for its next try, and does not try ag
     assert.deepEqual(asked, ["/channels/b"]);
 });
 
+test("a subscription that is closed while the client waits for its next try leaves the pause as it is", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    let polls = 0;
+    const fetch = async (url) => {
+        const { pathname, searchParams } = new URL(url);
+        if (searchParams.has("limit")) {
+            return Response.json({ events: [], cursor: "0000000000000001", more: false });
+        }
+        polls += pathname === "/events";
+        throw new TypeError("no network");
+    };
+    const client = connect("http://192.0.2.1", { fetch, mechanisms: ["poll"] });
+    t.after(() => client.close());
+    client.subscribe("a", () => {});
+    const one = client.subscribe("b", () => {});
+    await settle();
+    const before = polls;
+    assert.ok(before > 0);
+    one.close();
+    await settle();
+    assert.equal(polls, before);
+    client.retry();
+    await settle();
+    assert.equal(polls, before + 1);
+});
+
 /** A client that is given the same `answer` to everything; what it has asked for. */
 function given(t, answer) {
     t.mock.timers.enable({ apis: ["setTimeout"] });
