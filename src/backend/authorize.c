@@ -1,7 +1,9 @@
 /* A question becomes a request (struct asked) with a digest over everything that the answer can
  * depend on: the body, the server, and the credential that the caller of the answer inherits. The
  * digest finds an answer in the cache, under a lock, on the thread that asks. Otherwise the request
- * goes by mail to the backend thread, where it is POSTed, or joins an equal one that is under way.
+ * goes by mail to the backend thread, where it joins an equal one that is under way, or waits for
+ * its turn and is POSTed then. Turns come when a question comes and when one has ended. A timer
+ * ends a question that waits for its turn until its timeout_ms has passed.
  *
  * Failing closed: only a whole answer of status 200 that says `"allow": true` allows. Failures are
  * not kept, so the next question asks again. */
@@ -51,6 +53,9 @@ struct asked {
     struct map_node node; /* in authorize->asked, if it is the first of its kind */
     struct list list;     /* in authorize->under_way, or in `others` of the first */
     struct list others;
+    struct turn turn;      /* of the first of its kind, as are the next two */
+    struct timer deadline; /* runs while the request waits for its turn */
+    int64_t due_ns;        /* when the server's timeout_ms will have passed */
     struct authorize *authorize;
     const struct authorize_server *server;
     struct identification *identification;
@@ -333,7 +338,8 @@ static bool take_share(struct asked *asked)
 static const char *take_place(struct asked *asked)
 {
     struct authorize *authorize = asked->authorize;
-    asked->held = sizeof(*asked) + asked->body.cap + asked->terms_count * sizeof(struct str);
+    asked->held = sizeof(*asked) + sizeof(struct turns_address) + asked->body.cap +
+                  asked->terms_count * sizeof(struct str);
     for (size_t i = 0; i < asked->terms_count; i++)
         asked->held += asked->terms[i].len;
     unsigned questions = atomic_fetch_add_explicit(&authorize->questions, 1, memory_order_relaxed);
@@ -423,6 +429,8 @@ static struct caller *make_caller(const struct asked *asked, const struct author
 static void answer_all(struct asked *first, const struct identity *identity)
 {
     struct authorize *authorize = first->authorize;
+    turns_remove(&authorize->turns, &first->turn);
+    timer_stop(&first->deadline);
     map_remove(&authorize->asked, &first->node);
     list_remove(&first->list);
     list_add_last(&first->others, &first->list);
@@ -469,21 +477,25 @@ static void say_failed(const struct asked *asked, const char *why)
     buf_free(&hidden);
 }
 
+static void send_waiting(struct authorize *authorize);
+
 static void on_done(struct call *call)
 {
     struct asked *asked = container_of(call, struct asked, call);
+    struct authorize *authorize = asked->authorize;
     const char *why;
     struct authorize_reply reply;
     struct identity identity = unavailable(failed);
     if (read_answer(call, &reply, &why)) {
         identity = judge(asked, &reply);
     } else {
-        count(asked->authorize, call->timed_out ? AUTHORIZE_TIMED_OUT : AUTHORIZE_FAILED);
+        count(authorize, call->timed_out ? AUTHORIZE_TIMED_OUT : AUTHORIZE_FAILED);
         say_failed(asked, why);
     }
     answer_all(asked, &identity);
     caller_unref(identity.caller);
     authorize_reply_deinit(&reply);
+    send_waiting(authorize);
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
@@ -523,16 +535,75 @@ static struct curl_slist *make_headers(const struct asked *asked)
     return list;
 }
 
-static void post(struct asked *asked)
+static void post(struct asked *asked, int64_t timeout_ms)
 {
     asked->call.done = on_done;
-    asked->call.timeout_ms = asked->server->timeout_ms;
+    asked->call.timeout_ms = timeout_ms;
     asked->call.repeatable = true; /* a question changes nothing */
     if (!call_post(asked->authorize->client, &asked->call, asked->server->url, make_headers(asked),
                    buf_str(&asked->body)))
         return;
     struct identity identity = unavailable(no_memory);
     answer_all(asked, &identity);
+}
+
+/* Ends a question whose turn did not come in time, as if the server had not answered. */
+static void give_up(struct asked *asked)
+{
+    const struct identity identity = unavailable(failed);
+    count(asked->authorize, AUTHORIZE_TIMED_OUT);
+    say_failed(asked, "no place was free for the question before timeout_ms had passed: see "
+                      "limits.authorize_site_max");
+    answer_all(asked, &identity);
+}
+
+static void on_deadline(struct timer *deadline)
+{
+    give_up(container_of(deadline, struct asked, deadline));
+}
+
+/* How many of a site's questions may be of one address: all but a quarter. Without a limit for
+ * addresses all clients may come from one, as from a proxy. */
+static uint32_t address_places(const struct authorize *authorize, uint32_t site_max)
+{
+    if (!atomic_load_explicit(&authorize->address_max, memory_order_relaxed) || site_max == 1)
+        return site_max;
+    return site_max - (site_max + 3) / 4;
+}
+
+static struct turns_limits turns_limits_of(const struct authorize *authorize)
+{
+    uint32_t site_max = atomic_load_explicit(&authorize->site_max, memory_order_relaxed);
+    return (struct turns_limits){.places = AUTHORIZE_PLACES,
+                                 .site = site_max,
+                                 .address = address_places(authorize, site_max)};
+}
+
+/* Sends the questions whose turn it is, with what is left of their time. The timer is late by some
+ * ms, so a question may have none left. */
+static void send_waiting(struct authorize *authorize)
+{
+    const struct turns_limits limits = turns_limits_of(authorize);
+    for (struct turn *turn; (turn = turns_next(&authorize->turns, &limits));) {
+        struct asked *asked = container_of(turn, struct asked, turn);
+        int64_t left_ns = asked->due_ns - clock_now_ns(authorize->client->loop->clock);
+        timer_stop(&asked->deadline);
+        if (left_ns > 0)
+            post(asked, (left_ns + 999999) / 1000000);
+        else
+            give_up(asked);
+    }
+}
+
+static void wait_for_turn(struct asked *asked)
+{
+    const struct authorize_server *server = asked->server;
+    struct authorize *authorize = asked->authorize;
+    struct loop *loop = authorize->client->loop;
+    asked->due_ns = clock_now_ns(loop->clock) + server->timeout_ms * 1000000;
+    asked->deadline.ring = on_deadline;
+    timer_set(loop, &asked->deadline, server->timeout_ms);
+    turns_add(&authorize->turns, &asked->turn, str_from(server->url), asked->peer);
 }
 
 static void open_asked(struct mail *mail, void *owner)
@@ -549,7 +620,8 @@ static void open_asked(struct mail *mail, void *owner)
     count(authorize, AUTHORIZE_ASKED);
     map_add(&authorize->asked, &asked->node, digest_of(asked->digest));
     list_add_last(&authorize->under_way, &asked->list);
-    post(asked);
+    wait_for_turn(asked);
+    send_waiting(authorize);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -615,8 +687,10 @@ struct identity authorize_ask(struct authorize *authorize,
 
 int authorize_init(struct authorize *authorize, struct client *client)
 {
-    *authorize = (struct authorize){
-        .client = client, .kept_max = AUTHORIZE_KEPT_MAX, .address_max = AUTHORIZE_ADDRESS_MAX};
+    *authorize = (struct authorize){.client = client,
+                                    .kept_max = AUTHORIZE_KEPT_MAX,
+                                    .address_max = AUTHORIZE_ADDRESS_MAX,
+                                    .site_max = AUTHORIZE_SITE_MAX};
     int result = quota_init(&authorize->addresses, AUTHORIZE_QUESTIONS_MAX);
     if (result)
         return result;
@@ -625,12 +699,14 @@ int authorize_init(struct authorize *authorize, struct client *client)
     map_init(&authorize->asked, asked_is);
     list_init(&authorize->by_age);
     list_init(&authorize->under_way);
+    turns_init(&authorize->turns);
     return 0;
 }
 
 void authorize_limit(struct authorize *authorize, const struct authorize_limits *limits)
 {
     atomic_store_explicit(&authorize->address_max, limits->address_max, memory_order_relaxed);
+    atomic_store_explicit(&authorize->site_max, limits->site_max, memory_order_relaxed);
     pthread_mutex_lock(&authorize->lock);
     atomic_store_explicit(&authorize->kept_max, limits->kept_max, memory_order_relaxed);
     make_room(authorize, 0);
@@ -667,6 +743,7 @@ void authorize_deinit(struct authorize *authorize)
         forget(authorize, container_of(authorize->by_age.next, struct answer, age));
     map_deinit(&authorize->cached);
     map_deinit(&authorize->asked);
+    turns_deinit(&authorize->turns);
     quota_deinit(&authorize->addresses);
     pthread_mutex_destroy(&authorize->lock);
 }

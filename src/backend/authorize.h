@@ -9,11 +9,16 @@
  *
  * Answers are kept for cache_s, and equal questions wait for the same request. Whatever is not an
  * answer of status 200 allows nothing. What waits and what is kept is bounded, and no address has
- * more than its share of what may wait. */
+ * more than its share of what may wait.
+ *
+ * Few questions are sent at a time, so the others wait for their turn (turns.h): a slow server
+ * leaves places to the other servers, and an address that asks much leaves places to the others. A
+ * question's timeout_ms runs while it waits. */
 #pragma once
 
 #include "access/permission.h"
 #include "backend/authorize_reply.h"
+#include "backend/turns.h"
 #include "base/map.h"
 #include "base/quota.h"
 #include "base/sparing.h"
@@ -25,6 +30,8 @@
 enum {
     AUTHORIZE_TERMS_MAX = 100,
     AUTHORIZE_HEADERS_MAX = 8,
+    AUTHORIZE_PLACES = 64,           /* questions that are sent at a time, to all servers */
+    AUTHORIZE_SITE_MAX = 48,         /* of these to one host and port, unless configured */
     AUTHORIZE_ADDRESS_MAX = 1000,    /* questions of one address that wait, unless configured */
     AUTHORIZE_KEPT_MAX = 16 << 20,   /* bytes of the answers that are kept, unless configured */
     AUTHORIZE_CACHED_MAX = 10000,    /* answers that are kept */
@@ -79,6 +86,8 @@ extern const char *const authorize_count_helps[AUTHORIZE_COUNT];
 struct authorize_limits {
     size_t kept_max;      /* bytes of answers that are kept; 0: none is */
     uint32_t address_max; /* questions of one address that wait; 0: as many as come */
+    uint32_t site_max;    /* questions that are sent to one site at a time: 1 or more. A quarter of
+                           * them is left by each address to others, unless address_max is 0 */
 };
 
 struct authorize {
@@ -88,13 +97,15 @@ struct authorize {
     struct list by_age;   /* of the same, the oldest first */
     atomic_size_t kept;   /* bytes of the same; changed under the lock */
     atomic_size_t kept_max;
-    struct map asked; /* requests under way, by digest; the thread's */
+    struct map asked; /* requests that wait for a turn or an answer, by digest; the thread's */
     struct list under_way;
+    struct turns turns;      /* of the same */
     struct sparing failures; /* limits the log lines about them; the thread's */
     atomic_uint questions;
     atomic_size_t held;     /* bytes of the questions */
     struct quota addresses; /* the questions of each */
     _Atomic uint32_t address_max;
+    _Atomic uint32_t site_max;
     _Atomic uint64_t counts[AUTHORIZE_COUNT];
 };
 
@@ -107,7 +118,8 @@ struct authorize_stats {
 /* Returns 0, or -ENOMEM, and then nothing is left. */
 int authorize_init(struct authorize *authorize, struct client *client);
 
-/* Takes other limits; what exceeds them goes at once, or when it is answered. Any thread. */
+/* Takes other limits; what exceeds them goes at once, or when it is answered. Places that are new
+ * are taken at the next question or answer. Any thread. */
 void authorize_limit(struct authorize *authorize, const struct authorize_limits *limits);
 
 /* NULL is fine: all zeroes. Any thread. */

@@ -61,6 +61,7 @@ static void open_rig(struct rig *rig)
 {
     *rig = (struct rig){.server = {.url = "https://app/authorize",
                                    .cache_s = 10,
+                                   .timeout_ms = 5000,
                                    .headers = {STR("cookie")},
                                    .headers_count = 1}};
     clock_fake_init(&rig->clock, NOW_US);
@@ -534,7 +535,7 @@ static void the_bytes_of_kept_answers_are_bounded(void **state)
     struct asker asker;
     char session[16];
     open_rig(&rig);
-    authorize_limit(&rig.authorize, &(struct authorize_limits){.kept_max = ROOM});
+    authorize_limit(&rig.authorize, &(struct authorize_limits){.kept_max = ROOM, .site_max = 1});
     for (unsigned i = 0; i < 200; i++) {
         snprintf(session, sizeof(session), "%u", i);
         (void)ask(&rig, &asker, session);
@@ -544,7 +545,7 @@ static void the_bytes_of_kept_answers_are_bounded(void **state)
     struct authorize_stats stats = authorize_stats(&rig.authorize);
     assert_true(stats.kept > 5 && stats.kept < 100);
     assert_true(stats.kept_bytes <= ROOM && stats.kept_bytes > ROOM / 2);
-    authorize_limit(&rig.authorize, &(struct authorize_limits){.kept_max = 0});
+    authorize_limit(&rig.authorize, &(struct authorize_limits){.kept_max = 0, .site_max = 1});
     stats = authorize_stats(&rig.authorize);
     assert_true(!stats.kept && !stats.kept_bytes);
     (void)ask(&rig, &asker, "x");
@@ -561,7 +562,8 @@ static void an_address_cannot_take_all_places(void **state)
     struct asker askers[SHARE + 4];
     char session[16];
     open_rig(&rig);
-    authorize_limit(&rig.authorize, &(struct authorize_limits){.address_max = SHARE});
+    authorize_limit(&rig.authorize,
+                    &(struct authorize_limits){.address_max = SHARE, .site_max = 64});
     for (unsigned i = 0; i < SHARE; i++) {
         snprintf(session, sizeof(session), "%u", i);
         assert_int_equal(ask(&rig, &askers[i], session).state, IDENTITY_LATER);
@@ -588,13 +590,259 @@ static void clients_of_an_unknown_address_have_the_share_of_one(void **state)
     struct rig rig;
     struct asker askers[3];
     open_rig(&rig);
-    authorize_limit(&rig.authorize, &(struct authorize_limits){.address_max = 1});
+    authorize_limit(&rig.authorize, &(struct authorize_limits){.address_max = 1, .site_max = 64});
     rig.address = NULL;
     assert_int_equal(ask(&rig, &askers[0], "x").state, IDENTITY_LATER);
     assert_int_equal(ask(&rig, &askers[1], "y").state, IDENTITY_UNAVAILABLE);
     rig.address = "192.0.2.1";
     assert_int_equal(ask(&rig, &askers[2], "z").state, IDENTITY_LATER);
     close_rig(&rig);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+static void limit_site(struct rig *rig, uint32_t site_max)
+{
+    authorize_limit(&rig->authorize,
+                    &(struct authorize_limits){.address_max = 1000, .site_max = site_max});
+}
+
+static void an_address_leaves_places_of_a_slow_site_to_others(void **state)
+{
+    static const struct {
+        uint32_t address_max, site_max;
+        unsigned sent; /* of the busy address's four */
+    } rows[] = {{1000, 5, 3}, {1000, 4, 3}, {1000, 3, 2}, {1000, 2, 1},
+                {1000, 1, 1}, {0, 3, 3},    {0, 5, 4}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        static const char *const sessions[] = {"a", "b", "c", "d"};
+        struct rig rig;
+        struct asker askers[5];
+        open_rig(&rig);
+        authorize_limit(&rig.authorize,
+                        &(struct authorize_limits){.address_max = rows[i].address_max,
+                                                   .site_max = rows[i].site_max});
+        for (unsigned j = 0; j < 4; j++)
+            assert_int_equal(ask(&rig, &askers[j], sessions[j]).state, IDENTITY_LATER);
+        assert_int_equal(rig.count, rows[i].sent);
+        rig.address = "192.0.2.2";
+        assert_int_equal(ask(&rig, &askers[4], "e").state, IDENTITY_LATER);
+        if (rows[i].sent < rows[i].site_max) {
+            assert_int_equal(rig.count, rows[i].sent + 1);
+            assert_true(has(&rig.body, "192.0.2.2"));
+            end_by(&rig, rows[i].sent, 200, "{\"allow\":true}");
+            assert_int_equal(state_of(&askers[4]), IDENTITY_KNOWN);
+        }
+        close_rig(&rig);
+    }
+}
+
+static void addresses_take_turns(void **state)
+{
+    static const char *const addresses[] = {"192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2",
+                                            "192.0.2.2", "192.0.2.3", "192.0.2.1"};
+    static const char *const turns[] = {"192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3",
+                                        "192.0.2.1", "192.0.2.2", "192.0.2.1"};
+    (void)state;
+    struct rig rig;
+    struct asker askers[7];
+    char session[16];
+    open_rig(&rig);
+    limit_site(&rig, 1);
+    for (unsigned i = 0; i < 7; i++) {
+        snprintf(session, sizeof(session), "%u", i);
+        rig.address = addresses[i];
+        assert_int_equal(ask(&rig, &askers[i], session).state, IDENTITY_LATER);
+    }
+    for (unsigned i = 0; i < 7; i++) {
+        assert_int_equal(rig.count, i + 1);
+        assert_true(has(&rig.body, turns[i]));
+        end_by(&rig, i, 200, "{\"allow\":false}");
+    }
+    for (unsigned i = 0; i < 7; i++)
+        assert_int_equal(state_of(&askers[i]), IDENTITY_BAD);
+    close_rig(&rig);
+}
+
+static void a_slow_site_leaves_places_to_other_sites(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker askers[3];
+    open_rig(&rig);
+    limit_site(&rig, 1);
+    (void)ask(&rig, &askers[0], "1");
+    (void)ask(&rig, &askers[1], "2");
+    assert_int_equal(rig.count, 1);
+    struct authorize_server slow = rig.server;
+    rig.server.url = "https://other/authorize";
+    (void)ask(&rig, &askers[2], "2");
+    assert_int_equal(rig.count, 2);
+    end_by(&rig, 1, 200, "{\"allow\":true}");
+    assert_int_equal(state_of(&askers[2]), IDENTITY_KNOWN);
+    assert_int_equal(rig.count, 2);
+    rig.server = slow;
+    close_rig(&rig);
+}
+
+/* The timer is off by up to two of its ticks, which are 64 ms. */
+static void a_question_that_waits_fails_at_its_deadline(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker first, second, third;
+    open_rig(&rig);
+    limit_site(&rig, 1);
+    (void)ask(&rig, &first, "1");
+    (void)ask(&rig, &second, "2");
+    clock_fake_advance(&rig.clock, 3000000);
+    loop_turn(&rig.loop, 0);
+    (void)ask(&rig, &third, "3");
+    clock_fake_advance(&rig.clock, 1999000);
+    loop_turn(&rig.loop, 0);
+    mailbox_empty(&rig.worker);
+    assert_int_equal(second.answers, 0);
+    clock_fake_advance(&rig.clock, 129000);
+    loop_turn(&rig.loop, 0);
+    mailbox_empty(&rig.worker);
+    assert_int_equal(state_of(&second), IDENTITY_UNAVAILABLE);
+    assert_int_equal(third.answers, 0);
+    assert_int_equal(rig.count, 1);
+    assert_int_equal(authorize_stats(&rig.authorize).counts[AUTHORIZE_TIMED_OUT], 1);
+    assert_int_equal(authorize_stats(&rig.authorize).waiting, 2);
+    close_rig(&rig);
+    assert_int_equal(state_of(&third), IDENTITY_UNAVAILABLE);
+}
+
+static void the_time_for_an_answer_runs_while_a_question_waits(void **state)
+{
+    static const struct {
+        int64_t waited_us, left_ms; /* 0: it is not sent any more */
+    } rows[] = {{0, 5000},    {1, 5000},    {1000, 4999}, {3000000, 2000},
+                {4999000, 1}, {4999999, 1}, {5000000, 0}, {5000001, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rig rig;
+        struct asker first, second;
+        open_rig(&rig);
+        limit_site(&rig, 1);
+        (void)ask(&rig, &first, "1");
+        assert_int_equal(rig.calls[0]->timeout_ms, 5000);
+        (void)ask(&rig, &second, "2");
+        clock_fake_advance(&rig.clock, rows[i].waited_us);
+        end_by(&rig, 0, 200, "{\"allow\":false}");
+        assert_int_equal(rig.count, rows[i].left_ms ? 2 : 1);
+        if (rows[i].left_ms)
+            assert_int_equal(rig.calls[1]->timeout_ms, rows[i].left_ms);
+        else
+            assert_int_equal(state_of(&second), IDENTITY_UNAVAILABLE);
+        close_rig(&rig);
+    }
+}
+
+static void equal_questions_wait_for_one_turn(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker askers[4];
+    open_rig(&rig);
+    limit_site(&rig, 1);
+    for (unsigned i = 0; i < 4; i++)
+        (void)ask(&rig, &askers[i], i ? "same" : "first");
+    end_by(&rig, 0, 200, "{\"allow\":false}");
+    assert_int_equal(rig.count, 2);
+    end_by(&rig, 1, 200, "{\"allow\":true}");
+    assert_int_equal(rig.count, 2);
+    assert_int_equal(state_of(&askers[0]), IDENTITY_BAD);
+    for (unsigned i = 1; i < 4; i++)
+        assert_int_equal(state_of(&askers[i]), IDENTITY_KNOWN);
+    close_rig(&rig);
+}
+
+static void equal_questions_that_wait_fail_together(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker askers[3];
+    open_rig(&rig);
+    limit_site(&rig, 1);
+    for (unsigned i = 0; i < 3; i++)
+        (void)ask(&rig, &askers[i], i ? "same" : "first");
+    clock_fake_advance(&rig.clock, 5200000);
+    loop_turn(&rig.loop, 0);
+    mailbox_empty(&rig.worker);
+    for (unsigned i = 1; i < 3; i++)
+        assert_int_equal(state_of(&askers[i]), IDENTITY_UNAVAILABLE);
+    assert_int_equal(authorize_stats(&rig.authorize).waiting, 1);
+    close_rig(&rig);
+}
+
+static void a_failure_lets_the_next_question_go(void **state)
+{
+    static const struct {
+        int status;
+        const char *body;
+    } rows[] = {{0, ""}, {500, ""}, {200, "<html>"}, {200, "{\"allow\":true}"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rig rig;
+        struct asker first, second;
+        open_rig(&rig);
+        limit_site(&rig, 1);
+        (void)ask(&rig, &first, "1");
+        (void)ask(&rig, &second, "2");
+        end_by(&rig, 0, rows[i].status, rows[i].body);
+        (void)state_of(&first);
+        assert_int_equal(rig.count, 2);
+        end_by(&rig, 1, 200, "{\"allow\":true}");
+        assert_int_equal(state_of(&second), IDENTITY_KNOWN);
+        close_rig(&rig);
+    }
+}
+
+static void a_reload_that_raises_the_limit_of_a_site_holds_from_the_next_question_on(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker askers[4];
+    open_rig(&rig);
+    limit_site(&rig, 1);
+    (void)ask(&rig, &askers[0], "1");
+    (void)ask(&rig, &askers[1], "2");
+    assert_int_equal(rig.count, 1);
+    limit_site(&rig, 6);
+    (void)ask(&rig, &askers[2], "3");
+    assert_int_equal(rig.count, 3);
+    limit_site(&rig, 1);
+    (void)ask(&rig, &askers[3], "4");
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(rig.count, 3);
+        end_by(&rig, i, 200, "{\"allow\":false}");
+    }
+    assert_int_equal(rig.count, 4);
+    close_rig(&rig);
+}
+
+/* A reload that asks other sites stops the old backend, as the end of the server does. */
+static void questions_that_wait_are_answered_when_the_backend_ends(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct asker askers[6];
+    char session[16];
+    open_rig(&rig);
+    limit_site(&rig, 2);
+    for (unsigned i = 0; i < 6; i++) {
+        snprintf(session, sizeof(session), "%u", i / 2);
+        rig.address = i < 4 ? "192.0.2.1" : "192.0.2.2";
+        (void)ask(&rig, &askers[i], session);
+    }
+    assert_int_equal(rig.count, 2);
+    close_rig(&rig);
+    assert_int_equal(rig.count, 2);
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(state_of(&askers[i]), IDENTITY_UNAVAILABLE);
 }
 
 static void questions_and_their_outcomes_are_counted(void **state)
@@ -667,6 +915,16 @@ int main(void)
         cmocka_unit_test(the_bytes_of_kept_answers_are_bounded),
         cmocka_unit_test(an_address_cannot_take_all_places),
         cmocka_unit_test(clients_of_an_unknown_address_have_the_share_of_one),
+        cmocka_unit_test(an_address_leaves_places_of_a_slow_site_to_others),
+        cmocka_unit_test(addresses_take_turns),
+        cmocka_unit_test(a_slow_site_leaves_places_to_other_sites),
+        cmocka_unit_test(a_question_that_waits_fails_at_its_deadline),
+        cmocka_unit_test(the_time_for_an_answer_runs_while_a_question_waits),
+        cmocka_unit_test(equal_questions_wait_for_one_turn),
+        cmocka_unit_test(equal_questions_that_wait_fail_together),
+        cmocka_unit_test(a_failure_lets_the_next_question_go),
+        cmocka_unit_test(a_reload_that_raises_the_limit_of_a_site_holds_from_the_next_question_on),
+        cmocka_unit_test(questions_that_wait_are_answered_when_the_backend_ends),
         cmocka_unit_test(questions_and_their_outcomes_are_counted),
         cmocka_unit_test(kept_answers_are_bounded),
     };

@@ -7,7 +7,7 @@
 
 /* Key sets have connections of their own, so that a callback which hangs does not keep keys from
  * being fetched, nor issuers a callback from being asked. */
-enum { CONNECTIONS_MAX = 64, KEYS_CONNECTIONS_MAX = 8, TIMEOUT_MS = 10000 };
+enum { KEYS_CONNECTIONS_MAX = 8, TIMEOUT_MS = 10000 };
 
 struct backend {
     struct loop loop;
@@ -43,8 +43,8 @@ static void *run(void *arg)
 /* 0 or a negative errno, and then nothing is left. */
 static int open_clients(struct backend *backend, const struct backend_config *config)
 {
-    int result =
-        client_init(&backend->client, &backend->loop, &config->policy, TIMEOUT_MS, CONNECTIONS_MAX);
+    int result = client_init(&backend->client, &backend->loop, &config->policy, TIMEOUT_MS,
+                             AUTHORIZE_PLACES);
     if (result)
         return result;
     result = client_init(&backend->key_client, &backend->loop, &config->policy, TIMEOUT_MS,

@@ -271,6 +271,7 @@ const struct key keys[] = {
     BYTES("limits.token_cache_bytes", 0, TIB(1), MIB(8), CONFIG(token_cache_bytes), "verified tokens (JWT) that are remembered; 0: none"),
     BYTES("limits.authorize_cache_bytes", 0, TIB(1), MIB(16), CONFIG(authorize_limits.kept_max), "answers of authorize servers that are kept; 0: none"),
     COUNT("limits.authorize_address_max", 0, AUTHORIZE_QUESTIONS_MAX, 1000, CONFIG(authorize_limits.address_max), "questions of one address that wait for authorize servers; 0: as many as come"),
+    COUNT("limits.authorize_site_max", 1, AUTHORIZE_PLACES, AUTHORIZE_SITE_MAX, CONFIG(authorize_limits.site_max), "questions that are with one authorize server at a time"),
     COUNT("limits.jwks_address_max", 0, JWKS_QUESTIONS_MAX, 1000, CONFIG(jwks_address_max), "tokens of one address that wait for key sets to be fetched; 0: as many as come"),
     BYTES("limits.live_max", 1, TIB(1), MIB(32), CONFIG(limits.hub.live_max), "events encoded for the subscribers of one worker"),
     MS("limits.handshake_ms", 1, DAY_MS, 10000, CONFIG(limits.handshake_ms), "for the PROXY header and the handshake of TLS together"),
