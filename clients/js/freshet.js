@@ -306,7 +306,7 @@ class Feed {
                 if (record.op === "error")
                     refuse(record.problem);
                 else if (record.op === "lost" || record.lost?.length)
-                    refuse({ title: "the rights have changed", status: 403 });
+                    refuse({ status: 403 }); /* the rights have changed: `refused` finds out whose */
                 else
                     this.hear(record);
             };
@@ -468,10 +468,10 @@ class Client {
         const shares = options.share !== false && globalThis.window && navigator.locks && globalThis.BroadcastChannel;
         this.feed = new (shares ? SharedFeed : Feed)(this, () => [...this.subscriptions].filter((one) => one.admitted),
             (record) => distribute(this.subscriptions, record), (state, mechanism = null) => {
-                if (state === this.state && mechanism === this.mechanism)
-                    return;
-                Object.assign(this, { state, mechanism });
-                call(options, "onState", state, mechanism);
+                if (state !== this.state || mechanism !== this.mechanism) {
+                    Object.assign(this, { state, mechanism });
+                    call(options, "onState", state, mechanism);
+                }
             });
     }
 
@@ -494,8 +494,11 @@ class Client {
         for (let more = true; more && !one.ended;) {
             const page = await this.insist(() => this.page({ channels: one.channels, type: one.types, limit: 1000, ...from }));
             page.records.forEach((record) => one.apply(record));
+            const before = from.after + from.told;
             from = { after: one.cursor || from.after, told: page.told };
             more = page.more || page.told < one.cursor;
+            if (more && from.after + from.told === before) /* something in between says so each time */
+                await this.pause(PAUSE_MS);
         }
         one.ended || call(one.handlers, "live");
         if (!one.ended) {
@@ -594,22 +597,19 @@ class Client {
         if (response.ok)
             return response;
         const problem = await response.json().catch(() => ({}));
-        const retryMs = Math.max(0, 1000 * response.headers.get("Retry-After"));
-        throw Object.assign(new FreshetError(problem, response.status), { token, retryMs });
+        throw Object.assign(new FreshetError(problem, response.status), { token, retryMs: Math.max(0, 1000 * response.headers.get("Retry-After")) });
     }
 
     /* An answer as JSON, which has to come within a minute: a connection may be dead and not say so. */
-    async json(path, parameters, { signal, ...options } = {}) {
+    json(path, parameters, { signal, ...options } = {}) {
         const control = new AbortController();
         const end = () => control.abort();
         const watch = setTimeout(end, SILENCE_MS);
         signal?.aborted ? end() : signal?.addEventListener("abort", end);
-        try {
-            return await (await this.request(path, parameters, { ...options, signal: control.signal })).json();
-        } finally {
+        return this.request(path, parameters, { ...options, signal: control.signal }).then((response) => response.json()).finally(() => {
             clearTimeout(watch);
             signal?.removeEventListener("abort", end);
-        }
+        });
     }
 
     /* A page as records, and whether there is more. A gap (410) is a page that says so; `passed`: behind the cursor. */
@@ -660,18 +660,18 @@ class Client {
 
     /* Hands over a new token shortly before `token` ends, and so on; gives a function that stops that. */
     beforeEnd(token, use) {
-        let timer, stopped;
+        let timer;
         const plan = (end) => {
             timer = end && setTimeout(async () => {
                 const next = await this.askToken().catch(() => null); /* without one the connection ends with the old one */
-                if (next && !stopped) {
+                if (next && timer) {
                     use(next);
                     plan(endOf(next));
                 }
             }, Math.min(Math.max((end - Date.now()) * 0.8, EARLY_MS), 2 ** 31 - 1));
         };
         plan(typeof this.options.token === "function" && endOf(token));
-        return () => (stopped = true, clearTimeout(timer));
+        return () => (clearTimeout(timer), timer = null);
     }
 }
 

@@ -745,8 +745,10 @@ class Client:
                     one._apply(record)
                 while one.ready.qsize() >= QUEUE_MAX and one in self.subscriptions:
                     await asyncio.sleep(0.05)
-                start = {"after": one.at or start.get("after"), **({"told": page["told"]} if "told" in page else {})}
+                before, start = start, {"after": one.at or start.get("after"), **({"told": page["told"]} if "told" in page else {})}
                 more = page["more"] or page.get("told", "~") < one.at
+                if more and start == before:  # something in between says so each time
+                    await asyncio.sleep(PAUSE_S[0])
             if one in self.subscriptions:
                 one.joined = True
                 self.feed.join(one)

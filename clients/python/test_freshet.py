@@ -487,6 +487,25 @@ class Freshet(Case):
                     await asyncio.sleep(0)
                 self.assertEqual(len(asked), 3)
 
+    async def test_pages_that_bring_nothing_and_promise_more_are_asked_for_with_pauses(self):
+        empty = {"events": [], "cursor": Pretend.CURSOR, "more": True}
+        gap = {"status": 410, "earliest": Pretend.CURSOR, "reason": "trimmed"}
+        for status, page in ((200, empty), (410, gap)):
+            asked = []
+
+            async def answer(request):
+                asked.append(request)
+                await asyncio.sleep(0)
+                return httpx.Response(status, json=page)
+
+            with self.subTest(status), unittest.mock.patch.object(freshet, "PAUSE_S", (3600, 3600)):
+                async with freshet.connect("http://x", mechanisms=["poll"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer))) as client:
+                    client.subscribe("a")
+                    await until(lambda: len(asked) >= 2)
+                    for _ in range(100):
+                        await asyncio.sleep(0)
+                    self.assertEqual(len(asked), 2)
+
     async def test_a_channel_that_is_left_while_its_stream_begins_is_not_followed(self):
         asked, begin = [], asyncio.Event()
 

@@ -103,6 +103,8 @@ for (const [what, answer, most] of [
     ["a problem that is none", () => Response.json(null, { status: 502 }), 1],
     ["a page that is none", () => Response.json({}), 1],
     ["empty pages without a wait", () => Response.json({ events: [], cursor: "0000000000000001", more: false }), 9],
+    ["empty pages that promise more", () => Response.json({ events: [], cursor: "0000000000000001", more: true }), 2],
+    ["the same gap", () => Response.json({ earliest: "0000000000000001", reason: "trimmed" }, { status: 410 }), 2],
 ]) {
     test(`${what}, from something in the server's place, is not asked for without a pause`, async (t) => {
         const asked = given(t, answer);
