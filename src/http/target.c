@@ -212,3 +212,11 @@ void http_url_hide(struct buf *out, struct str url)
     buf_add_char(out, '?');
     hide_query(out, str_skip(rest, 1));
 }
+
+void http_text_hide(struct buf *out, struct str text)
+{
+    if (text.len && memmem(text.at, text.len, "://", 3))
+        http_url_hide(out, text);
+    else
+        buf_add_str(out, text);
+}

@@ -41,6 +41,10 @@ bool http_query_name_is(struct str name_raw, struct str name);
  * and a fragment goes. For logs and notices. Any text may be given. */
 void http_url_hide(struct buf *out, struct str url);
 
+/* The same for a text that may be a URL or anything else: a text without `://` is added as it is.
+ */
+void http_text_hide(struct buf *out, struct str text);
+
 /* Adds `s` with everything but unreserved characters percent-encoded: for a path segment or for a
  * name or value of a query. */
 void http_percent_encode(struct buf *buf, struct str s);

@@ -210,6 +210,25 @@ static void secrets_in_a_url_are_hidden(void **state)
     }
 }
 
+static void a_text_is_hidden_in_part_if_it_is_a_url(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"https://user:s3cret@example.com/?a=s3cret", "https://***@example.com/?a=***"},
+        {"me@example.com", "me@example.com"},
+        {"a?b=c#d", "a?b=c#d"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct buf out = {0};
+        struct str text = exact(str_from(texts[i][0]));
+        http_text_hide(&out, text);
+        exact_free(text);
+        assert_true(str_eq(buf_str(&out), str_from(texts[i][1])));
+        buf_free(&out);
+    }
+}
+
 static void a_lack_of_memory_is_reported(void **state)
 {
     (void)state;
@@ -242,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_query_name_is_compared_decoded),
         cmocka_unit_test(encoded_bytes_decode_to_the_original),
         cmocka_unit_test(secrets_in_a_url_are_hidden),
+        cmocka_unit_test(a_text_is_hidden_in_part_if_it_is_a_url),
         cmocka_unit_test(a_lack_of_memory_is_reported),
         cmocka_unit_test(every_error_has_a_sentence),
     };

@@ -186,7 +186,7 @@ static void check_address(struct config *config, const struct listen_item *item,
     char quoted[120];
     if (listening_add(&config->listening, item, nth) < 0)
         faults_add(faults, NULL, "--listen", "%s is not " LISTENING_FORM,
-                   say_quote(quoted, sizeof(quoted), item->address, strlen(item->address)));
+                   faults_quote(quoted, sizeof(quoted), str_from(item->address)));
 }
 
 void config_check_reach(const struct config *config, const struct listening *listening,

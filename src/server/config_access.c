@@ -10,14 +10,14 @@ static actions read_actions(struct config_walk *walk, const struct key *key,
                             const struct walk_entry *entry)
 {
     actions set = ACTIONS_NONE;
+    char quoted[80];
     for (size_t i = 0; i < yaml_count(entry->value); i++) {
         struct yaml_value item = yaml_item(entry->value, i);
         struct place place = yaml_place(item);
         if (walk_is_text(walk, key, item) && !actions_add(&set, yaml_text(item)))
             faults_add(walk->faults, &place, key->name,
-                       "\"%.60s\" is no action: there are read, publish, presence, webhooks and "
-                       "admin",
-                       yaml_text(item).at);
+                       "%s is no action: there are read, publish, presence, webhooks and admin",
+                       faults_quote(quoted, sizeof(quoted), yaml_text(item)));
     }
     return set;
 }

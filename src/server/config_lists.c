@@ -172,8 +172,7 @@ static const char *fault_of_listen(const struct listen_item *item)
 
 static const char *quote_listen(const struct listen_item *item, char *room, size_t size)
 {
-    const char *text = item->address ? item->address : "";
-    return say_quote(room, size, text, strlen(text));
+    return faults_quote(room, size, str_from(item->address ? item->address : ""));
 }
 
 bool config_check_listen(const struct config *config, const struct listen_item *item,

@@ -18,6 +18,7 @@ void config_read_authorize_headers(struct config_walk *walk, const struct key *k
                                    const struct walk_entry *entry, void *base)
 {
     struct namespace_item *item = base;
+    char quoted[80];
     item->has_headers = true;
     for (size_t i = 0; i < yaml_count(entry->value); i++) {
         struct yaml_value value = yaml_item(entry->value, i);
@@ -32,7 +33,8 @@ void config_read_authorize_headers(struct config_walk *walk, const struct key *k
             item->authorize.headers[item->authorize.headers_count++] = name;
         else
             faults_add(walk->faults, &place, key->name,
-                       "\"%.60s\" is no name of a field in lower case, as in cookie", name.at);
+                       "%s is no name of a field in lower case, as in cookie",
+                       faults_quote(quoted, sizeof(quoted), name));
     }
 }
 

@@ -576,6 +576,28 @@ static void bad_numbers_are_refused_at_every_key(void **state)
             refuses_value(&keys[i], bad[j]);
 }
 
+/* Refusals end up in logs. */
+static void a_url_in_the_wrong_place_is_quoted_without_its_password(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"https://me:PASSWORD@a.example/x?k=PASSWORD",
+                                         "[https://me:PASSWORD@a.example/x?k=PASSWORD]"};
+    unsigned quoted = 0;
+    for (size_t i = 0; i < 2 * keys_count; i++) {
+        char text[400];
+        struct config config;
+        struct faults faults = {0};
+        file_with(text, sizeof(text), keys[i / 2].name, values[i % 2]);
+        (void)read_with(&config, text, &faults);
+        if (has(&faults, "PASSWORD"))
+            fail_msg("%s: %.*s", keys[i / 2].name, STR_FMT(buf_str(&faults.text)));
+        quoted += has(&faults, "https://***@a.example");
+        faults_free(&faults);
+        config_free(&config);
+    }
+    assert_true(quoted > keys_count / 2);
+}
+
 static void the_least_and_the_greatest_are_accepted_and_no_more(void **state)
 {
     (void)state;
@@ -1075,6 +1097,7 @@ int main(void)
         cmocka_unit_test(an_option_that_cannot_be_is_refused_and_named),
         cmocka_unit_test(a_switch_of_the_environment_is_a_boolean),
         cmocka_unit_test(bad_numbers_are_refused_at_every_key),
+        cmocka_unit_test(a_url_in_the_wrong_place_is_quoted_without_its_password),
         cmocka_unit_test(the_least_and_the_greatest_are_accepted_and_no_more),
         cmocka_unit_test(bad_booleans_are_refused_at_every_key),
         cmocka_unit_test(nothing_behind_a_key_is_refused_unless_it_is_a_list),

@@ -89,6 +89,7 @@ bool walk_is_map(struct config_walk *walk, struct yaml_value item, const struct 
 void walk_texts(struct config_walk *walk, const struct key *key, const struct walk_entry *entry,
                 void *base, const char *(*take)(void *base, struct str text))
 {
+    char quoted[120];
     for (size_t i = 0; i < walk_items(entry->value); i++) {
         struct yaml_value item = walk_item(entry->value, i);
         struct place place = yaml_place(item);
@@ -96,7 +97,8 @@ void walk_texts(struct config_walk *walk, const struct key *key, const struct wa
             continue;
         const char *why = take(base, yaml_text(item));
         if (why)
-            faults_add(walk->faults, &place, key->name, "\"%.100s\" %s", yaml_text(item).at, why);
+            faults_add(walk->faults, &place, key->name, "%s %s",
+                       faults_quote(quoted, sizeof(quoted), yaml_text(item)), why);
     }
 }
 

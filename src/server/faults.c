@@ -1,5 +1,9 @@
 #include "server/faults.h"
 
+#include "base/say.h"
+#include "base/utf8.h"
+#include "http/target.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -39,6 +43,24 @@ void faults_add(struct faults *faults, const struct place *place, const char *na
         buf_add_lit(&faults->text, ": ");
     add_visible(&faults->text, sentence);
     buf_add_char(&faults->text, '\n');
+}
+
+/* Text is quoted as it is: faults_add() shows its control characters. */
+const char *faults_quote(char *room, size_t size, struct str value)
+{
+    struct buf shown = {0};
+    http_text_hide(&shown, value);
+    if (buf_failed(&shown))
+        buf_clear(&shown);
+    struct str text = buf_str(&shown);
+    bool is_plain =
+        text.len && text.len + 3 <= size && utf8_valid(text) && !memchr(text.at, '\0', text.len);
+    if (is_plain)
+        snprintf(room, size, "\"%.*s\"", STR_FMT(text));
+    else
+        say_quote(room, size, text.at, text.len);
+    buf_free(&shown);
+    return room;
 }
 
 void faults_print(const struct faults *faults, const char *command)

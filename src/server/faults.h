@@ -22,6 +22,10 @@ enum { FAULTS_SHOWN = 20 };
 void faults_add(struct faults *faults, const struct place *place, const char *name,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* A value of the configuration in quotes, for a sentence, in `room`. Of a URL that may have a
+ * secret in it the rest is quoted, since refusals end up in logs. */
+const char *faults_quote(char *room, size_t size, struct str value);
+
 /* Prints all faults to standard error, each behind the command's name. */
 void faults_print(const struct faults *faults, const char *command);
 void faults_free(struct faults *faults);

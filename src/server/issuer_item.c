@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "http/target.h"
 #include "server/read_file.h"
 #include "server/sources.h"
 
@@ -89,12 +90,15 @@ static int read_key_file(const struct issuer_item *item, enum token_algorithm al
     struct buf text = {0};
     const char *hint = NULL;
     int result = read_file(item->key_file, TOKEN_JWKS_MAX, &text);
-    if (result)
-        buf_addf(why, "key_file: cannot read %s: %s", item->key_file, read_file_explain(result));
-    else if ((result = read_keys(item, algorithm, buf_str(&text), ret, &hint)))
+    if (result) {
+        buf_add_lit(why, "key_file: cannot read ");
+        http_text_hide(why, str_from(item->key_file));
+        buf_addf(why, ": %s", read_file_explain(result));
+    } else if ((result = read_keys(item, algorithm, buf_str(&text), ret, &hint))) {
         buf_addf(why, "key_file: %s: %s", item->key_file, hint);
-    else
+    } else {
         *ret_material = voucher_of(&(struct str){text.at, text.len}, 1);
+    }
     buf_wipe(&text); /* it may be a private key */
     return result ? -EINVAL : 0;
 }

@@ -77,6 +77,7 @@ struct api_key *key_item_make(const struct key_item *item, const struct place *p
                               struct faults *faults)
 {
     struct buf why = {0};
+    char quoted[120];
     struct key_digest digest;
     struct api_key *key = NULL;
     int64_t expires_us;
@@ -86,7 +87,8 @@ struct api_key *key_item_make(const struct key_item *item, const struct place *p
     else if (read_digest(item->key, &digest, &why) && !(key = make(item, &digest, expires_us)))
         buf_add_lit(&why, "there is no memory");
     if (!key)
-        faults_add(faults, place, "keys", "key \"%.100s\": %.*s", item->name ? item->name : "",
+        faults_add(faults, place, "keys", "key %s: %.*s",
+                   faults_quote(quoted, sizeof(quoted), str_from(item->name ? item->name : "")),
                    STR_FMT(buf_str(&why)));
     buf_free(&why);
     return key;

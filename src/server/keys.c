@@ -553,17 +553,14 @@ void key_expects(const struct key *key, struct buf *out)
 static void quote_found(const struct key *key, struct str found, char *out, size_t size)
 {
     struct buf hidden = {0};
-    if (key->secret) {
+    if (key->secret)
         snprintf(out, size, "this secret");
-        return;
+    else if (key->check != check_asked_url)
+        faults_quote(out, size, found);
+    else {
+        http_url_hide(&hidden, found); /* with or without `://` */
+        faults_quote(out, size, buf_failed(&hidden) ? STR_NONE : buf_str(&hidden));
     }
-    if (key->check == check_asked_url)
-        http_url_hide(&hidden, found);
-    else
-        buf_add_str(&hidden, found);
-    if (buf_failed(&hidden))
-        buf_clear(&hidden);
-    say_quote(out, size, hidden.at, hidden.len);
     buf_free(&hidden);
 }
 

@@ -165,11 +165,13 @@ static void complain(const struct source_item *item, struct str why,
                      struct place (*place_of)(const void *context, struct str setting),
                      const void *context, struct faults *faults)
 {
+    char quoted[120];
     struct str rest = why;
     struct str setting = str_cut(&rest, ':');
     struct place place = place_of(context, setting);
-    faults_add(faults, &place, "inbound", "source \"%s\": %.*s",
-               item->settings.name ? item->settings.name : "", STR_FMT(why));
+    const char *name = item->settings.name ? item->settings.name : "";
+    faults_add(faults, &place, "inbound", "source %s: %.*s",
+               faults_quote(quoted, sizeof(quoted), str_from(name)), STR_FMT(why));
 }
 
 /* The settings hold what the secret is called until here, and then the secret. False with the cause

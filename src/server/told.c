@@ -21,15 +21,11 @@ enum { PATH_LEN_MAX = 200 };
 static void add_text(struct json_writer *writer, const struct key *key, struct str text)
 {
     struct buf shown = {0};
-    bool is_url = memmem(text.at ? text.at : "", text.len, "://", 3);
     if (key->secret) {
         json_add_string(writer, HIDDEN);
         return;
     }
-    if (is_url)
-        http_url_hide(&shown, text);
-    else
-        buf_add_str(&shown, text);
+    http_text_hide(&shown, text);
     if (buf_failed(&shown))
         writer->out->failed = true;
     else if (utf8_valid(buf_str(&shown)))

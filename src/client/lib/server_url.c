@@ -77,11 +77,23 @@ int server_url_parse(const char *text, struct server_url *ret)
     return split_authority(ret);
 }
 
+/* Scripts keep in logs what a command says. */
+static void quote(struct buf *out, struct str text)
+{
+    struct buf shown = {0};
+    if (text.len && (memchr(text.at, '@', text.len) || memchr(text.at, '?', text.len)))
+        http_url_hide(&shown, text);
+    else
+        buf_add_str(&shown, text);
+    unknown_add_text(out, buf_str(&shown));
+    buf_free(&shown);
+}
+
 int server_url_read(const char *text, bool takes_ws, struct server_url *ret, struct buf *why)
 {
     if (!server_url_parse(text, ret))
         return 0;
-    unknown_add_text(why, str_from(text));
+    quote(why, str_from(text));
     buf_addf(why,
              " is not the URL of a server: http://HOST[:PORT][/BASE] or https%s, as "
              "in " SERVER_URL_DEFAULT,

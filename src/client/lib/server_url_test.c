@@ -75,6 +75,23 @@ static void a_url_that_is_no_plain_address_is_refused(void **state)
         assert_int_equal(server_url_parse(wrong[i], &url), -EINVAL);
 }
 
+static void a_url_is_refused_without_its_password(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        {"https://me:PASSWORD@x.example", "\"https://***@x.example\" is not the URL"},
+        {"me:PASSWORD@x.example/?t=PASSWORD", "\"***@x.example/?t=***\" is not the URL"},
+        {"http://x#a", "\"http://x#a\" is not the URL"},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct server_url url;
+        struct buf why = {0};
+        assert_int_equal(server_url_read(wrong[i][0], false, &url, &why), -EINVAL);
+        assert_true(str_starts(buf_str(&why), str_from(wrong[i][1])));
+        buf_free(&why);
+    }
+}
+
 static void segments_are_encoded_and_the_slashes_stay(void **state)
 {
     (void)state;
@@ -101,6 +118,7 @@ int main(void)
         cmocka_unit_test(a_websocket_address_is_that_of_http),
         cmocka_unit_test(an_ipv6_address_loses_its_brackets),
         cmocka_unit_test(a_url_that_is_no_plain_address_is_refused),
+        cmocka_unit_test(a_url_is_refused_without_its_password),
         cmocka_unit_test(segments_are_encoded_and_the_slashes_stay),
         cmocka_unit_test(a_query_begins_once),
     };
