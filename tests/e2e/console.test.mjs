@@ -87,17 +87,19 @@ async function typeIntoAll(where, place) {
 test("all text fields take the keys that are pressed", { skip }, async (t) => {
     const { server, hook } = await furnished(t);
     const page = await open(t, server);
+    /* The server refuses half an address, which the page asks about if the next key is late. */
+    await page.route(/\/subscribers\?.*address=ab?(&|$)/, (route) => route.fulfill({ json: { subscribers: [], next: null } }));
     const counts = [];
     for (const place of [...VIEWS, "channels/orders%2F17", `webhooks/${hook.id}`]) {
-        await page.goto(`${server.url}/console#/${place}`);
-        await page.locator("#main:not([aria-busy]) h1").waitFor();
+        await turn(page, () => page.goto(`${server.url}/console#/${place}`));
         counts.push(await typeIntoAll(page.locator("main"), place));
     }
-    for (const [place, name] of [["channels", "Publish"], ["webhooks", "Register"], ["keys", "Make a key"], ["keys", "Revoke …"]]) {
-        await page.goto(`${server.url}/console#/${place}`);
-        await page.locator("#main:not([aria-busy]) h1").waitFor();
+    const dialog = page.getByRole("dialog");
+    for (const [place, name] of [["keys", "Make a key"], ["channels", "Publish"], ["keys", "Revoke …"], ["webhooks", "Register"]]) {
+        await turn(page, () => page.goto(`${server.url}/console#/${place}`));
         await button(page, name).first().click();
-        counts.push(await typeIntoAll(page.getByRole("dialog"), name));
+        await dialog.waitFor();
+        counts.push(await typeIntoAll(dialog, name));
         await page.keyboard.press("Escape");
     }
     assert.ok(counts.filter((count) => count > 0).length >= 8, `fields of each: ${counts}`);
@@ -149,6 +151,8 @@ test("a webhook is registered, paused, resumed, replayed, and its failed deliver
     await page.getByText(/^whsec_/).waitFor();
     const [hook] = (await server.get("/webhooks")).json().webhooks;
     assert.deepEqual(hook.channels, ["orders/**", "refunds"]);
+    /* By the usual schedule the second attempt might come by itself before somebody asks for it. */
+    assert.equal((await server.request("PATCH", `/webhooks/${hook.id}`, { body: { schedule: [3600] } })).status, 200);
     await page.getByRole("link", { name: "Open the webhook" }).click();
     await server.publish("orders/1", { order: 1 });
     await page.locator("summary", { hasText: "failing" }).click();

@@ -23,7 +23,7 @@ test("each operation is on the page, opens, and has a line of curl that works wh
         await page.locator(`#${id} .parts h3`, { hasText: /^Answer \d+/ }).first().waitFor();
     }
     await page.locator("#publish .copy").click();
-    const line = await page.evaluate(() => navigator.clipboard.readText());
+    const line = await eventually(() => page.evaluate(() => navigator.clipboard.readText()), "a line in the clipboard");
     const { stdout } = await curl(argumentsOf(line));
     assert.equal(JSON.parse(stdout).channel, "trades/btc");
     assert.match(await page.locator("#publish .parts").textContent(), /Idempotency-Key.*ephemeral|ephemeral.*Idempotency-Key/s);

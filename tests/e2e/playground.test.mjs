@@ -20,6 +20,13 @@ async function say(page, text, isDone) {
     }, `${text} in the table`);
 }
 
+/** Pulls the plug of a way. That of the webhook is out when the server has said so, which delivers until then. */
+async function cut(page, name) {
+    const paused = name === "Webhook" && page.waitForResponse(/\/pause$/);
+    await switchOf(page, name).uncheck();
+    await paused;
+}
+
 const isTime = (cell) => /^\d+(\.\d)?$/.test(cell);
 
 test("an event arrives in all four ways, and says after how many milliseconds", { skip }, async (t) => {
@@ -40,7 +47,7 @@ test("a way that is cut off misses events, and gets them in order when it is bac
     await say(page, "before", (all) => all.every(isTime));
     for (const [index, name] of NAMES.entries()) {
         const state = page.locator(".way").nth(index).locator(".state");
-        await switchOf(page, name).uncheck();
+        await cut(page, name);
         for (const text of [`one without ${name}`, `two without ${name}`]) {
             await say(page, text, (all) => all[index] === "off" && all.every((cell, i) => i === index || isTime(cell)));
         }
@@ -70,7 +77,7 @@ test("an event from before the webhook is registered arrives by it too, also if 
     /* Nothing was said yet when the plug is pulled. */
     await page.reload();
     await page.getByText("Registered: the server calls").waitFor();
-    await switchOf(page, "Webhook").uncheck();
+    await cut(page, "Webhook");
     await say(page, "missed", (all) => all.slice(0, 3).every(isTime) && all[3] === "off");
     await switchOf(page, "Webhook").check();
     await eventually(async () => (await cells(page, "missed"))[3] === "caught up", "the missed one");
@@ -118,9 +125,11 @@ test("when a server that keeps nothing is restarted, all four go on", { skip }, 
     const server = await startServer(t, { listen: `127.0.0.1:${port}` });
     const page = await openPage(server, "/playground");
     await say(page, "before", (all) => all.every(isTime));
+    const states = () => page.locator(".way .state").allTextContents();
     await server.kill();
+    await eventually(async () => (await states()).every((text) => /^Not connected/.test(text)), "all four to notice");
     await server.start();
-    await eventually(async () => (await page.locator(".way .state").allTextContents()).every((text) => /^(Live|Registered)/.test(text)), "all four");
+    await eventually(async () => (await states()).every((text) => /^(Live|Registered)/.test(text)), "all four");
     await say(page, "after", (all) => all.every(isTime));
 });
 
