@@ -50,7 +50,7 @@ async function backend(t, answer = decide) {
     return it;
 }
 
-function config(port, more = "") {
+function config(port, more = "      timeout_ms: 60000\n") {
     return `access: {anybody: [read]}
 origins: [https://app.example]
 namespaces:

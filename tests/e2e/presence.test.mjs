@@ -289,11 +289,11 @@ test("a reload that turns presence on is told at once, though nothing else happe
     const receiver = await Receiver.start(t);
     const body = JSON.stringify({ url: receiver.url, channels: ["$occupied/**"] });
     assert.equal((await fetch(`${server.url}/webhooks`, { method: "POST", headers: bearer("root"), body })).status, 201);
-    await mechanisms.sse(t, server, "alice");
+    await open(t, server, "/channels/chat/x?stream=sse&beat=60", "alice");
     fs.writeFileSync(path.join(server.dir, "freshet.yaml"), configOf());
     server.signal("SIGHUP");
-    /* The courier has a thread of its own: nothing wakes the worker but what it told itself to do. Its next beat comes after 15 s. */
-    await receiver.events(1, 10_000);
+    /* The courier has a thread of its own: nothing wakes the worker but what it told itself to do. Its next beat comes after 60 s. */
+    await receiver.events(1, 40_000);
 });
 
 test("a webhook on presence takes the right to presence, and the refusal says so", async (t) => {
