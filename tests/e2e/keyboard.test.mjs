@@ -34,13 +34,17 @@ const look = () => {
 /* In the page: what can be used and was not reached; of a group of radio buttons one is enough. */
 const missed = (elsewhere) => {
     const seen = window.seen ?? new Map();
+    const shown = (element) => element.cloneNode(false).outerHTML;
+    /* A list that refreshes itself has new elements in the place of those that Tab reached: each of these stands for one that is like it. */
+    const gone = [...seen.keys()].filter((element) => !element.isConnected).map(shown);
+    const tookPlace = (element) => gone.includes(shown(element)) && gone.splice(gone.indexOf(shown(element)), 1);
     const isUsable = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.disabled && !element.closest("[inert]");
     const groups = new Set([...seen.keys()].filter(({ type }) => type === "radio").map(({ name }) => name));
     const wanted = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")]
         .filter((element) => isUsable(element) && element.getAttribute("tabindex") !== "-1" && !(element.type === "radio" && groups.has(element.name)));
     const clickable = [...document.querySelectorAll("body *")].filter((element) => isUsable(element) && element.onclick && element.tabIndex < 0 &&
         !element.closest(".note") && !elsewhere.some((selector) => element.matches(selector)));
-    return [...wanted.filter((element) => !seen.has(element)), ...clickable].map((element) => element.cloneNode(false).outerHTML);
+    return [...wanted.filter((element) => !seen.has(element) && !tookPlace(element)), ...clickable].map(shown);
 };
 
 /** Presses Tab until the focus has gone round, and checks each place on its way. */

@@ -14,10 +14,12 @@ export const addReading = async (page, station, celsius) => {
     await page.getByText(/^Added: /).waitFor();
 };
 
+/** Writes a note, and waits until the page has its text from the log: the label says nothing else, whereas the field shows what is typed. */
 export async function write(page, text) {
     await page.getByRole("button", { name: "New note" }).click();
     await page.locator(".note textarea:focus").fill(text);
     await page.keyboard.press("Escape");
+    await page.getByRole("group", { name: `: ${text}` }).waitFor();
 }
 
 export async function say(page, text) {
