@@ -16,7 +16,7 @@ const TICK_S = 20; /* what timers, a loaded machine and this test's own looks ma
 
 /* In seconds, by the limits below: what ends a connection of each kind. A stream's peer is asked for each heartbeat, and is
    gone when it has acknowledged nothing for two and a half; the look that finds this may be one heartbeat later. */
-const BEAT = 5, IDLE = 8, HEAD = 8, BODY = 8, HANDSHAKE = 8, MESSAGE = 8, WAIT = 5;
+const BEAT = 5, IDLE = 15, HEAD = 15, BODY = 15, HANDSHAKE = 15, MESSAGE = 15, WAIT = 5;
 const DESERTED = 2.5 * BEAT + BEAT;
 const KINDS = {
     sse: DESERTED, ndjson: DESERTED, raw: DESERTED, websocket: DESERTED, freshet_v1: DESERTED, tls: DESERTED, http2: DESERTED,
