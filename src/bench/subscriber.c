@@ -3,6 +3,7 @@
 #include "bench/answer.h"
 #include "bench/mark.h"
 #include "bench/streams.h"
+#include "client/lib/record.h"
 
 #include "ws/frame.h"
 
@@ -328,7 +329,20 @@ static void stream_answered(void *owner, int status)
     if (subscriber->state == SUBSCRIBER_OPENING && status == 200)
         opened(subscriber);
     else if (subscriber->state == SUBSCRIBER_OPENING)
-        gone(subscriber, "the stream was refused");
+        subscriber->refusal = (uint16_t)status; /* its problem follows */
+}
+
+/* The problem of a refusal is short, and comes at once. */
+static void stream_refused(struct subscriber *subscriber, struct str body)
+{
+    struct buf reason = {0}, problem = {0};
+    record_add_problem(body, &problem);
+    buf_addf(&reason, "HTTP/2 %u%s%.*s", subscriber->refusal, problem.len ? ": " : "",
+             STR_FMT(buf_str(&problem)));
+    buf_add_char(&reason, '\0');
+    buf_free(&problem);
+    gone(subscriber, reason.at ? reason.at : "refused");
+    buf_free(&reason);
 }
 
 /* The bytes that were held go in front of those that have come. */
@@ -336,6 +350,8 @@ static void stream_received(void *owner, struct str bytes)
 {
     struct subscriber *subscriber = owner;
     uint64_t now = load_now(subscriber->load);
+    if (subscriber->state == SUBSCRIBER_OPENING && subscriber->refusal)
+        stream_refused(subscriber, bytes);
     if (subscriber->state != SUBSCRIBER_OPEN)
         return;
     if (!subscriber->held_len) {
@@ -352,7 +368,9 @@ static void stream_received(void *owner, struct str bytes)
 static void stream_ended(void *owner, const char *reason)
 {
     struct subscriber *subscriber = owner;
-    if (subscriber->state != SUBSCRIBER_GONE)
+    if (subscriber->state == SUBSCRIBER_OPENING && subscriber->refusal)
+        stream_refused(subscriber, STR_NONE);
+    else if (subscriber->state != SUBSCRIBER_GONE)
         gone(subscriber, reason);
 }
 

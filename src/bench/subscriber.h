@@ -13,6 +13,7 @@ struct subscriber {
     uint8_t state;
     uint8_t group;
     uint8_t held_len;
+    uint16_t refusal; /* the status by which a stream of HTTP/2 is being refused; 0: it is not */
     bool caught_up;
     bool asked;          /* the first request is sent: the handshake is over */
     uint64_t frame_left; /* WebSocket: the rest of the current payload */

@@ -40,6 +40,13 @@ test("a load over shared connections of HTTP/2 comes through whole", async (t) =
     assert.ok(result.delivered >= 500 * 6 && result.delivered === result.owed);
 });
 
+test("a stream of HTTP/2 that the server refuses is reported with the status and the problem", async (t) => {
+    const server = await startServer(t, { config: "access: {anybody: [publish]}\n" });
+    const result = await bench(t, server.url, ["--streams", "2", "--subscribers", "3", "--events", "1"]);
+    assert.equal(result.code, FAILED);
+    assert.match(result.why, /a subscriber of .*: HTTP\/2 401: .*credential/);
+});
+
 test("a second of load at a fixed rate is a second's events", async (t) => {
     const server = await startServer(t);
     const result = await bench(t, server.url, ["--rate", "200", "--seconds", "1",
