@@ -227,6 +227,19 @@ static bool has(const uint64_t *vouchers, size_t count, uint64_t voucher)
     return false;
 }
 
+bool caller_lost_server(const struct caller *caller, const uint64_t *vouchers, size_t count)
+{
+    bool lost = false;
+    for (; caller; caller = caller->facts.base) {
+        if (!caller->facts.voucher || has(vouchers, count, caller->facts.voucher))
+            continue;
+        if (caller->facts.kind == CALLER_TOKEN)
+            return false;
+        lost = true;
+    }
+    return lost;
+}
+
 bool caller_lost_voucher(const struct caller *caller, const uint64_t *vouchers, size_t count)
 {
     for (; caller; caller = caller->facts.base)

@@ -126,6 +126,28 @@ static void a_caller_loses_the_voucher_that_is_not_listed(void **state)
     caller_unref(by_issuer);
 }
 
+static void a_caller_has_lost_its_server_if_its_issuers_are_there(void **state)
+{
+    static const uint64_t issuer[] = {5}, server[] = {3};
+    (void)state;
+    struct caller *by_issuer =
+        caller_new(&(const struct caller_facts){.kind = CALLER_TOKEN, .voucher = 5});
+    struct caller *by_server =
+        caller_new(&(const struct caller_facts){.kind = CALLER_ANYBODY, .voucher = 3});
+    struct caller *by_both = caller_new(
+        &(const struct caller_facts){.kind = CALLER_BACKEND, .voucher = 3, .base = by_issuer});
+    assert_true(caller_lost_server(by_server, issuer, 1));
+    assert_true(caller_lost_server(by_both, issuer, 1));
+    assert_false(caller_lost_server(by_both, server, 1));
+    assert_false(caller_lost_server(by_both, NULL, 0));
+    assert_false(caller_lost_server(by_issuer, NULL, 0));
+    assert_false(caller_lost_server(by_server, server, 1));
+    assert_false(caller_lost_server(NULL, NULL, 0));
+    caller_unref(by_both);
+    caller_unref(by_server);
+    caller_unref(by_issuer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +158,7 @@ int main(void)
         cmocka_unit_test(anybody_has_neither_a_subject_nor_references),
         cmocka_unit_test(a_voucher_depends_on_each_text_and_its_end),
         cmocka_unit_test(a_caller_loses_the_voucher_that_is_not_listed),
+        cmocka_unit_test(a_caller_has_lost_its_server_if_its_issuers_are_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -251,6 +251,14 @@ bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us)
            caller_lost_voucher(caller, api->vouchers, api->vouchers_count);
 }
 
+bool api_is_disowned(void *app, const struct caller *caller, int64_t now_us)
+{
+    const struct api *api = app;
+    return !revocations_have(api->revocations, caller, now_us) &&
+           !key_table_is_gone(api->keys, caller) &&
+           caller_lost_server(caller, api->vouchers, api->vouchers_count);
+}
+
 struct caller *api_renew(void *app, const struct caller *caller)
 {
     const struct api *api = app;

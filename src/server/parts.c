@@ -294,6 +294,7 @@ static int open_worker(struct server *server, unsigned index)
         .show = authorization_keep,
         .figures_wanted = figures_wanted,
         .is_revoked = api_is_revoked,
+        .is_disowned = api_is_disowned,
         .renew = api_renew,
     };
     int result = worker_init(worker, &config);

@@ -208,13 +208,14 @@ void live_look(struct worker *worker)
 /* Why the caller has no rights any more; ENDINGS_COUNT if it has. */
 static enum ending find_end(const struct worker *worker, const struct caller *caller)
 {
-    int64_t now_us = clock_wall_us(worker->config.clock);
+    const struct worker_config *config = &worker->config;
+    int64_t now_us = clock_wall_us(config->clock);
     if (!caller_is_authenticated(caller, now_us))
         return ENDING_EXPIRED;
-    return worker->config.is_revoked &&
-                   worker->config.is_revoked(worker->config.app, caller, now_us)
-               ? ENDING_REVOKED
-               : ENDINGS_COUNT;
+    if (!config->is_revoked || !config->is_revoked(config->app, caller, now_us))
+        return ENDINGS_COUNT;
+    bool by_rules = config->is_disowned && config->is_disowned(config->app, caller, now_us);
+    return by_rules ? ENDING_RULES : ENDING_REVOKED;
 }
 
 /* ---- disconnecting --------------------------------------------------------------------------- */

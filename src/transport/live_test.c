@@ -8,9 +8,10 @@
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAs: " name        \
     "\r\n\r\n"
 
-enum { SECOND_US = 1000000, UNAUTHORIZED_CODE = 4401 };
+enum { SECOND_US = 1000000, UNAUTHORIZED_CODE = 4401, FORBIDDEN_CODE = 4403 };
 
 static const char *revoked;   /* the subject whose callers are */
+static bool disowned;         /* nobody has revoked them: a server that is asked is gone */
 static const char *everybody; /* the subject of callers without the header; NULL: nobody */
 static int64_t expires_us;    /* of callers that are made from here on; 0: never */
 
@@ -19,6 +20,14 @@ static bool is_revoked(void *app, const struct caller *caller, int64_t now_us)
     (void)app;
     (void)now_us;
     return revoked && str_eq(caller_subject(caller), str_from(revoked));
+}
+
+static bool is_disowned(void *app, const struct caller *caller, int64_t now_us)
+{
+    (void)app;
+    (void)caller;
+    (void)now_us;
+    return disowned;
 }
 
 /* The header As names the caller; /refused refuses its WebSocket. */
@@ -42,9 +51,11 @@ static int begin(void **state)
     bench_begin(bench);
     bench->worker.config.handle = handle;
     bench->worker.config.is_revoked = is_revoked;
+    bench->worker.config.is_disowned = is_disowned;
     bench->reading.from.kind = POSITION_NOW;
     bench->reading.wait_s = 300;
     revoked = everybody = NULL;
+    disowned = false;
     expires_us = 0;
     *state = bench;
     return 0;
@@ -157,6 +168,25 @@ static void a_revocation_ends_all_mechanisms_of_its_caller_alone(void **state)
     four_leave(bench, &alice);
     four_leave(bench, &bob);
     peer_leave(bench, &nobody);
+}
+
+static void rights_that_end_with_a_server_end_by_the_rules(void **state)
+{
+    struct bench *bench = *state;
+    struct peer stream, socket;
+    join(bench, &stream, AS("/stream", "alice"));
+    peer_join(bench, &socket);
+    peer_upgrade(bench, &socket, UPGRADE_AS("/socket", "alice"));
+    revoked = "alice";
+    disowned = true;
+    live_look(&bench->worker);
+    bench_settle(bench);
+    peer_hear(bench, &stream);
+    assert_true(stream.ended);
+    assert_true(peer_has(&stream, "\"reason\":\"rules\""));
+    assert_int_equal(peer_close_code(bench, &socket), FORBIDDEN_CODE);
+    peer_leave(bench, &stream);
+    peer_leave(bench, &socket);
 }
 
 static void streams_websockets_and_polls_end_when_their_credential_expires(void **state)
@@ -455,6 +485,7 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(
             streams_websockets_and_polls_end_when_their_credential_expires, begin, end),
+        cmocka_unit_test_setup_teardown(rights_that_end_with_a_server_end_by_the_rules, begin, end),
         cmocka_unit_test_setup_teardown(somebody_is_disconnected_by_subject_and_channel, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_revocation_that_comes_before_the_stream_is_not_missed,

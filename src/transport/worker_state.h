@@ -219,6 +219,8 @@ struct worker_config {
     void (*figures_wanted)(void *app);
     /* Whether the caller's credential was revoked. NULL: none is. */
     bool (*is_revoked)(void *app, const struct caller *caller, int64_t now_us);
+    /* Whether a caller of is_revoked() has lost its rights by other rules alone. NULL: none has. */
+    bool (*is_disowned)(void *app, const struct caller *caller, int64_t now_us);
     /* Looks up a caller anew, because its key may have changed. Returns a reference, or NULL if the
      * caller is the same as before or cannot be looked up. */
     struct caller *(*renew)(void *app, const struct caller *caller);

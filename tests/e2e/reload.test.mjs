@@ -231,6 +231,19 @@ test("a key that grants less takes the rest away from what a site has allowed be
     await site.event();
 });
 
+test("rights that a site has given end with the reason rules when the file names no site any more", async (t) => {
+    const { server, headers } = await vouched(t);
+    const credentials = [{ Cookie: "sid=alice" }, headers];
+    const streams = credentials.map((shown) => server.get("/channels/s/x?stream=ndjson", shown));
+    const sockets = await Promise.all(credentials.map((shown) => Socket.open(t, server, "/channels/s/x", { headers: shown })));
+    await eventually(async () => (await stats(server)).subscribers.ndjson === 2, "the streams");
+    await reload(server, `${TOP}${KEYS}  - {name: reader, key: "env:KEY_READER", grants: [{channels: [a], may: [read]}]}\n`);
+    for (const stream of streams)
+        assert.equal(JSON.parse((await stream).bytes.toString().trim().split("\n").at(-1)).reason, "rules");
+    for (const socket of sockets)
+        assert.equal((await socket.closed()).code, 4403);
+});
+
 test("a key that grants less while a site is asked does not give more when the site has answered", async (t) => {
     const it = await vouched(t);
     const { server, config, headers, both } = it;
