@@ -39,7 +39,7 @@ export type Mechanism = "ws" | "sse" | "poll";
 export type State = "idle" | "connecting" | "live" | "closed";
 
 export interface ClientOptions {
-    /** A credential, or a function that gives one. The function is asked again shortly before a JWT ends, and after a 401. */
+    /** A credential, or a function that gives one. The function is asked again shortly before a JWT ends, after a 401, and where none came within a minute. */
     token?: string | (() => string | Promise<string>);
     /** As for `fetch`: "include" sends cookies to another host. WebSockets send them as the browser does. */
     credentials?: RequestCredentials;

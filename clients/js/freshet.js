@@ -13,11 +13,13 @@
 
 const MECHANISMS = ["ws", "sse", "poll"];
 const OPENING_MS = 8_000; /* for a connection's first record: some proxies hold streams back */
-const SILENCE_MS = 60_000; /* heartbeats come every 25 seconds */
+const SILENCE_MS = 60_000; /* heartbeats come every 25 seconds; for answers and tokens, too */
 const EARLY_MS = 1_000; /* a token is replaced when it has less than that to live */
 const QUEUE_MAX = 10_000; /* records that wait for a subscription */
 const PAUSE_MS = 500, PAUSE_MAX_MS = 10_000; /* before the next try: it doubles from the first to the last */
 const GREET_MS = 30_000; /* a tab that has heard nothing for so long asks, and waits as long for an answer */
+
+const TIMER_MAX_MS = 2e9; /* timers of more than 31 bits end at once */
 
 const newId = () => crypto.getRandomValues(new Uint32Array(4)).join();
 
@@ -366,12 +368,11 @@ class SharedFeed {
     /* Leads as soon as the lock is free, or has been taken from its tab, until the lock is taken from this one. */
     vie(options = { signal: this.stopping.signal }) {
         navigator.locks.request(this.name, options, () => (this.lead(), this.alive)).catch(() => {
-            const { feed } = this;
-            if (!feed || this.client.closed)
+            if (!this.feed || this.client.closed)
                 return;
+            this.feed.stop();
             this.feed = this.now = null;
             this.others.clear();
-            feed.stop();
             this.vie();
             this.renew();
         });
@@ -481,7 +482,7 @@ class Client {
         const one = new Subscription({ channels: [channels].flat(), types }, handlers);
         one.refused = (error) => {
             this.drop(one);
-            handlers.error ? call(handlers, "error", error) : console.error(error);
+            call(handlers.error ? handlers : console, "error", error);
         };
         one.join = () => this.feed.join(one);
         this.subscriptions.add(one);
@@ -559,7 +560,7 @@ class Client {
     pause(ms, signal = this.ending.signal) {
         return new Promise((resolve) => {
             const end = () => (clearTimeout(timer), signal.removeEventListener("abort", end), this.pauses.delete(end), resolve());
-            const timer = setTimeout(end, signal.aborted ? 0 : Math.min(ms, 2 ** 31 - 1));
+            const timer = setTimeout(end, signal.aborted ? 0 : Math.min(ms, TIMER_MAX_MS));
             signal.addEventListener("abort", end);
             this.pauses.add(end);
         });
@@ -619,7 +620,7 @@ class Client {
             const events = page.events.map((event) => ({ op: "event", event }));
             return { records: [...events, { op: "beat", cursor: page.cursor }], more: page.more, told: page.told };
         } catch (error) {
-            const { earliest } = error.problem ?? {};
+            const earliest = error.problem?.earliest;
             if (!earliest)
                 throw error;
             return { records: [{ op: "gap", ...error.problem, passed: earliest <= parameters.after }], more: true, told: earliest };
@@ -639,15 +640,19 @@ class Client {
         return end && end < Date.now() + EARLY_MS ? this.askToken() : known;
     }
 
+    /* The function may never answer, so its token has to come within a minute. That timer does not keep Node running. */
     askToken() {
-        const asked = this.known = Promise.resolve().then(this.options.token);
+        const asked = this.known = new Promise((resolve, reject) => {
+            Promise.resolve().then(this.options.token).then(resolve, reject);
+            setTimeout(reject, SILENCE_MS, new FreshetError({ title: "no token came" })).unref?.();
+        });
         asked.catch(() => this.known === asked && (this.known = null));
         return asked;
     }
 
     /* After a 401: whether there is another token than the refused one. */
     async renewed({ status, token }) {
-        if (status !== 401 || typeof this.options.token !== "function")
+        if (status !== 401)
             return false;
         try {
             if (await this.known === token)
@@ -668,9 +673,9 @@ class Client {
                     use(next);
                     plan(endOf(next));
                 }
-            }, Math.min(Math.max((end - Date.now()) * 0.8, EARLY_MS), 2 ** 31 - 1));
+            }, Math.min(Math.max((end - Date.now()) * 0.8, EARLY_MS), TIMER_MAX_MS));
         };
-        plan(typeof this.options.token === "function" && endOf(token));
+        plan(endOf(token));
         return () => (clearTimeout(timer), timer = null);
     }
 }

@@ -36,7 +36,7 @@ except ImportError:  # streams and polls do without
 __all__ = ["connect", "Client", "Subscription", "Presence", "FreshetError", "matches"]
 
 OPENING_S = 8  # for a connection's first record: some proxies hold streams back
-SILENCE_S = 60  # heartbeats come every 25 seconds
+SILENCE_S = 60  # heartbeats come every 25 seconds; for a token, too
 EARLY_S = 1  # a token is replaced when it has less than that to live
 PAUSE_S = (0.5, 10)  # before the next try: it doubles from the first to the last
 JOIN_S = 2  # at most between two tries of a state, while the subscription that makes the member is not there yet
@@ -389,7 +389,7 @@ class Presence:
 
 
 class _NoToken(Exception):
-    """The function for tokens has failed."""
+    """The function for tokens has failed, or has not answered in time."""
 
 
 class _NoFreshet(Exception):
@@ -845,8 +845,10 @@ class Client:
     async def _ask_token(self):
         try:
             answer = self.token()
-            self.known = await answer if inspect.isawaitable(answer) else answer
+            self.known = await asyncio.wait_for(answer, SILENCE_S) if inspect.isawaitable(answer) else answer
         except Exception as error:
+            if isinstance(error, asyncio.TimeoutError):
+                logging.getLogger("freshet").error("the function for tokens has not answered for %s seconds", SILENCE_S)
             raise _NoToken() from error
         return self.known
 
@@ -884,7 +886,8 @@ class _Stream:
 def connect(url="http://localhost:7070", **options):
     """A client of the server at `url`, to be used by `async with`.
 
-    token       a credential, or a function (also an asynchronous one) that gives one; it is asked before a JWT ends, and after a 401
+    token       a credential, or a function (also an asynchronous one) that gives one; it is asked before a JWT ends, after a 401, and
+                again if it fails or takes longer than a minute
     as_         the name under which others see this client as a member, where it has no credential with a subject
     mechanisms  to try in this order: "ws", "sse", "poll"
     on_state    is called with the state ("idle", "connecting", "live", "closed") and the mechanism

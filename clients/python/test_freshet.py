@@ -487,6 +487,26 @@ class Freshet(Case):
                     await asyncio.sleep(0)
                 self.assertEqual(len(asked), 3)
 
+    async def test_a_function_for_tokens_that_never_answers_is_told_and_asked_again(self):
+        asked = []
+
+        async def token():
+            asked.append(True)
+            if len(asked) == 1:
+                await asyncio.Event().wait()
+            return "second"
+
+        def answer(request):
+            if request.headers.get("authorization") != "Bearer second":
+                return httpx.Response(401, json={"status": 401})
+            return httpx.Response(200, json={"channel": "a", "time": "2026-01-01T00:00:00Z"})
+
+        with unittest.mock.patch.object(freshet, "SILENCE_S", 0.01), self.assertLogs("freshet") as logs:
+            async with freshet.connect("http://x", token=token, http=httpx.AsyncClient(transport=httpx.MockTransport(answer))) as client:
+                await asyncio.wait_for(client.publish("a", "fine"), PATIENCE_S)
+        self.assertGreaterEqual(len(asked), 2)
+        self.assertIn("the function for tokens has not answered", logs.output[0])
+
     async def test_pages_that_bring_nothing_and_promise_more_are_asked_for_with_pauses(self):
         empty = {"events": [], "cursor": Pretend.CURSOR, "more": True}
         gap = {"status": 410, "earliest": Pretend.CURSOR, "reason": "trimmed"}

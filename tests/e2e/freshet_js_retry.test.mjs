@@ -83,6 +83,48 @@ test("a subscription that is closed while the client waits for its next try leav
     assert.equal(polls, before + 1);
 });
 
+/** A client whose function for tokens never answers for the first `most` times, and what its requests have said. */
+function silent(t, most) {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const got = { asked: 0, sent: [] };
+    const fetch = async (_, { headers }) => {
+        got.sent.push(headers.get("Authorization"));
+        return Response.json({ channel: "a", time: "2026-01-01T00:00:00Z" });
+    };
+    const token = () => (got.asked++ < most ? new Promise(() => {}) : "late");
+    const client = connect("http://192.0.2.1", { fetch, token, mechanisms: ["poll"] });
+    t.after(() => client.close());
+    return { client, got };
+}
+
+async function pass(t, ms) {
+    await settle();
+    t.mock.timers.tick(ms);
+    await settle();
+}
+
+test("a function for tokens that never answers is asked again after a minute and a pause", async (t) => {
+    const { client, got } = silent(t, 1);
+    const published = client.publish("a", 1);
+    await pass(t, 59_000);
+    assert.deepEqual(got, { asked: 1, sent: [] });
+    await pass(t, 1_000);
+    assert.deepEqual(got, { asked: 1, sent: [] });
+    await pass(t, 10_000);
+    assert.deepEqual(got, { asked: 2, sent: ["Bearer late"] });
+    assert.equal((await published).channel, "a");
+});
+
+test("an ephemeral event for which no token comes is rejected", async (t) => {
+    const { client, got } = silent(t, Infinity);
+    const rejected = assert.rejects(client.publish("a", "typing", { ephemeral: true }), { name: "FreshetError", message: "no token came" });
+    await pass(t, 60_000);
+    await pass(t, 10_000);
+    await pass(t, 60_000);
+    assert.deepEqual(got, { asked: 2, sent: [] });
+    await rejected;
+});
+
 /** A client that is given the same `answer` to everything; what it has asked for. */
 function given(t, answer) {
     t.mock.timers.enable({ apis: ["setTimeout"] });
