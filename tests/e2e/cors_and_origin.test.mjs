@@ -224,19 +224,19 @@ test("a script can read the refusal of a request that could not be parsed", asyn
 });
 
 test("a script can read the answer to a request that timed out", async (t) => {
-    const server = await startServer(t, { config: "limits: {head_ms: 1s, body_ms: 1s}\n" });
+    const server = await startServer(t, { config: "limits: {head_ms: 8s, body_ms: 8s}\n" });
     const origin = "Origin: http://localhost:3000\r\n";
     const host = `Host: localhost\r\n`;
-    for (const text of [`GET / HTTP/1.1\r\n${host}${origin}X: `,
+    await Promise.all([`GET / HTTP/1.1\r\n${host}${origin}X: `,
         `POST /channels/a HTTP/1.1\r\n${host}${origin}Content-Length: 9\r\n\r\nx`,
-        `POST /channels/a HTTP/1.1\r\n${host}${origin}Transfer-Encoding: chunked\r\n\r\n5\r\nx`]) {
+        `POST /channels/a HTTP/1.1\r\n${host}${origin}Transfer-Encoding: chunked\r\n\r\n5\r\nx`].map(async (text) => {
         const conn = await server.connect();
         await conn.send(text);
         const answer = await conn.readResponse();
         assertProblem(answer, 408);
         assert.equal(answer.headers["access-control-allow-origin"], "http://localhost:3000", text);
         conn.destroy();
-    }
+    }));
 });
 
 test("pages of a configured origin may come, with credentials", async (t) => {
