@@ -143,8 +143,8 @@ function distribute(subscriptions, record) {
             one.id === record.ref && one.flow();
         else if (record.op === "refused")
             one.id === record.ref && one.refused?.(new FreshetError(record.problem, record.status));
-        else if (record.op === "reset") /* a new connection brings what the queue holds once more */
-            record.refs.includes(one.id) && (one.queue = one.spilt = null);
+        else if (record.op === "reset") /* a new connection brings what the queue holds once more; the last one may have lacked a channel */
+            one.queue = record.refs.includes(one.id) ? one.spilt = null : one.queue && [];
         else
             one.take(record);
     }

@@ -524,10 +524,11 @@ class _Feed:
             every[-1]._refused(refusal)
 
     def _began(self, selection):
-        """A new connection, which serves `selection`, brings once more what waits."""
+        """A new connection, which serves `selection`, brings once more what waits; the last one may have lacked a channel."""
         self.open, self.since, self.apart = set(selection["channels"]), selection["after"], 0
-        for one in self.joined():
-            one.waiting = None
+        joined = self.joined()
+        for one in self.client.subscriptions:
+            one.waiting = None if one in joined else one.waiting and []
 
     def _hear(self, record):
         if self.changed.is_set():  # the next connection brings it once more, to those who have just joined too

@@ -552,6 +552,44 @@ class Freshet(Case):
             await until(lambda: len(asked) == 3)
             self.assertEqual(asked, [["a"], ["a", "b"], ["a"]])
 
+    async def test_what_a_stream_brought_that_lacked_a_channel_hides_no_event_of_the_next(self):
+        streams, paged, answered = [], asyncio.Event(), asyncio.Event()
+
+        def record(channel, number):
+            event = {"id": f"{number:016}", "channel": channel, "type": "message", "data": f"{channel}{number}"}
+            return f"data: {json.dumps(event)}\n\n".encode()
+
+        async def stream(parts):
+            yield b'event: $beat\ndata: {"cursor": "%s"}\n\n' % Pretend.CURSOR.encode()
+            while True:
+                yield await parts.get()
+
+        async def answer(request):
+            query = request.url.params
+            if "stream" in query:
+                streams.append((asyncio.Queue(), query.get_list("channel")))
+                return httpx.Response(200, content=stream(streams[-1][0]))
+            if query.get_list("channel") == ["a", "b"]:
+                paged.set()
+                await answered.wait()
+            return httpx.Response(200, json={"events": [], "cursor": Pretend.CURSOR, "more": False})
+
+        async with freshet.connect("http://x", mechanisms=["sse"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer))) as client:
+            first = client.subscribe("a")
+            await until(lambda: client.state == "live")
+            both = client.subscribe(["a", "b"])
+            await paged.wait()
+            streams[0][0].put_nowait(record("a", 3))
+            self.assertEqual([event["data"] for event in await take(first, 1)], ["a3"])
+            client.subscribe("b")
+            await until(lambda: len(streams) == 2 and client.state == "live")
+            answered.set()
+            await until(lambda: both.joined)
+            for channel, number in [("b", 2), ("a", 3), ("b", 4)]:
+                streams[1][0].put_nowait(record(channel, number))
+            self.assertEqual([event["data"] for event in await take(both, 3)], ["b2", "a3", "b4"])
+            self.assertEqual([channels for _, channels in streams], [["a"], ["a", "b"]])
+
     async def test_a_subscription_that_is_closed_in_the_pause_before_the_next_try_leaves_the_pause_as_it_is(self):
         polls = []
 

@@ -292,6 +292,40 @@ beside.test("a channel that is left while its stream begins is not followed", as
     assert.deepEqual(asked, ["a", "a,b", "a"]);
 });
 
+beside.test("what a stream brought that lacked a channel hides no event of the next, which has it", async (t) => {
+    const record = (channel, id) => `id: ${id}\ndata: ${JSON.stringify({ ...EVENT, id, channel, data: `${channel}${+id}` })}\n\n`;
+    const id = (n) => `${n}`.padStart(16, "0");
+    const streams = [];
+    let answerPage;
+    const url = await pretend(t, {
+        page: (_, response, at) => at.searchParams.getAll("channel").join() === "a,b" &&
+            (answerPage = () => json(response, 200, { events: [], cursor: CURSOR, more: false }), true),
+        stream(_, response, at) {
+            response.writeHead(200, { "Content-Type": "text/event-stream" }).write(beat);
+            streams.push({ response, channels: at.searchParams.getAll("channel").join() });
+        },
+    });
+    const freshet = client(t, url, { mechanisms: ["sse"] });
+    const { got: first, handlers } = collector();
+    const { got, handlers: both } = collector();
+    let isLive = false;
+    freshet.subscribe("a", handlers);
+    await eventually(() => freshet.state === "live", "a stream");
+    freshet.subscribe(["a", "b"], { ...both, live: () => (isLive = true) });
+    await eventually(() => answerPage, "the page of both channels");
+    streams[0].response.write(record("a", id(3)));
+    await eventually(() => first.data.join() === "a3", "an event of the stream without b");
+
+    freshet.subscribe("b", () => {});
+    await eventually(() => streams.length === 2 && freshet.state === "live", "a stream with b");
+    answerPage();
+    await eventually(() => isLive, "the end of the pages");
+    streams[1].response.write(record("b", id(2)) + record("a", id(3)) + record("b", id(4)));
+    await eventually(() => got.data.includes("b4"), "the last event");
+    assert.deepEqual(streams.map(({ channels }) => channels), ["a", "a,b"]);
+    assert.deepEqual(got.data, ["b2", "a3", "b4"]);
+});
+
 beside.test("a stream that brings nonsense is closed", async (t) => {
     let isClosed = false;
     const url = await pretend(t, { stream(_, response) {
