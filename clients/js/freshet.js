@@ -66,7 +66,7 @@ async function* recordsOf(body, giveUp) {
         const blocks = (rest + value).split("\n\n");
         rest = blocks.pop();
         for (const block of blocks) {
-            const field = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s, 2)));
+            const field = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s)));
             const data = field.data && JSON.parse(field.data);
             if (data)
                 yield field.event?.[0] === "$" ? { op: field.event.slice(1), retry_ms: +field.retry, ...data } : { op: "event", event: data };
@@ -97,10 +97,12 @@ class Subscription {
     /* Heartbeats do not wait, since they know nothing of the pages. A queue that is too long is given up: the feed then begins anew at the
      * cursor that the pages have led to. */
     take(record) {
-        if (!this.queue)
+        if (!this.queue) {
             this.apply(record);
-        else if (record.op !== "beat" && this.queue.push(record) > QUEUE_MAX)
-            [this.spilt, this.queue] = [true, []];
+        } else if (record.op !== "beat" && this.queue.push(record) > QUEUE_MAX) {
+            this.spilt = true;
+            this.queue = [];
+        }
     }
 
     /* An event of another subscription's channel says where the feed is, unless it came `apart` from the order of the log. */
@@ -536,8 +538,12 @@ class Client {
             ...ephemeral || { "Idempotency-Key": `"${key ?? newId()}"` },
         });
         const path = `/channels/${channel.split("/").map(encodeURIComponent).join("/")}`;
-        const post = () => this.insist(() => this.json(path, { ephemeral: ephemeral ? 1 : undefined }, { method: "POST", headers, body }),
-            ephemeral ? 1 : Infinity);
+        const post = () => this.insist(async () => {
+            const receipt = await this.json(path, { ephemeral: ephemeral ? 1 : undefined }, { method: "POST", headers, body });
+            if (!receipt.time) /* something in between has answered: the event may not be there */
+                throw new FreshetError({ title: "no receipt" });
+            return receipt;
+        }, ephemeral ? 1 : Infinity);
         return ephemeral ? post() : this.order = this.order.catch(() => {}).then(post);
     }
 
@@ -652,15 +658,14 @@ class Client {
 
     /* After a 401: whether there is another token than the refused one. */
     async renewed({ status, token }) {
-        if (status !== 401)
-            return false;
-        try {
-            if (await this.known === token)
-                this.known = null;
-            return await this.token() !== token;
-        } catch { /* there may be one later */
-            return true;
-        }
+        if (status === 401)
+            try {
+                if (await this.known === token)
+                    this.known = null;
+                return await this.token() !== token;
+            } catch { /* there may be one later */
+                return true;
+            }
     }
 
     /* Hands over a new token shortly before `token` ends, and so on; gives a function that stops that. */

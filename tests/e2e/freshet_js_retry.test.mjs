@@ -125,6 +125,34 @@ test("an ephemeral event for which no token comes is rejected", async (t) => {
     await rejected;
 });
 
+/** A client whose publishes are answered without a receipt for the first `most` times, and how often it has asked. */
+function foreign(t, most) {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const got = { asked: 0 };
+    const fetch = async () => Response.json(got.asked++ < most ? {} : { channel: "a", time: "2026-01-01T00:00:00Z" });
+    const client = connect("http://192.0.2.1", { fetch, mechanisms: ["poll"] });
+    t.after(() => client.close());
+    return { client, got };
+}
+
+test("an answer without a receipt is none to a publish, which is repeated", async (t) => {
+    const { client, got } = foreign(t, 1);
+    const published = client.publish("a", 1);
+    await settle();
+    assert.equal(got.asked, 1);
+    await pass(t, 10_000);
+    assert.equal(got.asked, 2);
+    assert.equal((await published).channel, "a");
+});
+
+test("an ephemeral event for which no receipt comes is rejected", async (t) => {
+    const { client, got } = foreign(t, Infinity);
+    const rejected = assert.rejects(client.publish("a", "typing", { ephemeral: true }), { name: "FreshetError", message: "no receipt" });
+    await pass(t, 10_000);
+    assert.equal(got.asked, 2);
+    await rejected;
+});
+
 /** A client that is given the same `answer` to everything; what it has asked for. */
 function given(t, answer) {
     t.mock.timers.enable({ apis: ["setTimeout"] });
