@@ -95,8 +95,8 @@ uint64_t voucher_of(const struct str *texts, size_t count);
  * vouched for it is not there any more. */
 bool caller_lost_voucher(const struct caller *caller, const uint64_t *vouchers, size_t count);
 
-/* Whether that is all: the voucher of a server that is asked is gone, while the issuers of the
- * credentials are there. Nobody has revoked a credential then. */
+/* Whether the callbacks of `authorize` are all that the caller has lost: some voucher of theirs is
+ * gone, and no issuer's. Nobody has revoked a credential then. */
 bool caller_lost_server(const struct caller *caller, const uint64_t *vouchers, size_t count);
 
 /* The word for a kind, as logs, the audit and the API have it. Static memory. */

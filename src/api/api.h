@@ -64,8 +64,8 @@ static inline struct api *api_of(const struct exchange *exchange)
 /* worker_config.is_revoked: also whether the key of the caller is gone, or its issuer. */
 bool api_is_revoked(void *app, const struct caller *caller, int64_t now_us);
 
-/* worker_config.is_disowned: the operator's server that has allowed something is not asked any
- * more, and that alone has ended the rights. */
+/* worker_config.is_disowned: the callback of `authorize` that has allowed something is not asked
+ * any more, and that alone has ended the rights. */
 bool api_is_disowned(void *app, const struct caller *caller, int64_t now_us);
 
 /* worker_config.renew: the key of a caller may have other grants in the configuration by now. */

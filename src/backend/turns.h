@@ -14,7 +14,7 @@
 #include "base/list.h"
 #include "base/map.h"
 
-/* A site, or an address at a site, holds nothing that was not asked. */
+/* A host and port to which questions go. */
 struct turns_site {
     struct map_node node;  /* by host */
     struct list list;      /* in turns->waiting, while a question for it waits */
@@ -26,6 +26,7 @@ struct turns_site {
     char host[];
 };
 
+/* An address, or a network, whose clients cause questions to one site. */
 struct turns_address {
     struct map_node node;  /* by site and peer */
     struct list list;      /* in site->addresses, while a question waits */
